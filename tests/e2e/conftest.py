@@ -1,0 +1,133 @@
+"""Real servers for the end-to-end tests, each on a free port and in a folder of its own."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+HEALTHY_WITHIN = 120.0
+"""Seconds: a first start compiles MLflow's bytecode and migrates a database."""
+
+
+@dataclass(frozen=True)
+class MlflowServer:
+    """A running tracking server.
+
+    Attributes:
+        url: its address, `http://127.0.0.1:<port>`, without a slash at the end.
+        home: the folder with its database (`mlflow.db`), artifacts and log (`mlflow.log`).
+        process: the leader of its process group.
+    """
+
+    url: str
+    home: Path
+    process: subprocess.Popen[bytes]
+
+    @property
+    def port(self) -> int:
+        """The TCP port it listens on."""
+        return int(self.url.rsplit(":", 1)[1])
+
+    def environment(self, **more: str) -> dict[str, str]:
+        """The variables of this process, pointed at this server, plus `more`."""
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
+        return inherited | {"MLFLOW_TRACKING_URI": self.url} | more
+
+
+def free_port() -> int:
+    """A TCP port of the loopback that nobody listened on a moment ago."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def wait_until_healthy(
+    url: str, process: subprocess.Popen[bytes], seconds: float = HEALTHY_WITHIN
+) -> None:
+    """Return once `url` answers 200; fail when `process` ends or time is up."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                if answer.status == 200:
+                    return
+        except (urllib.error.URLError, OSError):
+            pass
+        if process.poll() is not None:
+            raise AssertionError(f"the process behind {url} ended with {process.returncode}")
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{url} was not healthy after {seconds:.0f} s")
+        time.sleep(0.05)
+
+
+def stop_tree(process: subprocess.Popen[bytes], seconds: float = 20.0) -> None:
+    """End `process` and everything it started; SIGKILL for what is left after `seconds`."""
+    try:
+        family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(True)]
+    except psutil.NoSuchProcess:
+        process.wait()
+        return
+    process.send_signal(signal.SIGTERM)
+    _, alive = psutil.wait_procs(family, timeout=seconds)
+    for survivor in alive:
+        survivor.kill()
+    psutil.wait_procs(alive, timeout=5)
+    process.wait()
+
+
+@contextmanager
+def running_mlflow_server(home: Path, port: int | None = None) -> Iterator[MlflowServer]:
+    """An `mlflow server` over SQLite and a local artifact folder in `home`.
+
+    The same `home` given again is the same server restarted.
+    """
+    port = port or free_port()
+    home.mkdir(parents=True, exist_ok=True)
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
+    with (home / "mlflow.log").open("ab") as log:
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "mlflow", "server"),
+                *("--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
+                *("--backend-store-uri", f"sqlite:///{home}/mlflow.db"),
+                *("--artifacts-destination", str(home / "artifacts")),
+            ],
+            cwd=home,
+            env=inherited | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    server = MlflowServer(f"http://127.0.0.1:{port}", home, process)
+    try:
+        wait_until_healthy(f"{server.url}/health", process)
+        yield server
+    finally:
+        stop_tree(process)
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
+    """One tracking server for the whole session; tests use experiments of their own."""
+    with running_mlflow_server(tmp_path_factory.mktemp("mlflow-server")) as server:
+        yield server
+
+
+@pytest.fixture
+def fresh_mlflow_server(tmp_path: Path) -> Iterator[MlflowServer]:
+    """A tracking server of one test's own, with nothing in it."""
+    with running_mlflow_server(tmp_path / "mlflow-server") as server:
+        yield server
