@@ -1,0 +1,160 @@
+"""`make run`: the whole stack on one machine, in the foreground.
+
+supervisord runs the services (supervisord.conf); this starts it, shows the trainer's progress,
+says when everything answers, and stops it all on Ctrl-C or SIGTERM.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from local import settings as settings_module
+from local.services import Services, ServicesError
+from local.settings import ROOT, Settings, SettingsError
+from local.summary import summary
+
+CONFIGURATION = ROOT / "local" / "supervisord.conf"
+PROGRESS = "trainer-progress.log"
+POLL_SECONDS = 0.2
+
+
+class Stopped(Exception):
+    """The user asked to stop."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+def main() -> int:
+    """Run the stack until it is told to stop; returns the exit code."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _stop)
+    try:
+        chosen = settings_module.read(os.environ)
+        settings_module.check_tools()
+        settings_module.check_port("MLFLOW_PORT", chosen.mlflow_port)
+        settings_module.check_port("SERVE_PORT", chosen.serve_port)
+        settings_module.check_dataset(chosen)
+        with settings_module.prepare_home(chosen), _supervisord(chosen) as services:
+            _watch(chosen, services)
+    except SettingsError as error:
+        print(f"make run: {error}", file=sys.stderr)
+        return 2
+    except ServicesError as error:
+        print(f"make run: {error}", file=sys.stderr)
+        return 1
+    except Stopped:
+        pass
+    return 0
+
+
+def _stop(number: int, _frame: FrameType | None) -> None:
+    # Once is enough: a second Ctrl-C must not cut the clean stop short.
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, signal.SIG_IGN)
+    raise Stopped(number)
+
+
+@contextmanager
+def _supervisord(chosen: Settings) -> Iterator[Services]:
+    """Start the process runner; on leaving, stop it and all it runs."""
+    # A socket's path may have 107 characters at most, so it does not lie in the data folder.
+    runtime = Path(tempfile.mkdtemp(prefix="stack-"))
+    # The progress of an earlier start is not shown again.
+    (chosen.logs / PROGRESS).unlink(missing_ok=True)
+    process = subprocess.Popen(
+        [
+            "setpriv",
+            "--pdeathsig",
+            "TERM",
+            "supervisord",
+            "-c",
+            str(ROOT / "local/supervisord.conf"),
+        ],
+        cwd=ROOT,
+        env=_environment(chosen, runtime),
+        stdin=subprocess.DEVNULL,
+        # Its own session: Ctrl-C reaches us alone, and we stop the services in order.
+        start_new_session=True,
+    )
+    try:
+        yield Services(runtime / "supervisor.sock", process)
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        if process.poll() is None:
+            print("stopping …", flush=True)
+            process.terminate()
+        process.wait()
+        shutil.rmtree(runtime, ignore_errors=True)
+
+
+def _environment(chosen: Settings, runtime: Path) -> dict[str, str]:
+    return {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+        "PYTHONUNBUFFERED": "1",
+        **{name: _and_loopback(os.environ.get(name)) for name in ("NO_PROXY", "no_proxy")},
+        "STACK_HOME": str(chosen.home),
+        "STACK_RUNTIME": str(runtime),
+        "MLFLOW_PORT": str(chosen.mlflow_port),
+        "SERVE_PORT": str(chosen.serve_port),
+        "DATASET": chosen.dataset,
+        "MLFLOW_TRACKING_URI": chosen.mlflow_url,
+        "HOTSERVE_CACHE": str(chosen.home / "hotserve"),
+        # Seven more processes of some 250 MB each, for features that nothing here uses.
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": os.environ.get(
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false"
+        ),
+        # Nothing leaves the machine unless its owner wants it.
+        "MLFLOW_DISABLE_TELEMETRY": os.environ.get("MLFLOW_DISABLE_TELEMETRY", "true"),
+    }
+
+
+def _and_loopback(no_proxy: str | None) -> str:
+    return ",".join(filter(None, (no_proxy, "localhost", "127.0.0.1")))
+
+
+def _watch(chosen: Settings, services: Services) -> None:
+    """Show progress until all is up, say so, then see that it stays up.
+
+    Raises:
+        ServicesError: a service ended that should not have.
+        Stopped: from the signal handler.
+    """
+    started = time.monotonic()
+    print(
+        f"starting MLflow on port {chosen.mlflow_port}; logs in {_short(chosen.logs)}", flush=True
+    )
+    with (chosen.logs / PROGRESS).open("a+", encoding="utf-8", errors="replace") as progress:
+        progress.seek(0)
+        announced = False
+        while True:
+            trained = services.trainer_has_finished(chosen.logs)
+            if not announced:
+                sys.stdout.write(progress.read())
+                sys.stdout.flush()
+                if trained and (text := summary(chosen, time.monotonic() - started)):
+                    print(text, flush=True)
+                    announced = True
+            services.check(chosen.logs)
+            time.sleep(POLL_SECONDS if not announced else 1.0)
+
+
+def _short(path: Path) -> str:
+    relative = os.path.relpath(path)
+    return relative if not relative.startswith("..") else str(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

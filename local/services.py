@@ -1,0 +1,71 @@
+"""What supervisord says of the services, over its XML-RPC socket."""
+
+from __future__ import annotations
+
+import subprocess
+import xmlrpc.client
+from pathlib import Path
+from typing import Any, cast
+
+from supervisor.xmlrpc import SupervisorTransport
+
+
+class ServicesError(Exception):
+    """One line that says which service ended, why, and where its log is."""
+
+
+class Services:
+    """The services of one supervisord.
+
+    Args:
+        socket: the UNIX socket on which it answers.
+        process: the supervisord itself.
+    """
+
+    def __init__(self, socket: Path, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+        self._proxy = xmlrpc.client.ServerProxy(
+            "http://127.0.0.1", transport=SupervisorTransport(None, None, f"unix://{socket}")
+        )
+
+    def _states(self) -> dict[str, dict[str, Any]]:
+        """Process information by service name; empty while supervisord is still starting."""
+        if self._process.poll() is not None:
+            raise ServicesError(f"the process runner ended with code {self._process.returncode}")
+        try:
+            infos = cast("list[dict[str, Any]]", self._proxy.supervisor.getAllProcessInfo())
+        except (OSError, xmlrpc.client.Error):
+            return {}
+        return {info["name"]: info for info in infos}
+
+    def trainer_has_finished(self, logs: Path) -> bool:
+        """Whether the first-start job is done.
+
+        Raises:
+            ServicesError: it failed, with the last line that it wrote.
+        """
+        info = self._states().get("trainer")
+        if info is None or info["statename"] != "EXITED":
+            return False
+        if info["exitstatus"] != 0:
+            raise ServicesError(_explain("trainer", info, logs / "trainer.log"))
+        return True
+
+    def check(self, logs: Path) -> None:
+        """See that no service was given up.
+
+        Raises:
+            ServicesError: one was started again and again in vain.
+        """
+        for name, info in self._states().items():
+            if info["statename"] == "FATAL":
+                raise ServicesError(_explain(name, info, logs / f"{name}.log"))
+
+
+def _explain(name: str, info: dict[str, Any], log: Path) -> str:
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    except OSError:
+        lines = []
+    last = lines[-1] if lines else info.get("spawnerr") or f"exit code {info['exitstatus']}"
+    return f"{name} could not go on: {last} (its log: {log})"

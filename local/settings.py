@@ -1,0 +1,155 @@
+"""The settings of `make run`, read from the environment and checked before anything starts."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class SettingsError(Exception):
+    """One line that says which setting is wrong and what to do."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a user may choose: two ports, the place of the data and the table of products."""
+
+    mlflow_port: int
+    serve_port: int
+    home: Path
+    dataset: str
+
+    @property
+    def logs(self) -> Path:
+        return self.home / "logs"
+
+    @property
+    def mlflow_url(self) -> str:
+        return f"http://127.0.0.1:{self.mlflow_port}"
+
+    @property
+    def serve_url(self) -> str:
+        return f"http://127.0.0.1:{self.serve_port}"
+
+
+def read(environ: Mapping[str, str], cwd: Path | None = None) -> Settings:
+    """Read the settings; relative paths count from ``cwd``, the shipped defaults from the project.
+
+    Raises:
+        SettingsError: a port is no number from 1 to 65535, both are the same, or a path cannot
+            stand in the process runner's configuration.
+    """
+    cwd = cwd or Path.cwd()
+    mlflow_port = _port(environ, "MLFLOW_PORT", 5000)
+    serve_port = _port(environ, "SERVE_PORT", 8080)
+    if mlflow_port == serve_port:
+        raise SettingsError(
+            f"MLFLOW_PORT and SERVE_PORT are both {serve_port}: give one of them another number"
+        )
+    home = cwd / environ["STACK_HOME"] if environ.get("STACK_HOME") else ROOT / ".stack"
+    home = Path(os.path.abspath(home.expanduser()))
+    if unfit := set(str(home)) & set("%\"'#;?\n"):
+        raise SettingsError(f"STACK_HOME={home}: choose a path without {' '.join(sorted(unfit))}")
+    dataset = environ.get("DATASET") or str(ROOT / "trainer" / "produtos.csv")
+    if not dataset.startswith(("http://", "https://")):
+        dataset = os.path.abspath(cwd / Path(dataset).expanduser())
+    if '"' in dataset or "\n" in dataset:
+        raise SettingsError(f"DATASET={dataset}: its path has a quotation mark in it; rename it")
+    return Settings(mlflow_port, serve_port, home, dataset)
+
+
+def _port(environ: Mapping[str, str], name: str, default: int) -> int:
+    text = environ.get(name) or str(default)
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 65535):
+        raise SettingsError(f"{name}={text}: a port is a number from 1 to 65535")
+    return int(text)
+
+
+def check_tools() -> None:
+    """See that what the services are started with is there.
+
+    Raises:
+        SettingsError: a program is missing, with the package that brings it.
+    """
+    for program, package in (("setpriv", "util-linux"), ("bash", "bash")):
+        if shutil.which(program) is None:
+            raise SettingsError(f"{program} was not found: install the package {package}")
+
+
+def check_port(name: str, port: int) -> None:
+    """See that nothing listens on the port yet.
+
+    Raises:
+        SettingsError: the port cannot be bound on the loopback.
+    """
+    with socket.socket() as probe:
+        # Without it a port that was ours a minute ago would count as taken.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except PermissionError:
+            raise SettingsError(
+                f"port {port} may not be opened by this user: choose one above 1023, "
+                f"make run {name}={port + 8000}"
+            ) from None
+        except OSError:
+            raise SettingsError(
+                f"port {port} is in use: stop what listens there, or choose another, "
+                f"make run {name}={port + 1}"
+            ) from None
+
+
+def prepare_home(settings: Settings) -> IO[str]:
+    """Make the data folder and lock it: two stacks in one folder would ruin each other's data.
+
+    Returns:
+        The open lock file; the lock is held as long as it stays open.
+
+    Raises:
+        SettingsError: the folder cannot be made or written, or another `make run` has it.
+    """
+    try:
+        settings.logs.mkdir(parents=True, exist_ok=True)
+        lock = (settings.home / "lock").open("a")
+    except OSError as error:
+        raise SettingsError(
+            f"the data folder {settings.home} cannot be written ({error.strerror}): "
+            "choose another, make run STACK_HOME=/a/folder/of/yours"
+        ) from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        raise SettingsError(
+            f"another `make run` uses the data folder {settings.home}: stop it, or give this one "
+            "its own, make run STACK_HOME=/another/folder"
+        ) from None
+    return lock
+
+
+def check_dataset(settings: Settings) -> None:
+    """Let the trainer look at the table of products before anything starts.
+
+    Raises:
+        SettingsError: the trainer's own line about what is wrong with it.
+    """
+    check = subprocess.run(
+        [sys.executable, "-m", "produtos.dataset", settings.dataset],
+        cwd=ROOT / "trainer",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if check.returncode:
+        lines = check.stderr.strip().splitlines()
+        raise SettingsError(lines[-1] if lines else f"{settings.dataset} cannot be read")

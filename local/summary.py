@@ -1,0 +1,62 @@
+"""The block that ends the start-up: what runs where, how good it is, what to try."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from typing import Any
+
+from local.settings import Settings
+
+TRY = "curl -X POST -H 'Content-Type: text/csv' --data-binary 'boneca de pano'"
+
+# A proxy that the user has for the outside is of no use on the loopback.
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def summary(chosen: Settings, seconds: float) -> str | None:
+    """The text of the block, or None as long as the API does not answer yet."""
+    model = _get(f"{chosen.serve_url}/model")
+    if model is None or not model.get("version"):
+        return None
+    if _get(f"{chosen.serve_url}/ping", parse=False) is None:
+        return None
+    return "\n".join(
+        (
+            "",
+            f"ready after {seconds:.0f} s",
+            f"  MLflow   http://localhost:{chosen.mlflow_port}   runs, figures, the registry",
+            f"  API      http://localhost:{chosen.serve_port}   {_served(model)}",
+            f"           {_accuracy(chosen, model)}",
+            f"  logs     {chosen.logs}",
+            f"  try it   {TRY} localhost:{chosen.serve_port}/invocations",
+            "  stop     Ctrl-C",
+        )
+    )
+
+
+def _served(model: dict[str, Any]) -> str:
+    where = model.get("stage") or model.get("alias")
+    return f"{model['name']} version {model['version']}" + (f" ({where})" if where else "")
+
+
+def _accuracy(chosen: Settings, model: dict[str, Any]) -> str:
+    run = _get(f"{chosen.mlflow_url}/api/2.0/mlflow/runs/get?run_id={model.get('run_id')}")
+    metrics = {
+        metric["key"]: metric["value"]
+        for metric in (run or {}).get("run", {}).get("data", {}).get("metrics", [])
+    }
+    if "acuracia_holdout" not in metrics:
+        return "its run says nothing about its accuracy"
+    accuracy, f1 = metrics["acuracia_holdout"], metrics.get("f1_macro_holdout", float("nan"))
+    return f"accuracy {accuracy:.4f}, macro F1 {f1:.4f} on products that no run was trained on"
+
+
+def _get(url: str, parse: bool = True) -> dict[str, Any] | None:
+    """The JSON answer of a GET, ``{}`` if it is not to be parsed, None if there is no good one."""
+    try:
+        with _DIRECT.open(url, timeout=5) as answer:
+            body = answer.read()
+        return dict(json.loads(body)) if parse else {}
+    except (OSError, ValueError):
+        return None
