@@ -3,29 +3,45 @@
 
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
+export MLFLOW_PORT SERVE_PORT STACK_HOME DATASET PYTHON
 
 .PHONY: help
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.PHONY: env
-env: ## make or update the environment in .venv
-	@./local/environment.sh run
+.PHONY: run
+run: env ## start everything on this machine: MLflow on 5000, the API on 8080
+	@exec .venv/bin/python -m local.run
+
+.PHONY: test
+test: env-dev ## run the tests, in a real browser too (make test ARGS="tests/unit -k csv")
+	@./tests/install-tools.sh
+	@.venv/bin/pytest $(ARGS)
 
 .PHONY: lint
-lint: env-dev ## ruff and mypy
+lint: env-dev ## ruff, mypy and shellcheck
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy trainer classificador-produtos local tests benchmarks
+	@if command -v shellcheck >/dev/null; then git ls-files '*.sh' | xargs shellcheck; \
+	else echo "shellcheck is not installed: shell scripts were not checked"; fi
 
 .PHONY: format
 format: env-dev ## let ruff mend what it can
 	@.venv/bin/ruff check --fix .
 	@.venv/bin/ruff format .
 
+.PHONY: bench-train
+bench-train: env-dev ## time the ten-run sweep against one process a run
+	@.venv/bin/python benchmarks/train.py
+
 .PHONY: lock
 lock: env ## pin the requirements again (make lock ARGS=--upgrade)
 	@./local/lock.sh $(ARGS)
+
+.PHONY: env
+env:
+	@./local/environment.sh run
 
 .PHONY: env-dev
 env-dev:
