@@ -1,0 +1,148 @@
+"""`make run` as a user starts it: by its command, in a folder of its own, on free ports."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tests.e2e.conftest import free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+READY = "ready after"
+START_WITHIN = 300.0
+"""Seconds: the environment may have to be made first."""
+
+
+@dataclass
+class Stack:
+    """One `make run`.
+
+    Attributes:
+        process: the `make`, leader of a process group as in a terminal.
+        home: its data folder.
+        output: the file with all that it printed.
+    """
+
+    process: subprocess.Popen[bytes]
+    home: Path
+    mlflow_port: int
+    serve_port: int
+    output: Path
+
+    @property
+    def mlflow_url(self) -> str:
+        return f"http://127.0.0.1:{self.mlflow_port}"
+
+    @property
+    def serve_url(self) -> str:
+        return f"http://127.0.0.1:{self.serve_port}"
+
+    def printed(self) -> str:
+        return self.output.read_text(encoding="utf-8")
+
+    def processes(self) -> list[psutil.Process]:
+        """Every process of this stack, known by its environment: orphans count, too."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get("STACK_HOME") == str(self.home):
+                    found.append(process)
+            except psutil.Error:
+                continue
+        return found
+
+    def wait_until_ready(self) -> None:
+        """Return once the block that ends the start-up was printed."""
+        deadline = time.monotonic() + START_WITHIN
+        while READY not in self.printed():
+            assert self.process.poll() is None, f"make run ended:\n{self.printed()}"
+            assert time.monotonic() < deadline, f"not ready:\n{self.printed()}"
+            time.sleep(0.05)
+
+    def stop(self, number: int = signal.SIGINT) -> int:
+        """Stop it as a terminal does, by a signal to the process group; returns the exit code."""
+        os.killpg(self.process.pid, number)
+        return self.process.wait(timeout=60)
+
+    def predict(self, csv: str) -> list[str]:
+        """The categories that the API answers for a text/csv body."""
+        request = urllib.request.Request(
+            f"{self.serve_url}/invocations", csv.encode(), {"Content-Type": "text/csv"}
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return list(json.load(answer)["predictions"])
+
+    def mlflow(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Call MLflow's REST API: a GET, or a POST of ``body``."""
+        request = urllib.request.Request(
+            f"{self.mlflow_url}/api/2.0/mlflow/{path}",
+            None if body is None else json.dumps(body).encode(),
+            {"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return dict(json.load(answer))
+
+    def runs(self) -> list[dict[str, Any]]:
+        """The runs of the project's experiment that have an accuracy, as the API gives them."""
+        name = "experiments/get-by-name?experiment_name=classificador-produtos"
+        experiment = self.mlflow(name)["experiment"]["experiment_id"]
+        found = self.mlflow("runs/search", {"experiment_ids": [experiment], "max_results": 1000})
+        return [run for run in found["runs"] if metrics_of(run).get("acuracia")]
+
+    def versions(self) -> list[dict[str, Any]]:
+        """The versions of the registered model, oldest first."""
+        query = "model-versions/search?filter=name%3D'classificador-produtos'"
+        return sorted(self.mlflow(query)["model_versions"], key=lambda v: int(v["version"]))
+
+
+def metrics_of(run: dict[str, Any]) -> dict[str, float]:
+    """The last value of each metric of a run."""
+    return {metric["key"]: metric["value"] for metric in run["data"].get("metrics", [])}
+
+
+def parameters_of(run: dict[str, Any]) -> dict[str, str]:
+    """The parameters of a run."""
+    return {param["key"]: param["value"] for param in run["data"].get("params", [])}
+
+
+def make_run_environment() -> dict[str, str]:
+    """This process's environment without what an outer `make` or a user's settings put there."""
+    ours = re.compile(r"MAKE|MFLAGS|MLFLOW_|SERVE_PORT|STACK_|DATASET|HOTSERVE_")
+    return {name: value for name, value in os.environ.items() if not ours.match(name)}
+
+
+@contextmanager
+def make_run(home: Path, output: Path, **settings: object) -> Iterator[Stack]:
+    """Start `make run`; it is stopped, and all of it gone, when the block is left."""
+    ports = {"MLFLOW_PORT": free_port(), "SERVE_PORT": free_port()}
+    given = {"STACK_HOME": home, **ports, **settings}
+    with output.open("wb") as file:
+        process = subprocess.Popen(
+            ["make", "run", *(f"{name}={value}" for name, value in given.items())],
+            cwd=ROOT,
+            env=make_run_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    stack = Stack(
+        process, home, int(str(given["MLFLOW_PORT"])), int(str(given["SERVE_PORT"])), output
+    )
+    try:
+        yield stack
+    finally:
+        if process.poll() is None:
+            stack.stop(signal.SIGTERM)
+        for left in stack.processes():
+            left.kill()

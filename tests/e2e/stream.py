@@ -1,0 +1,62 @@
+"""A steady stream of requests, to see that a change loses none of them."""
+
+import http.client
+import json
+import threading
+from dataclasses import dataclass, field
+from types import TracebackType
+
+
+@dataclass
+class Stream:
+    """Posts one text again and again over kept-open connections, until the block is left.
+
+    Attributes:
+        answers: per request, in order of arrival: version, category.
+        failures: what went wrong, a line each.
+    """
+
+    host: str
+    port: int
+    text: str
+    connections: int = 2
+    answers: list[tuple[str, str]] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _threads: list[threading.Thread] = field(default_factory=list)
+
+    def __enter__(self) -> "Stream":
+        for _ in range(self.connections):
+            thread = threading.Thread(target=self._post_on_and_on)
+            thread.start()
+            self._threads.append(thread)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _post_on_and_on(self) -> None:
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=60)
+        while not self._stop.is_set():
+            try:
+                connection.request(
+                    "POST", "/invocations", self.text.encode(), {"Content-Type": "text/csv"}
+                )
+                answer = connection.getresponse()
+                body = answer.read()
+                if answer.status != 200:
+                    self.failures.append(f"{answer.status} {body[:200]!r}")
+                    continue
+                category = json.loads(body)["predictions"][0]
+                self.answers.append((answer.getheader("X-Model-Version", ""), category))
+            except (OSError, http.client.HTTPException) as error:
+                self.failures.append(repr(error))
+                connection.close()
+        connection.close()

@@ -1,0 +1,239 @@
+"""`make run`, from the first start to the last signal, as a user lives through it."""
+
+import json
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.e2e.conftest import free_port
+from tests.e2e.registry_page import RegistryPage, chromium
+from tests.e2e.stack import ROOT, Stack, make_run, make_run_environment, metrics_of, parameters_of
+from tests.e2e.stream import Stream
+
+REAL_DATASET = ROOT.parent / "shared" / "data" / "produtos.csv"
+SAMPLES = {
+    "boneca de pano": "brinquedo",
+    "halo": "game",
+    "senhor dos anéis": "livro",
+    "senhor dos aneis": "livro",
+}
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The stack after its first start on the shipped data set."""
+    folder = tmp_path_factory.mktemp("make-run")
+    with make_run(folder / "home", folder / "output") as started:
+        started.wait_until_ready()
+        yield started
+
+
+def wait_for(condition: Callable[[], bool], what: str, seconds: float = 90.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"in vain: {what}"
+        time.sleep(0.05)
+
+
+def test_first_start_shows_a_line_for_each_run_and_no_wall_of_logs(stack: Stack) -> None:
+    lines = stack.printed().splitlines()
+    for test_size in ("0.1", "0.2", "0.3", "0.4", "0.5"):
+        for include_names in ("sim", "não"):
+            shown = [s for s in lines if test_size in s and include_names in s and "acuracia" in s]
+            assert shown, f"no line for {test_size} {include_names}:\n{stack.printed()}"
+    assert len(lines) < 60
+    assert "Traceback" not in stack.printed()
+
+
+def test_block_says_what_runs_where_and_how_good_it_is(stack: Stack) -> None:
+    block = stack.printed().split("ready after")[1]
+    assert f"http://localhost:{stack.mlflow_port}" in block
+    assert f"http://localhost:{stack.serve_port}" in block
+    assert "classificador-produtos version 1 (Production)" in block
+    best = max(metrics_of(run)["acuracia_holdout"] for run in stack.runs())
+    assert f"accuracy {best:.4f}" in block
+
+
+def test_line_to_try_answers(stack: Stack) -> None:
+    (line,) = [s for s in stack.printed().splitlines() if "curl" in s]
+    command = line.split("try it")[1]
+    answer = subprocess.run(["bash", "-c", command], capture_output=True, check=True).stdout
+    assert json.loads(answer) == {"predictions": ["brinquedo"]}
+
+
+def test_several_lines_give_as_many_predictions(stack: Stack) -> None:
+    assert stack.predict("\n".join(SAMPLES)) == list(SAMPLES.values())
+
+
+def test_sweep_is_ten_runs_and_one_version_in_production(stack: Stack) -> None:
+    runs = stack.runs()
+    tried = {(parameters_of(run)["test_size"], parameters_of(run)["include_names"]) for run in runs}
+    assert len(runs) == len(tried) == 10
+    assert {run["info"]["status"] for run in runs} == {"FINISHED"}
+    (version,) = stack.versions()
+    assert version["current_stage"] == "Production"
+    best = max(runs, key=lambda run: metrics_of(run)["acuracia_holdout"])
+    assert metrics_of(best)["acuracia_holdout"] == pytest.approx(
+        next(
+            metrics_of(run)["acuracia_holdout"]
+            for run in runs
+            if run["info"]["run_id"] == version["run_id"]
+        )
+    )
+
+
+def test_promotion_in_the_page_changes_the_answers_and_loses_no_request(stack: Stack) -> None:
+    with chromium() as browser:
+        page = RegistryPage(
+            browser.new_page(viewport={"width": 1600, "height": 1000}, locale="en-US"),
+            stack.mlflow_url,
+        )
+        links = page.open_runs("classificador-produtos")
+        links.first.wait_for()
+        names = {run["info"]["run_name"] for run in stack.runs()}
+        for name in names:
+            page.page.get_by_role("link", name=name, exact=True).first.wait_for()
+
+        served = stack.versions()[0]["run_id"]
+        another = next(
+            run["info"]["run_name"]
+            for run in stack.runs()
+            if parameters_of(run)["include_names"] == "não" and run["info"]["run_id"] != served
+        )
+        page.open_model_of_run(another)
+        page.register_as_version_of("classificador-produtos")
+        wait_for(lambda: len(stack.versions()) == 2, "version 2 in the registry")
+
+        page.open_version("classificador-produtos", 2)
+        page.show_stages()
+        with Stream("127.0.0.1", stack.serve_port, "boneca de pano") as stream:
+            wait_for(lambda: len(stream.answers) > 20, "answers of version 1")
+            page.move_to("Production")
+            wait_for(lambda: stream.answers[-1][0] == "2", "answers of version 2")
+            enough = len(stream.answers) + 20
+            wait_for(lambda: len(stream.answers) > enough, "more answers of version 2")
+    assert stream.failures == []
+    order = [version for version, _ in stream.answers]
+    assert set(order) == {"1", "2"}
+    first = order.index("2")
+    # Two connections: an answer of the old version may arrive just after one of the new.
+    assert set(order[first + stream.connections :]) == {"2"}
+    assert stack.versions()[0]["current_stage"] == "Archived"
+
+
+def test_second_one_on_the_same_folder_is_refused(stack: Stack) -> None:
+    code, output = refused(STACK_HOME=stack.home)
+    assert code == 2
+    assert "another `make run` uses the data folder" in output
+    assert len(stack.predict("halo")) == 1
+
+
+def test_port_in_use_is_named(stack: Stack, tmp_path: Path) -> None:
+    code, output = refused(STACK_HOME=tmp_path / "home", MLFLOW_PORT=stack.mlflow_port)
+    assert code == 2
+    assert f"port {stack.mlflow_port} is in use" in output
+    assert not (tmp_path / "home").exists()
+
+
+def test_ctrl_c_leaves_nothing_and_the_next_start_picks_up(stack: Stack, tmp_path: Path) -> None:
+    before = [(v["version"], v["run_id"], v["current_stage"]) for v in stack.versions()]
+    runs = {run["info"]["run_id"] for run in stack.runs()}
+    stack.stop(signal.SIGINT)
+    assert stack.processes() == []
+    with make_run(stack.home, tmp_path / "output") as again:
+        again.wait_until_ready()
+        assert [(v["version"], v["run_id"], v["current_stage"]) for v in again.versions()] == before
+        assert {run["info"]["run_id"] for run in again.runs()} == runs
+        assert len(again.predict("boneca de pano")) == 1
+
+        launcher = next(p for p in again.processes() if "local.run" in p.cmdline())
+        launcher.send_signal(signal.SIGKILL)
+        wait_for(lambda: again.processes() == [], "the end of all processes", 30)
+
+
+def test_data_set_of_ones_own(tmp_path: Path) -> None:
+    if not REAL_DATASET.exists():
+        pytest.skip(f"the real data set is not on this machine ({REAL_DATASET.name} beside it)")
+    with make_run(tmp_path / "home", tmp_path / "output", DATASET=REAL_DATASET) as stack:
+        stack.wait_until_ready()
+        published = {"0.1": 0.9795, "0.2": 0.9829, "0.3": 0.9829, "0.4": 0.9811, "0.5": 0.9794}
+        with_names = [run for run in stack.runs() if parameters_of(run)["include_names"] == "sim"]
+        assert len(with_names) == 5
+        for run in with_names:
+            chapter = published[parameters_of(run)["test_size"]]
+            # The harder sum: duplicates are out, products without a description are in.
+            assert metrics_of(run)["acuracia"] >= chapter - 0.02
+        (version,) = stack.versions()
+        served = next(r for r in stack.runs() if r["info"]["run_id"] == version["run_id"])
+        assert metrics_of(served)["acuracia_holdout"] >= 0.965
+        assert stack.predict("\n".join(SAMPLES)) == list(SAMPLES.values())
+        make = psutil.Process(stack.process.pid)
+        make.send_signal(signal.SIGTERM)
+        stack.process.wait(timeout=60)
+        assert stack.processes() == []
+
+
+def refused(**settings: object) -> tuple[int, str]:
+    """Exit code and output of a `make run` that must not start."""
+    given = {"MLFLOW_PORT": free_port(), "SERVE_PORT": free_port(), **settings}
+    ended = subprocess.run(
+        [".venv/bin/python", "-m", "local.run"],
+        cwd=ROOT,
+        env=make_run_environment() | {name: str(value) for name, value in given.items()},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return ended.returncode, ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "complaint"),
+    [
+        ("MLFLOW_PORT", "5000x", "MLFLOW_PORT=5000x: a port is a number from 1 to 65535"),
+        ("SERVE_PORT", "65536", "SERVE_PORT=65536: a port is a number from 1 to 65535"),
+        ("STACK_HOME", "/dev/null/home", "the data folder /dev/null/home cannot be written"),
+        ("DATASET", "/no/such/produtos.csv", "/no/such/produtos.csv"),
+    ],
+)
+def test_bad_setting_is_one_line_and_nothing_starts(
+    tmp_path: Path, name: str, value: str, complaint: str
+) -> None:
+    code, output = refused(**{"STACK_HOME": tmp_path / "home", name: value})
+    assert code == 2
+    assert complaint in output
+    assert len(output.strip().splitlines()) == 1
+    assert not (tmp_path / "home" / "mlflow.db").exists()
+
+
+def test_table_that_is_not_one_is_one_line_and_nothing_starts(tmp_path: Path) -> None:
+    table = tmp_path / "tabela.csv"
+    table.write_text("nome,descricao,categoria\nboneca,de pano,brinquedo\n", encoding="utf-8")
+    code, output = refused(STACK_HOME=tmp_path / "home", DATASET=table)
+    assert code == 2
+    assert "tabela.csv" in output
+    assert len(output.strip().splitlines()) == 1
+    assert not (tmp_path / "home").exists()
+
+
+def test_ports_must_differ(tmp_path: Path) -> None:
+    port = free_port()
+    code, output = refused(STACK_HOME=tmp_path / "home", MLFLOW_PORT=port, SERVE_PORT=port)
+    assert code == 2
+    assert "are both" in output
+
+
+def test_port_of_another_service_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        code, output = refused(STACK_HOME=tmp_path / "home", SERVE_PORT=port)
+    assert code == 2
+    assert f"port {port} is in use" in output
+    assert f"SERVE_PORT={port + 1}" in output
