@@ -56,7 +56,7 @@ if [[ ! -x $venv/bin/uv ]]; then
     -r requirements-local.txt || fail "could not install uv; see the lines above"
 fi
 
-echo "installing $(cat "${files[@]}" | grep -c '^[a-z].*==' ) pinned packages ($kind)"
+echo "installing $(cat "${files[@]}" | grep '^[a-z].*==' | sort -u | wc -l) pinned packages ($kind)"
 arguments=()
 for file in "${files[@]}"; do arguments+=(-r "$file"); done
 VIRTUAL_ENV=$PWD/$venv "$venv/bin/uv" pip install --quiet --require-hashes --compile-bytecode "${arguments[@]}" \
