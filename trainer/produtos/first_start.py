@@ -1,0 +1,96 @@
+"""The first model of all, made once however often its making is cut off.
+
+`python trainer/sweep.py --first` is what a start of the whole stack runs. It may be killed at any
+point, and run again: what is finished is kept, what is missing is made, and what another attempt
+left RUNNING is closed. The order in which things are recorded makes that possible: ten runs, then
+the version (tagged with its sweep), its stage, its alias, and last the end of the parent run.
+"""
+
+from mlflow.entities import Run
+from mlflow.entities.model_registry import ModelVersion
+
+from produtos import registry
+from produtos.dataset import Dataset
+from produtos.parameters import Parameters
+from produtos.sweeping import FIRST, SWEEP, SWEEP_RUN, Attempt, grid
+from produtos.tracking import Tracker
+from produtos.training import DATASET_DIGEST, METRICS, Outcome
+
+UNFINISHED = ("RUNNING", "SCHEDULED", "KILLED", "FAILED")
+
+
+def existing_version(tracker: Tracker) -> ModelVersion | None:
+    """The newest version in Production, or the newest of all; none when the first is to be made.
+
+    A first version that was registered and not placed is placed now.
+    """
+    found = registry.versions(tracker.client)
+    if not found:
+        return None
+    unfinished = {run.info.run_id: run for run in _attempts(tracker)}
+    for version in found:
+        if version.tags.get(SWEEP) != FIRST or version.tags.get(SWEEP_RUN) not in unfinished:
+            continue
+        # Left alone if somebody moved it elsewhere meanwhile.
+        if version.current_stage in ("None", registry.PRODUCTION):
+            registry.move(tracker.client, version, registry.PRODUCTION)
+        tracker.client.set_terminated(unfinished.pop(version.tags[SWEEP_RUN]).info.run_id)
+    _close(tracker, list(unfinished.values()))
+    return registry.in_stage(tracker.client, registry.PRODUCTION) or found[-1]
+
+
+def interrupted_attempt(tracker: Tracker, dataset: Dataset, common: Parameters) -> Attempt | None:
+    """The newest attempt on the same file with the same parameters, if it was cut off.
+
+    Its runs that did not finish, and every other attempt, are closed as KILLED.
+    """
+    shared = {k: v for k, v in common.logged().items() if k in ("strip_accents", "classifier")}
+    attempts = _attempts(tracker)
+    _close(tracker, attempts)
+    for run in attempts:
+        same_file = run.data.tags.get(DATASET_DIGEST) == dataset.digest
+        if same_file and shared.items() <= run.data.params.items():
+            return Attempt(run.info.run_id, _finished(tracker, run, common))
+    return None
+
+
+def _attempts(tracker: Tracker) -> list[Run]:
+    """Parent runs of first sweeps that did not finish, newest first."""
+    runs = tracker.client.search_runs(
+        [tracker.experiment_id],
+        f"tags.{SWEEP} = '{FIRST}'",
+        order_by=["attributes.start_time DESC"],
+    )
+    return [run for run in runs if run.info.status in UNFINISHED]
+
+
+def _children(tracker: Tracker, parent: Run) -> list[Run]:
+    return list(
+        tracker.client.search_runs(
+            [tracker.experiment_id], f"tags.mlflow.parentRunId = '{parent.info.run_id}'"
+        )
+    )
+
+
+def _close(tracker: Tracker, parents: list[Run]) -> None:
+    for parent in parents:
+        for run in (*_children(tracker, parent), parent):
+            if run.info.status in ("RUNNING", "SCHEDULED"):
+                tracker.client.set_terminated(run.info.run_id, "KILLED")
+
+
+def _finished(tracker: Tracker, parent: Run, common: Parameters) -> dict[Parameters, Outcome]:
+    finished = {}
+    for run in _children(tracker, parent):
+        for parameters in grid(common):
+            same = parameters.logged().items() <= run.data.params.items()
+            complete = run.info.status == "FINISHED" and set(METRICS) <= run.data.metrics.keys()
+            models = tracker.client.get_run(run.info.run_id).outputs if same and complete else None
+            if models and models.model_outputs:
+                finished[parameters] = Outcome(
+                    run.info.run_id,
+                    models.model_outputs[-1].model_id,
+                    parameters,
+                    {name: run.data.metrics[name] for name in METRICS},
+                )
+    return finished

@@ -1,0 +1,137 @@
+"""The parameters of a run, as a user writes them and as MLflow keeps them."""
+
+import argparse
+import math
+import sys
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Never
+
+from produtos.source import SHIPPED_NAME
+
+NAIVE_BAYES = "naive_bayes"
+LOGISTIC_REGRESSION = "logistic_regression"
+CLASSIFIERS = (NAIVE_BAYES, LOGISTIC_REGRESSION)
+
+YES, NO = "sim", "não"
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """What one run is asked to do; the defaults are the project's."""
+
+    test_size: float = 0.2
+    include_names: bool = True
+    strip_accents: bool = True
+    classifier: str = NAIVE_BAYES
+    dataset: str = SHIPPED_NAME
+
+    def logged(self) -> dict[str, str]:
+        """The same in the user's own words, by name."""
+        return {
+            "test_size": str(self.test_size),
+            "include_names": yes_or_no(self.include_names),
+            "strip_accents": yes_or_no(self.strip_accents),
+            "classifier": self.classifier,
+            "dataset": self.dataset,
+        }
+
+    def run_name(self) -> str:
+        """What a run is called on the page: the two parameters of the chapter."""
+        return f"test_size={self.test_size} include_names={yes_or_no(self.include_names)}"
+
+
+def yes_or_no(value: bool) -> str:
+    """`sim` or `não`."""
+    return YES if value else NO
+
+
+def parse_yes_or_no(written: str) -> bool:
+    """`sim` or `não`, in any case, the accent not needed.
+
+    Raises:
+        argparse.ArgumentTypeError: it is neither.
+    """
+    # Composed, since a terminal may send the accent as a character of its own.
+    word = unicodedata.normalize("NFC", written).strip().casefold()
+    if word not in (YES, NO, "nao"):
+        raise argparse.ArgumentTypeError(f"must be sim or não, not {written!r}")
+    return word == YES
+
+
+def parse_test_size(written: str) -> float:
+    """A number between 0 and 1, both excluded.
+
+    Raises:
+        argparse.ArgumentTypeError: it is not.
+    """
+    try:
+        value = float(written)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(
+            f"must be a number between 0 and 1, such as 0.2, not {written!r}"
+        )
+    return value
+
+
+def parse_classifier(written: str) -> str:
+    """One of `CLASSIFIERS`.
+
+    Raises:
+        argparse.ArgumentTypeError: it is not.
+    """
+    if written not in CLASSIFIERS:
+        raise argparse.ArgumentTypeError(f"must be {' or '.join(CLASSIFIERS)}, not {written!r}")
+    return written
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that says what is wrong in one line."""
+
+    def error(self, message: str) -> Never:
+        """Print the one line and end with exit code 2."""
+        print(f"{self.prog}: {message}; see {self.prog} --help", file=sys.stderr)
+        raise SystemExit(2)
+
+
+def add_arguments(parser: argparse.ArgumentParser, names: Sequence[str]) -> None:
+    """Let `parser` accept some of the parameters, spelt as under `mlflow run -P` or with dashes."""
+    default = Parameters()
+    known = {
+        "test_size": {
+            "type": parse_test_size,
+            "default": default.test_size,
+            "metavar": "NUMBER",
+            "help": "part of the products to test on, between 0 and 1 (default: %(default)s)",
+        },
+        "include_names": {
+            "type": parse_yes_or_no,
+            "default": default.include_names,
+            "metavar": "sim|não",
+            "help": "whether the text of a product holds its name (default: sim)",
+        },
+        "strip_accents": {
+            "type": parse_yes_or_no,
+            "default": default.strip_accents,
+            "metavar": "sim|não",
+            "help": "whether words are compared without their accents (default: sim)",
+        },
+        "classifier": {
+            "type": parse_classifier,
+            "default": default.classifier,
+            "metavar": "|".join(CLASSIFIERS),
+            "help": "(default: %(default)s)",
+        },
+        "dataset": {
+            "default": default.dataset,
+            "metavar": "PATH|URL",
+            "help": "a CSV file nome;descricao;categoria (default: the one that is shipped)",
+        },
+    }
+    for name in names:
+        # A tuple's order is what --help shows; `dest` is the name with underscores.
+        spellings = dict.fromkeys([f"--{name.replace('_', '-')}", f"--{name}"])
+        parser.add_argument(*spellings, dest=name, **known[name])  # type: ignore[arg-type]

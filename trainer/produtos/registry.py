@@ -1,0 +1,64 @@
+"""The model registry: versions, and stages that agree with aliases.
+
+A stage is what the web page moves and what is served from; `Production` = `@production` and
+`Staging` = `@staging` whenever this module sets them.
+"""
+
+import contextlib
+import io
+import warnings
+
+import mlflow
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.tracking import MlflowClient
+
+MODEL_NAME = "classificador-produtos"
+PRODUCTION = "Production"
+STAGING = "Staging"
+
+
+def versions(client: MlflowClient) -> list[ModelVersion]:
+    """Every version, oldest first."""
+    found = client.search_model_versions(f"name='{MODEL_NAME}'", max_results=1000)
+    return sorted(found, key=lambda version: int(version.version))
+
+
+def in_stage(client: MlflowClient, stage: str) -> ModelVersion | None:
+    """The newest version in a stage."""
+    there = [version for version in versions(client) if version.current_stage == stage]
+    return there[-1] if there else None
+
+
+def version_of_run(client: MlflowClient, run_id: str) -> ModelVersion | None:
+    """The version that was made from a run, if there is one."""
+    made = [version for version in versions(client) if version.run_id == run_id]
+    return made[-1] if made else None
+
+
+def register(
+    client: MlflowClient, model_id: str, tags: dict[str, str], description: str
+) -> ModelVersion:
+    """Make a version of a logged model; the registered model too, if there is none yet."""
+    # It says on stderr what its caller says better.
+    with contextlib.redirect_stderr(io.StringIO()):
+        version = mlflow.register_model(f"models:/{model_id}", MODEL_NAME, tags=tags)
+    client.update_model_version(MODEL_NAME, version.version, description=description)
+    return version
+
+
+def move(client: MlflowClient, version: ModelVersion, stage: str) -> None:
+    """Put a version into `Production` or `Staging`, alone, and its alias with it.
+
+    Doing it again changes nothing, so a move that was cut off half-way can be repeated.
+    """
+    with warnings.catch_warnings():
+        # Deprecated, and still what the web page and `models:/name/Production` go by.
+        warnings.simplefilter("ignore", FutureWarning)
+        client.transition_model_version_stage(
+            MODEL_NAME, version.version, stage, archive_existing_versions=True
+        )
+    client.set_registered_model_alias(MODEL_NAME, stage.lower(), version.version)
+    other = STAGING if stage == PRODUCTION else PRODUCTION
+    aliases = client.get_registered_model(MODEL_NAME).aliases
+    if str(aliases.get(other.lower())) == str(version.version):
+        client.delete_registered_model_alias(MODEL_NAME, other.lower())

@@ -1,0 +1,189 @@
+"""The tracking server: reaching it, the experiment, and runs that never stay RUNNING."""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+
+import mlflow
+from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+from mlflow.tracking.context import registry as context
+
+from produtos.errors import BadInput, Stopped
+
+EXPERIMENT_NAME = "classificador-produtos"
+FIRST_ANSWER = 8
+"""Seconds that a tracking server has to answer the first question."""
+
+
+@dataclass(frozen=True)
+class Tracker:
+    """A tracking server that answered, and the experiment to log to."""
+
+    client: MlflowClient
+    experiment_id: str
+
+
+def connect() -> Tracker:
+    """Reach the tracking server and find or make the experiment.
+
+    The experiment is the one of the run that `mlflow run` made, else the one that
+    MLFLOW_EXPERIMENT_NAME or MLFLOW_EXPERIMENT_ID says, else `classificador-produtos`.
+
+    Raises:
+        BadInput: the server is down, or is not one, or refuses.
+    """
+    uri = mlflow.get_tracking_uri()
+    patient = {
+        name: os.environ.get(name)
+        for name in ("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "MLFLOW_HTTP_REQUEST_TIMEOUT")
+    }
+    os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
+    os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = str(FIRST_ANSWER)
+    try:
+        client = MlflowClient()
+        client.search_experiments(max_results=1)
+    except Exception as error:
+        raise BadInput(
+            f"no tracking server answers at {uri} ({_reason(error)}); start it, or set "
+            "MLFLOW_TRACKING_URI to its address"
+        ) from None
+    finally:
+        for name, value in patient.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+    experiment_id = _experiment_id(client)
+    # MLflow logs a model to the experiment that is set here, whatever run it belongs to.
+    mlflow.set_experiment(experiment_id=experiment_id)
+    return Tracker(client, experiment_id)
+
+
+def _experiment_id(client: MlflowClient) -> str:
+    if run_id := project_run_id():
+        return str(client.get_run(run_id).info.experiment_id)
+    name = os.environ.get("MLFLOW_EXPERIMENT_NAME")
+    number = os.environ.get("MLFLOW_EXPERIMENT_ID")
+    if number and not name:
+        try:
+            return str(client.get_experiment(number).experiment_id)
+        except MlflowException:
+            raise BadInput(
+                f"there is no experiment {number}; set MLFLOW_EXPERIMENT_ID to one that exists, "
+                "or unset it"
+            ) from None
+    name = name or EXPERIMENT_NAME
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        try:
+            return client.create_experiment(name)
+        except MlflowException:
+            # Somebody else made it meanwhile.
+            found = client.get_experiment_by_name(name)
+            if found is None:
+                raise
+    if found.lifecycle_stage != "active":
+        raise BadInput(
+            f"the experiment {name} was deleted; restore it, or set MLFLOW_EXPERIMENT_NAME to "
+            "another name"
+        )
+    return str(found.experiment_id)
+
+
+def _reason(error: Exception) -> str:
+    cause: BaseException = error
+    while cause.__cause__ or cause.__context__:
+        cause = cause.__cause__ or cause.__context__ or cause
+    said = " ".join(str(cause).split())
+    if "refused" in said:
+        return "connection refused"
+    if "timed out" in said:
+        return f"no answer within {FIRST_ANSWER} s"
+    return said[:160] or type(cause).__name__
+
+
+def project_run_id() -> str | None:
+    """The run that `mlflow run` made for this process, if it was started that way."""
+    return os.environ.get("MLFLOW_RUN_ID") or None
+
+
+@cache
+def _source_tags() -> dict[str, str]:
+    """Who, which file, which git commit; asked once, since git is a process each time."""
+    return dict(context.resolve_tags())
+
+
+@contextmanager
+def running(
+    tracker: Tracker,
+    name: str,
+    *,
+    run_id: str | None = None,
+    parent_id: str | None = None,
+    tags: dict[str, str] | None = None,
+) -> Iterator[Run]:
+    """A run that ends FINISHED, FAILED after an error, or KILLED after a signal.
+
+    Args:
+        tracker: where it is kept.
+        name: its name on the page.
+        run_id: continue this one instead of starting one.
+        parent_id: make it a child of this one.
+        tags: more tags.
+    """
+    more = {"mlflow.runName": name} | (tags or {})
+    if parent_id:
+        more["mlflow.parentRunId"] = parent_id
+    created = None
+    try:
+        if run_id:
+            tracker.client.update_run(run_id, status="RUNNING", name=name)
+            created = run_id
+            log_tags(tracker, run_id, tags or {})
+        else:
+            created = tracker.client.create_run(
+                tracker.experiment_id, tags=_source_tags() | more
+            ).info.run_id
+        yield tracker.client.get_run(created)
+    except BaseException as error:
+        if created:
+            status = "KILLED" if isinstance(error, Stopped) else "FAILED"
+            _end_in_a_hurry(tracker, created, status)
+        raise
+    tracker.client.set_terminated(created, "FINISHED")
+
+
+def _end_in_a_hurry(tracker: Tracker, run_id: str, status: str) -> None:
+    """Say how a run ended, if the server is there to hear it; the real error goes first."""
+    os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
+    os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = "3"
+    try:
+        tracker.client.set_terminated(run_id, status)
+    except Exception:
+        return
+
+
+def log_parameters(tracker: Tracker, run: Run, parameters: dict[str, str]) -> None:
+    """Log parameters, but for those that `mlflow run` logged already: they cannot be changed."""
+    new = [Param(k, v) for k, v in parameters.items() if k not in run.data.params]
+    if new:
+        tracker.client.log_batch(run.info.run_id, params=new)
+
+
+def log_tags(tracker: Tracker, run_id: str, tags: dict[str, str]) -> None:
+    """Set several tags at once."""
+    if tags:
+        tracker.client.log_batch(run_id, tags=[RunTag(k, v) for k, v in tags.items()])
+
+
+def log_metrics(tracker: Tracker, run_id: str, metrics: dict[str, float]) -> None:
+    """Log several metrics at once, as measured now."""
+    now = int(time.time() * 1000)
+    tracker.client.log_batch(
+        run_id, metrics=[Metric(name, value, now, 0) for name, value in metrics.items()]
+    )

@@ -1,0 +1,38 @@
+#!/usr/bin/env python3
+"""One run: `python trainer/train.py --test-size 0.2`, or `mlflow run trainer -P test_size=0.2`."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from produtos import command
+
+
+def main() -> None:
+    """Read the parameters and the data set, then train, evaluate and record one run."""
+    from produtos.parameters import Parameters, Parser, add_arguments
+
+    parser = Parser(description="Train, evaluate and record one product classifier.")
+    add_arguments(parser, ["test_size", "include_names", "strip_accents", "classifier", "dataset"])
+    parameters = Parameters(**vars(parser.parse_args()))
+
+    from produtos import dataset
+
+    data = dataset.load(parameters.dataset)
+    print(f"{data.where}: {data.summary()}", flush=True)
+
+    # The heavy imports come after what can be refused without them.
+    from produtos import split, tracking, training
+
+    split.split(data, test_size=parameters.test_size, include_names=parameters.include_names)
+    tracker = tracking.connect()
+    name = parameters.run_name()
+    with tracking.running(tracker, name, run_id=tracking.project_run_id()) as run:
+        outcome = training.train_and_record(tracker, run, data, parameters)
+    figures = "  ".join(f"{name} {value:.4f}" for name, value in outcome.metrics.items())
+    print(f"{figures}\nrun {outcome.run_id}, model models:/{outcome.model_id}")
+
+
+if __name__ == "__main__":
+    command.run(main)
