@@ -16,7 +16,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-VOLUME = "s3"
+VOLUME = "minio"
 
 
 def _address(text: str) -> tuple[str, int]:
