@@ -22,7 +22,7 @@ test: env-dev ## run the tests, in a real browser too (make test ARGS="tests/uni
 lint: env-dev ## ruff, mypy and shellcheck
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
-	@.venv/bin/mypy trainer classificador-produtos local tests benchmarks
+	@.venv/bin/mypy trainer classificador-produtos local server tests benchmarks
 	@if command -v shellcheck >/dev/null; then git ls-files '*.sh' | xargs shellcheck; \
 	else echo "shellcheck is not installed: shell scripts were not checked"; fi
 
