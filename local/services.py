@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import subprocess
 import xmlrpc.client
 from pathlib import Path
@@ -24,18 +25,21 @@ class Services:
 
     def __init__(self, socket: Path, process: subprocess.Popen[bytes]) -> None:
         self._process = process
-        self._proxy = xmlrpc.client.ServerProxy(
-            "http://127.0.0.1", transport=SupervisorTransport(None, None, f"unix://{socket}")
-        )
+        self._socket = socket
 
     def _states(self) -> dict[str, dict[str, Any]]:
         """Process information by service name; empty while supervisord is still starting."""
         if self._process.poll() is not None:
             raise ServicesError(f"the process runner ended with code {self._process.returncode}")
+        # A transport of its own each time: after an error one is not fit for another request.
+        transport = SupervisorTransport(None, None, f"unix://{self._socket}")
+        proxy = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)
         try:
-            infos = cast("list[dict[str, Any]]", self._proxy.supervisor.getAllProcessInfo())
-        except (OSError, xmlrpc.client.Error):
+            infos = cast("list[dict[str, Any]]", proxy.supervisor.getAllProcessInfo())
+        except (OSError, http.client.HTTPException, xmlrpc.client.Error):
             return {}
+        finally:
+            transport.close()
         return {info["name"]: info for info in infos}
 
     def trainer_has_finished(self, logs: Path) -> bool:
