@@ -1,0 +1,260 @@
+"""The ASGI application of a front worker: routes, limits, waiting, errors."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import math
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from hotserve import csv_body, errors
+from hotserve.errors import Scrubber
+from hotserve.forward import Answer, Forwarder, Gone, Headers
+from hotserve.mlmodel import TEXTS, UNKNOWN
+from hotserve.target import Target
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_JSON = b"application/json"
+_TRIES = 3
+
+
+class RequestError(Exception):
+    """An answer that is an error: status, message, and headers that go with it."""
+
+    def __init__(self, status: int, message: str, *headers: tuple[bytes, bytes]) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.headers = headers
+
+
+class Serving:
+    """What the manager told this worker, and which requests are under way.
+
+    Attributes:
+        target: where requests go; None while no process is healthy.
+        model: the JSON object of `/model`.
+        hold: whether a process is on its way back, so that requests should wait for it.
+    """
+
+    def __init__(self, on_idle: Callable[[int], None]) -> None:
+        self.target: Target | None = None
+        self.model: dict[str, Any] = {}
+        self.hold = False
+        self._in_flight: Counter[int] = Counter()
+        self._on_idle = on_idle
+        self._changed = asyncio.Event()
+
+    def tell(self, target: Target | None, model: dict[str, Any], hold: bool) -> None:
+        """Take what the manager says now."""
+        before, self.target = self.target, target
+        self.model, self.hold = model, hold
+        self._changed.set()
+        self._changed = asyncio.Event()
+        if before is not None and before != target and not self._in_flight[before.generation]:
+            self._on_idle(before.generation)
+
+    async def wait_for_change(self, seconds: float) -> None:
+        """Return when the manager says something new, or the seconds are over."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._changed.wait(), seconds)
+
+    def begin(self, target: Target) -> None:
+        """Count a request that goes to `target`."""
+        self._in_flight[target.generation] += 1
+
+    def end(self, target: Target) -> None:
+        """Count its end; the manager hears when an old process has nothing more to do."""
+        generation = target.generation
+        self._in_flight[generation] -= 1
+        if not self._in_flight[generation]:
+            del self._in_flight[generation]
+            if self.target is None or self.target.generation != generation:
+                self._on_idle(generation)
+
+
+class App:
+    """An ASGI application, without a framework: every microsecond here is paid by each request."""
+
+    def __init__(
+        self,
+        serving: Serving,
+        forwarder: Forwarder,
+        scrubber: Scrubber,
+        *,
+        max_body: int,
+        hold_timeout: float,
+        csv: str,
+    ) -> None:
+        self._serving = serving
+        self._forwarder = forwarder
+        self._scrubber = scrubber
+        self._max_body = max_body
+        self._hold_timeout = hold_timeout
+        self._csv = csv
+        self._routes: dict[str, tuple[tuple[str, ...], Handler]] = {
+            "/invocations": (("POST",), self._invocations),
+            "/ping": (("GET", "HEAD"), self._ping),
+            "/health": (("GET", "HEAD"), self._ping),
+            "/version": (("GET", "HEAD"), self._version),
+            "/model": (("GET", "HEAD"), self._model),
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
+        try:
+            methods, handler = self._route(scope)
+            if scope["method"] not in methods:
+                allowed = ", ".join(methods)
+                raise RequestError(
+                    405,
+                    f"{scope['path']} takes {allowed}, not {scope['method']}",
+                    (b"allow", allowed.encode()),
+                )
+            await handler(scope, receive, send)
+        except RequestError as error:
+            headers = [(b"content-type", _JSON), *error.headers]
+            await _answer(send, error.status, headers, errors.body(error.status, error.message))
+
+    def _route(self, scope: Scope) -> tuple[tuple[str, ...], Handler]:
+        try:
+            return self._routes[scope["path"]]
+        except KeyError:
+            known = ", ".join(self._routes)
+            raise RequestError(404, f"there is nothing at this path; there is {known}") from None
+
+    async def _ping(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+        self._target()
+        await _answer(send, 200, [(b"content-type", _JSON)], b"\n")
+
+    async def _version(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+        await _answer(send, 200, [(b"content-type", _JSON)], self._target().mlflow.encode())
+
+    async def _model(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+        text = json.dumps(self._serving.model, ensure_ascii=False, indent=2)
+        await _answer(send, 200, [(b"content-type", _JSON)], text.encode() + b"\n")
+
+    async def _invocations(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers: Headers = scope["headers"]
+        content_type = b""
+        declared = None
+        for name, value in headers:
+            if name == b"content-type":
+                content_type = value
+            elif name == b"content-length":
+                declared = int(value)
+        if not content_type:
+            raise RequestError(415, "send a Content-Type: text/csv or application/json")
+        if declared is not None and declared > self._max_body:
+            raise self._too_large()
+        body = await self._read(receive)
+        target, answer = await self._predict(content_type, body, headers)
+        returned = [*answer.headers, (b"x-model-version", target.version.encode())]
+        if answer.status < 400:
+            await _answer(send, answer.status, returned, answer.body)
+            return
+        safe = self._scrubber.error_body(answer.status, answer.body)
+        returned = [(n, v) for n, v in returned if n != b"content-type"]
+        await _answer(send, answer.status, [*returned, (b"content-type", _JSON)], safe)
+
+    async def _read(self, receive: Receive) -> bytes:
+        message = await receive()
+        body: bytes = message.get("body", b"")
+        if not message.get("more_body"):
+            return body
+        parts, size = [body], len(body)
+        while message.get("more_body"):
+            message = await receive()
+            part = message.get("body", b"")
+            size += len(part)
+            if size > self._max_body:
+                raise self._too_large()
+            parts.append(part)
+        return b"".join(parts)
+
+    def _too_large(self) -> RequestError:
+        return RequestError(
+            413,
+            f"the body is larger than {self._max_body} bytes; send it in parts",
+            (b"connection", b"close"),
+        )
+
+    async def _predict(
+        self, content_type: bytes, body: bytes, headers: Headers
+    ) -> tuple[Target, Answer]:
+        """The answer, and the process that gave it: of one version, whichever it is by then."""
+        give_up = time.monotonic() + self._hold_timeout
+        for _ in range(_TRIES):
+            target = await self._healthy_target(give_up)
+            sent_type, sent = self._translate(target, content_type, body)
+            self._serving.begin(target)
+            try:
+                return target, await self._forwarder.post(target, sent_type, sent, headers)
+            except TimeoutError:
+                raise RequestError(504, "the model did not answer in time") from None
+            except Gone:
+                # It died, and the manager will say so, or what took its place.
+                if self._serving.target == target:
+                    await self._serving.wait_for_change(max(0.0, give_up - time.monotonic()))
+            finally:
+                self._serving.end(target)
+        raise RequestError(
+            503, "the model's process ended while it answered this request", (b"retry-after", b"5")
+        )
+
+    async def _healthy_target(self, give_up: float) -> Target:
+        while self._serving.target is None and self._serving.hold:
+            left = give_up - time.monotonic()
+            if left <= 0:
+                break
+            await self._serving.wait_for_change(left)
+        return self._target()
+
+    def _target(self) -> Target:
+        """Where to send a request, or the 503 that says what is missing."""
+        if self._serving.target is not None:
+            return self._serving.target
+        model = self._serving.model
+        raise RequestError(
+            503,
+            str(model.get("message") or "starting"),
+            (b"retry-after", str(math.ceil(model.get("retry_after", 1))).encode()),
+        )
+
+    def _translate(self, target: Target, content_type: bytes, body: bytes) -> tuple[bytes, bytes]:
+        """CSV of products as JSON; everything else, and other models' CSV, as it came."""
+        kind, *parameters = (part.strip().lower() for part in content_type.split(b";"))
+        # MLflow answers 415 to any parameter but this one.
+        if kind != b"text/csv" or any(p != b"charset=utf-8" for p in parameters):
+            return content_type, body
+        wanted = target.text_input
+        if self._csv != "auto":
+            if self._csv == "table":
+                return content_type, body
+            wanted = wanted if wanted.kind == "columns" else TEXTS
+        if wanted.kind == "table":
+            return content_type, body
+        if wanted.kind == "columns" and csv_body.is_stock_table(body, wanted.columns):
+            return content_type, body
+        if wanted == UNKNOWN and csv_body.is_table_of_numbers(body):
+            return content_type, body
+        try:
+            return _JSON, csv_body.to_json(csv_body.read(body), wanted)
+        except csv_body.CsvError as error:
+            raise RequestError(400, str(error)) from None
+
+
+async def _answer(send: Send, status: int, headers: Headers, body: bytes) -> None:
+    headers = [*headers, (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,171 @@
+"""Models on disk: fetched once, kept under their version, the last good one remembered."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from hotserve.registry import ModelVersion
+
+_STALE_SECONDS = 3600.0
+
+
+class CacheError(Exception):
+    """The cache folder can't be used; the text says why in one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One model version on disk.
+
+    Attributes:
+        folder: holds `model/` and the file that locks it.
+    """
+
+    folder: Path
+
+    @property
+    def model(self) -> Path:
+        """The folder with the MLmodel file."""
+        return self.folder / "model"
+
+    def is_complete(self) -> bool:
+        """Whether the model was fetched to its end."""
+        return (self.model / "MLmodel").is_file()
+
+    @contextlib.contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Keep others, in this process or another, from pruning it meanwhile."""
+        with (self.folder / "lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH)
+            os.utime(self.folder)
+            yield
+
+
+class Cache:
+    """The versions of one registered model (or one fixed URI) of one registry.
+
+    Args:
+        root: the cache folder; made if it is not there.
+        registry: its address, without secrets.
+        name: the registered model.
+        reference: the URI that is followed; each has its own last good version.
+
+    Raises:
+        CacheError: the folder can't be made or written to.
+    """
+
+    def __init__(self, root: Path, registry: str, name: str, reference: str) -> None:
+        slug = re.sub(r"[^\w.-]+", "_", name)[-60:].strip("._") or "model"
+        self._home = root / f"{slug}-{_digest(registry, name)}"
+        self._state = self._home / f"serving-{_digest(reference)}.json"
+        try:
+            self._home.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self._home):
+                pass
+        except OSError as error:
+            raise CacheError(
+                f"the cache folder {root} can't be written to ({error.strerror}); "
+                "name another with --cache or HOTSERVE_CACHE"
+            ) from None
+
+    @property
+    def logs(self) -> Path:
+        """Where the output of this model's processes goes."""
+        return self._home / "logs"
+
+    def entry(self, version: ModelVersion) -> Entry:
+        """Where `version` lies, or will."""
+        number, source, created = version.version, version.source, str(version.created)
+        return Entry(self._home / f"{number or 'fixed'}-{_digest(number, source, created)}")
+
+    @contextlib.contextmanager
+    def room(self) -> Iterator[Path]:
+        """A folder to fetch into; what is not handed to `keep` goes away afterwards."""
+        path = Path(tempfile.mkdtemp(prefix=".fetch-", dir=self._home))
+        try:
+            yield path
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
+
+    def keep(self, fetched: Path, entry: Entry) -> None:
+        """Put a fetched model folder in its place, in one step; the first one stays.
+
+        Raises:
+            OSError: it can't be moved there.
+        """
+        with tempfile.TemporaryDirectory(prefix=".fetch-", dir=self._home) as scratch:
+            complete = Path(scratch) / "entry"
+            complete.mkdir()
+            fetched.rename(complete / "model")
+            try:
+                complete.rename(entry.folder)
+            except OSError:
+                if not entry.is_complete():
+                    shutil.rmtree(entry.folder, ignore_errors=True)
+                    complete.rename(entry.folder)
+
+    def forget(self, entry: Entry) -> None:
+        """Remove one entry, so that it is fetched again."""
+        shutil.rmtree(entry.folder, ignore_errors=True)
+
+    def remember(self, version: ModelVersion) -> None:
+        """Note the version that is served: the one to begin with when MLflow is down.
+
+        Raises:
+            OSError: the file can't be written.
+        """
+        with tempfile.NamedTemporaryFile(
+            "w", dir=self._home, prefix=".fetch-", suffix=".json", delete=False
+        ) as file:
+            json.dump({"version": version.to_json()}, file)
+        os.replace(file.name, self._state)
+
+    def last_good(self) -> ModelVersion | None:
+        """The version that was served last, if it is still on disk."""
+        try:
+            version = ModelVersion.from_json(json.loads(self._state.read_text())["version"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return version if self.entry(version).is_complete() else None
+
+    def prune(self, keep: int) -> None:
+        """Remove all but the `keep` versions used last; what is in use anywhere stays."""
+        entries = [path for path in self._home.glob("*-*/") if (path / "model").is_dir()]
+        entries.sort(key=_modified, reverse=True)
+        for path in entries[keep:]:
+            with contextlib.suppress(OSError), (path / "lock").open("a") as lock:
+                _try_lock(lock)
+                shutil.rmtree(path, ignore_errors=True)
+        for path in self._home.glob(".fetch-*"):
+            if time.time() - _modified(path) > _STALE_SECONDS:
+                shutil.rmtree(path, ignore_errors=True)
+                with contextlib.suppress(OSError):
+                    path.unlink()
+
+
+def _try_lock(lock: IO[str]) -> None:
+    """Raises BlockingIOError if somebody uses the entry."""
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _modified(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]

@@ -1,0 +1,56 @@
+"""The `hotserve` command."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+
+import uvloop
+
+from hotserve import connection as connections
+from hotserve import log, manager, model_uri
+from hotserve import settings as settings_module
+from hotserve.cache import Cache, CacheError
+from hotserve.connection import Connection, ConnectionSettingsError
+from hotserve.manager import PortError
+from hotserve.model_uri import ModelUriError
+from hotserve.settings import SettingsError
+from hotserve.wrapped import CommandError
+
+_USER_ERRORS = (
+    CacheError,
+    CommandError,
+    ConnectionSettingsError,
+    ModelUriError,
+    PortError,
+    SettingsError,
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run hotserve; returns the exit code: 2 for whatever the user has to put right."""
+    try:
+        return _run(sys.argv[1:] if arguments is None else arguments)
+    except _USER_ERRORS as error:
+        print(f"hotserve: {error}", file=sys.stderr)
+        return 2
+
+
+def _run(arguments: Sequence[str]) -> int:
+    settings = settings_module.read(arguments, os.environ)
+    program = settings.command.program[0]
+    if shutil.which(program) is None:
+        raise CommandError(f"there is no program '{program}'; is MLflow installed here?")
+    reference = model_uri.parse(settings.command.model_uri)
+    connection: Connection | None = None
+    if reference.in_registry:
+        connection = connections.read(os.environ)
+    registry = connection.url if connection else ""
+    cache = Cache(settings.cache, registry, reference.name, reference.uri)
+    listeners = manager.listen(settings.command.host, settings.command.port)
+    log.to_stderr()
+    return uvloop.run(
+        manager.run(settings, reference, connection, cache, listeners, dict(os.environ))
+    )

@@ -1,0 +1,47 @@
+"""Fetches a model's files with MLflow's own command, in a process that ends afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from hotserve.cache import Cache, Entry
+from hotserve.guarded import GuardedProcess
+from hotserve.model_server import StartError
+from hotserve.wrapped import WrappedCommand
+
+
+async def fetch(
+    uri: str,
+    cache: Cache,
+    entry: Entry,
+    command: WrappedCommand,
+    *,
+    environment: Mapping[str, str],
+    log: Path | None,
+    label: str,
+) -> None:
+    """Put the model behind `uri` into `entry`.
+
+    Raises:
+        StartError: MLflow could not fetch it, or there is no model in what it fetched.
+    """
+    with cache.room() as room:
+        process = await GuardedProcess.start(
+            command.download(uri, str(room)), environment=environment, log=log, label=label
+        )
+        try:
+            end = await process.exited
+        except BaseException:
+            await process.stop(grace=0.5)
+            raise
+        if end.code != 0:
+            raise StartError(f"its files can't be fetched: {end.reason()}")
+        found = [room] if (room / "MLmodel").is_file() else [*room.glob("**/MLmodel")][:1]
+        if not found:
+            raise StartError("its files can't be fetched: there is no MLmodel file among them")
+        fetched = found[0] if found[0].is_dir() else found[0].parent
+        try:
+            cache.keep(fetched, entry)
+        except OSError as error:
+            raise StartError(f"it can't be kept in the cache: {error.strerror}") from None

@@ -1,0 +1,115 @@
+"""A command under its guard (guard.py), as the manager sees it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+_GUARD = Path(__file__).with_name("guard.py")
+_ANSWER_LIMIT = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a command ended: exit code (negative: the signal; None: its guard died), last lines."""
+
+    code: int | None
+    tail: tuple[str, ...]
+
+    def reason(self) -> str:
+        """One line that says most: the last line that looks like an error, else the last one."""
+        lines = [line.strip() for line in self.tail if line.strip()]
+        errors = [line for line in lines if _is_error(line)]
+        told = (errors or lines or [""])[-1]
+        if self.code is not None and self.code < 0 and not errors:
+            with contextlib.suppress(ValueError):
+                return f"ended by {signal.Signals(-self.code).name}"
+        return told[:500] or f"ended with code {self.code}"
+
+
+def _is_error(line: str) -> bool:
+    kind = line.split(":", 1)[0]
+    # The launcher's own last word hides what the server process said before it.
+    return (
+        ":" in line
+        and kind.replace(".", "").replace("_", "").isalnum()
+        and kind.rsplit(".", 1)[-1].endswith(("Error", "Exception", "Exit"))
+        and "returned non zero return code" not in line
+    )
+
+
+class GuardedProcess:
+    """A running command that ends, with all its descendants, when this process does.
+
+    Attributes:
+        pid: of the command (also its process group), 0 if it could not be started.
+        exited: resolves to an `Exit` once nothing of the command is left.
+    """
+
+    def __init__(self, guard: asyncio.subprocess.Process) -> None:
+        self.pid = 0
+        self.exited: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
+        self._guard = guard
+        self._started = asyncio.Event()
+        self._reader = asyncio.create_task(self._read())
+
+    @classmethod
+    async def start(
+        cls,
+        argv: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        log: Path | None,
+        label: str,
+    ) -> Self:
+        """Run `argv`; its output goes to the file `log`, or with `label` in front to stderr."""
+        guard = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-I", "-S", str(_GUARD)),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            env=dict(environment),
+            start_new_session=True,
+            limit=_ANSWER_LIMIT,
+        )
+        process = cls(guard)
+        order = {"argv": list(argv), "log": str(log) if log else None, "label": label}
+        process._order(order)
+        await process._started.wait()
+        return process
+
+    async def stop(self, grace: float) -> Exit:
+        """SIGTERM, `grace` seconds, SIGKILL; returns when nothing is left."""
+        self._order({"stop": grace})
+        return await asyncio.shield(self.exited)
+
+    def _order(self, order: Mapping[str, object]) -> None:
+        if self._guard.stdin is not None and not self._guard.stdin.is_closing():
+            with contextlib.suppress(ConnectionError):
+                self._guard.stdin.write(json.dumps(order).encode() + b"\n")
+
+    async def _read(self) -> None:
+        assert self._guard.stdout is not None
+        end = Exit(None, ())
+        async for line in self._guard.stdout:
+            message = json.loads(line)
+            if "started" in message:
+                self.pid = message["started"]
+                self._started.set()
+            else:
+                end = Exit(message["exited"], tuple(message["tail"]))
+        await self._guard.wait()
+        if end.code is None and self.pid:
+            # The guard itself was killed. The command is told by the kernel; this is for the rest.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
+        self._started.set()
+        if not self.exited.done():
+            self.exited.set_result(end)

@@ -1,0 +1,132 @@
+"""What `-m` names: a stage, an alias, a version … of a registered model, or a place of files."""
+
+from __future__ import annotations
+
+import os
+import urllib.parse
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Kind = Literal["stage", "alias", "latest", "version", "logged_model", "path", "remote"]
+
+STAGES = ("None", "Staging", "Production", "Archived")
+"""MLflow's stages, in its own spelling; it takes them in any."""
+
+_REMOTE_SCHEMES = frozenset(
+    {"runs", "mlflow-artifacts", "http", "https", "s3", "r2", "b2", "gs", "wasb", "wasbs"}
+    | {"abfs", "abfss", "dbfs", "hdfs", "viewfs", "ftp", "sftp"}
+)
+
+
+class ModelUriError(ValueError):
+    """The text after `-m` is not a model URI that MLflow or hotserve understands."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelReference:
+    """A model URI, read.
+
+    Attributes:
+        uri: as given.
+        kind: what it names; `stage`, `alias`, `latest` and `version` lie in the registry.
+        name: the registered model, or what to call the model in messages and answers.
+        selector: the stage (canonical spelling), alias or version number, or the folder of a
+            local model; empty otherwise.
+    """
+
+    uri: str
+    kind: Kind
+    name: str
+    selector: str = ""
+
+    @property
+    def in_registry(self) -> bool:
+        """Whether the registry says which version is meant."""
+        return self.kind in ("stage", "alias", "latest", "version")
+
+    @property
+    def shown(self) -> str | None:
+        """The URI, where it can be shown to anybody: a path or a bucket is nobody's business."""
+        return self.uri if self.kind not in ("path", "remote") else None
+
+    @property
+    def path(self) -> Path:
+        """The folder of a local model (`kind` is `path`)."""
+        return Path(self.selector)
+
+    def describe(self) -> str:
+        """The reference in words: `Production`, `@champion`, `latest`; empty if it can't move."""
+        if self.kind == "alias":
+            return f"@{self.selector}"
+        if self.kind == "stage":
+            return self.selector
+        return "latest" if self.kind == "latest" else ""
+
+
+def parse(uri: str) -> ModelReference:
+    """Read a model URI as MLflow does.
+
+    Raises:
+        ModelUriError: with one line that says what is wrong.
+    """
+    scheme = urllib.parse.urlsplit(uri).scheme.lower()
+    if scheme == "models":
+        return _parse_models(uri)
+    if scheme in ("", "file"):
+        return _parse_path(uri, scheme)
+    if scheme in _REMOTE_SCHEMES:
+        return ModelReference(uri, "remote", uri.rstrip("/").rsplit("/", 1)[-1])
+    raise ModelUriError(
+        f"'{uri}' is not a model URI: '{scheme}:' is unknown; "
+        "use models:/<name>/<stage or version>, models:/<name>@<alias>, runs:/…, s3://… or a folder"
+    )
+
+
+def _parse_models(uri: str) -> ModelReference:
+    parts = urllib.parse.urlsplit(uri, allow_fragments=False)
+    if parts.netloc:
+        raise ModelUriError(f"'{uri}' names another registry ('{parts.netloc}'); {_FORMS}")
+    pieces = parts.path.lstrip("/").split("/")
+    if not parts.path.startswith("/") or len(pieces) > 2 or not all(p.strip() for p in pieces):
+        raise ModelUriError(f"'{uri}' is not a proper models:/ URI; {_FORMS}")
+    if len(pieces) == 2:
+        return _parse_suffix(uri, *pieces)
+    name, at, alias = pieces[0].rpartition("@")
+    if not at:
+        return ModelReference(uri, "logged_model", pieces[0])
+    if not name.strip() or not alias.strip():
+        raise ModelUriError(f"'{uri}' is not a proper models:/ URI; {_FORMS}")
+    return ModelReference(uri, "alias", name, alias)
+
+
+_FORMS = (
+    "use models:/<name>/<stage>, models:/<name>@<alias>, models:/<name>/latest "
+    "or models:/<name>/<version>"
+)
+
+
+def _parse_suffix(uri: str, name: str, suffix: str) -> ModelReference:
+    if suffix.isdecimal():
+        return ModelReference(uri, "version", name, str(int(suffix)))
+    if suffix.lower() == "latest":
+        return ModelReference(uri, "latest", name)
+    for stage in STAGES:
+        if suffix.lower() == stage.lower():
+            return ModelReference(uri, "stage", name, stage)
+    raise ModelUriError(
+        f"'{uri}': '{suffix}' is no stage ({', '.join(STAGES)}), no version number and not "
+        f"'latest'; an alias is written models:/{name}@{suffix}"
+    )
+
+
+def _parse_path(uri: str, scheme: str) -> ModelReference:
+    if scheme == "file":
+        path = Path(urllib.request.url2pathname(urllib.parse.urlsplit(uri).path))
+    else:
+        path = Path(uri).expanduser()
+    path = Path(os.path.abspath(path))
+    if not (path / "MLmodel").is_file():
+        raise ModelUriError(f"'{uri}' is not a folder with an MLflow model (no MLmodel file in it)")
+    return ModelReference(uri, "path", path.name, str(path))

@@ -1,0 +1,110 @@
+"""A front worker: answers on the shared port until the manager stops it or is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import uvicorn
+import uvloop
+
+from hotserve.app import App, Serving
+from hotserve.channel import Channel
+from hotserve.errors import Scrubber
+from hotserve.forward import Forwarder
+from hotserve.target import Target
+
+
+class _Server(uvicorn.Server):
+    """uvicorn on sockets that are open already, stopped by the manager and not by signals."""
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._on_ready()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        # A Ctrl-C in a terminal reaches every process, but the manager says when to stop.
+        signal.signal(signal.SIGTERM, self.handle_exit)
+        yield
+
+
+async def serve(channel_fd: int, listener_fds: list[int]) -> None:
+    """Serve on the inherited listening sockets, told by the manager over `channel_fd`."""
+    channel = await Channel.open(socket.socket(fileno=channel_fd))
+    messages = channel.messages()
+    settings, first = await anext(messages, None), await anext(messages, None)
+    if settings is None or first is None:
+        return
+    serving = Serving(on_idle=lambda generation: channel.send("idle", generation=generation))
+    _tell(serving, first)
+    forwarder = Forwarder(settings["request_timeout"])
+    app = App(
+        serving,
+        forwarder,
+        Scrubber(settings["private_folders"]),
+        max_body=settings["max_body"],
+        hold_timeout=settings["hold_timeout"],
+        csv=settings["csv"],
+    )
+    server = _Server(_uvicorn_config(app, settings), on_ready=lambda: channel.send("ready"))
+    listening = asyncio.create_task(_listen(server, serving, messages))
+    await server.serve([socket.socket(fileno=fd) for fd in listener_fds])
+    listening.cancel()
+    await forwarder.close()
+
+
+def _tell(serving: Serving, message: dict[str, Any]) -> None:
+    target = Target.from_json(message["target"]) if message["target"] else None
+    serving.tell(target, message["model"], message["hold"])
+
+
+def _uvicorn_config(app: App, settings: dict[str, Any]) -> uvicorn.Config:
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+    return uvicorn.Config(
+        app,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        proxy_headers=False,
+        server_header=False,
+        access_log=False,
+        log_config=None,
+        timeout_keep_alive=settings["keep_alive"],
+        timeout_graceful_shutdown=settings["stop_timeout"],
+    )
+
+
+async def _listen(
+    server: uvicorn.Server, serving: Serving, messages: AsyncIterator[dict[str, Any]]
+) -> None:
+    async for message in messages:
+        if message["type"] == "serving":
+            _tell(serving, message)
+        elif message["type"] == "stop":
+            server.should_exit = True
+    # The manager is gone, and with it the server processes: an answer is not to be had.
+    server.should_exit = True
+    server.force_exit = True
+
+
+def main() -> None:
+    """`python -m hotserve.worker CHANNEL_FD LISTENER_FD…`."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    channel, *listeners = (int(text) for text in sys.argv[1:])
+    uvloop.run(serve(channel, listeners))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+"""The front workers: processes that share the public port; one that dies is replaced."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hotserve.channel import Channel
+from hotserve.log import logger
+
+_PACKAGE_PARENT = str(Path(__file__).resolve().parents[1])
+_SHORT_LIFE = 5.0
+_LONGEST_DELAY = 5.0
+
+
+class WorkerPool:
+    """Starts the workers, tells them what to serve, hears when an old process is idle.
+
+    Args:
+        count: how many.
+        listeners: listening sockets; the workers inherit them.
+        settings: the first message to each worker.
+    """
+
+    def __init__(
+        self, count: int, listeners: Sequence[socket.socket], settings: Mapping[str, Any]
+    ) -> None:
+        self._count = count
+        self._listeners = [listener.fileno() for listener in listeners]
+        self._settings = dict(settings)
+        self._news: dict[str, Any] = {"target": None, "model": {}, "hold": False}
+        self._channels: dict[int, Channel] = {}
+        self._busy: dict[int, set[int]] = {}
+        self._idle: dict[int, asyncio.Event] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._processes: dict[int, asyncio.subprocess.Process] = {}
+        self._stopping = False
+        self.ready = asyncio.Event()
+
+    def start(self) -> None:
+        """Begin; `ready` is set when the first worker answers."""
+        self._tasks = [asyncio.create_task(self._keep(slot)) for slot in range(self._count)]
+
+    def publish(
+        self, target: Mapping[str, Any] | None, model: Mapping[str, Any], hold: bool
+    ) -> None:
+        """Tell every worker, those that start later included, what to serve."""
+        self._news = {"target": target, "model": model, "hold": hold}
+        for channel in self._channels.values():
+            channel.send("serving", **self._news)
+
+    def retired(self, generation: int) -> asyncio.Event:
+        """Set once no worker has a request under way on that old process.
+
+        To be called in the same breath as the `publish` that replaced it.
+        """
+        event = self._idle[generation] = asyncio.Event()
+        self._busy[generation] = set(self._channels)
+        self._forget_idle()
+        return event
+
+    async def stop(self, seconds: float) -> None:
+        """No new connections; open requests get `seconds`; then the workers are gone."""
+        self._stopping = True
+        for channel in self._channels.values():
+            channel.send("stop")
+        _, late = await asyncio.wait(self._tasks, timeout=seconds) if self._tasks else (None, ())
+        if late:
+            for process in self._processes.values():
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+            await asyncio.wait(late)
+
+    async def _keep(self, slot: int) -> None:
+        delay = 0.0
+        while True:
+            begun = time.monotonic()
+            try:
+                code = await self._run(slot)
+            except OSError as error:
+                code = error.errno or 1
+            if self._stopping:
+                return
+            delay = (
+                min(max(2 * delay, 0.25), _LONGEST_DELAY)
+                if time.monotonic() - begun < _SHORT_LIFE
+                else 0.0
+            )
+            logger.warning("front worker %d ended (code %s); starting another", slot, code)
+            await asyncio.sleep(delay)
+
+    async def _run(self, slot: int) -> int:
+        ours, theirs = socket.socketpair()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-P", "-m", "hotserve.worker"),
+                *(str(fd) for fd in (theirs.fileno(), *self._listeners)),
+                pass_fds=(theirs.fileno(), *self._listeners),
+                stdin=asyncio.subprocess.DEVNULL,
+                env=_environment(),
+            )
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        self._processes[slot] = process
+        channel = self._channels[process.pid] = await Channel.open(ours)
+        channel.send("settings", **self._settings)
+        channel.send("serving", **self._news)
+        if self._stopping:
+            channel.send("stop")
+        async for message in channel.messages():
+            if message["type"] == "ready":
+                self.ready.set()
+            elif message["type"] == "idle":
+                self._busy.get(message["generation"], set()).discard(process.pid)
+                self._forget_idle()
+        del self._channels[process.pid]
+        channel.close()
+        for busy in self._busy.values():
+            busy.discard(process.pid)
+        self._forget_idle()
+        code = await process.wait()
+        self._processes.pop(slot, None)
+        return code
+
+    def _forget_idle(self) -> None:
+        for generation in [g for g, busy in self._busy.items() if not busy]:
+            del self._busy[generation]
+            self._idle.pop(generation).set()
+
+
+def _environment() -> dict[str, str]:
+    """This process's variables, with the place of this package: workers run the same code."""
+    paths = [_PACKAGE_PARENT, *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}

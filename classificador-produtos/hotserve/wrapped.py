@@ -1,0 +1,109 @@
+"""The command behind hotserve's own options: `mlflow models serve -m … -p … -h … [more]`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+
+class CommandError(ValueError):
+    """The wrapped command line can't be used; the text says why in one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class WrappedCommand:
+    """`mlflow models serve`, taken apart.
+
+    Attributes:
+        program: what stands before `models serve` (`mlflow`, or `python -m mlflow`).
+        model_uri: of `-m`.
+        host: address to listen on, of `-h` or MLFLOW_HOST (127.0.0.1, as MLflow).
+        port: TCP port, of `-p` or MLFLOW_PORT (5000, as MLflow).
+        timeout: seconds for one request, of `-t` or MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT (60).
+        others: every other option, as given.
+    """
+
+    program: tuple[str, ...]
+    model_uri: str
+    host: str
+    port: int
+    timeout: int
+    others: tuple[str, ...]
+
+    def serve(self, model: str, port: int) -> list[str]:
+        """The command that serves the local model folder `model` on a loopback port."""
+        return [
+            *self.program,
+            *("models", "serve", "-m", model, "-p", str(port), "-h", "127.0.0.1"),
+            *("-t", str(self.timeout)),
+            *self.others,
+        ]
+
+    def download(self, uri: str, destination: str) -> list[str]:
+        """The command by which the same MLflow fetches a model's files."""
+        return [*self.program, "artifacts", "download", "-u", uri, "-d", destination]
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise CommandError(f"mlflow models serve: {message}")
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 < port < 65536:
+        raise ValueError
+    return port
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
+
+
+_port.__name__ = "port"
+_positive.__name__ = "number"
+
+
+def parse(command: Sequence[str], environment: Mapping[str, str]) -> WrappedCommand:
+    """Take the wrapped command apart, with the variables that MLflow reads for it.
+
+    Raises:
+        CommandError: it is not `… models serve …`, has no `-m`, or a value is wrong.
+    """
+    if not command:
+        raise CommandError("no command to run; put 'mlflow models serve -m … -p …' behind hotserve")
+    for place in range(1, len(command) - 1):
+        if tuple(command[place : place + 2]) == ("models", "serve"):
+            break
+    else:
+        raise CommandError(
+            f"the command must be 'mlflow models serve …', not '{' '.join(command)}'"
+        )
+    parser = _Parser(add_help=False, allow_abbrev=False, prog="mlflow models serve")
+    parser.add_argument("-m", "--model-uri", required=True)
+    parser.add_argument("-h", "--host", default=environment.get("MLFLOW_HOST") or "127.0.0.1")
+    parser.add_argument(
+        "-p", "--port", type=_port, default=environment.get("MLFLOW_PORT") or "5000"
+    )
+    parser.add_argument(
+        "-t",
+        "--timeout",
+        type=_positive,
+        default=environment.get("MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT") or "60",
+    )
+    known, others = parser.parse_known_args(command[place + 2 :])
+    if "--help" in others:
+        raise CommandError("'--help' serves nothing; ask 'mlflow models serve --help' without it")
+    return WrappedCommand(
+        program=tuple(command[:place]),
+        model_uri=known.model_uri,
+        host=known.host,
+        port=known.port,
+        timeout=known.timeout,
+        others=tuple(others),
+    )

@@ -1,0 +1,74 @@
+"""Small real models for hotserve's tests, registered in a real MLflow server."""
+
+from typing import Any
+
+import mlflow
+from mlflow import MlflowClient
+from mlflow.models import ModelSignature
+from sklearn.dummy import DummyClassifier
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.naive_bayes import MultinomialNB
+from sklearn.pipeline import Pipeline, make_pipeline
+
+TEXTS = {
+    "brinquedo": ["boneca de pano", "bola azul", "carrinho", "quebra-cabeça, 500 peças"],
+    "livro": ["o senhor dos anéis", "dom casmurro", "capitães da areia", "vidas secas"],
+    "game": ["halo", "fifa para console", "zelda", "mario kart"],
+}
+
+
+def text_model() -> Pipeline:
+    """Tells `boneca de pano` (brinquedo) from `halo` (game) and `dom casmurro` (livro)."""
+    texts = [text for group in TEXTS.values() for text in group]
+    labels = [label for label, group in TEXTS.items() for _ in group]
+    return make_pipeline(CountVectorizer(strip_accents="unicode"), MultinomialNB()).fit(
+        texts, labels
+    )
+
+
+def constant_model(label: str) -> Pipeline:
+    """Answers `label` for every text, so that an answer shows which version gave it."""
+    model = make_pipeline(CountVectorizer(), DummyClassifier(strategy="constant", constant=label))
+    return model.fit(["um", "dois"], [label, label])
+
+
+class Registry:
+    """Registers models in the server at `url` and moves them about."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        mlflow.set_tracking_uri(url)
+        self.client = MlflowClient(tracking_uri=url, registry_uri=url)
+
+    def register(
+        self,
+        name: str,
+        model: Any,
+        *,
+        stage: str | None = None,
+        signature: ModelSignature | None = None,
+        input_example: Any = None,
+    ) -> str:
+        """Log `model` as a new version of `name`; returns its number."""
+        mlflow.set_tracking_uri(self.url)
+        mlflow.set_experiment(name)
+        with mlflow.start_run():
+            info = mlflow.sklearn.log_model(
+                model,
+                name="modelo",
+                registered_model_name=name,
+                pip_requirements=["mlflow", "scikit-learn"],
+                serialization_format="skops",
+                signature=signature,
+                input_example=input_example,
+            )
+        version = str(info.registered_model_version)
+        if stage is not None:
+            self.move(name, version, stage)
+        return version
+
+    def move(self, name: str, version: str, stage: str) -> None:
+        """Move a version to a stage, as the web page does; others in it are archived."""
+        self.client.transition_model_version_stage(
+            name, version, stage, archive_existing_versions=True
+        )
