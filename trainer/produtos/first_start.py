@@ -11,10 +11,17 @@ from mlflow.entities.model_registry import ModelVersion
 
 from produtos import registry
 from produtos.dataset import Dataset
-from produtos.parameters import Parameters
-from produtos.sweeping import FIRST, SWEEP, SWEEP_RUN, Attempt, grid
+from produtos.outcome import (
+    DATASET_DIGEST,
+    FIRST,
+    METRICS,
+    SWEEP,
+    SWEEP_RUN,
+    Attempt,
+    Outcome,
+)
+from produtos.parameters import Parameters, grid
 from produtos.tracking import Tracker
-from produtos.training import DATASET_DIGEST, METRICS, Outcome
 
 UNFINISHED = ("RUNNING", "SCHEDULED", "KILLED", "FAILED")
 

@@ -25,9 +25,11 @@ def build(classifier: str, *, strip_accents: bool) -> Pipeline:
     if classifier == "naive_bayes":
         steps = [("vectorizer", CountVectorizer(**text_work)), ("classifier", MultinomialNB())]
     elif classifier == "logistic_regression":
+        # Without an intercept, so that a text of one word is judged by that word and not by how
+        # often each category came up in training.
         steps = [
             ("vectorizer", TfidfVectorizer(sublinear_tf=True, **text_work)),
-            ("classifier", LogisticRegression(C=10.0, max_iter=1000)),
+            ("classifier", LogisticRegression(C=10.0, fit_intercept=False, max_iter=1000)),
         ]
     else:
         raise ValueError(f"no such classifier: {classifier}")

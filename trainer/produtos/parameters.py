@@ -5,7 +5,8 @@ import math
 import sys
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 from typing import Never
 
 from produtos.source import SHIPPED_NAME
@@ -40,6 +41,17 @@ class Parameters:
     def run_name(self) -> str:
         """What a run is called on the page: the two parameters of the chapter."""
         return f"test_size={self.test_size} include_names={yes_or_no(self.include_names)}"
+
+
+TEST_SIZES = (0.1, 0.2, 0.3, 0.4, 0.5)
+
+
+def grid(common: Parameters) -> list[Parameters]:
+    """The ten runs of a sweep: every test size of the chapter, with and without names."""
+    return [
+        replace(common, include_names=include_names, test_size=test_size)
+        for include_names, test_size in product((True, False), TEST_SIZES)
+    ]
 
 
 def yes_or_no(value: bool) -> str:

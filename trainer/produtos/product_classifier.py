@@ -142,6 +142,9 @@ def _of_frame(frame: pd.DataFrame) -> list[str]:
             return [header, *(_column(frame, 0) if len(frame) else [])]
     if len(names) == 1:
         return _column(frame, 0)
+    if names == ["0", "1"]:
+        # How a Spark UDF hands over two columns, for `nome` and `descricao` in that order.
+        return _of_frame(frame.set_axis(list(PART_COLUMNS), axis=1))
     if frame.empty:
         return []
     there = ", ".join(name[:40] for name in names[:10])
@@ -173,7 +176,9 @@ def _column(frame: pd.DataFrame, place: int) -> list[str]:
 def _text(value: Any, where: str) -> str:
     if isinstance(value, str):
         return value
-    if isinstance(value, list | tuple | np.ndarray) and len(value) == 1:
+    if isinstance(value, np.ndarray) and value.size == 1:
+        return _text(value.item(), where)
+    if isinstance(value, list | tuple) and len(value) == 1:
         return _text(value[0], where)
     if value is None or value is pd.NA or value is pd.NaT:
         return ""

@@ -7,10 +7,10 @@ from mlflow.entities.model_registry import ModelVersion
 
 from produtos import registry
 from produtos.dataset import Dataset
+from produtos.outcome import HOLDOUT_DIGEST, Outcome
 from produtos.parameters import YES, yes_or_no
 from produtos.split import holdout_digest, holdout_of
 from produtos.tracking import Tracker
-from produtos.training import HOLDOUT_DIGEST, Outcome
 
 INCLUDE_NAMES = "include_names"
 

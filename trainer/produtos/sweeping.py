@@ -2,12 +2,21 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from itertools import product
+from dataclasses import dataclass
 
 from produtos import promotion
 from produtos.dataset import Dataset
-from produtos.parameters import Parameters, yes_or_no
+from produtos.outcome import (
+    DATASET_DIGEST,
+    FIRST,
+    HOLDOUT_DIGEST,
+    METRICS,
+    SWEEP,
+    SWEEP_RUN,
+    Attempt,
+    Outcome,
+)
+from produtos.parameters import Parameters, grid, yes_or_no
 from produtos.split import holdout_digest, holdout_of, split
 from produtos.tracking import (
     Tracker,
@@ -17,33 +26,9 @@ from produtos.tracking import (
     project_run_id,
     running,
 )
-from produtos.training import (
-    DATASET_DIGEST,
-    HOLDOUT_DIGEST,
-    METRICS,
-    Outcome,
-    train_and_record,
-)
-
-TEST_SIZES = (0.1, 0.2, 0.3, 0.4, 0.5)
-
-SWEEP = "sweep"
-"""Tag of a parent run and of a version: `first` for those of the first model, else `yes`."""
-
-FIRST = "first"
-
-SWEEP_RUN = "sweep_run_id"
-"""Tag of a version: the parent run of the sweep that it won."""
+from produtos.training import train_and_record
 
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """A sweep that was cut off: its parent run, and what it finished."""
-
-    parent_id: str
-    outcomes: dict[Parameters, Outcome]
 
 
 @dataclass(frozen=True)
@@ -53,14 +38,6 @@ class Sweep:
     parent_id: str
     outcomes: list[Outcome]
     placed: promotion.Placed
-
-
-def grid(common: Parameters) -> list[Parameters]:
-    """The ten runs: every test size with and without names."""
-    return [
-        replace(common, include_names=include_names, test_size=test_size)
-        for include_names, test_size in product((True, False), TEST_SIZES)
-    ]
 
 
 def check(dataset: Dataset, common: Parameters) -> None:

@@ -15,16 +15,10 @@ from sklearn.pipeline import Pipeline
 from produtos import model, model_flavor, plots
 from produtos.dataset import COLUMNS, REASONS, Dataset, Product
 from produtos.evaluation import Evaluation, evaluate
+from produtos.outcome import DATASET_DIGEST, HOLDOUT_DIGEST, METRICS, Outcome
 from produtos.parameters import Parameters
 from produtos.split import Split, holdout_digest, in_holdout, split
 from produtos.tracking import Tracker, log_metrics, log_parameters, log_tags
-
-HOLDOUT_DIGEST = "holdout_digest"
-"""Tag of a run and of a version: figures on hold-outs of the same digest can be compared."""
-
-DATASET_DIGEST = "dataset_sha256"
-
-METRICS = ("acuracia", "f1_macro", "acuracia_holdout", "f1_macro_holdout")
 
 
 @dataclass(frozen=True)
@@ -45,23 +39,6 @@ class Trained:
             self.holdout.f1_macro,
         )
         return dict(zip(METRICS, values, strict=True))
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """A recorded run.
-
-    Attributes:
-        run_id: its id.
-        model_id: the id of its logged model.
-        parameters: what it was asked to do.
-        metrics: the figures of `METRICS`.
-    """
-
-    run_id: str
-    model_id: str
-    parameters: Parameters
-    metrics: dict[str, float]
 
 
 def train(dataset: Dataset, parameters: Parameters) -> Trained:

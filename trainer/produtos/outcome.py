@@ -1,0 +1,47 @@
+"""What a recorded run came to, and the names that it is recorded under."""
+
+from dataclasses import dataclass
+
+from produtos.parameters import Parameters
+
+METRICS = ("acuracia", "f1_macro", "acuracia_holdout", "f1_macro_holdout")
+"""On the run's own test split, and on the hold-out that all runs share."""
+
+HOLDOUT_DIGEST = "holdout_digest"
+"""Tag of a run and of a version: figures on hold-outs of the same digest can be compared."""
+
+DATASET_DIGEST = "dataset_sha256"
+"""Tag of a run: the file that it was trained on."""
+
+SWEEP = "sweep"
+"""Tag of a parent run and of a version: `first` for those of the first model, else `yes`."""
+
+FIRST = "first"
+
+SWEEP_RUN = "sweep_run_id"
+"""Tag of a version: the parent run of the sweep that it won."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A recorded run.
+
+    Attributes:
+        run_id: its id.
+        model_id: the id of its logged model.
+        parameters: what it was asked to do.
+        metrics: the figures of `METRICS`.
+    """
+
+    run_id: str
+    model_id: str
+    parameters: Parameters
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A sweep that was cut off: its parent run, and what it finished."""
+
+    parent_id: str
+    outcomes: dict[Parameters, Outcome]
