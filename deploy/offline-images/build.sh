@@ -63,15 +63,15 @@ build_python() {
 
 build_mysql() {
   local packages=(mysql-server-core mysql-client-core openssl) base version
-  local hash
-  hash=$(recipe_hash sid mysql "${packages[@]}" "$(declare -f import_debian)")
-  MYSQL_IMAGE=local/mysql:$MYSQL_SERIES-$hash
+  base=local/mysql-base:$(recipe_hash sid "${packages[@]}" "$(declare -f import_debian)")
+  MYSQL_IMAGE=local/mysql:$MYSQL_SERIES-$(recipe_hash "$base" mysql)
   exists "$MYSQL_IMAGE" && return
-  say "building $MYSQL_IMAGE (about two minutes)"
-  base=local/mysql-base:$hash
-  import_debian "$base" sid "${packages[@]}"
-  version=$(docker run --rm "$base" mysqld --version)
-  [[ $version == *"Ver $MYSQL_SERIES."* ]] || fail "Debian sid no longer has MySQL $MYSQL_SERIES, but: $version"
+  say "building $MYSQL_IMAGE (about a minute)"
+  if ! exists "$base"; then
+    import_debian "$base" sid "${packages[@]}"
+    version=$(docker run --rm "$base" mysqld --version)
+    [[ $version == *"Ver $MYSQL_SERIES."* ]] || fail "Debian sid no longer has MySQL $MYSQL_SERIES, but: $version"
+  fi
   quietly docker build --build-arg BASE="$base" -t "$MYSQL_IMAGE" mysql || fail "see the lines above"
 }
 
