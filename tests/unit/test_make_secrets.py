@@ -1,0 +1,57 @@
+"""``make secrets``: strong passwords in place of the development ones."""
+
+import re
+import stat
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+SECRETS = {"AWS_SECRET_ACCESS_KEY", "MYSQL_PASSWORD", "MYSQL_ROOT_PASSWORD"}
+
+
+def make_secrets(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(ROOT / "deploy" / "make-secrets.sh"), *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def settings(text: str) -> dict[str, str]:
+    return dict(re.findall(r"^([A-Z0-9_]+)=(.*)$", text, flags=re.MULTILINE))
+
+
+def test_only_the_passwords_change_and_each_is_strong_and_its_own(tmp_path: Path) -> None:
+    file = tmp_path / "settings"
+    before = (ROOT / ".env").read_text(encoding="utf-8")
+    file.write_text(before, encoding="utf-8")
+    done = make_secrets("--force", str(file))
+    assert done.returncode == 0, done.stderr
+    after = file.read_text(encoding="utf-8")
+
+    old, new = settings(before), settings(after)
+    assert {name for name in old if old[name] != new[name]} == SECRETS
+    assert len({new[name] for name in SECRETS}) == len(SECRETS)
+    assert all(re.fullmatch(r"[A-Za-z0-9]{32}", new[name]) for name in SECRETS)
+    assert not any(new[name] in done.stdout + done.stderr for name in SECRETS)
+    comments = [line for line in before.splitlines() if line.startswith("#")]
+    assert [line for line in after.splitlines() if line.startswith("#")] == comments
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_file_without_a_setting_stays_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "settings"
+    file.write_text("MYSQL_PASSWORD=old\n", encoding="utf-8")
+    done = make_secrets("--force", str(file))
+    assert done.returncode == 2
+    assert "AWS_SECRET_ACCESS_KEY" in done.stderr
+    assert file.read_text(encoding="utf-8") == "MYSQL_PASSWORD=old\n"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    done = make_secrets(str(tmp_path / "nowhere"))
+    assert done.returncode == 2
+    assert "nowhere" in done.stderr
