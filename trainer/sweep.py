@@ -44,7 +44,11 @@ def main() -> None:
     data = dataset.load(common.dataset)
     print(f"{data.where}: {data.summary()}", flush=True)
 
-    from produtos import registry, sweeping, tracking
+    from produtos import registry, tracking
+
+    tracking.reach()
+
+    from produtos import sweeping
 
     sweeping.check(data, common)
     resumed = None

@@ -23,7 +23,11 @@ def main() -> None:
     print(f"{data.where}: {data.summary()}", flush=True)
 
     # The heavy imports come after what can be refused without them.
-    from produtos import split, tracking, training
+    from produtos import tracking
+
+    tracking.reach()
+
+    from produtos import split, training
 
     split.split(data, test_size=parameters.test_size, include_names=parameters.include_names)
     tracker = tracking.connect()

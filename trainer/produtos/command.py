@@ -51,6 +51,15 @@ def run(main: Callable[[], None]) -> Never:
     except BadInput as error:
         print(f"{program}: {error}", file=sys.stderr)
         code = 2
+    except ModuleNotFoundError as error:
+        if os.environ.get("TRAINER_DEBUG"):
+            raise
+        print(
+            f"{program}: {error.name} is not installed for {sys.executable}; activate the "
+            "environment first, or let mlflow run make one with --env-manager uv",
+            file=sys.stderr,
+        )
+        code = 2
     except Exception as error:
         if os.environ.get("TRAINER_DEBUG"):
             raise

@@ -72,7 +72,7 @@ def place(
     served = registry.in_stage(client, registry.PRODUCTION)
     if served is not None:
         standard = holdout_accuracy(dataset, served)
-        if figure < standard:
+        if round(figure, 6) < standard:
             note = (
                 f"not promoted: acuracia_holdout {figure:.4f} is below the {standard:.4f} of "
                 f"version {served.version} in Production"

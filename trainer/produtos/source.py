@@ -31,11 +31,16 @@ def location(source: str | None) -> str:
     """Where the data set really is: an http(s) address, or an absolute path.
 
     Nothing, or the shipped file's own name where there is no such file, is the shipped one.
+
+    Raises:
+        BadInput: it is an address of another kind.
     """
     if not source:
         return str(SHIPPED)
     if is_url(source):
         return source
+    if "://" in source:
+        raise BadInput(f"dataset {source}: only paths and http(s) addresses can be read")
     path = Path(source).expanduser()
     if source == SHIPPED_NAME and not path.exists():
         return str(SHIPPED)
@@ -62,10 +67,9 @@ def _read_file(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(LARGEST + 1)
     except FileNotFoundError:
-        hint = "give the path of a CSV file, or an http(s) address"
-        if "://" in str(path):
-            hint = "only paths and http(s) addresses can be read"
-        raise BadInput(f"dataset {path}: no such file; {hint}") from None
+        raise BadInput(
+            f"dataset {path}: no such file; give the path of a CSV file, or an http(s) address"
+        ) from None
     except IsADirectoryError:
         raise BadInput(f"dataset {path}: this is a folder; give the path of a CSV file") from None
     except (OSError, ValueError) as error:

@@ -101,6 +101,12 @@ def split(dataset: Dataset, *, test_size: float, include_names: bool) -> Split:
         else:
             taken.add(text)
             pool.append(product)
+    if len({product.category for product in pool}) < 2:
+        what = "a text" if include_names else "a descricao, and include_names is não"
+        raise BadInput(
+            f"dataset {dataset.where}: beside the hold-out, {len(pool)} different products have "
+            f"{what}; two categories of them are needed to train; add more rows"
+        )
     train, test = _train_and_test(pool, test_size, dataset.where)
     return Split(train, test, holdout, left_out)
 
@@ -109,11 +115,6 @@ def _train_and_test(
     pool: list[Product], test_size: float, where: str
 ) -> tuple[list[Product], list[Product]]:
     counts = Counter(product.category for product in pool)
-    if len(counts) < 2:
-        raise BadInput(
-            f"dataset {where}: beside the hold-out, {len(pool)} products of {len(counts)} "
-            "categories are left to train on; add more rows"
-        )
     for_test = len(pool) * test_size
     can_stratify = (
         min(counts.values()) > 1

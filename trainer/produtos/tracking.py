@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 
@@ -16,7 +16,7 @@ from mlflow.tracking.context import registry as context
 from produtos.errors import BadInput, Stopped
 
 EXPERIMENT_NAME = "classificador-produtos"
-FIRST_ANSWER = 8
+FIRST_ANSWER = 5
 """Seconds that a tracking server has to answer the first question."""
 
 
@@ -28,6 +28,25 @@ class Tracker:
     experiment_id: str
 
 
+def reach() -> MlflowClient:
+    """Ask the tracking server something, once.
+
+    Raises:
+        BadInput: it is down, or is not a tracking server, or refuses.
+    """
+    uri = mlflow.get_tracking_uri()
+    with _http_requests(retries=0, timeout=FIRST_ANSWER):
+        try:
+            client = MlflowClient()
+            client.search_experiments(max_results=1)
+        except Exception as error:
+            raise BadInput(
+                f"no tracking server answers at {uri} ({_reason(error)}); start it, or set "
+                "MLFLOW_TRACKING_URI to its address"
+            ) from None
+    return client
+
+
 def connect() -> Tracker:
     """Reach the tracking server and find or make the experiment.
 
@@ -35,29 +54,9 @@ def connect() -> Tracker:
     MLFLOW_EXPERIMENT_NAME or MLFLOW_EXPERIMENT_ID says, else `classificador-produtos`.
 
     Raises:
-        BadInput: the server is down, or is not one, or refuses.
+        BadInput: the server does not answer, or there is no such experiment.
     """
-    uri = mlflow.get_tracking_uri()
-    patient = {
-        name: os.environ.get(name)
-        for name in ("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "MLFLOW_HTTP_REQUEST_TIMEOUT")
-    }
-    os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
-    os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = str(FIRST_ANSWER)
-    try:
-        client = MlflowClient()
-        client.search_experiments(max_results=1)
-    except Exception as error:
-        raise BadInput(
-            f"no tracking server answers at {uri} ({_reason(error)}); start it, or set "
-            "MLFLOW_TRACKING_URI to its address"
-        ) from None
-    finally:
-        for name, value in patient.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+    client = reach()
     experiment_id = _experiment_id(client)
     # MLflow logs a model to the experiment that is set here, whatever run it belongs to.
     mlflow.set_experiment(experiment_id=experiment_id)
@@ -104,7 +103,27 @@ def _reason(error: Exception) -> str:
         return "connection refused"
     if "timed out" in said:
         return f"no answer within {FIRST_ANSWER} s"
+    said, _, _ = said.partition(". Response body")
     return said[:160] or type(cause).__name__
+
+
+@contextmanager
+def _http_requests(*, retries: int, timeout: int) -> Iterator[None]:
+    """How patient MLflow's client is, until the end of the block."""
+    wanted = {
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": str(retries),
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": str(timeout),
+    }
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def project_run_id() -> str | None:
@@ -160,12 +179,8 @@ def running(
 
 def _end_in_a_hurry(tracker: Tracker, run_id: str, status: str) -> None:
     """Say how a run ended, if the server is there to hear it; the real error goes first."""
-    os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
-    os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = "3"
-    try:
+    with _http_requests(retries=0, timeout=3), suppress(Exception):
         tracker.client.set_terminated(run_id, status)
-    except Exception:
-        return
 
 
 def log_parameters(tracker: Tracker, run: Run, parameters: dict[str, str]) -> None:
