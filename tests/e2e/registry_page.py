@@ -1,6 +1,5 @@
 """MLflow's web page as a person uses it: find runs, register one, move a stage."""
 
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,13 +41,16 @@ class RegistryPage:
     def __init__(self, page: Page, url: str) -> None:
         self.page = page
         self.url = url
+        page.goto(url)
+        # It takes a third of the page; closed once, it stays closed.
+        page.get_by_role("button", name="Close", exact=True).click()
+        page.get_by_role("button", name="Model training").click()
 
     def open_runs(self, experiment: str) -> Locator:
-        """Open an experiment from the list; returns the links of its runs, by name."""
+        """Open an experiment and unfold its latest parent run; returns the links of its runs."""
         self.page.goto(f"{self.url}/#/experiments")
-        self.page.get_by_role("button", name="Model training").click()
         self.page.get_by_role("link", name=experiment, exact=True).first.click()
-        self._close_assistant()
+        self.page.locator("[role=gridcell]:has(a[href*='/runs/']) button").first.click()
         return self.page.locator("a[href*='/runs/']")
 
     def open_model_of_run(self, run_name: str) -> None:
@@ -71,7 +73,6 @@ class RegistryPage:
         """Open the page of one version of a registered model."""
         self.page.goto(f"{self.url}/#/models/{model}/versions/{version}")
         expect(self.page.get_by_role("heading", name=f"Version {version}")).to_be_visible()
-        self._close_assistant()
 
     def show_stages(self) -> None:
         """Leave the new registry view, which knows aliases only, for the one with stages."""
@@ -84,14 +85,8 @@ class RegistryPage:
     def move_to(self, stage: str, current: str = "None") -> None:
         """On a version's page, move it from stage ``current`` to ``stage``."""
         self.page.get_by_text(current, exact=True).first.click()
-        self.page.get_by_role("menuitem", name=re.compile(rf"Transition to\W+{stage}")).click()
+        self.page.get_by_role("menuitem").filter(has_text=stage).click()
         dialog = self.page.get_by_role("dialog", name="Stage transition")
         dialog.get_by_role("button", name="OK").click()
         expect(dialog).to_be_hidden()
         expect(self.page.get_by_text(stage, exact=True).first).to_be_visible()
-
-    def _close_assistant(self) -> None:
-        panel = self.page.get_by_text("Ask a question", exact=False)
-        close = self.page.get_by_role("button", name="Close", exact=True)
-        if panel.count() and close.count():
-            close.first.click()

@@ -93,11 +93,11 @@ class Stack:
             return dict(json.load(answer))
 
     def runs(self) -> list[dict[str, Any]]:
-        """The runs of the project's experiment that have an accuracy, as the API gives them."""
+        """The runs of the sweep, without the one that holds them, as the API gives them."""
         name = "experiments/get-by-name?experiment_name=classificador-produtos"
         experiment = self.mlflow(name)["experiment"]["experiment_id"]
         found = self.mlflow("runs/search", {"experiment_ids": [experiment], "max_results": 1000})
-        return [run for run in found["runs"] if metrics_of(run).get("acuracia")]
+        return [run for run in found["runs"] if "mlflow.parentRunId" in tags_of(run)]
 
     def versions(self) -> list[dict[str, Any]]:
         """The versions of the registered model, oldest first."""
@@ -108,6 +108,11 @@ class Stack:
 def metrics_of(run: dict[str, Any]) -> dict[str, float]:
     """The last value of each metric of a run."""
     return {metric["key"]: metric["value"] for metric in run["data"].get("metrics", [])}
+
+
+def tags_of(run: dict[str, Any]) -> dict[str, str]:
+    """The tags of a run."""
+    return {tag["key"]: tag["value"] for tag in run["data"].get("tags", [])}
 
 
 def parameters_of(run: dict[str, Any]) -> dict[str, str]:
