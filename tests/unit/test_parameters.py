@@ -1,0 +1,88 @@
+import argparse
+import unicodedata
+
+import pytest
+
+from produtos.parameters import (
+    Parameters,
+    Parser,
+    add_arguments,
+    grid,
+    parse_classifier,
+    parse_test_size,
+    parse_yes_or_no,
+)
+
+ALL = ["test_size", "include_names", "strip_accents", "classifier", "dataset"]
+
+
+def parse(*arguments: str) -> Parameters:
+    parser = Parser(prog="train.py")
+    add_arguments(parser, ALL)
+    return Parameters(**vars(parser.parse_args(arguments)))
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        *(("sim", True), ("SIM", True), ("não", False), ("nao", False), ("Não", False)),
+        (unicodedata.normalize("NFD", "não"), False),
+    ],
+)
+def test_yes_and_no(written: str, meant: bool) -> None:
+    assert parse_yes_or_no(written) is meant
+
+
+@pytest.mark.parametrize("written", ["", "yes", "talvez", "true", "0"])
+def test_neither_yes_nor_no(written: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="must be sim or não"):
+        parse_yes_or_no(written)
+
+
+@pytest.mark.parametrize("written", ["0", "1", "-0.1", "1.5", "nan", "inf", "abc", "0,3", ""])
+def test_no_test_size(written: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="number between 0 and 1"):
+        parse_test_size(written)
+
+
+def test_no_classifier() -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="naive_bayes or logistic_regression"):
+        parse_classifier("svm")
+
+
+def test_what_is_left_out_is_the_projects_default() -> None:
+    assert parse() == Parameters(0.2, True, True, "naive_bayes", "produtos.csv")
+
+
+def test_dashes_and_underscores_are_the_same() -> None:
+    wanted = Parameters(test_size=0.3, include_names=False, strip_accents=False)
+    assert parse("--test-size", "0.3", "--include-names=não", "--strip-accents", "nao") == wanted
+    assert parse("--test_size=0.3", "--include_names", "não", "--strip_accents=não") == wanted
+
+
+def test_parameters_are_logged_as_a_user_writes_them() -> None:
+    assert parse("--include-names", "nao").logged() == {
+        "test_size": "0.2",
+        "include_names": "não",
+        "strip_accents": "sim",
+        "classifier": "naive_bayes",
+        "dataset": "produtos.csv",
+    }
+
+
+def test_what_is_wrong_is_told_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        parse("--test-size", "2")
+    assert end.value.code == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "number between 0 and 1" in said
+
+
+def test_the_ten_runs_differ_only_in_the_chapters_two_parameters() -> None:
+    runs = grid(Parameters(classifier="logistic_regression", dataset="x.csv"))
+    assert {(run.test_size, run.include_names) for run in runs} == {
+        (size, names) for size in (0.1, 0.2, 0.3, 0.4, 0.5) for names in (True, False)
+    }
+    assert len(runs) == 10
+    assert {(run.classifier, run.dataset) for run in runs} == {("logistic_regression", "x.csv")}
