@@ -33,7 +33,11 @@ format: env-dev ## let ruff mend what it can
 
 .PHONY: bench-train
 bench-train: env-dev ## time the ten-run sweep against one process a run
-	@.venv/bin/python benchmarks/train.py
+	@.venv/bin/python -m benchmarks.train
+
+.PHONY: bench-run
+bench-run: env-dev ## time make run from a fresh clone, and its memory at rest
+	@.venv/bin/python -m benchmarks.run
 
 .PHONY: lock
 lock: env ## pin the requirements again (make lock ARGS=--upgrade)
