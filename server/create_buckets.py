@@ -1,9 +1,9 @@
 """Makes the bucket for the artifacts if it is missing: ``python -m server.create_buckets``.
 
 The service ``create_s3_buckets``. Settings come from the environment: ``AWS_BUCKET_NAME``,
-``AWS_REGION``, ``AWS_ACCESS_KEY_ID``, ``AWS_SECRET_ACCESS_KEY`` and ``S3_ENDPOINT_URL``
-(without it AWS itself). Exit code 0: the bucket is there; 1: it could not be had; 2: a
-setting is missing or wrong.
+``AWS_REGION``, ``AWS_ACCESS_KEY_ID``, ``AWS_SECRET_ACCESS_KEY``, ``S3_ENDPOINT_URL`` (without
+it AWS itself) and ``S3_WAIT_SECONDS`` (how long to try; 60). Exit code 0: the bucket is
+there; 1: it could not be had; 2: a setting is missing or wrong.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
-WAIT_SECONDS = 60.0
 PAUSE_SECONDS = 1.0
 REQUIRED = ("AWS_BUCKET_NAME", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 WRONG_KEYS = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "AuthFailure", "InvalidToken"}
@@ -53,6 +52,22 @@ def client(environment: Mapping[str, str]) -> Any:
         )
     except ValueError as error:
         raise SettingError(f"S3_ENDPOINT_URL={endpoint}: {error}") from None
+
+
+def wait_seconds(environment: Mapping[str, str]) -> float:
+    """How long to try.
+
+    Raises:
+        SettingError: it is no positive number.
+    """
+    text = environment.get("S3_WAIT_SECONDS") or "60"
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise SettingError(f"S3_WAIT_SECONDS={text}: this is a positive number of seconds")
+    return seconds
 
 
 def ensure_bucket(s3: Any, name: str) -> bool:
@@ -116,16 +131,15 @@ def main(environment: Mapping[str, str] = os.environ) -> int:
     try:
         s3 = client(environment)
         name = environment["AWS_BUCKET_NAME"]
-        deadline = time.monotonic() + WAIT_SECONDS
+        limit = wait_seconds(environment)
+        deadline = time.monotonic() + limit
         while True:
             try:
                 made = ensure_bucket(s3, name)
                 break
             except (ClientError, BotoCoreError) as error:
                 if time.monotonic() >= deadline:
-                    raise BucketError(
-                        f"gave up on {where} after {WAIT_SECONDS:.0f} s: {error}"
-                    ) from None
+                    raise BucketError(f"gave up on {where} after {limit:g} s: {error}") from None
                 time.sleep(PAUSE_SECONDS)
     except SettingError as error:
         print(f"create_s3_buckets: {error}", file=sys.stderr)

@@ -1,0 +1,94 @@
+"""The stack in real containers. The tests run in the order in which a user lives through them.
+
+They are skipped where no Docker engine answers. Where a machine can (root on Debian), they
+run on base images built from packages; elsewhere on the images named in `.env`.
+"""
+
+import os
+import secrets
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.compose.stack import ROOT, Stack
+
+
+@dataclass(frozen=True)
+class Images:
+    """What the stacks are built from: env files and Compose files."""
+
+    env_files: tuple[Path, ...]
+    files: tuple[Path, ...]
+
+
+@pytest.fixture(scope="session")
+def engine() -> None:
+    """Skips where there is no Docker engine with Compose."""
+    if shutil.which("docker") is None:
+        pytest.skip("docker is not installed")
+    if subprocess.run(["docker", "info"], capture_output=True, check=False).returncode:
+        pytest.skip("no Docker engine answers (tests/compose/start-engine.sh starts one)")
+    if subprocess.run(
+        ["docker", "compose", "version"], capture_output=True, check=False
+    ).returncode:
+        pytest.skip("docker compose is not installed")
+
+
+@pytest.fixture(scope="session")
+def images(
+    engine: None,  # noqa: ARG001
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Images:
+    """The base images; from packages where that can be done."""
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        return Images((ROOT / ".env",), (ROOT / "compose.yml",))
+    done = subprocess.run(
+        [str(ROOT / "deploy" / "offline-images" / "build.sh")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    offline = tmp_path_factory.mktemp("images") / "offline.env"
+    offline.write_text(done.stdout, encoding="utf-8")
+    return Images((ROOT / ".env", offline), (ROOT / "compose.yml", ROOT / "compose.offline.yml"))
+
+
+@pytest.fixture(scope="session")
+def new_stack(images: Images) -> Iterator[Callable[..., Stack]]:
+    """Makes stacks; all of them are removed with their data at the end."""
+    made: list[Stack] = []
+
+    def make(*more_files: Path, **settings: str) -> Stack:
+        name = f"stacktest-{os.getpid()}-{secrets.token_hex(3)}"
+        one = Stack(name, images.env_files, (*images.files, *more_files), settings)
+        made.append(one)
+        return one
+
+    yield make
+    for one in made:
+        one.forget()
+
+
+@pytest.fixture(scope="session")
+def built(new_stack: Callable[..., Stack]) -> None:
+    """The stack's own images, built once for all tests."""
+    new_stack().compose("build", "--quiet", timeout=1200)
+
+
+@pytest.fixture(scope="session")
+def stack(
+    built: None,  # noqa: ARG001
+    new_stack: Callable[..., Stack],
+) -> Stack:
+    """The stack that most tests look at, after its first start."""
+    one = new_stack()
+    one.compose("up", "--detach")
+    one.wait_trained()
+    one.wait_healthy()
+    one.wait_answering()
+    return one

@@ -1,0 +1,271 @@
+"""A stack of containers of a test's own: a project name, ports and volumes that nobody else has."""
+
+import json
+import os
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import requests
+
+ROOT = Path(__file__).resolve().parents[2]
+PORTS = ("S3_PORT", "S3_CONSOLE_PORT", "MLFLOW_PORT", "SERVE_PORT")
+SERVERS = ("s3", "db", "mlflow", "classificador-produtos")
+JOBS = ("create_s3_buckets", "trainer")
+MODEL = "classificador-produtos"
+
+
+def docker(*arguments: str, check: bool = True, timeout: float = 120) -> str:
+    """Run docker; its standard output without the line's end."""
+    done = subprocess.run(
+        ["docker", *arguments], capture_output=True, text=True, timeout=timeout, check=False
+    )
+    if check and done.returncode:
+        raise AssertionError(f"docker {' '.join(arguments)}: {done.stderr.strip()}")
+    return done.stdout.strip()
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of the loopback that nobody listened on a moment ago, all different."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
+
+
+def wait_until(
+    condition: Callable[[], Any], what: str, seconds: float = 300, pause: float = 0.2
+) -> Any:
+    """The condition's first true value.
+
+    Raises:
+        AssertionError: `seconds` went by without one.
+    """
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"waited {seconds:.0f} s in vain: {what}"
+        time.sleep(pause)
+    return value
+
+
+@dataclass
+class Stack:
+    """One Compose project.
+
+    Attributes:
+        project: its name.
+        env_files: what `--env-file` gets, in this order.
+        files: what `-f` gets.
+        settings: variables that win over the files.
+    """
+
+    project: str
+    env_files: Sequence[Path]
+    files: Sequence[Path]
+    settings: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        ports = dict(zip(PORTS, map(str, free_ports(len(PORTS))), strict=True))
+        self.settings = {"IMAGE_TAG": "test", **ports, **self.settings}
+
+    def try_compose(
+        self, *arguments: str, timeout: float = 300, settings: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """`docker compose …` for this project, whatever comes of it."""
+        line = ["docker", "compose", "--project-name", self.project]
+        for file in self.env_files:
+            line += ["--env-file", str(file)]
+        for file in self.files:
+            line += ["--file", str(file)]
+        own = set(_variables(ROOT / ".env"))
+        environment = {k: v for k, v in os.environ.items() if k not in own}
+        return subprocess.run(
+            [*line, *arguments],
+            cwd=ROOT,
+            env=environment | self.settings | dict(settings or {}),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    def compose(
+        self, *arguments: str, timeout: float = 300, settings: Mapping[str, str] | None = None
+    ) -> str:
+        """`docker compose …`, which has to succeed; its standard output."""
+        done = self.try_compose(*arguments, timeout=timeout, settings=settings)
+        assert done.returncode == 0, f"compose {' '.join(arguments)}:\n{done.stderr}\n{self.logs()}"
+        return done.stdout
+
+    def logs(self, *services: str, tail: int = 40) -> str:
+        """What the containers have written."""
+        options = ("--no-color", "--no-log-prefix") if len(services) == 1 else ("--no-color",)
+        done = self.try_compose("logs", *options, f"--tail={tail}", *services)
+        return done.stdout.replace("\x1b[2K", "")
+
+    def container(self, service: str) -> str:
+        """The id of the service's container, running or not."""
+        lines = self.compose("ps", "--all", "--quiet", service).split()
+        assert len(lines) == 1, f"{service}: {lines}"
+        return lines[0]
+
+    def state(self, service: str) -> dict[str, Any]:
+        """The `State` that the engine reports, with `RestartCount`."""
+        details: dict[str, Any] = json.loads(docker("inspect", self.container(service)))[0]
+        state: dict[str, Any] = details["State"]
+        return state | {"RestartCount": details["RestartCount"]}
+
+    def wait_healthy(self, *services: str) -> None:
+        """Return when all of them run and their health checks pass."""
+        for service in services or SERVERS:
+            wait_until(partial(self._is_healthy, service), f"{service} to be healthy")
+
+    def _is_healthy(self, service: str) -> bool:
+        return bool(self.state(service)["Health"]["Status"] == "healthy")
+
+    def wait_trained(self) -> None:
+        """Return when the trainer has ended well."""
+        wait_until(lambda: self.state("trainer")["Status"] == "exited", "the trainer to end")
+        assert self.state("trainer")["ExitCode"] == 0, self.logs("trainer")
+
+    @property
+    def mlflow_url(self) -> str:
+        return f"http://127.0.0.1:{self.settings['MLFLOW_PORT']}"
+
+    @property
+    def serve_url(self) -> str:
+        return f"http://127.0.0.1:{self.settings['SERVE_PORT']}"
+
+    @property
+    def s3_url(self) -> str:
+        return f"http://127.0.0.1:{self.settings['S3_PORT']}"
+
+    def setting(self, name: str) -> str:
+        """A setting as Compose sees it."""
+        files = [_variables(file) for file in self.env_files]
+        return self.settings.get(name) or next(f[name] for f in reversed(files) if name in f)
+
+    def classify(self, text: str = "boneca de pano") -> str:
+        """The category that the API gives the text, as the chapter asks for it."""
+        answer = requests.post(
+            f"{self.serve_url}/invocations",
+            data=text.encode(),
+            headers={"Content-Type": "text/csv"},
+            timeout=60,
+        )
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["predictions"][0])
+
+    def wait_answering(self) -> None:
+        """Return at the API's first 200."""
+
+        def answers() -> bool:
+            try:
+                return requests.get(f"{self.serve_url}/ping", timeout=5).status_code == 200
+            except requests.RequestException:
+                return False
+
+        wait_until(answers, "the API to answer")
+
+    def api(self, path: str, **body: Any) -> dict[str, Any]:
+        """One call of MLflow's REST API: GET, or POST when there is a body."""
+        url = f"{self.mlflow_url}/api/2.0/mlflow/{path}"
+        if body:
+            answer = requests.post(url, json=body, timeout=60)
+        else:
+            answer = requests.get(url, timeout=60)
+        assert answer.status_code == 200, answer.text
+        parsed: dict[str, Any] = answer.json()
+        return parsed
+
+    def runs(self) -> list[dict[str, Any]]:
+        """All runs of all experiments."""
+        experiments = self.api("experiments/search", max_results=100).get("experiments", [])
+        ids = [one["experiment_id"] for one in experiments]
+        found = self.api("runs/search", experiment_ids=ids, max_results=1000).get("runs", [])
+        return list(found)
+
+    def versions(self) -> list[dict[str, Any]]:
+        """All versions of the registered model."""
+        found = self.api(f"model-versions/search?filter=name%3D'{MODEL}'")
+        return list(found.get("model_versions", []))
+
+    def sql(self, query: str) -> str:
+        """What MySQL answers to the user that MLflow is."""
+        return self.compose(
+            *("exec", "-T", "-e", f"MYSQL_PWD={self.setting('MYSQL_PASSWORD')}", "db", "mysql"),
+            *("--batch", "--skip-column-names", f"--user={self.setting('MYSQL_USER')}"),
+            *(self.setting("MYSQL_DATABASE"), "--execute", query),
+        ).strip()
+
+    def refused_logins(self) -> int:
+        """How often MySQL has refused a login since it started."""
+        line = self.compose(
+            *("exec", "-T", "-e", f"MYSQL_PWD={self.setting('MYSQL_ROOT_PASSWORD')}", "db"),
+            *("mysql", "--batch", "--skip-column-names", "--user=root"),
+            *("--execute", "SHOW GLOBAL STATUS LIKE 'Aborted_connects'"),
+        )
+        return int(line.split()[1])
+
+    def kill_9(self, service: str) -> None:
+        """SIGKILL to every process of the container but its init, as a crash would.
+
+        `docker kill` will not do: the engine takes it for an intended stop.
+        """
+        self.try_compose("exec", "-T", service, "bash", "-c", "kill -9 -1")
+
+    def forget(self) -> None:
+        """Remove containers, networks and volumes."""
+        self.try_compose("down", "--volumes", "--remove-orphans", "--timeout", "10")
+
+
+def _variables(file: Path) -> dict[str, str]:
+    lines = file.read_text(encoding="utf-8").splitlines()
+    pairs = (line.partition("=") for line in lines if line and not line.startswith("#"))
+    return {name: value for name, _, value in pairs}
+
+
+@dataclass
+class Traffic:
+    """What came of requests that were sent one after the other all the while."""
+
+    good: int = 0
+    bad: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def traffic(stack: Stack) -> Iterator[Traffic]:
+    """Requests to the API for as long as the block lasts, about forty a second."""
+    seen, stop = Traffic(), threading.Event()
+
+    def send() -> None:
+        while not stop.wait(0.02):
+            try:
+                answer = stack.classify()
+            except (requests.RequestException, AssertionError) as error:
+                seen.bad.append(str(error))
+            else:
+                if answer == "brinquedo":
+                    seen.good += 1
+                else:
+                    seen.bad.append(answer)
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        stop.set()
+        thread.join()

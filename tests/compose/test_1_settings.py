@@ -1,0 +1,93 @@
+"""Compose's own reading of the files: what stops it, and what it would publish."""
+
+import itertools
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.compose.stack import ROOT, Stack
+
+LINES = (ROOT / ".env").read_text(encoding="utf-8").splitlines()
+SETTINGS = [line.partition("=")[0] for line in LINES if line and not line.startswith("#")]
+MAY_BE_EMPTY = {"MLFLOW_CORS_ORIGINS"}
+
+
+def config(stack: Stack) -> dict[str, Any]:
+    parsed: dict[str, Any] = json.loads(stack.compose("config", "--format", "json"))
+    return parsed
+
+
+@pytest.mark.parametrize("name", [name for name in SETTINGS if name not in MAY_BE_EMPTY])
+def test_a_setting_that_is_missing_stops_compose_with_one_line(
+    new_stack: Callable[..., Stack], name: str
+) -> None:
+    done = new_stack().try_compose("config", "--quiet", settings={name: ""})
+    assert done.returncode != 0
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert f"required variable {name} is missing a value: set it in .env" in done.stderr
+
+
+def test_each_setting_has_a_comment() -> None:
+    for before, line in itertools.pairwise(LINES):
+        if line and not line.startswith("#"):
+            assert before, f"nothing is said of {line}"
+
+
+def test_no_image_is_plain_latest(new_stack: Callable[..., Stack]) -> None:
+    stack = new_stack()
+    for name, service in config(stack)["services"].items():
+        tag = service["image"].rpartition("/")[2].partition(":")[2]
+        assert tag, f"{name}: {service['image']}"
+        assert "latest" not in tag, f"{name}: {service['image']}"
+    for line in LINES:
+        name, _, image = line.partition("=")
+        if name.endswith("_IMAGE"):
+            assert ":" in image
+            assert not image.endswith(":latest")
+
+
+def test_only_four_ports_are_published_and_on_this_machine_only(
+    new_stack: Callable[..., Stack],
+) -> None:
+    published = {
+        (name, port["target"], port["host_ip"])
+        for name, service in config(new_stack())["services"].items()
+        for port in service.get("ports", [])
+    }
+    assert published == {
+        ("s3", 9000, "127.0.0.1"),
+        ("s3", 9001, "127.0.0.1"),
+        ("mlflow", 5000, "127.0.0.1"),
+        ("classificador-produtos", 8080, "127.0.0.1"),
+    }
+
+
+def test_the_bind_address_moves_all_four(new_stack: Callable[..., Stack]) -> None:
+    services = config(new_stack(BIND_ADDRESS="127.0.0.2"))["services"].values()
+    ports = [port for service in services for port in service.get("ports", [])]
+    assert {port["host_ip"] for port in ports} == {"127.0.0.2"}
+
+
+def test_the_chapter_s_names_are_kept(new_stack: Callable[..., Stack]) -> None:
+    read = config(new_stack())
+    assert set(read["services"]) == {
+        "s3",
+        "create_s3_buckets",
+        "db",
+        "mlflow",
+        "trainer",
+        "classificador-produtos",
+    }
+    assert set(read["networks"]) == {"internal", "public"}
+    assert {"db_volume", "minio_volume"} <= set(read["volumes"])
+    assert not any("container_name" in service for service in read["services"].values())
+
+
+def test_no_client_is_given_the_keys_of_s3_or_the_database(
+    new_stack: Callable[..., Stack],
+) -> None:
+    services = config(new_stack())["services"]
+    for client in ("trainer", "classificador-produtos"):
+        assert set(services[client]["environment"]) == {"MLFLOW_TRACKING_URI"}

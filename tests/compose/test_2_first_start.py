@@ -1,0 +1,97 @@
+"""After the first `docker compose up` on a machine that had nothing of it."""
+
+import boto3
+import pytest
+import requests
+
+from tests.compose.stack import JOBS, MODEL, SERVERS, Stack, docker
+
+
+@pytest.mark.timeout(900)
+def test_the_jobs_have_ended_well_and_the_servers_are_healthy(stack: Stack) -> None:
+    for job in JOBS:
+        state = stack.state(job)
+        assert (state["Status"], state["ExitCode"]) == ("exited", 0), stack.logs(job)
+    for server in SERVERS:
+        assert stack.state(server)["Health"]["Status"] == "healthy"
+
+
+def test_nothing_had_to_be_started_twice(stack: Stack) -> None:
+    assert {name: stack.state(name)["RestartCount"] for name in (*JOBS, *SERVERS)} == dict.fromkeys(
+        (*JOBS, *SERVERS), 0
+    )
+
+
+def test_the_api_answers_as_the_chapter_asks(stack: Stack) -> None:
+    assert stack.classify("boneca de pano") == "brinquedo"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"inputs": ["boneca de pano"]},
+        {"instances": ["boneca de pano"]},
+        {"dataframe_split": {"columns": ["texto"], "data": [["boneca de pano"]]}},
+    ],
+    ids=lambda body: next(iter(body)),
+)
+def test_the_api_takes_json(stack: Stack, body: dict[str, object]) -> None:
+    answer = requests.post(f"{stack.serve_url}/invocations", json=body, timeout=60)
+    assert answer.json()["predictions"] == ["brinquedo"], answer.text
+
+
+def test_the_runs_and_the_first_model_are_on_the_page(stack: Stack) -> None:
+    page = requests.get(stack.mlflow_url, timeout=60)
+    assert page.status_code == 200
+    assert "<title>MLflow</title>" in page.text
+
+    runs = stack.runs()
+    assert len(runs) == 11, "ten runs, and their parent"
+    assert {run["info"]["status"] for run in runs} == {"FINISHED"}
+    assert [(v["version"], v["current_stage"]) for v in stack.versions()] == [("1", "Production")]
+
+
+def test_the_artifacts_lie_in_the_bucket(stack: Stack) -> None:
+    s3 = boto3.client(
+        "s3",
+        endpoint_url=stack.s3_url,
+        region_name=stack.setting("AWS_REGION"),
+        aws_access_key_id=stack.setting("AWS_ACCESS_KEY_ID"),
+        aws_secret_access_key=stack.setting("AWS_SECRET_ACCESS_KEY"),
+    )
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=stack.setting("AWS_BUCKET_NAME"))
+    keys = [item["Key"] for page in pages for item in page.get("Contents", [])]
+    assert len([key for key in keys if key.endswith("/MLmodel")]) == 10
+    assert any(key.endswith("input_example.json") for key in keys)
+    # … and nowhere else: MLflow's own folder stays empty.
+    assert stack.compose("exec", "-T", "mlflow", "sh", "-c", "ls -d /app/ml* || true").strip() == ""
+
+
+def test_the_runs_lie_in_mysql(stack: Stack) -> None:
+    assert stack.sql("SELECT status, COUNT(*) FROM runs GROUP BY status") == "FINISHED\t11"
+    assert stack.sql(f"SELECT current_stage FROM model_versions WHERE name = '{MODEL}'") == (
+        "Production"
+    )
+
+
+def test_the_console_answers(stack: Stack) -> None:
+    answer = requests.get(
+        f"http://127.0.0.1:{stack.setting('S3_CONSOLE_PORT')}/",
+        headers={"User-Agent": "Mozilla/5.0"},
+        timeout=60,
+    )
+    assert answer.status_code in {200, 403}, "403 is the gateway's answer without its web page"
+    assert "html" in answer.headers["Content-Type"] or "xml" in answer.headers["Content-Type"]
+
+
+def test_mlflow_refuses_a_host_that_it_was_not_told_of(stack: Stack) -> None:
+    url = f"{stack.mlflow_url}/api/2.0/mlflow/experiments/search?max_results=1"
+    assert requests.get(url, timeout=60).status_code == 200
+    foreign = requests.get(url, headers={"Host": "rebound.example"}, timeout=60)
+    assert foreign.status_code == 403
+
+
+def test_mlflow_s_job_runner_is_off(stack: Stack) -> None:
+    processes = docker("top", stack.container("mlflow"), "-eo", "pid,args")
+    assert "huey" not in processes
+    assert len(processes.splitlines()) <= 4, processes

@@ -1,0 +1,68 @@
+"""What a process in the stack may do, and who can reach it."""
+
+import json
+
+import pytest
+
+from tests.compose.stack import SERVERS, Stack, docker
+
+EVERYONE = "mlflow", "classificador-produtos", "s3", "db"
+
+
+def addresses(stack: Stack, service: str) -> list[str]:
+    networks = json.loads(
+        docker(
+            "inspect", "--format", "{{json .NetworkSettings.Networks}}", stack.container(service)
+        )
+    )
+    return [network["IPAddress"] for network in networks.values()]
+
+
+@pytest.mark.parametrize("service", SERVERS)
+def test_no_process_runs_as_root(stack: Stack, service: str) -> None:
+    lines = docker("top", stack.container(service), "-eo", "uid,pid,args").splitlines()[1:]
+    assert lines
+    assert all(line.split()[0] != "0" for line in lines), lines
+
+
+@pytest.mark.parametrize("service", SERVERS)
+def test_it_can_neither_write_its_image_nor_gain_rights(stack: Stack, service: str) -> None:
+    look = (
+        "(: >/etc/written) 2>/dev/null && echo written; "
+        "while read -r name value; do case $name in CapEff:|CapBnd:|NoNewPrivs:) "
+        "echo $name $value;; esac; done </proc/1/status"
+    )
+    seen = stack.compose("exec", "-T", service, "bash", "-c", look).split("\n")
+    assert seen[:3] == ["CapEff: 0000000000000000", "CapBnd: 0000000000000000", "NoNewPrivs: 1"]
+
+
+def test_the_jobs_did_not_run_as_root(stack: Stack) -> None:
+    for job in ("create_s3_buckets", "trainer"):
+        user = docker("inspect", "--format", "{{.Config.User}}", stack.container(job))
+        assert user.split(":")[0] not in {"", "0", "root"}
+
+
+def test_neighbours_on_the_same_engine_reach_neither_database_nor_s3(stack: Stack) -> None:
+    gateway = docker(
+        "network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}"
+    )
+    targets = [f"{ip}:3306" for ip in addresses(stack, "db")]
+    targets += [f"{ip}:9000" for ip in addresses(stack, "s3")]
+    targets.append(f"{gateway}:{stack.setting('S3_PORT')}")  # published, but on 127.0.0.1
+    for target in targets:
+        line = ["run", "--rm", "classificador-de-produtos/mlflow:test", "./wait-for-it.sh"]
+        said = docker(*line, target, "-t", "1", "--", "echo", "went on", check=False)
+        code = docker(*line, target, "-t", "1", "-s", "--", "echo", "reached", check=False)
+        assert (said, code) == ("went on", ""), f"{target} was reached"
+
+
+def test_the_trainer_and_the_api_do_not_reach_the_database(stack: Stack) -> None:
+    for service in ("mlflow", "classificador-produtos"):
+        done = stack.try_compose("exec", "-T", service, "/app/wait-for-it.sh", "db:3306", "-t", "1")
+        assert done.returncode == (0 if service == "mlflow" else 124), done.stderr
+
+
+def test_the_database_has_no_way_out(stack: Stack) -> None:
+    routes = stack.compose("exec", "-T", "db", "cat", "/proc/net/route").splitlines()[1:]
+    assert routes
+    assert all(line.split()[1] != "00000000" for line in routes), "it has a default route"

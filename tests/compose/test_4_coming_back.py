@@ -1,0 +1,95 @@
+"""Second starts, restarts, crashes: the same data, and an API that goes on."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.compose.stack import JOBS, SERVERS, Stack, Traffic, traffic, wait_until
+
+BEHIND_THE_API = ("mlflow", "db", "s3")
+
+
+@pytest.fixture
+def requests_go_on(stack: Stack) -> Iterator[Traffic]:
+    """Requests to the API all through the test, none of which may fail."""
+    with traffic(stack) as seen:
+        wait_until(lambda: seen.good > 5, "the first answers")
+        yield seen
+        before = seen.good
+        wait_until(lambda: seen.good > before + 5 or seen.bad, "the last answers")
+    assert seen.bad == []
+
+
+def test_a_second_start_finds_everything_and_trains_nothing(stack: Stack) -> None:
+    before = sorted(run["info"]["run_id"] for run in stack.runs())
+    stack.compose("down")
+    stack.compose("up", "--detach")
+    stack.wait_trained()
+    stack.wait_healthy()
+
+    assert "nothing to train" in stack.logs("trainer")
+    assert "is there already" in stack.logs("create_s3_buckets")
+    assert sorted(run["info"]["run_id"] for run in stack.runs()) == before
+    assert len(stack.versions()) == 1
+    assert stack.classify() == "brinquedo"
+    assert {n: stack.state(n)["RestartCount"] for n in SERVERS} == dict.fromkeys(SERVERS, 0)
+
+
+def test_up_while_everything_runs_changes_nothing(stack: Stack) -> None:
+    before = {service: stack.container(service) for service in SERVERS}
+    stack.compose("up", "--detach")
+    stack.wait_trained()
+    assert {service: stack.container(service) for service in SERVERS} == before
+    assert all(stack.state(job)["ExitCode"] == 0 for job in JOBS)
+
+
+@pytest.mark.parametrize("service", BEHIND_THE_API)
+def test_a_restart_behind_the_api_fails_no_request(
+    stack: Stack, requests_go_on: Traffic, service: str
+) -> None:
+    stack.compose("restart", service)
+    stack.wait_healthy(service)
+    assert requests_go_on.bad == []
+
+
+@pytest.mark.parametrize("service", BEHIND_THE_API)
+def test_a_crash_behind_the_api_fails_no_request_and_mends_itself(
+    stack: Stack, requests_go_on: Traffic, service: str
+) -> None:
+    started = stack.state(service)["StartedAt"]
+    stack.kill_9(service)
+    wait_until(lambda: stack.state(service)["StartedAt"] != started, f"{service} to start again")
+    stack.wait_healthy(service)
+    assert requests_go_on.bad == []
+
+
+def test_the_api_comes_back_after_a_crash(stack: Stack) -> None:
+    started = stack.state("classificador-produtos")["StartedAt"]
+    stack.kill_9("classificador-produtos")
+    wait_until(
+        lambda: stack.state("classificador-produtos")["StartedAt"] != started, "it to start again"
+    )
+    stack.wait_answering()
+    assert stack.classify() == "brinquedo"
+
+
+def test_the_api_restarts_from_its_own_copy_while_all_else_is_away(stack: Stack) -> None:
+    stack.compose("stop", *BEHIND_THE_API)
+    stack.compose("restart", "classificador-produtos")
+    stack.wait_answering()
+    assert stack.classify() == "brinquedo"
+
+    stack.compose("up", "--detach")
+    stack.wait_trained()
+    stack.wait_healthy()
+    assert len(stack.versions()) == 1
+
+
+def test_after_all_that_the_data_are_whole(stack: Stack) -> None:
+    assert stack.sql("SELECT status, COUNT(*) FROM runs GROUP BY status") == "FINISHED\t11"
+    model = stack.versions()[0]
+    listing = stack.compose(
+        *("run", "--rm", "--no-deps", "-T", "trainer", "mlflow", "artifacts", "list"),
+        *("--run-id", model["run_id"]),
+    )
+    assert listing

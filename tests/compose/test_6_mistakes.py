@@ -1,0 +1,83 @@
+"""What a user may get wrong, and the one line that says so."""
+
+import socket
+from collections.abc import Callable
+
+from tests.compose.stack import Stack, wait_until
+
+
+def bucket_job(stack: Stack, **settings: str) -> tuple[int, str]:
+    """The bucket job with other settings; its exit code and all that it wrote."""
+    options = [word for pair in settings.items() for word in ("-e", "=".join(pair))]
+    done = stack.try_compose("run", "--rm", "--no-deps", "-T", *options, "create_s3_buckets")
+    said = [
+        line for line in (done.stdout + done.stderr).splitlines() if "create_s3_buckets:" in line
+    ]
+    assert len(said) == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    return done.returncode, said[0].removeprefix("create_s3_buckets: ")
+
+
+def test_the_bucket_job_says_whether_it_made_the_bucket(stack: Stack) -> None:
+    assert bucket_job(stack, AWS_BUCKET_NAME="outro") == (0, "the bucket outro was made")
+    assert bucket_job(stack, AWS_BUCKET_NAME="outro") == (0, "the bucket outro is there already")
+
+
+def test_wrong_keys_are_an_error_at_once(stack: Stack) -> None:
+    for wrong in ({"AWS_SECRET_ACCESS_KEY": "not-the-key"}, {"AWS_ACCESS_KEY_ID": "nobody"}):
+        code, said = bucket_job(stack, **wrong, S3_WAIT_SECONDS="3600")
+        assert code == 2
+        assert said.startswith("S3 does not accept the keys: see AWS_ACCESS_KEY_ID")
+
+
+def test_a_name_that_no_bucket_can_have(stack: Stack) -> None:
+    code, said = bucket_job(stack, AWS_BUCKET_NAME="Not A Name")
+    assert code == 2
+    assert said.startswith("AWS_BUCKET_NAME=Not A Name")
+
+
+def test_an_s3_that_is_not_there_is_given_up(stack: Stack) -> None:
+    code, said = bucket_job(stack, S3_ENDPOINT_URL="http://s3:1", S3_WAIT_SECONDS="2")
+    assert code == 1
+    assert said.startswith("gave up on http://s3:1 after 2 s")
+
+
+def test_an_endpoint_that_is_no_url(stack: Stack) -> None:
+    code, said = bucket_job(stack, S3_ENDPOINT_URL="s3")
+    assert code == 2
+    assert said.startswith("S3_ENDPOINT_URL=s3")
+
+
+def test_a_port_in_use_stops_up_and_is_named(built: None, new_stack: Callable[..., Stack]) -> None:  # noqa: ARG001
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        mine = new_stack(S3_PORT=port)
+        done = mine.try_compose("up", "--detach", "s3")
+    assert done.returncode != 0
+    last = done.stderr.strip().splitlines()[-1]
+    assert f"127.0.0.1:{port}" in last
+    assert "address already in use" in last
+    mine.forget()
+
+
+def test_a_password_changed_after_the_first_start_is_told_once_and_not_in_a_loop(
+    built: None,  # noqa: ARG001
+    new_stack: Callable[..., Stack],
+) -> None:
+    mine = new_stack()
+    mine.compose("up", "--detach", "db")
+    mine.wait_healthy("db")
+    mine.settings["MYSQL_PASSWORD"] = "another-one"
+    mine.compose("up", "--detach", "--no-deps", "mlflow")
+    wait_until(lambda: "refuses" in mine.logs("mlflow"), "the message")
+    refused = mine.refused_logins()
+    wait_until(lambda: mine.refused_logins() >= refused + 2, "it to try again, twice")
+
+    said = mine.logs("mlflow").strip().splitlines()
+    assert "refuses the user mlflow: see MYSQL_USER and MYSQL_PASSWORD" in said[-1]
+    assert len([line for line in said if "refuses" in line]) == 1
+    assert "Traceback" not in "".join(said)
+    assert mine.state("mlflow")["RestartCount"] == 0
+    mine.forget()
