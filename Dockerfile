@@ -1,6 +1,6 @@
 # The MLflow server, and the job that makes its bucket.
 #
-# syntax is that of any BuildKit: nothing is fetched but the base image and the packages.
+# Needs BuildKit (Docker 23 or newer has it on), and fetches the base image and packages only.
 ARG PYTHON_IMAGE=python:3.11.16-slim-bookworm@sha256:528257d48c1da0dcecc2e725d1ae34498d60c965f1241e39cd6a85a8859bdf84
 
 # --- base: word for word the same in all three Dockerfiles, so it is built and stored once.
