@@ -1,0 +1,197 @@
+"""Answers into a table of a database: made if missing, appended to, in one transaction."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Float,
+    MetaData,
+    String,
+    Table,
+    Text,
+    create_engine,
+    inspect,
+    make_url,
+)
+from sqlalchemy.dialects.mysql import LONGTEXT
+from sqlalchemy.engine import URL, Connection, Engine
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.types import TypeEngine
+
+from produtos.errors import BadInput
+
+CONNECT_SECONDS = 10
+LONGEST_TABLE_NAME = 64
+
+ORIGIN: dict[str, TypeEngine[Any]] = {
+    "modelo": String(255),
+    "run_id": String(32),
+    "momento": DateTime(),
+}
+"""Columns of every table beside the products': which model answered, in which run, when (UTC)."""
+
+
+def parse(address: str) -> tuple[URL, str]:
+    """The database and the table of `mysql+pymysql://user:password@host/database#table`.
+
+    Raises:
+        BadInput: it is no such address.
+    """
+    database, _, table = address.partition("#")
+    try:
+        url = make_url(database)
+    except ArgumentError:
+        raise BadInput(
+            "the output database's address cannot be understood; write it as "
+            "mysql+pymysql://user:password@host/database#table"
+        ) from None
+    if not table or len(table) > LONGEST_TABLE_NAME:
+        raise BadInput(
+            f"output {url.render_as_string()}: end the address with # and the table's name, "
+            "such as #predicoes"
+        )
+    return url, table
+
+
+def is_database(address: str) -> bool:
+    """Whether an output's address is that of a database rather than of a file."""
+    return "://" in address and not address.startswith("s3://")
+
+
+class DatabaseTable:
+    """A sink that appends to a table.
+
+    Args:
+        url: the database.
+        name: the table.
+        schema: the columns of what will be written.
+        origin: values of `ORIGIN`'s columns but `momento`, and of further columns of strings.
+
+    Raises:
+        BadInput: the database does not answer or refuses, or the table has other columns.
+    """
+
+    def __init__(self, url: URL, name: str, schema: pa.Schema, origin: dict[str, str]) -> None:
+        self.address = f"{url.render_as_string()}#{name}"
+        self._origin: dict[str, Any] = dict(origin)
+        self._origin["momento"] = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
+        self._table = _table(name, schema, origin)
+        self._connection: Connection | None = None
+        try:
+            self._engine = _engine(url)
+            self._prepare()
+            self._connection = self._engine.connect()
+            self._connection.begin()
+        except SQLAlchemyError as error:
+            raise self._refusal(error) from None
+
+    def _prepare(self) -> None:
+        inspector = inspect(self._engine)
+        if not inspector.has_table(self._table.name):
+            self._table.create(self._engine)
+            return
+        wanted = {column.name for column in self._table.columns}
+        there = {column["name"] for column in inspector.get_columns(self._table.name)}
+        if wanted != there:
+            raise BadInput(
+                f"output {self.address}: the table has other columns "
+                f"({_difference(wanted, there)}); give another table's name"
+            )
+        engine = inspector.get_table_options(self._table.name).get("mysql_engine", "InnoDB")
+        if engine != "InnoDB":
+            raise BadInput(
+                f"output {self.address}: the table's engine {engine} has no transactions; "
+                "give another table's name, or make it InnoDB"
+            )
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """See `sinks.Sink`.
+
+        Raises:
+            BadInput: the database refuses a row, or is gone.
+        """
+        rows = [row | self._origin for row in batch.to_pylist()]
+        if rows and self._connection is not None:
+            try:
+                self._connection.execute(self._table.insert(), rows)
+            except SQLAlchemyError as error:
+                raise self._refusal(error) from None
+
+    def commit(self) -> None:
+        """See `sinks.Sink`.
+
+        Raises:
+            BadInput: the database is gone; nothing was appended.
+        """
+        if self._connection is not None:
+            try:
+                self._connection.commit()
+            except SQLAlchemyError as error:
+                raise self._refusal(error) from None
+            self._close()
+
+    def abort(self) -> None:
+        """See `sinks.Sink`."""
+        if self._connection is not None:
+            self._close()
+
+    def _close(self) -> None:
+        # Closing without a commit rolls back; a connection that is gone has done so already.
+        try:
+            if self._connection is not None:
+                self._connection.close()
+            self._engine.dispose()
+        except SQLAlchemyError:
+            pass
+        self._connection = None
+
+    def _refusal(self, error: SQLAlchemyError) -> BadInput:
+        cause = getattr(error, "orig", None) or error
+        said = " ".join(str(part) for part in getattr(cause, "args", ()) or (cause,))
+        return BadInput(
+            f"output {self.address}: the database could not do it ({' '.join(said.split())[:200]})"
+        )
+
+
+def _engine(url: URL) -> Engine:
+    timeout = "timeout" if url.get_backend_name() == "sqlite" else "connect_timeout"
+    try:
+        return create_engine(url, connect_args={timeout: CONNECT_SECONDS})
+    except (NoSuchModuleError, ImportError):
+        raise BadInput(
+            f"output {url.render_as_string()}: there is no driver for {url.drivername} here; "
+            "mysql+pymysql:// and sqlite:// have one"
+        ) from None
+
+
+def _table(name: str, schema: pa.Schema, origin: dict[str, str]) -> Table:
+    kinds: dict[str, TypeEngine[Any]] = {field.name: _type(field.type) for field in schema}
+    kinds |= {each: String(255) for each in origin if each not in ORIGIN}
+    kinds |= ORIGIN
+    columns = [Column(each, kind) for each, kind in kinds.items()]
+    return Table(name, MetaData(), *columns, mysql_engine="InnoDB", mysql_charset="utf8mb4")
+
+
+def _type(kind: pa.DataType) -> TypeEngine[Any]:
+    if pa.types.is_boolean(kind):
+        return Boolean()
+    if pa.types.is_integer(kind):
+        return BigInteger()
+    if pa.types.is_floating(kind):
+        return Float(53)
+    if pa.types.is_timestamp(kind):
+        return DateTime()
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return Text().with_variant(LONGTEXT(), "mysql", "mariadb")
+    raise BadInput(f"a column of type {kind} cannot be kept in a table; leave it out of the input")
+
+
+def _difference(wanted: set[str], there: set[str]) -> str:
+    said = [f"no {name}" for name in sorted(wanted - there)[:5]]
+    said += [f"{name} is too many" for name in sorted(there - wanted)[:5]]
+    return ", ".join(said)

@@ -1,0 +1,94 @@
+"""What a job reads, and which columns it adds."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from produtos.batch import database, tables
+from produtos.batch.columns import fold
+from produtos.batch.request import Request
+from produtos.batch.rows import Chunk
+from produtos.batch.storage import input_files
+from produtos.errors import BadInput
+
+CATEGORY = "categoria_prevista"
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What is to be classified.
+
+    Attributes:
+        tables: the files, all with the same columns; none when texts were given.
+        schema: those columns.
+        size: of all files, in bytes.
+    """
+
+    tables: Sequence[tables.Table]
+    schema: pa.Schema
+    size: int
+
+
+def open_inputs(request: Request) -> Inputs:
+    """Look at every file before the work begins.
+
+    Raises:
+        BadInput: one cannot be read, or its columns are not those of the others, or one has a
+            name that the output needs.
+    """
+    if request.texts:
+        return Inputs((), tables.of_texts(request.texts).columns.schema, 0)
+    files = input_files(request.input)
+    opened = [
+        tables.open_table(file, text_column=request.text_column, encoding=request.encoding)
+        for file in files
+    ]
+    schema = opened[0].schema
+    for table in opened[1:]:
+        if not table.schema.equals(schema):
+            raise BadInput(
+                f"input {table.location.address}: its columns ({', '.join(table.schema.names)}) "
+                f"are not those of {opened[0].location.address} ({', '.join(schema.names)}), or "
+                "are of other types; classify it by itself"
+            )
+    added = {fold(name) for name in [*answer_columns(request), *_origin_columns(request)]}
+    for name in schema.names:
+        if fold(name) in added:
+            raise BadInput(
+                f"input {request.input}: the output needs the column {name} for itself; rename "
+                "the input's"
+            )
+    sizes = [file.filesystem.get_file_info(file.path).size or 0 for file in files]
+    return Inputs(opened, schema, sum(sizes))
+
+
+def answer_columns(request: Request) -> list[str]:
+    """The output's columns with categories: one, or one for each of two models."""
+    if len(request.models) == 1:
+        return [CATEGORY]
+    return [f"categoria_{label}" for label in request.labels()]
+
+
+def version_columns(request: Request) -> list[str]:
+    """What the versions that answered are called, in the order of `answer_columns`."""
+    if len(request.models) == 1:
+        return ["versao"]
+    return [f"versao_{label}" for label in request.labels()]
+
+
+def _origin_columns(request: Request) -> list[str]:
+    return [*version_columns(request), *database.ORIGIN] if request.to_database else []
+
+
+def chunks(request: Request, inputs: Inputs) -> Iterator[Chunk]:
+    """All rows of all inputs, one file after the other."""
+    if request.texts:
+        yield tables.of_texts(request.texts)
+        return
+    before = 0
+    for table in inputs.tables:
+        for chunk in table.chunks():
+            yield Chunk(chunk.texts, chunk.columns, chunk.bad, before + chunk.position)
+        location = table.location
+        before += location.filesystem.get_file_info(location.path).size or 0

@@ -1,0 +1,160 @@
+"""One batch job from end to end: read, classify, write, and say what came of it."""
+
+import contextlib
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import mlflow.artifacts
+import pyarrow as pa
+from mlflow.entities import Run
+from tqdm import tqdm  # type: ignore[import-untyped]
+
+from produtos.batch import database, predictor
+from produtos.batch.differences import Differences
+from produtos.batch.inputs import Inputs, answer_columns, chunks, version_columns
+from produtos.batch.record import Result, log_bad_rows, log_result, log_start
+from produtos.batch.request import Request
+from produtos.batch.sinks import BadRows, CsvFile, CsvRows, ParquetFile, Sink
+from produtos.batch.storage import locate
+from produtos.batch.worker import ModelFolder
+from produtos.errors import BadInput
+from produtos.model_reference import ModelReference
+from produtos.tracking import Tracker
+
+Say = Callable[[str], None]
+
+
+def run(
+    request: Request,
+    inputs: Inputs,
+    models: Sequence[ModelReference],
+    *,
+    tracker: Tracker,
+    logged: Run | None,
+    say: Say,
+) -> Result:
+    """Do the job.
+
+    Nothing is to be seen in the output until all of it is there, and all of it is recorded.
+
+    Args:
+        request: what is asked.
+        inputs: what `open_inputs` found.
+        models: the versions that `request.models` mean.
+        tracker: where models come from and runs go.
+        logged: the run to record it with, if there is one.
+        say: told what the console should show.
+
+    Raises:
+        BadInput: a file, the database or a model is of no use.
+    """
+    versions = dict(zip(version_columns(request), models, strict=True))
+    if logged is not None:
+        log_start(tracker, logged, request, versions)
+    schema = inputs.schema
+    for name in answer_columns(request):
+        schema = schema.append(pa.field(name, pa.string()))
+    differences = None
+    if len(models) == 2:
+        one, other = request.labels()
+        differences = Differences((one, other))
+    run_id = logged.info.run_id if logged is not None else ""
+    bad = BadRows(request.bad_rows_address)
+    sink = _sink(request, schema, versions, run_id)
+    try:
+        with tempfile.TemporaryDirectory(prefix="batch-") as folder:
+            folders = [_download(model, Path(folder, str(n))) for n, model in enumerate(models)]
+            started = time.monotonic()
+            rows = _classify(request, inputs, folders, schema, sink, bad, differences)
+        seconds = time.monotonic() - started
+        result = Result(rows, bad.count, seconds, differences)
+        if logged is not None:
+            log_result(tracker, logged.info.run_id, result)
+        bad.commit()
+        sink.commit()
+    except BaseException:
+        sink.abort()
+        bad.abort()
+        raise
+    if logged is not None and bad.count:
+        log_bad_rows(tracker, logged.info.run_id, bad)
+    if differences is not None:
+        say(differences.table())
+    say(_summary(result, models, request, bad))
+    return result
+
+
+def _classify(
+    request: Request,
+    inputs: Inputs,
+    folders: Sequence[ModelFolder],
+    schema: pa.Schema,
+    sink: Sink,
+    bad: BadRows,
+    differences: Differences | None,
+) -> int:
+    rows = 0
+    # Not on a screen: no bar. A log file has no use for one.
+    with tqdm(
+        total=inputs.size or None, unit="B", unit_scale=True, disable=None, leave=False
+    ) as bar:
+        # Closed at once when something goes wrong below, so that the workers end.
+        answered = predictor.answers(folders, chunks(request, inputs), request.workers)
+        with contextlib.closing(answered):  # type: ignore[type-var]
+            for chunk, answers in answered:
+                bad.write(chunk.bad)
+                if chunk.texts:
+                    arrays = [pa.array(answer, pa.string()) for answer in answers]
+                    sink.write(
+                        pa.RecordBatch.from_arrays([*chunk.columns.columns, *arrays], schema=schema)
+                    )
+                    if differences is not None:
+                        differences.add(chunk.texts, *answers)
+                rows += len(chunk.texts)
+                bar.set_postfix_str(f"{rows:,} rows", refresh=False)
+                bar.update(chunk.position - bar.n)
+    return rows
+
+
+def _sink(
+    request: Request, schema: pa.Schema, versions: dict[str, ModelReference], run_id: str
+) -> Sink:
+    made_by = {column: model.version for column, model in versions.items()}
+    made_by |= {"modelo": ", ".join(dict.fromkeys(model.name for model in versions.values()))}
+    made_by["run_id"] = run_id
+    if request.to_database:
+        return database.DatabaseTable(*database.parse(request.output), schema, made_by)
+    if not request.output:
+        return CsvRows(sys.stdout, schema)
+    target = locate(request.output)
+    if target.is_parquet:
+        return ParquetFile(target, schema, made_by)
+    return CsvFile(target, schema)
+
+
+def _download(model: ModelReference, folder: Path) -> ModelFolder:
+    folder.mkdir()
+    try:
+        path = mlflow.artifacts.download_artifacts(artifact_uri=model.uri, dst_path=str(folder))
+    except Exception as error:
+        said = " ".join(str(error).split())[:200]
+        raise BadInput(f"model {model.uri}: its files cannot be fetched ({said})") from None
+    return ModelFolder(path, model.uri)
+
+
+def _summary(
+    result: Result, models: Sequence[ModelReference], request: Request, bad: BadRows
+) -> str:
+    products = "1 product" if result.rows == 1 else f"{result.rows:,} products"
+    by = " and ".join(map(str, models))
+    said = f"{products} classified by {by} in {result.seconds:.1f} s"
+    if request.output:
+        said += f", written to {request.shown_output}"
+    if bad.count:
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in bad.by_reason.items())
+        rows = "1 row" if bad.count == 1 else f"{bad.count:,} rows"
+        said += f"; {rows} left out ({reasons}), listed in {bad.address}"
+    return said

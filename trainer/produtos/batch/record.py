@@ -1,0 +1,84 @@
+"""What a run on the tracking server keeps of a job."""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlflow.entities import Run
+
+from produtos.batch.differences import Differences
+from produtos.batch.request import Request
+from produtos.batch.sinks import BadRows
+from produtos.batch.storage import locate
+from produtos.model_reference import ModelReference
+from produtos.tracking import Tracker, log_metrics, log_parameters, log_tags
+
+LARGEST_BAD_ROWS_ARTIFACT = 50_000_000
+"""Bytes of the side file that are worth sending to the tracking server, too."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a job came to.
+
+    Attributes:
+        rows: classified.
+        bad_rows: left out.
+        seconds: from the first row to the last.
+        differences: between two models, when two were asked.
+    """
+
+    rows: int
+    bad_rows: int
+    seconds: float
+    differences: Differences | None
+
+    def metrics(self) -> dict[str, float]:
+        """The figures as a run keeps them."""
+        figures = {
+            "rows": self.rows,
+            "bad_rows": self.bad_rows,
+            "seconds": self.seconds,
+            "rows_per_second": self.rows / self.seconds if self.seconds else 0.0,
+        }
+        if self.differences is not None:
+            figures |= {
+                "rows_differing": self.differences.differing,
+                "share_differing": self.differences.share,
+            }
+        return figures
+
+
+def log_start(
+    tracker: Tracker, logged: Run, request: Request, versions: dict[str, ModelReference]
+) -> None:
+    """Say what is about to be done; `versions` by the name of their column."""
+    log_parameters(
+        tracker,
+        logged,
+        {
+            "model": " ".join(request.models),
+            "input": request.input or f"({len(request.texts)} texts)",
+            "output": request.shown_output,
+            "workers": str(request.workers),
+        },
+    )
+    told = {column: model.version for column, model in versions.items()}
+    told |= {"modelo": ", ".join(dict.fromkeys(model.name for model in versions.values()))}
+    log_tags(tracker, logged.info.run_id, told)
+
+
+def log_result(tracker: Tracker, run_id: str, result: Result) -> None:
+    """Say what came of it: figures, and where two models differ."""
+    log_metrics(tracker, run_id, result.metrics())
+    if result.differences is not None:
+        with tempfile.TemporaryDirectory() as folder:
+            result.differences.save(Path(folder))
+            tracker.client.log_artifacts(run_id, folder, "comparison")
+
+
+def log_bad_rows(tracker: Tracker, run_id: str, bad: BadRows) -> None:
+    """Keep the side file with the run, if it is on this machine and not too large."""
+    target = locate(bad.address)
+    if target.is_local and Path(target.path).stat().st_size <= LARGEST_BAD_ROWS_ARTIFACT:
+        tracker.client.log_artifact(run_id, target.path)

@@ -1,0 +1,118 @@
+"""What a batch job is asked to do, checked as far as it can be without asking a server."""
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from produtos.batch import database
+from produtos.batch.storage import PARQUET_ENDINGS
+from produtos.errors import BadInput
+
+DATABASE_VARIABLE = "BATCH_DATABASE_URL"
+"""Where the database's address with its password stands, so that no list of processes and no
+parameter of a run shows it."""
+
+BAD_ROWS_NAME = "rejeitadas.csv"
+
+
+@dataclass(frozen=True)
+class Request:
+    """One job.
+
+    Attributes:
+        models: one, or the two to be compared, as the user wrote them.
+        texts: products on the command line.
+        input: the address of a file or folder; empty when there are texts.
+        output: the address of a file or of a database's table; empty for the screen.
+        bad_rows: the address of the side file; empty for one beside the output.
+        text_column: the column that holds the text; nothing for the known names.
+        encoding: of CSV files.
+        workers: processes.
+    """
+
+    models: tuple[str, ...]
+    texts: tuple[str, ...] = ()
+    input: str = ""
+    output: str = ""
+    bad_rows: str = ""
+    text_column: str | None = None
+    encoding: str = "utf-8"
+    workers: int = 1
+
+    @property
+    def to_database(self) -> bool:
+        """Whether the answers go into a table."""
+        return database.is_database(self.output)
+
+    @property
+    def shown_output(self) -> str:
+        """The output's address without a password."""
+        if self.to_database:
+            url, table = database.parse(self.output)
+            return f"{url.render_as_string()}#{table}"
+        return self.output or "(screen)"
+
+    @property
+    def bad_rows_address(self) -> str:
+        """Where the side file goes."""
+        if self.bad_rows:
+            return self.bad_rows
+        if not self.output or self.to_database:
+            return BAD_ROWS_NAME
+        stem = re.sub(r"\.(csv|parquet|pq)$", "", self.output, flags=re.IGNORECASE)
+        return f"{stem}.{BAD_ROWS_NAME}"
+
+    def labels(self) -> list[str]:
+        """For each of two models, what its column is called after `categoria_`."""
+        return [
+            re.sub(r"\W+", "_", model.removeprefix("models:")).strip("_").lower()
+            for model in self.models
+        ]
+
+
+def check(request: Request) -> None:
+    """See that the parts fit together.
+
+    Raises:
+        BadInput: they do not.
+    """
+    if bool(request.texts) == bool(request.input):
+        raise BadInput(
+            "give the products as texts or as --input, not both"
+            if request.texts
+            else "nothing to classify; give texts, or a file with --input"
+        )
+    if len(set(request.labels())) < len(request.models):
+        raise BadInput(f"--compare {' '.join(request.models)}: name two different models")
+    if request.to_database:
+        database.parse(request.output)
+    elif request.output and not request.output.lower().endswith((".csv", *PARQUET_ENDINGS)):
+        raise BadInput(
+            f"output {request.output}: end its name in .csv or .parquet, or give a database's "
+            "address with #table"
+        )
+    local = [each for each in (request.input, request.output) if each and "://" not in each]
+    if len(local) == 2 and _same_file(local):
+        raise BadInput(f"output {request.output}: this is the input; give another name")
+
+
+def _same_file(paths: Sequence[str]) -> bool:
+    one, other = (Path(path).expanduser() for path in paths)
+    return one.exists() and other.exists() and one.samefile(other)
+
+
+def table_address(table: str) -> str:
+    """The output's address when only a table's name is given.
+
+    Raises:
+        BadInput: `BATCH_DATABASE_URL` does not say which database.
+    """
+    url = os.environ.get(DATABASE_VARIABLE)
+    if not url:
+        raise BadInput(
+            f"--output-table {table}: set {DATABASE_VARIABLE} to the database's address, "
+            "mysql+pymysql://user:password@host/database"
+        )
+    return f"{url}#{table}"

@@ -1,0 +1,267 @@
+"""Tables of products, whatever file they are in, as chunks."""
+
+import codecs
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from produtos.batch import columns, csv_rows
+from produtos.batch.columns import TextColumns
+from produtos.batch.rows import (
+    CHUNK_CHARACTERS,
+    CHUNK_ROWS,
+    NO_TEXT,
+    TOO_MANY_FIELDS,
+    UNDECODABLE,
+    BadRow,
+    Chunk,
+    excerpt,
+    is_decoded,
+)
+from produtos.batch.storage import Location, readable
+from produtos.errors import BadInput
+
+TEXT = "texto"
+"""The column's name when the input has none."""
+
+
+class Table(Protocol):
+    """A file whose header has been read."""
+
+    @property
+    def location(self) -> Location:
+        """The file."""
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns of every chunk."""
+
+    def chunks(self) -> Iterator[Chunk]:
+        """The rows, in the file's order; a chunk may have bad rows only."""
+
+
+def open_table(location: Location, *, text_column: str | None, encoding: str) -> Table:
+    """Read as much of a file as tells its columns, and which of them hold the text.
+
+    Args:
+        location: a CSV file, gzipped when its name ends in `.gz`, or a Parquet file.
+        text_column: the column to take, when the file does not call it by a known name.
+        encoding: of a CSV file.
+
+    Raises:
+        BadInput: it cannot be read, or has no text in it.
+    """
+    with readable(location.address):
+        if location.is_parquet:
+            return _open_parquet(location, text_column)
+        return _open_csv(location, text_column, encoding)
+
+
+def of_texts(texts: Sequence[str]) -> Chunk:
+    """Texts that are in no file, as a chunk."""
+    batch = pa.RecordBatch.from_arrays([pa.array(texts, pa.string())], names=[TEXT])
+    return Chunk(list(texts), batch)
+
+
+@dataclass(frozen=True)
+class CsvTable:
+    """A CSV file.
+
+    Attributes:
+        location: the file.
+        schema: its columns, all of them strings.
+        text_columns: where the text is.
+        delimiter: between fields; empty for a file without a header, where a line is a text.
+        encoding: of the file.
+    """
+
+    location: Location
+    schema: pa.Schema
+    text_columns: TextColumns
+    delimiter: str
+    encoding: str
+
+    @property
+    def has_header(self) -> bool:
+        """Whether the first line names columns."""
+        return bool(self.delimiter)
+
+    def chunks(self) -> Iterator[Chunk]:
+        """See `Table`.
+
+        Raises:
+            BadInput: the file cannot be read to its end.
+        """
+        with readable(self.location.address):
+            raw, file = _open_text(self.location, self.encoding)
+            with raw, file:
+                if self.has_header:
+                    rows = csv_rows.separated(file, self.delimiter)
+                    next(rows, None)
+                else:
+                    rows = csv_rows.whole_lines(file)
+                yield from self._chunks(rows, raw)
+
+    def _chunks(self, rows: Iterator[csv_rows.Row], raw: pa.NativeFile) -> Iterator[Chunk]:
+        width = len(self.schema.names)
+        good: list[list[str]] = []
+        texts: list[str] = []
+        bad: list[BadRow] = []
+        characters = 0
+        for number, fields, first_line in rows:
+            reason = self._fault(fields, width)
+            if isinstance(fields, str) or reason:
+                bad.append(BadRow(self.location.address, number, reason, excerpt(first_line)))
+            else:
+                if len(fields) < width:
+                    fields += [""] * (width - len(fields))
+                good.append(fields)
+                texts.append(self.text_columns.text(fields))
+            characters += len(first_line)
+            if len(good) + len(bad) >= CHUNK_ROWS or characters >= CHUNK_CHARACTERS:
+                yield self._chunk(good, texts, bad, raw.tell())
+                good, texts, bad, characters = [], [], [], 0
+        if good or bad:
+            yield self._chunk(good, texts, bad, raw.tell())
+
+    def _fault(self, fields: list[str] | str, width: int) -> str:
+        if isinstance(fields, str):
+            return fields
+        if not is_decoded("".join(fields)):
+            return UNDECODABLE
+        if len(fields) > width:
+            return TOO_MANY_FIELDS
+        padded = fields if len(fields) == width else fields + [""] * (width - len(fields))
+        return "" if self.text_columns.text(padded).strip() else NO_TEXT
+
+    def _chunk(
+        self, good: list[list[str]], texts: list[str], bad: list[BadRow], position: int
+    ) -> Chunk:
+        by_column = list(zip(*good, strict=True)) if good else [()] * len(self.schema.names)
+        arrays = [pa.array(column, pa.string()) for column in by_column]
+        return Chunk(texts, pa.RecordBatch.from_arrays(arrays, schema=self.schema), bad, position)
+
+
+def _open_text(location: Location, encoding: str) -> tuple[pa.NativeFile, io.TextIOWrapper]:
+    """The file, for its position in bytes, and its text."""
+    raw = location.filesystem.open_input_file(location.path)
+    stream = pa.CompressedInputStream(raw, "gzip") if location.path.endswith(".gz") else raw
+    # surrogateescape: a byte that cannot be decoded spoils its row, not the file.
+    text = io.TextIOWrapper(
+        io.BufferedReader(stream, 1 << 20), encoding, errors="surrogateescape", newline=""
+    )
+    return raw, text
+
+
+def _open_csv(location: Location, text_column: str | None, encoding: str) -> CsvTable:
+    try:
+        codecs.lookup(encoding)
+    except LookupError:
+        raise BadInput(f"there is no encoding {encoding}; try utf-8 or cp1252") from None
+    if encoding.lower().replace("_", "-") in ("utf-8", "utf8"):
+        encoding = "utf-8-sig"
+    raw, file = _open_text(location, encoding)
+    with raw, file:
+        first = file.readline(csv_rows.LONGEST)
+        while first and not first.strip():
+            first = file.readline(csv_rows.LONGEST)
+    if not first:
+        raise BadInput(f"input {location.address}: empty; there is nothing to classify")
+    headers = list(csv_rows.header_of(first))
+    for delimiter, fields in headers:
+        found = columns.find(fields, text_column)
+        if found:
+            names = [field.strip() for field in fields]
+            columns.check_names(names, location.address)
+            return CsvTable(location, _strings(names), found, delimiter, encoding)
+    if text_column:
+        raise columns.no_text_column(headers[0][1], text_column, location.address)
+    return CsvTable(location, _strings([TEXT]), TextColumns((0,)), "", encoding)
+
+
+def _strings(names: Sequence[str]) -> pa.Schema:
+    return pa.schema([(name, pa.string()) for name in names])
+
+
+@dataclass(frozen=True)
+class ParquetTable:
+    """A Parquet file.
+
+    Attributes:
+        location: the file.
+        schema: its columns.
+        text_columns: where the text is.
+    """
+
+    location: Location
+    schema: pa.Schema
+    text_columns: TextColumns
+
+    def chunks(self) -> Iterator[Chunk]:
+        """See `Table`.
+
+        Raises:
+            BadInput: the file cannot be read to its end.
+        """
+        location = self.location
+        with readable(location.address), location.filesystem.open_input_file(location.path) as raw:
+            first = 1
+            size = raw.size()
+            file = pq.ParquetFile(raw, pre_buffer=False)
+            rows = max(file.metadata.num_rows, 1)
+            for batch in file.iter_batches(batch_size=CHUNK_ROWS):
+                position = size * (first - 1 + batch.num_rows) // rows
+                yield self._chunk(batch, first, position)
+                first += batch.num_rows
+
+    def _chunk(self, batch: pa.RecordBatch, first: int, position: int) -> Chunk:
+        parts = [_strings_of(batch.column(place)) for place in self.text_columns.places]
+        texts: list[str] = []
+        bad: list[BadRow] = []
+        kept: list[int] = []
+        for row, fields in enumerate(zip(*parts, strict=True)):
+            text = fields[0] if len(fields) == 1 else " ".join(filter(None, fields))
+            reason = "" if text.strip() else NO_TEXT
+            if not is_decoded(text):
+                reason = UNDECODABLE
+            if reason:
+                bad.append(BadRow(self.location.address, first + row, reason, excerpt(text)))
+            else:
+                texts.append(text)
+                kept.append(row)
+        good = batch.take(pa.array(kept, pa.int64())) if bad else batch
+        return Chunk(texts, good, bad, position)
+
+
+def _strings_of(column: pa.Array) -> list[str]:
+    try:
+        values: list[Any] = column.to_pylist()
+    except UnicodeDecodeError:
+        values = column.cast(pa.large_binary()).to_pylist()
+    return [_string(value) for value in values]
+
+
+def _string(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return ""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "surrogateescape")
+    return str(value)
+
+
+def _open_parquet(location: Location, text_column: str | None) -> ParquetTable:
+    with location.filesystem.open_input_file(location.path) as raw:
+        schema = pq.ParquetFile(raw).schema_arrow.remove_metadata()
+    columns.check_names(schema.names, location.address)
+    found = columns.find(schema.names, text_column)
+    if found is None and text_column is None and len(schema.names) == 1:
+        found = TextColumns((0,))
+    if found is None:
+        raise columns.no_text_column(schema.names, text_column, location.address)
+    return ParquetTable(location, schema, found)

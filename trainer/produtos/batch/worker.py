@@ -1,0 +1,99 @@
+"""The process that answers: loads models once, then takes one chunk of texts after another."""
+
+import logging
+import os
+import signal
+import threading
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from multiprocessing import parent_process
+from typing import Any
+
+from produtos.errors import BadInput
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """A model on this machine's disk, and how to call it in an error message."""
+
+    path: str
+    name: str
+
+
+@dataclass
+class _State:
+    folders: Sequence[ModelFolder] = ()
+    models: list[Any] = field(default_factory=list)
+
+
+_state = _State()
+
+
+def start(folders: Sequence[ModelFolder]) -> None:
+    """Prepare a process of a pool; the models are loaded when the first chunk comes."""
+    # Ctrl-C goes to the whole group; the job's own process says what is to be done about it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    warnings.simplefilter("ignore")
+    logging.getLogger("mlflow").setLevel(logging.ERROR)
+    use(folders)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def use(folders: Sequence[ModelFolder]) -> None:
+    """From now on answer with these models."""
+    _state.folders = folders
+    _state.models = []
+
+
+def _end_with_parent() -> None:
+    """A job that was killed must not leave its workers waiting for ever."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def classify(texts: list[str]) -> list[list[str]]:
+    """The category of each text, by each of the models.
+
+    Raises:
+        BadInput: a model cannot be loaded, or does not give one answer for each text.
+    """
+    if not _state.models:
+        _state.models = [_load(folder) for folder in _state.folders]
+    if not texts:
+        return [[] for _ in _state.folders]
+    return [
+        _answers(folder, model, texts)
+        for folder, model in zip(_state.folders, _state.models, strict=True)
+    ]
+
+
+def _load(folder: ModelFolder) -> Any:
+    # Here and not above: the job's own process may never need it.
+    import mlflow.pyfunc
+
+    try:
+        return mlflow.pyfunc.load_model(folder.path, suppress_warnings=True)
+    except Exception as error:
+        raise BadInput(f"model {folder.name}: cannot be loaded ({_words(error)})") from None
+
+
+def _answers(folder: ModelFolder, model: Any, texts: list[str]) -> list[str]:
+    try:
+        answers = [str(answer) for answer in model.predict(texts)]
+    except Exception as error:
+        raise BadInput(
+            f"model {folder.name}: does not classify a list of texts ({_words(error)})"
+        ) from None
+    if len(answers) != len(texts):
+        raise BadInput(
+            f"model {folder.name}: gave {len(answers)} answers for {len(texts)} texts; "
+            "one for each was expected"
+        )
+    return answers
+
+
+def _words(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
