@@ -2,7 +2,7 @@
 
 In a line, ``[a|b|]`` is one of its alternatives (they nest), ``<section>`` a line of that section,
 ``{name}`` a value of the product, ``{name^}`` the same with a capital, ``{2-9}`` a number.
-A line ``@ section`` begins a section; other lines that begin with ``#`` are comments.
+A line ``@ section`` begins a section, or several that share its lines; other lines that begin with ``#`` are comments.
 """
 
 import re
@@ -25,14 +25,15 @@ def read_sections(*paths: Path) -> dict[str, list[str]]:
     """
     sections: dict[str, list[str]] = {}
     for path in paths:
-        lines: list[str] | None = None
+        open_sections: list[list[str]] = []
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
             if line.startswith("@ "):
-                lines = sections.setdefault(line[2:].strip(), [])
+                open_sections = [sections.setdefault(name, []) for name in line[2:].split()]
             elif line and not line.startswith("#"):
-                if lines is None:
+                if not open_sections:
                     raise ValueError(f"{path.name}, line {number}: text before the first section")
-                lines.append(line)
+                for lines in open_sections:
+                    lines.append(line)
     return sections
 
 
