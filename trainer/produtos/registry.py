@@ -49,8 +49,14 @@ def register(
 def move(client: MlflowClient, version: ModelVersion, stage: str) -> None:
     """Put a version into `Production` or `Staging`, alone, and its alias with it.
 
-    Doing it again changes nothing, so a move that was cut off half-way can be repeated.
+    What was there before is kept as a tag of the version, so that it can be rolled back. Doing it
+    again changes nothing, so a move that was cut off half-way can be repeated.
     """
+    before = in_stage(client, stage)
+    if before is not None and before.version != version.version:
+        client.set_model_version_tag(
+            MODEL_NAME, version.version, before_tag(stage), str(before.version)
+        )
     with warnings.catch_warnings():
         # Deprecated, and still what the web page and `models:/name/Production` go by.
         warnings.simplefilter("ignore", FutureWarning)
@@ -62,3 +68,19 @@ def move(client: MlflowClient, version: ModelVersion, stage: str) -> None:
     aliases = client.get_registered_model(MODEL_NAME).aliases
     if str(aliases.get(other.lower())) == str(version.version):
         client.delete_registered_model_alias(MODEL_NAME, other.lower())
+
+
+def before_tag(stage: str) -> str:
+    """The tag of a version that holds the number of the one it replaced in a stage."""
+    return f"before.{stage}"
+
+
+def retire(client: MlflowClient, version: ModelVersion, stage: str) -> None:
+    """Put a version into `None` or `Archived`; the trainer's aliases leave it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        client.transition_model_version_stage(MODEL_NAME, version.version, stage)
+    aliases = client.get_registered_model(MODEL_NAME).aliases
+    for alias in (PRODUCTION.lower(), STAGING.lower()):
+        if str(aliases.get(alias)) == str(version.version):
+            client.delete_registered_model_alias(MODEL_NAME, alias)
