@@ -2,7 +2,8 @@
 
 In a line, ``[a|b|]`` is one of its alternatives (they nest), ``<section>`` a line of that section,
 ``{name}`` a value of the product, ``{name^}`` the same with a capital, ``{2-9}`` a number.
-A line ``@ section`` begins a section, or several that share its lines; other lines that begin with ``#`` are comments.
+A line ``@ section`` begins a section, or several that share the lines below it; lines that begin
+with ``#`` are comments.
 """
 
 import re
