@@ -15,6 +15,7 @@ from hotserve import csv_body, errors
 from hotserve.errors import Scrubber
 from hotserve.forward import Answer, Forwarder, Gone, Headers
 from hotserve.mlmodel import TEXTS, UNKNOWN
+from hotserve.page_files import PageFiles
 from hotserve.target import Target
 
 Scope = dict[str, Any]
@@ -100,12 +101,14 @@ class App:
         self._max_body = max_body
         self._hold_timeout = hold_timeout
         self._csv = csv
+        self._page = PageFiles()
         self._routes: dict[str, tuple[tuple[str, ...], Handler]] = {
             "/invocations": (("POST",), self._invocations),
             "/ping": (("GET", "HEAD"), self._ping),
             "/health": (("GET", "HEAD"), self._ping),
             "/version": (("GET", "HEAD"), self._version),
             "/model": (("GET", "HEAD"), self._model),
+            "/": (("GET", "HEAD"), self._page.send),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -130,6 +133,8 @@ class App:
         try:
             return self._routes[scope["path"]]
         except KeyError:
+            if scope["path"] in self._page:
+                return self._routes["/"]
             known = ", ".join(self._routes)
             raise RequestError(404, f"there is nothing at this path; there is {known}") from None
 

@@ -1,0 +1,289 @@
+// The page: asks as the user types, shows what comes back, and looks at /model while it is seen.
+
+import { download, showMany, showOne } from "./answers.js";
+import { byId, make, say } from "./elements.js";
+import { read, readFile, resultsCsv } from "./products.js";
+import { Problem, classify, hasToken, model, useToken } from "./service.js";
+import { showVersion } from "./version.js";
+import { currentLanguage, decimalMark, speak, words } from "./words.js";
+
+const PAUSE = 120; // milliseconds without a key until the server is asked
+const PART = 250; // products in one request
+const LOOK = { serving: 3000, other: 1000 }; // milliseconds between two looks at /model
+
+const state = {
+  model: null, // what /model said last
+  reachable: true,
+  problem: null, // why the question has no answer
+  shown: null, // { products, answers, version, milliseconds, signal }
+  file: null, // { name, content }, instead of the text field
+};
+
+// --- asking
+
+let pause = 0;
+let asking = new AbortController();
+
+/** Ask anew after `delay` milliseconds; whatever is under way no longer counts. */
+function ask(delay = 0) {
+  clearTimeout(pause);
+  asking.abort();
+  pause = setTimeout(() => answer((asking = new AbortController()).signal), delay);
+}
+
+async function answer(signal) {
+  const products = read(state.file ? state.file.content : byId("text").value);
+  try {
+    if (products.texts.length) await answerAll(products, signal);
+    else state.shown = null;
+    state.problem = null;
+  } catch (error) {
+    if (signal.aborted) return;
+    if (!(error instanceof Problem)) throw error;
+    fail(error, signal);
+    if (error.kind === "token") askForToken();
+  }
+  render();
+}
+
+/** No answer: what was shown stays only if it is the first part of the same question's. */
+function fail(problem, signal) {
+  state.problem = problem;
+  if (state.shown?.signal !== signal) state.shown = null;
+}
+
+/** In parts, all answered by one version: after a switch half-way it begins again. */
+async function answerAll(products, signal) {
+  let [answers, version] = [[], null];
+  while (answers.length < products.texts.length) {
+    const part = products.texts.slice(answers.length, answers.length + PART);
+    const begun = performance.now();
+    const reply = await patiently(() => classify(part, signal), signal);
+    const milliseconds = Math.max(1, Math.round(performance.now() - begun));
+    if (answers.length && reply.version !== version) {
+      [answers, version] = [[], null];
+      continue;
+    }
+    version = reply.version;
+    answers.push(...reply.answers);
+    state.problem = null;
+    state.shown = { products, answers, version, milliseconds, signal };
+    render();
+  }
+  if (state.model && version !== state.model.version) look();
+}
+
+/** What `send` answers, however long the server is away or has no model. */
+async function patiently(send, signal) {
+  for (;;) {
+    try {
+      const reply = await send();
+      signal.throwIfAborted();
+      return reply;
+    } catch (error) {
+      if (signal.aborted || !error.passes) throw error;
+      fail(error, signal);
+      render();
+      await new Promise((resolve) => setTimeout(resolve, 1000 * error.retryAfter));
+      signal.throwIfAborted();
+    }
+  }
+}
+
+// --- looking at /model
+
+let nextLook = 0;
+let isLooking = false;
+
+async function look() {
+  clearTimeout(nextLook);
+  if (document.hidden || isLooking || byId("token-dialog").open) return;
+  isLooking = true;
+  try {
+    const before = state.model;
+    state.model = await model();
+    state.reachable = true;
+    if (before && before.version !== state.model.version) ask();
+  } catch (error) {
+    state.reachable = false;
+    if (error.kind === "token") {
+      state.problem = error;
+      askForToken();
+    }
+  }
+  isLooking = false;
+  render();
+  const calm = state.reachable && state.model?.state === "serving" && !state.model.wanted;
+  nextLook = setTimeout(look, calm ? LOOK.serving : LOOK.other);
+}
+
+// --- showing
+
+function render() {
+  const { shown } = state;
+  const isOne = shown?.products.texts.length === 1 && !shown.products.columns;
+  byId("one").hidden = !isOne;
+  byId("many").hidden = !shown || isOne;
+  if (isOne) showOne(shown.answers[0], shown.version, shown.milliseconds);
+  else if (shown) showMany(shown.products, shown.answers, shown.version);
+  byId("file").hidden = !state.file;
+  byId("text").hidden = Boolean(state.file);
+  say(byId("file-name"), state.file?.name ?? "");
+  if (state.model) {
+    showVersion(state.model, state.reachable);
+    say(byId("name"), String(state.model.name ?? "hotserve"));
+  }
+  showNotice();
+  showCurl();
+}
+
+function showNotice() {
+  const [text, detail, action] = notice();
+  const element = byId("notice");
+  element.hidden = !text;
+  const key = JSON.stringify([text, detail]);
+  // The same words again would be announced again.
+  if (element.dataset.said === key) return;
+  element.dataset.said = key;
+  const parts = [make("p", {}, text, detail ? make("span", { lang: "en" }, ` ${detail}`) : null)];
+  if (action) {
+    const button = make("button", { type: "button" }, words(action[0]));
+    button.addEventListener("click", action[1]);
+    parts.push(button);
+  }
+  element.replaceChildren(...parts);
+}
+
+/** [text, the server's own line, [word, what its button does]]. */
+function notice() {
+  const { problem } = state;
+  const kind = problem?.kind;
+  if (kind === "token") return [words("needsToken"), "", ["giveToken", askForToken]];
+  if (kind === "unreachable" || !state.reachable) return [words("unreachable")];
+  const serves = state.model?.since;
+  if (state.model && !serves) return [words("noVersion"), state.model.message];
+  if (kind === "unavailable") {
+    if (state.model?.state === "restarting") return [words("restarting")];
+    return [words("busy"), problem.message];
+  }
+  if (problem) return [words(kind), problem.message, ["again", () => ask()]];
+  return [""];
+}
+
+function showCurl() {
+  const text = byId("text").value.trim().split("\n")[0] || "boneca de pano";
+  const quoted = `'${text.replaceAll("'", "'\\''")}'`;
+  const address = new URL("invocations", location.href);
+  const lines = [`curl ${address}`, `-H 'Content-Type: text/csv'`, `--data-binary ${quoted}`];
+  if (hasToken()) lines.push(`-H "Authorization: Bearer $HOTSERVE_TOKEN"`);
+  say(byId("curl"), lines.join(" \\\n  "));
+}
+
+function showLanguage() {
+  const language = currentLanguage();
+  document.documentElement.lang = language;
+  document.title = words("title");
+  for (const element of document.querySelectorAll("[data-words]")) {
+    say(element, words(element.dataset.words));
+  }
+  for (const element of document.querySelectorAll("[data-label]")) {
+    element.setAttribute("aria-label", words(element.dataset.label));
+  }
+  for (const button of document.querySelectorAll("[data-language]")) {
+    button.setAttribute("aria-pressed", String(button.dataset.language === language));
+  }
+  render();
+}
+
+// --- the token
+
+function askForToken() {
+  const dialog = byId("token-dialog");
+  if (dialog.open) return;
+  byId("token-wrong").hidden = !hasToken();
+  byId("token").value = "";
+  dialog.showModal();
+}
+
+byId("token-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  useToken(byId("token").value.trim());
+  state.problem = null;
+  byId("token-dialog").close();
+  ask();
+  look();
+});
+byId("token-cancel").addEventListener("click", () => byId("token-dialog").close());
+
+// --- what the user does
+
+const text = byId("text");
+
+text.addEventListener("input", () => {
+  ask(PAUSE);
+  showCurl();
+});
+
+byId("ask").addEventListener("submit", (event) => event.preventDefault());
+
+for (const button of document.querySelectorAll(".example")) {
+  button.addEventListener("click", () => {
+    state.file = null;
+    text.value = button.textContent;
+    render();
+    ask();
+  });
+}
+
+async function useFile(file) {
+  state.file = { name: file.name, content: await readFile(file) };
+  ask();
+  render();
+}
+
+const chooser = byId("chooser");
+byId("open").addEventListener("click", () => chooser.click());
+chooser.addEventListener("change", async () => {
+  if (chooser.files.length) await useFile(chooser.files[0]);
+  chooser.value = "";
+});
+byId("file-close").addEventListener("click", () => {
+  state.file = null;
+  ask();
+  render();
+  text.focus();
+});
+
+const form = byId("ask");
+form.addEventListener("dragover", (event) => {
+  event.preventDefault();
+  form.classList.add("dropping");
+});
+form.addEventListener("dragleave", () => form.classList.remove("dropping"));
+form.addEventListener("drop", (event) => {
+  form.classList.remove("dropping");
+  if (!event.dataTransfer.files.length) return;
+  event.preventDefault();
+  useFile(event.dataTransfer.files[0]);
+});
+
+byId("download").addEventListener("click", () => {
+  const { products, answers, version } = state.shown;
+  const content = resultsCsv(products, answers, { decimal: decimalMark(), version });
+  const name = state.file?.name.replace(/\.[^.]*$/, "") ?? "produtos";
+  download(words("fileName", name), content);
+});
+
+for (const button of document.querySelectorAll("[data-language]")) {
+  button.addEventListener("click", () => {
+    speak(button.dataset.language);
+    showLanguage();
+  });
+}
+
+document.addEventListener("visibilitychange", look);
+
+showLanguage();
+look();
+// The browser may have kept the text over a reload.
+if (text.value) ask();

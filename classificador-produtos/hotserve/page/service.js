@@ -1,0 +1,127 @@
+// The server: which model answers, and its answers. Addresses are relative, so that the page
+// works behind a proxy that adds a path in front.
+
+import { asCsvBody } from "./products.js";
+
+const TOKEN = "hotserve-token";
+const LONGEST_WAIT = 5;
+
+/**
+ * Why there is no answer.
+ * kind: `unreachable`, `unavailable` (503), `token` (401), `tooLarge`, `slow` (504), `refused`
+ * (another 4xx) or `broken`. message: the server's own line. retryAfter: seconds.
+ */
+export class Problem extends Error {
+  constructor(kind, message = "", retryAfter = 2) {
+    super(message);
+    this.kind = kind;
+    this.retryAfter = Math.min(Math.max(retryAfter, 0.5), LONGEST_WAIT);
+  }
+
+  /** Whether asking again later may help. */
+  get passes() {
+    return this.kind === "unreachable" || this.kind === "unavailable";
+  }
+}
+
+const KINDS = { 401: "token", 403: "token", 413: "tooLarge", 503: "unavailable", 504: "slow" };
+
+async function problemOf(response) {
+  let message = "";
+  try {
+    message = String((await response.json()).message ?? "");
+  } catch {
+    // A proxy's page: the status says enough.
+  }
+  const kind = KINDS[response.status] ?? (response.status < 500 ? "refused" : "broken");
+  const retryAfter = Number(response.headers.get("Retry-After")) || 2;
+  return new Problem(kind, message || `HTTP ${response.status}`, retryAfter);
+}
+
+async function request(path, options) {
+  const token = sessionStorage.getItem(TOKEN);
+  const headers = { ...options.headers, ...(token && { Authorization: `Bearer ${token}` }) };
+  try {
+    return await fetch(path, { ...options, headers, cache: "no-store" });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Problem("unreachable");
+  }
+}
+
+/** From now on, and until this tab is closed, requests carry this token. */
+export function useToken(token) {
+  sessionStorage.setItem(TOKEN, token);
+}
+
+/** Whether a token is in use. */
+export const hasToken = () => sessionStorage.getItem(TOKEN) !== null;
+
+/**
+ * What `/model` says.
+ * @throws {Problem}
+ */
+export async function model() {
+  const response = await request("model", { signal: AbortSignal.timeout?.(10000) });
+  if (!response.ok) throw await problemOf(response);
+  return response.json();
+}
+
+/**
+ * @typedef {object} Answer
+ * @property {string} category
+ * @property {Map<string, number>|null} probabilities by category; null where the model has none
+ */
+
+// The version that takes products as CSV only; another one is asked for probabilities again.
+let csvOnly = null;
+let lastVersion = null;
+
+/**
+ * Asks about each text.
+ * @param {string[]} texts
+ * @param {AbortSignal} signal
+ * @returns {Promise<{version: string|null, answers: Answer[]}>} an answer for each text
+ * @throws {Problem} or AbortError
+ */
+export async function classify(texts, signal) {
+  const form = csvOnly !== null && csvOnly === lastVersion ? asCsv : asJson;
+  let response = await invoke(form(texts), signal);
+  if (form === asJson && response.status === 400) {
+    const other = await invoke(asCsv(texts), signal);
+    if (other.ok) {
+      csvOnly = other.headers.get("X-Model-Version");
+      response = other;
+    }
+  }
+  if (!response.ok) throw await problemOf(response);
+  const version = response.headers.get("X-Model-Version");
+  lastVersion = version;
+  const said = await response.json();
+  const predictions = said.predictions ?? said;
+  if (!Array.isArray(predictions) || predictions.length !== texts.length) {
+    throw new Problem("uncountable");
+  }
+  return { version: version || null, answers: predictions.map(answerOf) };
+}
+
+function invoke({ type, body }, signal) {
+  return request("invocations", { method: "POST", headers: { "Content-Type": type }, body, signal });
+}
+
+function asJson(texts) {
+  const body = JSON.stringify({ inputs: texts, params: { probabilities: true } });
+  return { type: "application/json", body };
+}
+
+const asCsv = (texts) => ({ type: "text/csv", body: asCsvBody(texts) });
+
+function answerOf(prediction) {
+  const { categoria, probabilidades } = Object(prediction);
+  if (categoria === undefined) {
+    const isText = typeof prediction === "string";
+    return { category: isText ? prediction : JSON.stringify(prediction), probabilities: null };
+  }
+  const pairs = Object.entries(Object(probabilidades)).filter(([, p]) => Number.isFinite(p));
+  return { category: String(categoria), probabilities: pairs.length ? new Map(pairs) : null };
+}

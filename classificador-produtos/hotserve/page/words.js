@@ -1,0 +1,211 @@
+// Everything the page says, in its two languages.
+
+const ONE_OR_MORE = (count, one, more) => (count === 1 ? one : more);
+
+const WORDS = {
+  "pt-BR": {
+    title: "De que categoria é este produto?",
+    label: "Nome ou descrição do produto",
+    hint: "Uma linha para cada produto: cole várias, ou abra um CSV, e a resposta vira uma tabela.",
+    open: "Abrir CSV…",
+    closeFile: "Fechar",
+    try: "Experimente",
+    answer: "Resposta",
+    category: "Categoria",
+    product: "Produto",
+    probability: "Probabilidade",
+    download: "Baixar CSV",
+    progress: "Progresso",
+    fileName: (name) => `${name}-categorias.csv`,
+    program: "Perguntar de um programa",
+    programHint: "Uma linha para cada produto. O que está no ar:",
+    answered: (version, ms) => (version ? `versão ${version} · ${ms} ms` : `${ms} ms`),
+    others: (count) => `outras ${count}`,
+    noProbabilities: "Este modelo dá a categoria, sem probabilidades.",
+    classified: (count) => `${count} ${ONE_OR_MORE(count, "produto", "produtos")}`,
+    classifying: (done, all) => `${done} de ${all} produtos`,
+    readTable: (columns) => `Lido como tabela, pelas colunas ${columns}.`,
+    tooLong: (row) => `A linha ${row} tem mais campos que o cabeçalho; os que sobram não contam.`,
+    firstRows: (shown, all) => `As primeiras ${shown} de ${all}; no arquivo estão todas.`,
+    mixed: (version) => `Respostas da versão ${version}.`,
+
+    unreachable: "O servidor não responde. Tentando de novo…",
+    noVersion: "Ainda não há modelo para responder. A página começa sozinha quando houver um.",
+    busy: "O servidor está ocupado. Tentando de novo…",
+    restarting: "O modelo está sendo iniciado de novo. A resposta vem em instantes.",
+    refused: "O modelo não aceitou isto:",
+    tooLarge: "É texto demais de uma vez; mande menos linhas por vez.",
+    slow: "O modelo não respondeu a tempo.",
+    broken: "O servidor deu um erro:",
+    uncountable: "O modelo não deu uma resposta por produto; esta página não sabe mostrar o que ele diz.",
+    again: "Tentar de novo",
+    needsToken: "Este servidor só responde a quem tem um token.",
+    giveToken: "Informar o token",
+    tokenTitle: "Este servidor pede um token",
+    tokenWrong: "O servidor não aceitou este token.",
+    token: "Token",
+    tokenHint: "É o valor de HOTSERVE_TOKEN no servidor. Fica guardado só até esta aba ser fechada.",
+    cancel: "Cancelar",
+    continue: "Continuar",
+
+    model: "Modelo",
+    version: (version) => `Versão ${version}`,
+    noVersionYet: "Nenhuma versão",
+    state: {
+      serving: "no ar",
+      starting: "iniciando",
+      waiting: "esperando",
+      restarting: "reiniciando",
+      unreachable: "sem contato",
+    },
+    accuracy: "Acurácia",
+    f1: "F1 macro",
+    holdoutHint: "em produtos que o modelo nunca viu",
+    since: "No ar desde",
+    lane: "Via",
+    lanes: { fast: "rápida", process: "comum" },
+    switches: "Últimas trocas",
+    first: (to) => `versão ${to} entrou`,
+    switched: (from, to) => `versão ${from} → ${to}`,
+    took: (seconds) => `em ${seconds} s`,
+    coming: (version) => `A versão ${version} está sendo iniciada.`,
+    failed: (version) => `A versão ${version} não iniciou; a atual continua.`,
+    registryAway: "O MLflow não responde; a versão atual continua.",
+  },
+  en: {
+    title: "Which category is this product?",
+    label: "Name or description of the product",
+    hint: "One line for each product: paste several, or open a CSV, and the answer becomes a table.",
+    open: "Open CSV…",
+    closeFile: "Close",
+    try: "Try",
+    answer: "Answer",
+    category: "Category",
+    product: "Product",
+    probability: "Probability",
+    download: "Download CSV",
+    progress: "Progress",
+    fileName: (name) => `${name}-categories.csv`,
+    program: "Ask from a program",
+    programHint: "One line for each product. What is being served:",
+    answered: (version, ms) => (version ? `version ${version} · ${ms} ms` : `${ms} ms`),
+    others: (count) => `${count} others`,
+    noProbabilities: "This model gives the category, without probabilities.",
+    classified: (count) => `${count} ${ONE_OR_MORE(count, "product", "products")}`,
+    classifying: (done, all) => `${done} of ${all} products`,
+    readTable: (columns) => `Read as a table, by the columns ${columns}.`,
+    tooLong: (row) => `Row ${row} has more fields than the header; those left over do not count.`,
+    firstRows: (shown, all) => `The first ${shown} of ${all}; the file has all of them.`,
+    mixed: (version) => `Answers of version ${version}.`,
+
+    unreachable: "The server does not answer. Trying again…",
+    noVersion: "There is no model to answer yet. The page goes on by itself when there is one.",
+    busy: "The server is busy. Trying again…",
+    restarting: "The model is being started again. The answer comes in a moment.",
+    refused: "The model did not accept this:",
+    tooLarge: "That is too much text at once; send fewer lines at a time.",
+    slow: "The model did not answer in time.",
+    broken: "The server gave an error:",
+    uncountable: "The model did not give one answer per product; this page can't show what it says.",
+    again: "Try again",
+    needsToken: "This server answers only to those who have a token.",
+    giveToken: "Enter the token",
+    tokenTitle: "This server asks for a token",
+    tokenWrong: "The server did not accept this token.",
+    token: "Token",
+    tokenHint: "It is the value of HOTSERVE_TOKEN on the server. It is kept until this tab is closed.",
+    cancel: "Cancel",
+    continue: "Continue",
+
+    model: "Model",
+    version: (version) => `Version ${version}`,
+    noVersionYet: "No version",
+    state: {
+      serving: "serving",
+      starting: "starting",
+      waiting: "waiting",
+      restarting: "restarting",
+      unreachable: "no contact",
+    },
+    accuracy: "Accuracy",
+    f1: "Macro F1",
+    holdoutHint: "on products the model has never seen",
+    since: "Serving since",
+    lane: "Lane",
+    lanes: { fast: "fast", process: "ordinary" },
+    switches: "Last switches",
+    first: (to) => `version ${to} began`,
+    switched: (from, to) => `version ${from} → ${to}`,
+    took: (seconds) => `in ${seconds} s`,
+    coming: (version) => `Version ${version} is being started.`,
+    failed: (version) => `Version ${version} would not start; the present one goes on.`,
+    registryAway: "MLflow does not answer; the present version goes on.",
+  },
+};
+
+const KEPT = "hotserve-language";
+
+function first() {
+  let kept = null;
+  try {
+    kept = localStorage.getItem(KEPT);
+  } catch {
+    // Storage is switched off: the browser's language it is.
+  }
+  if (kept !== null && Object.hasOwn(WORDS, kept)) return kept;
+  return navigator.language.toLowerCase().startsWith("pt") ? "pt-BR" : "en";
+}
+
+let language = first();
+
+/** `pt-BR` or `en`. */
+export const currentLanguage = () => language;
+
+/** Speak this language from now on, here and on the next visit. */
+export function speak(chosen) {
+  language = chosen;
+  try {
+    localStorage.setItem(KEPT, chosen);
+  } catch {
+    // Then it is forgotten with the page.
+  }
+}
+
+/** A text, or what a function among the texts makes of the arguments. */
+export function words(key, ...values) {
+  const entry = WORDS[language][key];
+  return typeof entry === "function" ? entry(...values) : entry;
+}
+
+/** 0.5 → 50%. */
+export const percent = (value) =>
+  new Intl.NumberFormat(language, { style: "percent", maximumFractionDigits: 1 }).format(value);
+
+/** A number with as many decimals as asked for. */
+export const number = (value, decimals = 0) =>
+  new Intl.NumberFormat(language, { maximumFractionDigits: decimals }).format(value);
+
+/** `,` or `.`, between the whole part and the rest. */
+export const decimalMark = () => number(0.5, 1)[1];
+
+/** An ISO time as a short date and time. */
+export const moment = (iso) =>
+  new Intl.DateTimeFormat(language, { dateStyle: "short", timeStyle: "short" }).format(new Date(iso));
+
+const STEPS = [
+  ["second", 60],
+  ["minute", 60],
+  ["hour", 24],
+  ["day", Infinity],
+];
+
+/** How long ago an ISO time was: "3 minutes ago". */
+export function ago(iso) {
+  let past = Math.max(0, (Date.now() - new Date(iso).getTime()) / 1000);
+  const format = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
+  for (const [unit, most] of STEPS) {
+    if (past < most) return format.format(-Math.floor(past), unit);
+    past /= most;
+  }
+  return "";
+}
