@@ -2,7 +2,7 @@
 
 ``python -m server.with_mysql mlflow server …``: MLflow's ``MLFLOW_BACKEND_STORE_URI`` is put
 together from ``MYSQL_HOST`` (``db``), ``MYSQL_PORT`` (3306), ``MYSQL_DATABASE``, ``MYSQL_USER``
-and ``MYSQL_PASSWORD``, so that a password may have any character in it.
+and ``MYSQL_PASSWORD``, so that a password may have any ASCII character in it.
 
 A refused password is said once, in one line, and then tried again now and then: neither a
 traceback nor a container that starts over and over, and a password that is mended in MySQL
@@ -32,11 +32,15 @@ def address(environment: Mapping[str, str]) -> URL:
     """The database's address.
 
     Raises:
-        SettingError: a required variable is missing, or the port is no number.
+        SettingError: a required variable is missing, the password is not ASCII, or the port is
+            no number.
     """
     for name in REQUIRED:
         if not environment.get(name):
             raise SettingError(f"{name} must be set")
+    if not environment["MYSQL_PASSWORD"].isascii():
+        # PyMySQL sends it as latin-1, MySQL compares it as UTF-8: it would be refused for ever.
+        raise SettingError("MYSQL_PASSWORD must be of ASCII characters")
     port = environment.get("MYSQL_PORT") or "3306"
     if not (port.isascii() and port.isdigit() and 1 <= int(port) <= 65535):
         raise SettingError(f"MYSQL_PORT={port}: a port is a number from 1 to 65535")

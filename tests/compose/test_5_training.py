@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.compose.stack import ROOT, Stack, docker, wait_until
+from tests.compose.stack import Stack, docker, wait_until
 
 
 def train(stack: Stack, *arguments: str) -> dict[str, str]:
@@ -75,8 +75,3 @@ def test_a_full_stop_in_the_middle_of_the_first_training(
     second.forget()
     assert docker("volume", "ls", "--quiet", "--filter", f"name={second.project}") == ""
     assert stack.classify() == "brinquedo"
-
-
-def test_the_project_in_the_image_is_the_one_of_the_repository(stack: Stack) -> None:
-    inside = stack.compose("run", "--rm", "--no-deps", "-T", "trainer", "cat", "MLproject")
-    assert inside == (ROOT / "trainer" / "MLproject").read_text(encoding="utf-8")

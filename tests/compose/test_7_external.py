@@ -8,7 +8,7 @@ import pytest
 
 from tests.compose.stack import ROOT, Stack, docker
 
-NAMES = {"MYSQL_DATABASE": "existente", "MYSQL_USER": "equipe", "MYSQL_PASSWORD": "p@ss/word%1'é"}
+NAMES = {"MYSQL_DATABASE": "existente", "MYSQL_USER": "equipe", "MYSQL_PASSWORD": "p@ss/word%1'#"}
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from server import with_mysql
 SETTINGS = {"MYSQL_DATABASE": "mlflow", "MYSQL_USER": "mlflow", "MYSQL_PASSWORD": "segredo"}
 
 
-@given(password=st.text(min_size=1), user=st.text(min_size=1))
+@given(password=st.text(st.characters(codec="ascii"), min_size=1), user=st.text(min_size=1))
 def test_any_password_and_user_survive_the_way_through_the_url(password: str, user: str) -> None:
     settings = SETTINGS | {"MYSQL_PASSWORD": password, "MYSQL_USER": user}
     text = with_mysql.address(settings).render_as_string(hide_password=False)
@@ -34,6 +34,11 @@ def test_a_missing_setting_is_exit_code_2_and_one_line(
 def test_a_port_that_is_none(port: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert with_mysql.main(["true"], SETTINGS | {"MYSQL_PORT": port}) == 2
     assert f"MYSQL_PORT={port}" in capsys.readouterr().err
+
+
+def test_a_password_that_the_driver_would_spoil(capsys: pytest.CaptureFixture[str]) -> None:
+    assert with_mysql.main(["true"], SETTINGS | {"MYSQL_PASSWORD": "canção"}) == 2
+    assert capsys.readouterr().err == "mlflow: MYSQL_PASSWORD must be of ASCII characters\n"
 
 
 def test_without_a_command(capsys: pytest.CaptureFixture[str]) -> None:
