@@ -1,0 +1,340 @@
+"""`mlflow run <git URL>#trainer`, from an empty folder, as the book's chapter does it."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from playwright.sync_api import expect
+
+from tests.e2e.conftest import MlflowServer
+from tests.e2e.git_repository import Repository, copy_of_a_clone
+from tests.e2e.git_server import GitServer, running_git_server
+from tests.e2e.registry_page import chromium
+
+NAME = "classificador-produtos.git"
+
+FIRST_ROUND = [("0.1", "sim"), ("0.5", "sim"), ("0.1", "não"), ("0.5", "não")]
+"""The corners of the chapter's ten commands, which go from 0.1 to 0.5."""
+
+SECOND_ROUND = [("0.1", "sim"), ("0.25", "sim")]
+"""Of its six after the change of the accents: one as before, and the size that is new."""
+
+
+def command(url: str, test_size: str, include_names: str) -> str:
+    """A line of the chapter as it stands there, but for the address."""
+    return f"mlflow run -v main {url} -P test_size={test_size} -P include_names={include_names}"
+
+
+@dataclass(frozen=True)
+class Shell:
+    """A terminal with MLflow on its path, in an empty folder.
+
+    Attributes:
+        folder: stays empty: everything that a run needs comes from git.
+        server: where runs are kept.
+        temporary: where MLflow puts its clones.
+        environments: where it puts the environments it makes.
+    """
+
+    folder: Path
+    server: MlflowServer
+    temporary: Path
+    environments: Path
+
+    @classmethod
+    def open(cls, where: Path, server: MlflowServer) -> "Shell":
+        shell = cls(where / "vazia", server, where / "tmp", where / "environments")
+        for folder in (shell.folder, shell.temporary, shell.environments):
+            folder.mkdir(parents=True)
+        return shell
+
+    def run(self, line: str, experiment: str, **more: str) -> subprocess.CompletedProcess[str]:
+        """Type a line; what it printed is in `stdout`, errors included."""
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        environment = self.server.environment(
+            MLFLOW_EXPERIMENT_NAME=experiment,
+            MLFLOW_ENV_ROOT=str(self.environments),
+            TMPDIR=str(self.temporary),
+            PATH=path,
+            GIT_TERMINAL_PROMPT="0",
+            GIT_CONFIG_GLOBAL=os.devnull,
+        )
+        return subprocess.run(
+            ["bash", "-c", line],
+            cwd=self.folder,
+            env=environment | more,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+        )
+
+    def runs(self, experiment: str) -> list[Run]:
+        """The runs of an experiment, oldest first."""
+        client = MlflowClient(self.server.url)
+        found = client.get_experiment_by_name(experiment)
+        if found is None:
+            return []
+        return list(
+            client.search_runs([found.experiment_id], order_by=["attributes.start_time ASC"])
+        )
+
+
+def parameter(run: Run, name: str) -> str:
+    """A parameter as it was typed: MLflow records what is not ASCII in quotes, as `'não'`."""
+    return str(run.data.params[name]).strip("'")
+
+
+def tried(run: Run) -> tuple[str, str]:
+    return parameter(run, "test_size"), parameter(run, "include_names")
+
+
+@dataclass(frozen=True)
+class Project:
+    """The project on the git server, with the two commits that the chapter makes.
+
+    Attributes:
+        first: without the accent handling.
+        second: with it; the newest of `main`.
+    """
+
+    server: GitServer
+    repository: Repository
+    first: str
+    second: str
+
+    @property
+    def url(self) -> str:
+        return f"{self.server.url}/{NAME}#trainer"
+
+
+def set_default_of_strip_accents(project: Path, value: str) -> None:
+    file = project / "trainer" / "MLproject"
+    changed, count = re.subn(
+        r"(strip_accents: \{type: string, default:) \S+\}",
+        rf"\1 {value}}}",
+        file.read_text(encoding="utf-8"),
+    )
+    assert count >= 1
+    file.write_text(changed, encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def rounds(
+    tmp_path_factory: pytest.TempPathFactory, mlflow_server: MlflowServer
+) -> Iterator[tuple[Shell, Project, list[subprocess.CompletedProcess[str]]]]:
+    """The chapter's path: a round of runs, a commit that changes the accents, another round."""
+    folder = tmp_path_factory.mktemp("project-from-git")
+    repository = Repository.create(folder / "clone", folder / "served" / NAME)
+    copy_of_a_clone(repository.folder)
+    set_default_of_strip_accents(repository.folder, "não")
+    first = repository.commit_and_push("Classificador de produtos")
+    shell = Shell.open(folder, mlflow_server)
+    with running_git_server(folder / "served") as server:
+
+        def type_in(what: tuple[str, str]) -> subprocess.CompletedProcess[str]:
+            line = command(f"{server.url}/{NAME}#trainer", *what)
+            return shell.run(f"{line} --env-manager local", "classificador-produtos-git")
+
+        # The first makes the experiment. The others go two at a time, for the test's sake.
+        done = [type_in(FIRST_ROUND[0])]
+        with ThreadPoolExecutor(2) as two:
+            done += two.map(type_in, FIRST_ROUND[1:])
+            set_default_of_strip_accents(repository.folder, "sim")
+            second = repository.commit_and_push("Corrigindo modelo para tratamento de acentos")
+            done += two.map(type_in, SECOND_ROUND)
+        yield shell, Project(server, repository, first, second), done
+
+
+@pytest.fixture
+def project(
+    rounds: tuple[Shell, Project, list[subprocess.CompletedProcess[str]]],
+) -> Project:
+    return rounds[1]
+
+
+@pytest.fixture
+def shell(tmp_path: Path, mlflow_server: MlflowServer) -> Shell:
+    """A terminal of the test's own."""
+    return Shell.open(tmp_path, mlflow_server)
+
+
+Rounds = tuple[Shell, Project, list[subprocess.CompletedProcess[str]]]
+
+
+def test_commands_of_the_chapter_work_as_written(rounds: Rounds) -> None:
+    shell, _, done = rounds
+    for process in done:
+        assert process.returncode == 0, process.stdout
+        assert "Traceback" not in process.stdout
+        assert "View run" in process.stdout
+    assert list(shell.folder.iterdir()) == []
+    runs = shell.runs("classificador-produtos-git")
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    assert sorted(map(tried, runs)) == sorted(FIRST_ROUND + SECOND_ROUND)
+    for run in runs:
+        assert 0.8 < run.data.metrics["acuracia"] <= 1
+
+
+def test_each_run_shows_its_commit_and_where_it_came_from(rounds: Rounds) -> None:
+    shell, project, _ = rounds
+    commits: dict[str, list[tuple[str, str]]] = {project.first: [], project.second: []}
+    for run in shell.runs("classificador-produtos-git"):
+        tags = run.data.tags
+        commits[tags["mlflow.source.git.commit"]].append(tried(run))
+        with_accents = tags["mlflow.source.git.commit"] == project.first
+        assert parameter(run, "strip_accents") == ("não" if with_accents else "sim")
+        assert tags["mlflow.source.name"] == project.url
+        assert tags["mlflow.source.git.repoURL"] == project.url.removesuffix("#trainer")
+        assert tags["mlflow.source.git.branch"] == "main"
+        assert tags["mlflow.source.type"] == "PROJECT"
+        assert tags["mlflow.project.entryPoint"] == "main"
+    assert sorted(commits[project.first]) == sorted(FIRST_ROUND)
+    assert sorted(commits[project.second]) == sorted(SECOND_ROUND)
+
+
+def test_page_of_a_run_shows_the_commit(rounds: Rounds) -> None:
+    shell, project, _ = rounds
+    run = shell.runs("classificador-produtos-git")[-1]
+    assert run.data.tags["mlflow.source.git.commit"] == project.second
+    with chromium() as browser:
+        page = browser.new_page(viewport={"width": 1600, "height": 1000}, locale="en-US")
+        page.goto(
+            f"{shell.server.url}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
+        )
+        expect(page.get_by_text(project.second[:6]).first).to_be_visible()
+
+
+def test_older_commit_can_be_run_again(project: Project, shell: Shell) -> None:
+    line = f"mlflow run -v {project.first} {project.url} -P test_size=0.5 --env-manager local"
+    done = shell.run(line, "git-commit")
+    assert done.returncode == 0, done.stdout
+    (run,) = shell.runs("git-commit")
+    assert run.data.tags["mlflow.source.git.commit"] == project.first
+    assert parameter(run, "strip_accents") == "não"
+
+
+def test_uv_makes_the_environment_once(project: Project, shell: Shell) -> None:
+    line = f"{command(project.url, '0.1', 'sim')} --env-manager uv"
+    first = shell.run(line, "git-uv")
+    assert first.returncode == 0, first.stdout
+    assert "Creating a new environment" in first.stdout
+    (environment,) = shell.environments.iterdir()
+    made = environment.stat().st_ino, environment.stat().st_mtime_ns
+
+    second = shell.run(line, "git-uv")
+    assert second.returncode == 0, second.stdout
+    assert f"Environment {environment} already exists" in second.stdout
+    assert "Installing dependencies" not in second.stdout
+    assert list(shell.environments.iterdir()) == [environment]
+    assert (environment.stat().st_ino, environment.stat().st_mtime_ns) == made
+
+    runs = shell.runs("git-uv")
+    assert [run.info.status for run in runs] == ["FINISHED", "FINISHED"]
+    assert {run.data.tags["mlflow.project.env"] for run in runs} == {"uv"}
+    # The same commit, data and parameters: the same figures, to the last digit.
+    for name, value in runs[0].data.metrics.items():
+        assert name == "training_seconds" or runs[1].data.metrics[name] == value, name
+
+
+def pyenv_with_newest_python(folder: Path) -> Path:
+    """A folder for PYENV_ROOT in which the newest Python 3.11 that pyenv knows is installed.
+
+    MLflow's virtualenv manager asks pyenv for exactly that one, and pyenv would compile it from
+    sources that it downloads. Where it is not there, the Python 3.11 of this machine stands in.
+    """
+    pyenv = shutil.which("pyenv")
+    if pyenv is None:
+        pytest.skip("no pyenv on this machine; --env-manager virtualenv needs it")
+    listed = subprocess.run([pyenv, "install", "--list"], capture_output=True, text=True)
+    patches = re.findall(r"^ *3\.11\.(\d+)$", listed.stdout, flags=re.M)
+    if not patches:
+        pytest.skip(f"pyenv lists no Python 3.11: {listed.stderr or 'no python-build plugin'}")
+    newest = f"3.11.{max(map(int, patches))}"
+    root = subprocess.run([pyenv, "root"], capture_output=True, text=True, check=True).stdout
+    installed = Path(root.strip()) / "versions" / newest
+    if not installed.exists():
+        if sys.version_info[:2] != (3, 11):
+            pytest.skip(f"pyenv would have to download Python {newest}")
+        installed = Path(sys.base_prefix)
+    (folder / "versions").mkdir(parents=True)
+    (folder / "versions" / newest).symlink_to(installed)
+    return folder
+
+
+def test_line_without_an_environment_manager_goes_through_virtualenv(
+    project: Project, shell: Shell, tmp_path: Path
+) -> None:
+    pyenv_root = pyenv_with_newest_python(tmp_path / "pyenv")
+    line = command(project.url, "0.1", "sim")
+    # Compiling the bytecode of all packages takes longer than one short run.
+    settings = {"PYENV_ROOT": str(pyenv_root), "PIP_NO_COMPILE": "1", "PIP_QUIET": "1"}
+    done = shell.run(line, "git-virtualenv", **settings)
+    assert done.returncode == 0, done.stdout
+    assert "Installing dependencies" in done.stdout
+    (run,) = shell.runs("git-virtualenv")
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["mlflow.project.env"] == "virtualenv"
+
+
+@pytest.mark.parametrize(
+    ("mistake", "arguments", "said"),
+    [
+        ("address", "-v main {server}/nada.git#trainer", "nada.git"),
+        ("branch", "-v nenhum {server}/{name}#trainer", "version 'nenhum'"),
+        ("folder", "-v main {server}/{name}#nada", "Could not find subdirectory nada"),
+        # The folder above trainer/ is no project, and MLflow then has no command to run.
+        ("no project", "-v main {server}/{name}", "main"),
+    ],
+)
+def test_mistake_ends_the_command_and_says_what_was_wrong(
+    project: Project, shell: Shell, mistake: str, arguments: str, said: str
+) -> None:
+    written = arguments.format(server=project.server.url, name=NAME)
+    done = shell.run(f"mlflow run {written} --env-manager local", f"git-mistake-{mistake}")
+    assert done.returncode != 0
+    assert said in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+def test_wrong_parameter_leaves_a_failed_run_and_one_line(project: Project, shell: Shell) -> None:
+    line = f"mlflow run -v main {project.url} -P test_size=2 --env-manager local"
+    done = shell.run(line, "git-wrong-parameter")
+    assert done.returncode != 0
+    assert "test_size" in done.stdout
+    assert "must be a number between 0 and 1" in done.stdout
+    assert "Traceback" not in done.stdout
+    (run,) = shell.runs("git-wrong-parameter")
+    assert run.info.status == "FAILED"
+
+
+def test_private_repository_takes_credentials_from_git(
+    project: Project, shell: Shell, tmp_path: Path
+) -> None:
+    secret = "tok-3f9c"
+    with running_git_server(project.server.root, credentials=f"ana:{secret}") as private:
+        line = f"mlflow run -v main {private.url}/{NAME}#trainer --env-manager local"
+        refused = shell.run(line, "git-private")
+        assert refused.returncode != 0
+        assert shell.runs("git-private") == []
+
+        store = tmp_path / "credentials"
+        store.write_text(private.url.replace("://", f"://ana:{secret}@") + "\n")
+        configuration = tmp_path / "gitconfig"
+        configuration.write_text(f"[credential]\n\thelper = store --file={store}\n")
+        done = shell.run(line, "git-private", GIT_CONFIG_GLOBAL=str(configuration))
+    assert done.returncode == 0, done.stdout
+    assert secret not in done.stdout
+    (run,) = shell.runs("git-private")
+    assert run.data.tags["mlflow.source.git.commit"] == project.second
+    assert secret not in str(run.data.tags)
