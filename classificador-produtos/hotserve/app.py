@@ -25,6 +25,7 @@ Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _JSON = b"application/json"
 _TRIES = 3
+_RESET_WAIT = 0.2
 
 
 class RequestError(Exception):
@@ -63,10 +64,14 @@ class Serving:
         if before is not None and before != target and not self._in_flight[before.generation]:
             self._on_idle(before.generation)
 
-    async def wait_for_change(self, seconds: float) -> None:
-        """Return when the manager says something new, or the seconds are over."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._changed.wait(), seconds)
+    async def wait_until_not(self, target: Target | None, give_up: float) -> None:
+        """Return when requests no longer go to `target`, or at `give_up` (monotonic seconds)."""
+        while self.target == target and (target or self.hold):
+            left = give_up - time.monotonic()
+            if left <= 0:
+                return
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), left)
 
     def begin(self, target: Target) -> None:
         """Count a request that goes to `target`."""
@@ -200,30 +205,24 @@ class App:
         """The answer, and the process that gave it: of one version, whichever it is by then."""
         give_up = time.monotonic() + self._hold_timeout
         for _ in range(_TRIES):
-            target = await self._healthy_target(give_up)
+            await self._serving.wait_until_not(None, give_up)
+            target = self._target()
             sent_type, sent = self._translate(target, content_type, body)
             self._serving.begin(target)
             try:
                 return target, await self._forwarder.post(target, sent_type, sent, headers)
             except TimeoutError:
                 raise RequestError(504, "the model did not answer in time") from None
-            except Gone:
-                # It died, and the manager will say so, or what took its place.
-                if self._serving.target == target:
-                    await self._serving.wait_for_change(max(0.0, give_up - time.monotonic()))
+            except Gone as gone:
+                # It died, and the manager will soon say what takes its place. Where somebody still
+                # listens, one of several processes died: the others answer.
+                wait = give_up if gone.refused else min(give_up, time.monotonic() + _RESET_WAIT)
+                await self._serving.wait_until_not(target, wait)
             finally:
                 self._serving.end(target)
         raise RequestError(
             503, "the model's process ended while it answered this request", (b"retry-after", b"5")
         )
-
-    async def _healthy_target(self, give_up: float) -> Target:
-        while self._serving.target is None and self._serving.hold:
-            left = give_up - time.monotonic()
-            if left <= 0:
-                break
-            await self._serving.wait_for_change(left)
-        return self._target()
 
     def _target(self) -> Target:
         """Where to send a request, or the 503 that says what is missing."""

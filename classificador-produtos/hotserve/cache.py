@@ -99,8 +99,8 @@ class Cache:
         finally:
             shutil.rmtree(path, ignore_errors=True)
 
-    def keep(self, fetched: Path, entry: Entry) -> None:
-        """Put a fetched model folder in its place, in one step; the first one stays.
+    def keep(self, fetched: Path, entry: Entry, *, replace: bool) -> None:
+        """Put a fetched model folder in its place in one step, so that it is never half there.
 
         Raises:
             OSError: it can't be moved there.
@@ -109,16 +109,11 @@ class Cache:
             complete = Path(scratch) / "entry"
             complete.mkdir()
             fetched.rename(complete / "model")
-            try:
-                complete.rename(entry.folder)
-            except OSError:
-                if not entry.is_complete():
-                    shutil.rmtree(entry.folder, ignore_errors=True)
-                    complete.rename(entry.folder)
-
-    def forget(self, entry: Entry) -> None:
-        """Remove one entry, so that it is fetched again."""
-        shutil.rmtree(entry.folder, ignore_errors=True)
+            if entry.is_complete() and not replace:
+                return
+            with contextlib.suppress(FileNotFoundError):
+                entry.folder.rename(Path(scratch) / "before")
+            complete.rename(entry.folder)
 
     def remember(self, version: ModelVersion) -> None:
         """Note the version that is served: the one to begin with when MLflow is down.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import sys
@@ -40,9 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str]) -> int:
     settings = settings_module.read(arguments, os.environ)
-    program = settings.command.program[0]
-    if shutil.which(program) is None:
-        raise CommandError(f"there is no program '{program}'; is MLflow installed here?")
+    program, environment = _find(settings.command.program[0])
+    command = settings.command.with_program(program)
+    settings = dataclasses.replace(settings, command=command)
     reference = model_uri.parse(settings.command.model_uri)
     connection: Connection | None = None
     if reference.in_registry:
@@ -51,6 +52,20 @@ def _run(arguments: Sequence[str]) -> int:
     cache = Cache(settings.cache, registry, reference.name, reference.uri)
     listeners = manager.listen(settings.command.host, settings.command.port)
     log.to_stderr()
-    return uvloop.run(
-        manager.run(settings, reference, connection, cache, listeners, dict(os.environ))
-    )
+    return uvloop.run(manager.run(settings, reference, connection, cache, listeners, environment))
+
+
+def _find(program: str) -> tuple[str, dict[str, str]]:
+    """The wrapped program's place, and variables with which it finds what was installed with it.
+
+    `mlflow models serve` runs `uvicorn` by name: in a virtual environment that is not activated
+    it would not be there, or be another one.
+    """
+    # Where hotserve was installed, mlflow often was too.
+    beside = os.path.dirname(sys.executable)
+    found = shutil.which(program) or shutil.which(program, path=beside)
+    if found is None:
+        raise CommandError(f"there is no program '{program}'; is MLflow installed here?")
+    found = os.path.abspath(found)
+    path = os.pathsep.join(filter(None, [os.path.dirname(found), os.environ.get("PATH")]))
+    return found, {**os.environ, "PATH": path}

@@ -37,7 +37,7 @@ class Products:
     rows: Sequence[Sequence[str]]
 
     def texts(self) -> list[str]:
-        """The text of each product: `texto` or `informacao`, else `nome` + " " + `descricao`."""
+        """The text of each product: `texto`, else `informacao`, else `nome` and `descricao`."""
         if not self.columns:
             return [row[0] for row in self.rows]
         return [_text(dict(zip(self.columns, row, strict=True))) for row in self.rows]
@@ -45,9 +45,9 @@ class Products:
 
 def _text(product: dict[str, str]) -> str:
     for column in _WHOLE_DOCUMENT:
-        if text := product.get(column):
-            return text
-    return f"{product.get('nome', '')} {product.get('descricao', '')}".strip()
+        if column in product:
+            return product[column]
+    return " ".join(filter(None, (product.get("nome"), product.get("descricao"))))
 
 
 def read(body: bytes) -> Products:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -20,8 +21,10 @@ async def fetch(
     environment: Mapping[str, str],
     log: Path | None,
     label: str,
+    timeout: float,
+    replace: bool,
 ) -> None:
-    """Put the model behind `uri` into `entry`.
+    """Put the model behind `uri` into `entry`; `replace` what is there, or let it stay.
 
     Raises:
         StartError: MLflow could not fetch it, or there is no model in what it fetched.
@@ -31,7 +34,10 @@ async def fetch(
             command.download(uri, str(room)), environment=environment, log=log, label=label
         )
         try:
-            end = await process.exited
+            end = await asyncio.wait_for(asyncio.shield(process.exited), timeout)
+        except TimeoutError:
+            await process.stop(grace=0.5)
+            raise StartError(f"its files were not there after {timeout:g} s") from None
         except BaseException:
             await process.stop(grace=0.5)
             raise
@@ -42,6 +48,6 @@ async def fetch(
             raise StartError("its files can't be fetched: there is no MLmodel file among them")
         fetched = found[0] if found[0].is_dir() else found[0].parent
         try:
-            cache.keep(fetched, entry)
+            cache.keep(fetched, entry, replace=replace)
         except OSError as error:
             raise StartError(f"it can't be kept in the cache: {error.strerror}") from None

@@ -26,7 +26,11 @@ IDLE_SECONDS = 4.0
 
 
 class Gone(Exception):
-    """The server process closed the connection, or refused it, before it answered."""
+    """No answer: the connection was closed, or nobody listens there (`refused`)."""
+
+    def __init__(self, *, refused: bool) -> None:
+        super().__init__()
+        self.refused = refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +99,10 @@ class Forwarder:
             except TimeoutError:
                 raise TimeoutError from None
             except aiohttp.ClientConnectorError:
-                raise Gone from None
+                raise Gone(refused=True) from None
             except (aiohttp.ClientError, OSError):
                 if last_try:
-                    raise Gone from None
+                    raise Gone(refused=False) from None
         raise AssertionError("unreachable")
 
 

@@ -209,7 +209,10 @@ class Guard:
 
 
 def _descendants(ancestor: int) -> list[int]:
-    """Pids of the living children of `ancestor`, their children and so on."""
+    """Pids of the children of `ancestor`, their children and so on.
+
+    The dead ones that nobody has waited for yet count too: they become this process's to wait for.
+    """
     children: dict[int, list[int]] = {}
     for entry in os.listdir("/proc"):
         if not entry.isdigit():
@@ -219,9 +222,8 @@ def _descendants(ancestor: int) -> list[int]:
         except OSError:
             continue
         # The name in parentheses may hold anything, so fields are counted from its end.
-        state, parent = stat[stat.rindex(b")") + 2 :].split(maxsplit=2)[:2]
-        if state not in (b"Z", b"X"):
-            children.setdefault(int(parent), []).append(int(entry))
+        parent = int(stat[stat.rindex(b")") + 2 :].split(maxsplit=2)[1])
+        children.setdefault(parent, []).append(int(entry))
     found: list[int] = []
     open_ends = [ancestor]
     while open_ends:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,8 @@ from typing import Self
 
 _GUARD = Path(__file__).with_name("guard.py")
 _ANSWER_LIMIT = 1 << 20
+_LAUNCHER = re.compile(r"returned non zero return code\. Return code = (-?\d+)")
+_TRACEBACK = "Traceback (most recent call last):"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +28,36 @@ class Exit:
     tail: tuple[str, ...]
 
     def reason(self) -> str:
-        """One line that says most: the last line that looks like an error, else the last one."""
+        """One line that says most: the last one that looks like an error, or the signal."""
         lines = [line.strip() for line in self.tail if line.strip()]
         errors = [line for line in lines if _is_error(line)]
-        told = (errors or lines or [""])[-1]
-        if self.code is not None and self.code < 0 and not errors:
-            with contextlib.suppress(ValueError):
-                return f"ended by {signal.Signals(-self.code).name}"
-        return told[:500] or f"ended with code {self.code}"
+        if errors:
+            return errors[-1][:500]
+        if name := _signal_name(self.code, lines):
+            return f"ended by {name}"
+        if _TRACEBACK in lines:
+            lines = lines[: lines.index(_TRACEBACK)]
+        return lines[-1][:500] if lines else f"ended with code {self.code}"
+
+
+def _signal_name(code: int | None, lines: list[str]) -> str | None:
+    # The launcher tells the end of the server process in its own last line.
+    told = _LAUNCHER.search(lines[-1]) if lines else None
+    number = int(told[1]) if told else (code or 0)
+    try:
+        return signal.Signals(-number).name if number < 0 else None
+    except ValueError:
+        return None
+
+
+async def _kill_group(group: int) -> None:
+    """End what a guard left behind; it became this process's own (manager.py makes sure)."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        while True:
+            os.killpg(group, signal.SIGKILL)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(-group, os.WNOHANG)
+            await asyncio.sleep(0.02)
 
 
 def _is_error(line: str) -> bool:
@@ -42,7 +67,7 @@ def _is_error(line: str) -> bool:
         ":" in line
         and kind.replace(".", "").replace("_", "").isalnum()
         and kind.rsplit(".", 1)[-1].endswith(("Error", "Exception", "Exit"))
-        and "returned non zero return code" not in line
+        and not _LAUNCHER.search(line)
     )
 
 
@@ -108,8 +133,7 @@ class GuardedProcess:
         await self._guard.wait()
         if end.code is None and self.pid:
             # The guard itself was killed. The command is told by the kernel; this is for the rest.
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.pid, signal.SIGKILL)
+            await _kill_group(self.pid)
         self._started.set()
         if not self.exited.done():
             self.exited.set_result(end)

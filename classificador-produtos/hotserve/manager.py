@@ -11,6 +11,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 
 import aiohttp
 
@@ -18,6 +19,7 @@ from hotserve.cache import Cache
 from hotserve.connection import Connection
 from hotserve.errors import Scrubber
 from hotserve.follower import follow
+from hotserve.guarded import GuardedProcess
 from hotserve.log import logger
 from hotserve.model_uri import ModelReference
 from hotserve.registry import ModelVersion, Registry
@@ -102,19 +104,43 @@ async def run(
             switcher.want(_fixed(reference))
         tell = asyncio.create_task(_say_when_ready(pool, settings))
         stopped = asyncio.create_task(stop.wait())
+        checking = asyncio.create_task(_check_options(settings, environment, stop))
         await asyncio.wait([stopped, following], return_when=asyncio.FIRST_COMPLETED)
         logger.info("stopping")
         for listener in listeners:
             listener.close()
-        for task in (following, tell, stopped):
+        for task in (following, tell, stopped, checking):
             task.cancel()
         await pool.stop(settings.stop_timeout + 1)
         await switcher.close()
+        await asyncio.gather(following, tell, stopped, checking, return_exceptions=True)
         # A failure in following is a fault of ours: it must not look like a clean stop.
-        if following.done() and not following.cancelled():
+        if not following.cancelled():
             following.result()
+        refused = not checking.cancelled() and checking.result()
     logger.info("stopped")
-    return 0
+    return 2 if refused else 0
+
+
+async def _check_options(
+    settings: Settings, environment: Mapping[str, str], stop: asyncio.Event
+) -> bool:
+    """Have MLflow look at options that only it may know; True, and a stop, if it does not."""
+    if not settings.command.unknown:
+        return False
+    process = await GuardedProcess.start(
+        settings.command.check(), environment=environment, log=Path(os.devnull), label=""
+    )
+    try:
+        end = await asyncio.shield(process.exited)
+    except asyncio.CancelledError:
+        await process.stop(grace=0.5)
+        raise
+    if end.code != 2:
+        return False
+    logger.error("mlflow models serve: %s", end.reason().removeprefix("Error: "))
+    stop.set()
+    return True
 
 
 async def _forever() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from types import TracebackType
@@ -162,7 +163,8 @@ class Registry:
         if isinstance(error, aiohttp.ClientConnectorDNSError):
             return f"{url}: the host name is not known"
         if isinstance(error, aiohttp.ClientConnectorError):
-            return f"{url} can't be reached ({error.os_error.strerror or 'no connection'})"
+            number = error.os_error.errno
+            return f"{url} can't be reached ({os.strerror(number) if number else 'no connection'})"
         return f"{url} broke the connection"
 
 

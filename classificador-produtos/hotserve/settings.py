@@ -30,6 +30,7 @@ class Settings:
     command: WrappedCommand
     workers: int
     poll_interval: float
+    fetch_timeout: float
     start_timeout: float
     stop_timeout: float
     hold_timeout: float
@@ -101,6 +102,9 @@ def _options(environment: Mapping[str, str]) -> list[_Option]:
             "--workers", "1", _whole, "front processes that share the port; each about 45 MB", "N"
         ),
         _Option("--poll-interval", "1", _seconds, "seconds between two looks at the registry", "S"),
+        _Option(
+            "--fetch-timeout", "600", _seconds, "seconds a model's files may take to fetch", "S"
+        ),
         _Option(
             "--start-timeout", "120", _seconds, "seconds a new version may take to get healthy", "S"
         ),

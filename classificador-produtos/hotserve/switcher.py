@@ -219,6 +219,8 @@ class Switcher:
                 environment=self._environment,
                 log=self._log(version),
                 label=f"[{version.version or version.name}] ",
+                timeout=self._settings.fetch_timeout,
+                replace=self._reference.kind == "remote",
             )
         except StartError as error:
             if not entry.is_complete():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import socket
 import sys
@@ -19,6 +20,9 @@ from hotserve.channel import Channel
 from hotserve.errors import Scrubber
 from hotserve.forward import Forwarder
 from hotserve.target import Target
+
+_LAST_MOMENT = 1.0
+"""Seconds until a worker without a manager ends, whatever is still open."""
 
 
 class _Server(uvicorn.Server):
@@ -97,6 +101,7 @@ async def _listen(
     # The manager is gone, and with it the server processes: an answer is not to be had.
     server.should_exit = True
     server.force_exit = True
+    asyncio.get_running_loop().call_later(_LAST_MOMENT, os._exit, 1)
 
 
 def main() -> None:

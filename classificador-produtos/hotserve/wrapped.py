@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NoReturn
 
 
@@ -23,6 +23,7 @@ class WrappedCommand:
         port: TCP port, of `-p` or MLFLOW_PORT (5000, as MLflow).
         timeout: seconds for one request, of `-t` or MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT (60).
         others: every other option, as given.
+        unknown: those of `others` that this MLflow may know, and hotserve does not.
     """
 
     program: tuple[str, ...]
@@ -31,6 +32,11 @@ class WrappedCommand:
     port: int
     timeout: int
     others: tuple[str, ...]
+    unknown: tuple[str, ...] = ()
+
+    def with_program(self, path: str) -> WrappedCommand:
+        """The same command with its program at `path`."""
+        return replace(self, program=(path, *self.program[1:]))
 
     def serve(self, model: str, port: int) -> list[str]:
         """The command that serves the local model folder `model` on a loopback port."""
@@ -40,6 +46,10 @@ class WrappedCommand:
             *("-t", str(self.timeout)),
             *self.others,
         ]
+
+    def check(self) -> list[str]:
+        """A command that ends with code 2 if MLflow does not know one of the options."""
+        return [*self.program, "models", "serve", *self.others, "-m", "unused", "--help"]
 
     def download(self, uri: str, destination: str) -> list[str]:
         """The command by which the same MLflow fetches a model's files."""
@@ -97,6 +107,11 @@ def parse(command: Sequence[str], environment: Mapping[str, str]) -> WrappedComm
         default=environment.get("MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT") or "60",
     )
     known, others = parser.parse_known_args(command[place + 2 :])
+    parser.add_argument("-w", "--workers", type=_positive)
+    parser.add_argument("--env-manager", choices=("local", "virtualenv", "uv", "conda"))
+    parser.add_argument("--no-conda", action="store_true")
+    parser.add_argument("--install-mlflow", action="store_true")
+    _, unknown = parser.parse_known_args(command[place + 2 :])
     if "--help" in others:
         raise CommandError("'--help' serves nothing; ask 'mlflow models serve --help' without it")
     return WrappedCommand(
@@ -106,4 +121,5 @@ def parse(command: Sequence[str], environment: Mapping[str, str]) -> WrappedComm
         port=known.port,
         timeout=known.timeout,
         others=tuple(others),
+        unknown=tuple(unknown),
     )

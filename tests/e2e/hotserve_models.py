@@ -1,5 +1,7 @@
 """Small real models for hotserve's tests, registered in a real MLflow server."""
 
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import mlflow
@@ -30,6 +32,17 @@ def constant_model(label: str) -> Pipeline:
     """Answers `label` for every text, so that an answer shows which version gave it."""
     model = make_pipeline(CountVectorizer(), DummyClassifier(strategy="constant", constant=label))
     return model.fit(["um", "dois"], [label, label])
+
+
+def save(model: Pipeline, folder: Path) -> Path:
+    """Write an MLflow model folder; returns it."""
+    mlflow.sklearn.save_model(
+        model,
+        folder,
+        pip_requirements=["mlflow", "scikit-learn"],
+        serialization_format="skops",
+    )
+    return folder
 
 
 class Registry:
@@ -68,7 +81,19 @@ class Registry:
         return version
 
     def move(self, name: str, version: str, stage: str) -> None:
-        """Move a version to a stage, as the web page does; others in it are archived."""
-        self.client.transition_model_version_stage(
-            name, version, stage, archive_existing_versions=True
-        )
+        """Move a version to a stage, as the web page does: what was in it is archived."""
+        # MLflow refuses to archive what is archived already.
+        archive = stage in ("Staging", "Production")
+        self.client.transition_model_version_stage(name, version, stage, archive)
+
+    def register_broken(self, name: str) -> str:
+        """A version whose model file is damaged, as after a failed upload; returns its number."""
+        with tempfile.TemporaryDirectory() as folder:
+            saved = save(constant_model("nunca"), Path(folder, "model"))
+            (saved / "model.skops").write_bytes(b"not a zip file")
+            mlflow.set_tracking_uri(self.url)
+            mlflow.set_experiment(name)
+            with mlflow.start_run() as run:
+                mlflow.log_artifacts(str(saved), "broken")
+            source = f"{run.info.artifact_uri}/broken"
+            return str(self.client.create_model_version(name, source, run.info.run_id).version)

@@ -1,0 +1,204 @@
+"""A real `hotserve` for the end-to-end tests, and what they ask of it."""
+
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import requests
+
+from tests.e2e.conftest import free_port
+
+PATIENCE = 120.0
+"""Seconds: a start of `mlflow models serve` takes from 5 to 15, more on a busy machine."""
+
+CSV = {"Content-Type": "text/csv"}
+
+
+def eventually(condition: Callable[[], object], what: str, seconds: float = PATIENCE) -> None:
+    """Return once `condition` holds; fail with `what` when time is up."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"after {seconds:.0f} s: {what}"
+        time.sleep(0.05)
+
+
+@dataclass
+class Hotserve:
+    """A running hotserve.
+
+    Attributes:
+        url: its address without a slash at the end.
+        process: the manager.
+        log: file with what it wrote to stderr.
+        mark: value of a variable that all of its processes have.
+    """
+
+    url: str
+    process: subprocess.Popen[bytes]
+    log: Path
+    mark: str
+
+    def predict(self, csv: str) -> requests.Response:
+        """POST text/csv."""
+        return requests.post(f"{self.url}/invocations", csv.encode(), headers=CSV, timeout=PATIENCE)
+
+    def invoke(self, body: Any) -> requests.Response:
+        """POST JSON."""
+        return requests.post(f"{self.url}/invocations", json=body, timeout=PATIENCE)
+
+    def get(self, path: str) -> requests.Response:
+        """GET a path; waits for a first answer, as the port opens a moment after the start."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return requests.get(self.url + path, timeout=PATIENCE)
+            except requests.ConnectionError:
+                assert time.monotonic() < deadline, self.log.read_text()
+                assert self.process.poll() is None, self.log.read_text()
+                time.sleep(0.05)
+
+    def model(self) -> dict[str, Any]:
+        """The answer of /model."""
+        answer: dict[str, Any] = self.get("/model").json()
+        return answer
+
+    def wait_for(self, what: str, condition: Callable[[dict[str, Any]], object]) -> None:
+        """Return once `condition` holds for the answer of /model."""
+        try:
+            eventually(lambda: condition(self.model()), what)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.model()}\n{self.log.read_text()}") from None
+
+    def wait_for_version(self, version: str) -> None:
+        """Return once `version` answers and nothing else is on its way."""
+        self.wait_for(
+            f"version {version} does not answer",
+            lambda m: m["version"] == version and m["state"] == "serving" and m["wanted"] is None,
+        )
+
+    def family(self) -> list[psutil.Process]:
+        """Every process that it or a process of its started, itself included."""
+        return [each for each in psutil.process_iter() if _has_mark(each, self.mark)]
+
+    def server_processes(self) -> list[psutil.Process]:
+        """The processes that serve a model: `uvicorn … scoring_server`."""
+        return [p for p in self.family() if "scoring_server" in " ".join(_command(p))]
+
+    def workers(self) -> list[psutil.Process]:
+        """The front workers."""
+        return [p for p in self.family() if "hotserve.worker" in _command(p)]
+
+    def guards(self) -> list[psutil.Process]:
+        """The guards of the server processes."""
+        return [p for p in self.family() if any(a.endswith("/guard.py") for a in _command(p))]
+
+    def nothing_is_left(self) -> bool:
+        """Whether all of its processes are gone."""
+        return not self.family()
+
+
+def _command(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
+def _has_mark(process: psutil.Process, mark: str) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE and process.environ().get("MARK") == mark
+    except (psutil.Error, OSError):
+        return False
+
+
+@contextmanager
+def running_hotserve(
+    uri: str,
+    home: Path,
+    environment: dict[str, str],
+    *,
+    options: Sequence[str] = (),
+    more: Sequence[str] = (),
+) -> Iterator[Hotserve]:
+    """`hotserve [options] mlflow models serve -m uri … [more]`, its cache and log in `home`."""
+    port = free_port()
+    mark = uuid.uuid4().hex
+    home.mkdir(parents=True, exist_ok=True)
+    log = home / f"hotserve-{mark[:6]}.log"
+    with log.open("wb") as stderr:
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "hotserve", "--cache", str(home / "cache"), *options),
+                *(sys.executable, "-m", "mlflow", "models", "serve", "-m", uri),
+                *("-p", str(port), "-h", "127.0.0.1", "--env-manager", "local", *more),
+            ],
+            env=environment | {"MARK": mark},
+            stdin=subprocess.DEVNULL,
+            stderr=stderr,
+        )
+    hotserve = Hotserve(f"http://127.0.0.1:{port}", process, log, mark)
+    try:
+        yield hotserve
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(PATIENCE)
+        for survivor in hotserve.family():
+            survivor.kill()
+
+
+@dataclass
+class Stream:
+    """What a steady stream of requests got.
+
+    Attributes:
+        answers: how often each (status, X-Model-Version, first prediction or body) came.
+        errors: requests without an answer.
+    """
+
+    answers: Counter[tuple[int, str | None, str]] = field(default_factory=Counter)
+    errors: list[str] = field(default_factory=list)
+
+    def versions(self) -> set[str | None]:
+        """The versions that answered so far."""
+        return {version for _, version, _ in list(self.answers)}
+
+
+@contextmanager
+def stream_of_requests(hotserve: Hotserve, threads: int = 3) -> Iterator[Stream]:
+    """Ask without a pause, on connections kept open, until the block ends."""
+    stream = Stream()
+    over = threading.Event()
+
+    def ask() -> None:
+        with requests.Session() as session:
+            while not over.is_set():
+                try:
+                    answer = session.post(
+                        f"{hotserve.url}/invocations", b"boneca de pano", headers=CSV, timeout=90
+                    )
+                except requests.RequestException as error:
+                    stream.errors.append(repr(error))
+                    continue
+                version = answer.headers.get("X-Model-Version")
+                told = answer.json().get("predictions", [answer.text])[0]
+                stream.answers[answer.status_code, version, told] += 1
+
+    askers = [threading.Thread(target=ask) for _ in range(threads)]
+    for asker in askers:
+        asker.start()
+    try:
+        yield stream
+    finally:
+        over.set()
+        for asker in askers:
+            asker.join()

@@ -1,0 +1,293 @@
+"""hotserve follows the registry: real MLflow server, real models, real processes."""
+
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.e2e.conftest import MlflowServer
+from tests.e2e.hotserve_models import Registry, constant_model, save, text_model
+from tests.e2e.hotserve_process import (
+    Hotserve,
+    eventually,
+    running_hotserve,
+    stream_of_requests,
+)
+
+NAME = "hotserve-following"
+
+
+@dataclass(frozen=True)
+class Followed:
+    """A hotserve on Production of `NAME`, and versions to move there.
+
+    Attributes:
+        answers: what each version says of `boneca de pano`.
+        broken: a version whose model can't be loaded.
+    """
+
+    hotserve: Hotserve
+    registry: Registry
+    answers: dict[str, str]
+    broken: str
+
+    def promote(self, version: str) -> None:
+        """Move `version` to Production and wait until it answers, and it alone runs."""
+        self.registry.move(NAME, version, "Production")
+        self.hotserve.wait_for_version(version)
+        eventually(
+            lambda: len(self.hotserve.server_processes()) == 1 == len(self.hotserve.guards()),
+            "the processes of other versions were not stopped",
+        )
+
+    def wait_until_wanted(self, version: str | None) -> None:
+        """Return once hotserve has noticed that `version` is to come (None: the one that is)."""
+
+        def is_wanted(model: dict[str, Any]) -> bool:
+            return (model["wanted"] or {}).get("version") == version
+
+        self.hotserve.wait_for(f"version {version} is not on its way", is_wanted)
+
+
+@pytest.fixture(scope="module")
+def followed(
+    mlflow_server: MlflowServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Followed]:
+    home = tmp_path_factory.mktemp("hotserve")
+    registry = Registry(mlflow_server.url)
+    uri = f"models:/{NAME}/Production"
+    with running_hotserve(uri, home, mlflow_server.environment()) as hotserve:
+        nothing = hotserve.get("/ping")
+        assert nothing.status_code == 503
+        assert nothing.headers["Retry-After"]
+        assert nothing.json()["error_code"] == "TEMPORARILY_UNAVAILABLE"
+        assert f"no registered model '{NAME}'" in nothing.json()["message"]
+        assert hotserve.predict("boneca de pano").json() == nothing.json()
+        assert hotserve.model()["state"] == "waiting"
+
+        first = registry.register(NAME, text_model())
+        hotserve.wait_for(
+            "it does not say which stage is empty",
+            lambda model: "is in Production yet" in str(model["message"]),
+        )
+        registry.move(NAME, first, "Production")
+        hotserve.wait_for_version(first)
+        second = registry.register(NAME, constant_model("segunda"))
+        broken = registry.register_broken(NAME)
+        yield Followed(hotserve, registry, {first: "brinquedo", second: "segunda"}, broken)
+
+
+def test_it_waits_for_a_first_version_and_begins_by_itself(followed: Followed) -> None:
+    followed.promote("1")
+    answer = followed.hotserve.predict("boneca de pano")
+    assert answer.json() == {"predictions": ["brinquedo"]}
+    assert answer.headers["X-Model-Version"] == "1"
+    assert followed.hotserve.get("/ping").status_code == 200
+    assert followed.hotserve.get("/health").status_code == 200
+
+
+def test_version_is_the_version_of_mlflow(followed: Followed) -> None:
+    import mlflow
+
+    assert followed.hotserve.get("/version").text == mlflow.__version__
+
+
+def test_model_tells_what_is_served(followed: Followed) -> None:
+    followed.promote("1")
+    model = followed.hotserve.model()
+    registered = followed.registry.client.get_model_version(NAME, "1")
+    assert model["name"] == NAME
+    assert model["stage"] == "Production"
+    assert model["run_id"] == registered.run_id
+    assert model["lane"] == "process"
+    assert model["since"]
+
+
+def test_promotion_and_roll_back_fail_no_request(followed: Followed) -> None:
+    followed.promote("1")
+    with stream_of_requests(followed.hotserve) as stream:
+        followed.promote("2")
+        eventually(lambda: "2" in stream.versions(), "version 2 gave no answer")
+        followed.promote("1")
+    assert stream.errors == []
+    assert {status for status, _, _ in stream.answers} == {200}
+    told = {version: said for _, version, said in stream.answers}
+    assert told == followed.answers
+    assert len(stream.answers) == 2, f"a version gave two answers: {stream.answers}"
+    assert [(s["from"], s["to"]) for s in followed.hotserve.model()["switches"]][-2:] == [
+        ("1", "2"),
+        ("2", "1"),
+    ]
+
+
+def test_a_version_that_will_not_start_changes_nothing(followed: Followed) -> None:
+    followed.promote("1")
+    hotserve = followed.hotserve
+    with stream_of_requests(hotserve) as stream:
+        followed.registry.move(NAME, followed.broken, "Production")
+        hotserve.wait_for(
+            "the failure is not told",
+            lambda model: model["wanted"] and model["wanted"]["state"] == "failed",
+        )
+    assert stream.errors == []
+    assert set(stream.answers) == {(200, "1", "brinquedo")}
+    model = hotserve.model()
+    assert (model["version"], model["state"]) == ("1", "serving")
+    assert model["last_error"]["version"] == followed.broken
+    assert model["last_error"]["message"]
+    assert "/" not in model["last_error"]["message"].replace("models:/", "")
+    followed.promote("1")
+
+
+def test_the_last_of_many_promotions_wins(followed: Followed) -> None:
+    followed.promote("1")
+    with stream_of_requests(followed.hotserve) as stream:
+        # Each lasts longer than a poll and shorter than a start.
+        for version in ("2", "1", "2", "1", "2"):
+            followed.registry.move(NAME, version, "Production")
+            followed.wait_until_wanted(version if version != "1" else None)
+            # One that answers, one on its way; one that is being given up.
+            assert len(followed.hotserve.guards()) <= 3
+        followed.promote("2")
+    assert stream.errors == []
+    assert {status for status, _, _ in stream.answers} == {200}
+
+
+def test_a_server_process_that_is_killed_comes_back(followed: Followed) -> None:
+    followed.promote("1")
+    hotserve = followed.hotserve
+    restarts = hotserve.model()["restarts"]
+    [server] = hotserve.server_processes()
+    with stream_of_requests(hotserve) as stream:
+        os.kill(server.pid, signal.SIGKILL)
+        hotserve.wait_for(
+            "it was not started again",
+            lambda model: model["restarts"] > restarts and model["state"] == "serving",
+        )
+    assert stream.errors == []
+    assert set(stream.answers) == {(200, "1", "brinquedo")}
+
+
+def test_a_front_worker_that_is_killed_is_replaced(followed: Followed) -> None:
+    followed.promote("1")
+    [worker] = followed.hotserve.workers()
+    worker.kill()
+    eventually(
+        lambda: [w.pid for w in followed.hotserve.workers()] not in ([], [worker.pid]),
+        "no new worker",
+    )
+    assert followed.hotserve.predict("boneca de pano").json() == {"predictions": ["brinquedo"]}
+
+
+def test_a_guard_that_is_killed_leaves_no_server_process(followed: Followed) -> None:
+    followed.promote("1")
+    hotserve = followed.hotserve
+    [guard] = hotserve.guards()
+    before = guard.children(recursive=True)
+    assert before
+    guard.kill()
+    _, alive = psutil.wait_procs(before, timeout=30)
+    assert alive == []
+    assert hotserve.predict("boneca de pano").json() == {"predictions": ["brinquedo"]}
+
+
+def test_a_stage_left_empty_keeps_the_last_version(followed: Followed) -> None:
+    followed.promote("1")
+    hotserve = followed.hotserve
+    followed.registry.move(NAME, "1", "Archived")
+    hotserve.wait_for("it does not say so", lambda m: "is in Production" in str(m["note"]))
+    assert hotserve.model()["version"] == "1"
+    assert hotserve.predict("boneca de pano").headers["X-Model-Version"] == "1"
+    followed.promote("1")
+    assert hotserve.model()["note"] is None
+
+
+@pytest.mark.parametrize(
+    ("csv", "predictions"),
+    [
+        ("boneca de pano\nhalo\ndom casmurro", ["brinquedo", "game", "livro"]),
+        ("boneca de pano\r\n\r\nhalo\r\n", ["brinquedo", "game"]),
+        ("quebra-cabeça, 500 peças", ["brinquedo"]),
+        ('"quebra-cabeça, 500 peças"\nhalo', ["brinquedo", "game"]),
+        ("nome,descricao\nboneca,de pano\nhalo,", ["brinquedo", "game"]),
+        ("descricao;nome\nde pano;boneca\n;halo", ["brinquedo", "game"]),
+        ("texto\nquebra-cabeça, 500 peças\nhalo", ["brinquedo", "game"]),
+        ("informacao\nhalo\n", ["game"]),
+    ],
+)
+def test_text_csv_is_one_prediction_a_product(
+    followed: Followed, csv: str, predictions: list[str]
+) -> None:
+    followed.promote("1")
+    answer = followed.hotserve.predict(csv)
+    assert answer.status_code == 200, answer.text
+    assert answer.json() == {"predictions": predictions}
+
+
+def test_json_is_passed_on(followed: Followed) -> None:
+    followed.promote("1")
+    answer = followed.hotserve.invoke({"inputs": ["halo", "boneca"]})
+    assert answer.json() == {"predictions": ["game", "brinquedo"]}
+
+
+@pytest.mark.parametrize("body", [{"wrong": 1}, {"inputs": [{"a": [1]}]}, [1], {"inputs": [[1.5]]}])
+def test_errors_are_json_without_a_stack_trace_or_a_path(followed: Followed, body: object) -> None:
+    followed.promote("1")
+    answer = followed.hotserve.invoke(body)
+    assert 400 <= answer.status_code < 500
+    assert {"error_code", "message"} <= set(answer.json())
+    assert "stack_trace" not in answer.json()
+    assert "site-packages" not in answer.text
+    assert "Traceback" not in answer.text
+    assert answer.headers["Content-Type"] == "application/json"
+
+
+def test_other_paths_and_methods_are_json_errors(followed: Followed) -> None:
+    import requests
+
+    url = followed.hotserve.url
+    missing = requests.get(f"{url}/nothing-here", timeout=30)
+    assert (missing.status_code, missing.json()["error_code"]) == (404, "ENDPOINT_NOT_FOUND")
+    wrong = requests.get(f"{url}/invocations", timeout=30)
+    assert (wrong.status_code, wrong.headers["Allow"]) == (405, "POST")
+    untyped = requests.post(f"{url}/invocations", timeout=30)
+    assert (untyped.status_code, untyped.json()["error_code"]) == (415, "UNSUPPORTED_MEDIA_TYPE")
+
+
+def test_a_front_worker_stays_small_and_without_mlflow(followed: Followed) -> None:
+    for process in [*followed.hotserve.workers(), psutil.Process(followed.hotserve.process.pid)]:
+        assert process.memory_info().rss <= 90e6
+        loaded = {Path(mapped.path).name for mapped in process.memory_maps()}
+        assert not [name for name in loaded if "pandas" in name or "sklearn" in name]
+
+
+def test_sigterm_ends_it_and_all_it_started(tmp_path: Path) -> None:
+    """On a model in a folder, which is served as it is."""
+    folder = save(text_model(), tmp_path / "model")
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
+    with running_hotserve(str(folder), tmp_path, environment) as hotserve:
+        hotserve.wait_for("it does not answer", lambda model: model["state"] == "serving")
+        assert hotserve.predict("halo").json() == {"predictions": ["game"]}
+        assert hotserve.model()["version"] is None
+        assert str(tmp_path) not in hotserve.get("/model").text
+        hotserve.process.send_signal(signal.SIGTERM)
+        assert hotserve.process.wait(60) == 0
+        assert hotserve.nothing_is_left()
+
+
+def test_sigkill_of_the_manager_leaves_no_process(
+    followed: Followed, mlflow_server: MlflowServer, tmp_path: Path
+) -> None:
+    """On an alias, which is followed like a stage."""
+    followed.registry.client.set_registered_model_alias(NAME, "campeã", "2")
+    uri = f"models:/{NAME}@campeã"
+    with running_hotserve(uri, tmp_path, mlflow_server.environment()) as hotserve:
+        hotserve.wait_for_version("2")
+        assert "campeã" in hotserve.model()["aliases"]
+        hotserve.process.kill()
+        eventually(hotserve.nothing_is_left, "processes are left", seconds=30)

@@ -1,0 +1,54 @@
+"""hotserve while the MLflow server is away, and its restart from the cache."""
+
+from pathlib import Path
+
+from tests.e2e.conftest import free_port, running_mlflow_server
+from tests.e2e.hotserve_models import Registry, constant_model
+from tests.e2e.hotserve_process import running_hotserve, stream_of_requests
+
+NAME = "hotserve-without-mlflow"
+
+
+def test_service_outlives_mlflow_and_a_restart_uses_the_cache(tmp_path: Path) -> None:
+    uri = f"models:/{NAME}/latest"
+    port = free_port()
+    with running_mlflow_server(tmp_path / "mlflow", port) as mlflow_server:
+        environment = mlflow_server.environment()
+        registry = Registry(mlflow_server.url)
+        registry.register(NAME, constant_model("primeira"))
+        with running_hotserve(uri, tmp_path, environment) as hotserve:
+            hotserve.wait_for_version("1")
+            with stream_of_requests(hotserve, threads=1) as stream:
+                mlflow_server.process.terminate()
+                hotserve.wait_for(
+                    "it does not notice that MLflow is away",
+                    lambda model: not model["registry"]["reachable"],
+                )
+            assert stream.errors == []
+            assert set(stream.answers) == {(200, "1", "primeira")}
+            assert hotserve.get("/ping").status_code == 200
+
+    with running_hotserve(uri, tmp_path, environment) as hotserve:
+        hotserve.wait_for_version("1")
+        assert hotserve.predict("boneca").json() == {"predictions": ["primeira"]}
+        assert "served from the cache" in hotserve.model()["note"]
+
+        # The server is back, with another version: it is followed again.
+        with running_mlflow_server(tmp_path / "mlflow", port) as mlflow_server:
+            Registry(mlflow_server.url).register(NAME, constant_model("segunda"))
+            hotserve.wait_for_version("2")
+            assert hotserve.predict("boneca").json() == {"predictions": ["segunda"]}
+            assert hotserve.model()["note"] is None
+
+
+def test_without_mlflow_and_cache_it_says_so(tmp_path: Path) -> None:
+    environment = {"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{free_port()}"}
+    uri = f"models:/{NAME}/Production"
+    with running_hotserve(uri, tmp_path, environment) as hotserve:
+        hotserve.wait_for(
+            "it does not say that MLflow is away",
+            lambda model: "can't be reached" in str(model["message"]),
+        )
+        answer = hotserve.predict("boneca")
+        assert answer.status_code == 503
+        assert "can't be reached" in answer.json()["message"]
