@@ -1,0 +1,130 @@
+"""The sweep's ten runs against ten times `mlflow run` of a script as a tutorial has it.
+
+The other side, in `benchmarks/chapter_project/`, is one process a run and lets MLflow guess each
+model's requirements. It records less: no hold-out, no data set, no pictures. Both sides log to a
+fresh `mlflow server` of their own on the same machine, in the environment that is installed
+already: a sweep, five runs, a sweep, five runs, a sweep; the median of the sweeps counts.
+
+    make bench-train
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import product
+from pathlib import Path
+
+from mlflow import MlflowClient
+
+from benchmarks.machine import machine, write
+from tests.e2e.conftest import running_mlflow_server
+
+ROOT = Path(__file__).resolve().parent.parent
+TRAINER = ROOT / "trainer"
+CHAPTER = ROOT / "benchmarks" / "chapter_project"
+GRID = list(product(("sim", "não"), (0.1, 0.2, 0.3, 0.4, 0.5)))
+
+
+@contextmanager
+def fresh_server() -> Iterator[dict[str, str]]:
+    """An empty tracking server; the environment of a process that logs to it."""
+    home = Path(tempfile.mkdtemp(prefix="bench-train-"))
+    try:
+        with running_mlflow_server(home) as server:
+            # `mlflow run` starts `python` from the path.
+            path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+            yield server.environment(PATH=path, NLTK_DATA=str(TRAINER / "nltk_data"))
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def timed(command: list[str], environment: dict[str, str]) -> float:
+    """Seconds that a command takes; the benchmark ends if it fails."""
+    began = time.perf_counter()
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    seconds = time.perf_counter() - began
+    if done.returncode:
+        sys.exit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr}")
+    return round(seconds, 2)
+
+
+def finished_runs(environment: dict[str, str]) -> int:
+    """Runs with an accuracy, wherever on the server they are."""
+    client = MlflowClient(environment["MLFLOW_TRACKING_URI"])
+    everywhere = [experiment.experiment_id for experiment in client.search_experiments()]
+    runs = client.search_runs(everywhere, "metrics.acuracia > 0 and params.test_size != ''")
+    return sum(run.info.status == "FINISHED" for run in runs)
+
+
+def sweep(dataset: Path) -> float:
+    """Seconds for the whole of `python trainer/sweep.py`, registration included."""
+    with fresh_server() as environment:
+        seconds = timed(
+            [sys.executable, str(TRAINER / "sweep.py"), "--dataset", str(dataset)], environment
+        )
+        assert finished_runs(environment) == len(GRID)
+    print(f"sweep of {len(GRID)} runs {seconds:8.1f} s", flush=True)
+    return seconds
+
+
+def mlflow_run(
+    environment: dict[str, str], include_names: str, test_size: float, data: Path
+) -> float:
+    """Seconds of one `mlflow run` of the other side."""
+    parameters = {"test_size": test_size, "include_names": include_names, "dataset": data}
+    options = [f"{name}={value}" for name, value in parameters.items()]
+    command = [sys.executable, "-m", "mlflow", "run", str(CHAPTER), "--env-manager", "local"]
+    command += [word for option in options for word in ("-P", option)]
+    seconds = timed(command, environment)
+    print(f"mlflow run {options[0]} {options[1]} {seconds:8.1f} s", flush=True)
+    return seconds
+
+
+def main() -> int:
+    """Measure, write `benchmarks/results/train.json` and print the ratio."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--dataset", type=Path, default=TRAINER / "produtos.csv")
+    dataset = parser.parse_args().dataset.resolve()
+    load_before = os.getloadavg()[0]
+    ours, theirs = [sweep(dataset)], []
+    with fresh_server() as environment:
+        for number, (include_names, test_size) in enumerate(GRID, start=1):
+            theirs.append(mlflow_run(environment, include_names, test_size, dataset))
+            # In between, so that a machine that gets busier does so for both.
+            if number % (len(GRID) // 2) == 0:
+                ours.append(sweep(dataset))
+        assert finished_runs(environment) == len(GRID)
+    ratio = sum(theirs) / statistics.median(ours)
+    path = write(
+        "train",
+        {
+            "command": "make bench-train",
+            "machine": machine("mlflow", "scikit-learn", "skops", "pandas"),
+            "load_average_before": round(load_before, 2),
+            "dataset": dataset.name,
+            "sweep_seconds": ours,
+            "sweep_seconds_median": statistics.median(ours),
+            "mlflow_run_seconds": theirs,
+            "mlflow_run_seconds_sum": round(sum(theirs), 2),
+            "ratio": round(ratio, 1),
+        },
+    )
+    print(
+        f"ten runs: {statistics.median(ours):.1f} s as one sweep, {sum(theirs):.1f} s as ten "
+        f"`mlflow run`: {ratio:.1f} times as long"
+    )
+    print(f"raw figures: {path.relative_to(ROOT)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
