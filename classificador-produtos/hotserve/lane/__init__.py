@@ -1,0 +1,13 @@
+"""The fast lane: linear text classifiers answered from plain arrays, without scikit-learn.
+
+`compile` runs once for each version, in the model's own environment, and writes a file of
+arrays; `Lane` maps that file and answers. What the lane can do, and how its answers stay those of
+scikit-learn, is told in docs/fast-lane.md.
+
+Nothing here but `compile` and `extract` imports more than the standard library.
+"""
+
+from hotserve.lane.errors import LaneError, Uncertain
+from hotserve.lane.lane import Lane
+
+__all__ = ["Lane", "LaneError", "Uncertain"]

@@ -1,0 +1,125 @@
+"""Answers from a compiled model."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Sequence
+
+from hotserve.lane import model as models
+from hotserve.lane.container import Container
+from hotserve.lane.errors import LaneError, Uncertain
+from hotserve.lane.exact_scorer import ExactScorer
+from hotserve.lane.fast_scorer import Scorer, fast_scorer, slack
+from hotserve.lane.probabilities import KINDS
+
+Label = str | int | bool
+
+
+class Lane:
+    """A compiled model, ready to answer.
+
+    Attributes:
+        classes: the labels, in the order of `predict_proba`'s numbers.
+        has_probabilities: whether `predict_proba` works.
+        info: facts about the model for people: `pipeline`, `terms`, `scikit_learn`.
+    """
+
+    def __init__(self, model: models.Model, info: dict[str, object]) -> None:
+        self.model = model
+        self.info = info
+        self.classes: list[Label] = list(model.classes)
+        self.has_probabilities = model.probability is not None
+        self._scores: Scorer = fast_scorer(model)
+        self._choose = _chooser(model, self._scores)
+        labels = [json.dumps(label).encode() for label in self.classes]
+        self._labels = labels
+        self._bodies = [b'{"predictions": [' + label + b"]}" for label in labels]
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Lane:
+        """Map a file that `hotserve.lane.compile` wrote.
+
+        Raises:
+            LaneError: it can't be used; one line says why.
+        """
+        container = Container(path)
+        try:
+            return cls(models.read(container), dict(container.header.get("info", {})))
+        except LaneError as error:
+            raise LaneError(f"{os.fspath(path)}: {error}") from None
+
+    def predict(self, texts: Sequence[str]) -> list[Label]:
+        """The model's label for each text.
+
+        Raises:
+            Uncertain: rounding decides the answer to one of them; ask the model itself.
+        """
+        classes = self.classes
+        return [classes[place] for place in map(self._choose, texts)]
+
+    def predict_json(self, texts: Sequence[str]) -> bytes:
+        """The body, byte for byte, that MLflow's scoring server answers with those labels.
+
+        Raises:
+            Uncertain: rounding decides the answer to one of them; ask the model itself.
+        """
+        if len(texts) == 1:
+            return self._bodies[self._choose(texts[0])]
+        labels = self._labels
+        answers = b", ".join([labels[place] for place in map(self._choose, texts)])
+        return b'{"predictions": [' + answers + b"]}"
+
+    def scores(self, texts: Sequence[str]) -> list[list[float]]:
+        """Joint log likelihoods or decision values, one for each column, rounding apart."""
+        return [self._scores(text) for text in texts]
+
+    def predict_proba(self, texts: Sequence[str]) -> list[list[float]]:
+        """The probability of each class, for each text; the model's own to within 1e-9.
+
+        Raises:
+            LaneError: the model has none, or only in single precision.
+        """
+        kind = self.model.probability
+        if kind is None:
+            raise LaneError("this model gives no probabilities here")
+        probabilities = KINDS[kind]
+        return [probabilities(self._scores(text)) for text in texts]
+
+
+def _chooser(model: models.Model, fast: Scorer) -> Callable[[str], int]:
+    """A function from a text to the place of its class."""
+    exact = ExactScorer(model).scores
+    bound = slack(model)
+    lowest = float("-inf")
+
+    def choose_exactly(text: str) -> int:
+        scores, doubt = exact(text)
+        if len(scores) == 1 and len(model.classes) > 1:
+            if abs(scores[0]) <= doubt and doubt:
+                raise Uncertain(f"the score of {text[:60]!r} is {scores[0]:.3g}")
+            return int(scores[0] > 0.0)
+        best = max(scores)
+        place = scores.index(best)
+        if doubt and sum(best - score <= doubt for score in scores) > 1:
+            raise Uncertain(f"two classes are within {doubt:.3g} on {text[:60]!r}")
+        return place
+
+    def choose(text: str) -> int:
+        scores = fast(text)
+        best = max(scores)
+        place = scores.index(best)
+        scores[place] = lowest
+        if best - max(scores) > bound(len(text)):
+            return place
+        return choose_exactly(text)
+
+    def choose_of_two(text: str) -> int:
+        (score,) = fast(text)
+        if abs(score) > bound(len(text)):
+            return int(score > 0.0)
+        return choose_exactly(text)
+
+    if model.columns == 1:
+        return choose_of_two if len(model.classes) > 1 else lambda _: 0
+    return choose

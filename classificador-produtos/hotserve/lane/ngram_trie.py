@@ -1,0 +1,105 @@
+"""A trie of word n-grams in a file: which runs of tokens are terms, without making strings of them.
+
+Tokens have numbers; a node of the trie is a run of tokens, a token's own node has its number. Edges
+stand in a hash table like `term_table`'s: the key is the node's number above 32 bits of the next
+token's number, plus one; 0 is an empty slot.
+"""
+
+from __future__ import annotations
+
+import array
+from collections.abc import Callable, Sequence
+
+from hotserve.lane import term_table
+from hotserve.lane.container import Container
+
+# Odd numbers near 2**32 over the golden ratio and its square, to spread neighbours over the table.
+SPREAD_NODE = 0x9E3779B1
+SPREAD_TOKEN = 0x61C88647
+UNKNOWN = -1
+
+
+def build(name: str, terms: Sequence[str]) -> dict[str, bytes]:
+    """The sections of a trie whose nth term has the index n.
+
+    Args:
+        name: what the sections' names begin with.
+        terms: tokens joined by single spaces; no token holds one.
+    """
+    runs = [term.split(" ") for term in terms]
+    tokens = {token: place for place, token in enumerate(sorted({t for run in runs for t in run}))}
+    indexes = [0] * len(tokens)
+    edges: dict[int, int] = {}
+    for index, run in enumerate(runs):
+        node = tokens[run[0]]
+        for token in run[1:]:
+            key = (node << 32 | tokens[token]) + 1
+            if key not in edges:
+                edges[key] = len(indexes)
+                indexes.append(0)
+            node = edges[key]
+        indexes[node] = index + 1
+    size = 1 << max(1, 2 * len(edges)).bit_length()
+    keys = array.array("Q", bytes(8 * size))
+    children = array.array("I", bytes(4 * size))
+    for key, child in edges.items():
+        parent, number = divmod(key - 1, 1 << 32)
+        slot = (parent * SPREAD_NODE + number * SPREAD_TOKEN) & (size - 1)
+        while keys[slot]:
+            slot = (slot + 1) & (size - 1)
+        keys[slot] = key
+        children[slot] = child
+    return {
+        **term_table.build(f"{name}.tokens", list(tokens)),
+        f"{name}.indexes": array.array("I", indexes).tobytes(),
+        f"{name}.edges": keys.tobytes(),
+        f"{name}.children": children.tobytes(),
+    }
+
+
+class NgramTrie:
+    """A trie in an open file.
+
+    Attributes:
+        tokens: finds a token's number.
+        indexes: for each node, the index of its term plus one, or 0 where it is none.
+    """
+
+    def __init__(self, container: Container, name: str) -> None:
+        self.tokens = term_table.TermTable(container, f"{name}.tokens")
+        self.indexes = container.section(f"{name}.indexes").cast("I")
+        self._edges = container.section(f"{name}.edges").cast("Q")
+        self._children = container.section(f"{name}.children").cast("I")
+
+    def finder(self, minimum: int, maximum: int) -> Callable[[Sequence[int]], list[int]]:
+        """A function from the numbers of a text's tokens to the indexes of its terms.
+
+        Args:
+            minimum, maximum: the lengths of runs, both included; at least 2 at most.
+        """
+        edges, children, indexes = self._edges, self._children, self.indexes
+        mask = len(edges) - 1
+
+        def find(tokens: Sequence[int]) -> list[int]:
+            found = [indexes[t] for t in tokens if t >= 0] if minimum == 1 else []
+            # Nodes of the runs of each length, by where they begin.
+            nodes = tokens
+            for length in range(2, maximum + 1):
+                longer = []
+                for node, token in zip(nodes, tokens[length - 1 :], strict=False):
+                    child = UNKNOWN
+                    if node >= 0 and token >= 0:
+                        key = (node << 32 | token) + 1
+                        slot = (node * SPREAD_NODE + token * SPREAD_TOKEN) & mask
+                        while edge := edges[slot]:
+                            if edge == key:
+                                child = children[slot]
+                                break
+                            slot = (slot + 1) & mask
+                    longer.append(child)
+                if length >= minimum:
+                    found += [indexes[node] for node in longer if node >= 0]
+                nodes = longer
+            return [index - 1 for index in found if index]
+
+        return find
