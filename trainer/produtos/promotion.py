@@ -71,7 +71,16 @@ def place(
         return Placed(version.version, registry.STAGING)
     served = registry.in_stage(client, registry.PRODUCTION)
     if served is not None:
-        standard = holdout_accuracy(dataset, served)
+        try:
+            standard = holdout_accuracy(dataset, served)
+        except Exception as error:
+            # Somebody else's model, or one whose files are gone: no ground to replace it on.
+            reason = " ".join(str(error).split())[:200]
+            note = (
+                f"not promoted: version {served.version} in Production could not be measured on "
+                f"the hold-out ({reason})"
+            )
+            return Placed(version.version, registry.STAGING, note)
         if round(figure, 6) < standard:
             note = (
                 f"not promoted: acuracia_holdout {figure:.4f} is below the {standard:.4f} of "
