@@ -42,7 +42,7 @@ def main() -> None:
             return
 
     data = dataset.load(common.dataset)
-    print(f"{data.where}: {data.summary()}", flush=True)
+    print(f"{data.shown}: {data.summary()}", flush=True)
 
     from produtos import registry, tracking
 

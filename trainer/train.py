@@ -20,7 +20,7 @@ def main() -> None:
     from produtos import dataset
 
     data = dataset.load(parameters.dataset)
-    print(f"{data.where}: {data.summary()}", flush=True)
+    print(f"{data.shown}: {data.summary()}", flush=True)
 
     # The heavy imports come after what can be refused without them.
     from produtos import tracking

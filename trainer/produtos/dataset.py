@@ -12,10 +12,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from produtos.errors import BadInput
-from produtos.source import location, read_bytes
+from produtos.source import is_url, location, read_bytes
 from produtos.text import normal_form, product_text
 
 COLUMNS = ("nome", "descricao", "categoria")
@@ -77,6 +78,12 @@ class Dataset:
     def digest(self) -> str:
         """SHA-256 of the file, in hexadecimal."""
         return hashlib.sha256(self.content).hexdigest()
+
+    @property
+    def shown(self) -> str:
+        """`where`, shortened when it is in the folder that one is in."""
+        inside = not is_url(self.where) and Path(self.where).is_relative_to(Path.cwd())
+        return str(Path(self.where).relative_to(Path.cwd())) if inside else self.where
 
     @cached_property
     def categories(self) -> list[str]:
