@@ -35,8 +35,8 @@ def main() -> None:
     _add_arguments(parser)
     given = parser.parse_args()
 
+    from produtos.batch import predictor
     from produtos.batch import request as requests
-    from produtos.batch.predictor import default_workers
     from produtos.errors import BadInput
 
     compared, more_texts = _two_models(given.compare)
@@ -53,7 +53,7 @@ def main() -> None:
         bad_rows=given.bad_rows,
         text_column=given.text_column or None,
         encoding=given.encoding or "utf-8",
-        workers=given.workers or default_workers(),
+        workers=given.workers or predictor.default_workers(),
     )
     requests.check(request)
 
@@ -62,6 +62,7 @@ def main() -> None:
     from produtos.batch import inputs, job
 
     opened = inputs.open_inputs(request)
+    predictor.prepare(opened.size, request.workers)
     own_run = tracking.project_run_id()
     if not os.environ.get("MLFLOW_EXPERIMENT_ID"):
         os.environ.setdefault("MLFLOW_EXPERIMENT_NAME", EXPERIMENT)

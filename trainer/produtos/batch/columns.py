@@ -24,7 +24,7 @@ class TextColumns:
         """The text of one row."""
         if len(self.places) == 1:
             return fields[self.places[0]]
-        return " ".join([fields[place] for place in self.places if fields[place]])
+        return " ".join(filter(None, [fields[place] for place in self.places]))
 
 
 def find(names: Sequence[str], asked: str | None) -> TextColumns | None:

@@ -13,8 +13,11 @@ in memory."""
 
 DELIMITERS = ";,\t|"
 
+NO_DELIMITER = "\x1f"
+"""For a table of one column: whatever is between the quotes or the line's ends is its text."""
+
 Row = tuple[int, list[str] | str, str]
-"""Line number where it starts; its fields, or why it has none; its beginning as it was."""
+"""Line number where it starts; its fields, or why it has none; the lines as they were."""
 
 
 class _BrokenRow(Exception):
@@ -25,51 +28,51 @@ class _Lines:
     """The lines of a file for `csv.reader`, which can be handed back.
 
     Attributes:
-        number: of the line that was given out last.
+        start: the number of the line that the row starts with.
         taken: the lines given out since `begin`.
         ended: whether more lines were asked for than there are.
     """
 
     def __init__(self, file: TextIO) -> None:
-        self._file = file
+        self._readline = file.readline
         self._returned: deque[str] = deque()
         self._length = 0
-        self.number = 0
+        self.start = 1
         self.taken: list[str] = []
         self.ended = False
 
     def begin(self) -> None:
         """A row starts with the next line."""
+        self.start += len(self.taken)
         self.taken = []
         self._length = 0
-        self.ended = False
 
     def __iter__(self) -> Iterator[str]:
         return self
 
     def __next__(self) -> str:
-        line = self._returned.popleft() if self._returned else self._file.readline(LONGEST)
+        line = self._returned.popleft() if self._returned else self._readline(LONGEST)
         if not line:
             self.ended = True
             raise StopIteration
-        self.number += 1
         self.taken.append(line)
         self._length += len(line)
-        if len(line) == LONGEST and not line.endswith(("\n", "\r")):
-            self._skip_line()
-            raise _BrokenRow(TOO_LONG)
-        if self._length > LONGEST:
+        if self._length >= LONGEST:
+            if len(line) == LONGEST and not line.endswith(("\n", "\r")):
+                self._skip_line()
+                raise _BrokenRow(TOO_LONG)
             raise _BrokenRow(NEVER_CLOSED)
         return line
 
     def _skip_line(self) -> None:
-        while (rest := self._file.readline(LONGEST)) and not rest.endswith(("\n", "\r")):
+        while (rest := self._readline(LONGEST)) and not rest.endswith(("\n", "\r")):
             pass
 
     def hand_back(self) -> None:
         """All lines of this row but the first will be given out again."""
         self._returned.extendleft(reversed(self.taken[1:]))
-        self.number -= len(self.taken) - 1
+        del self.taken[1:]
+        self.ended = False
 
 
 def separated(file: TextIO, delimiter: str) -> Iterator[Row]:
@@ -82,7 +85,6 @@ def separated(file: TextIO, delimiter: str) -> Iterator[Row]:
     reader = csv.reader(lines, delimiter=delimiter)
     while True:
         lines.begin()
-        start = lines.number + 1
         fields: list[str] | str
         try:
             fields = next(reader)
@@ -96,7 +98,7 @@ def separated(file: TextIO, delimiter: str) -> Iterator[Row]:
         if fields == NEVER_CLOSED:
             lines.hand_back()
         if isinstance(fields, str) or any(fields) or len(fields) > 1:
-            yield start, fields, first
+            yield lines.start, fields, first
 
 
 def whole_lines(file: TextIO) -> Iterator[Row]:
@@ -107,17 +109,16 @@ def whole_lines(file: TextIO) -> Iterator[Row]:
     lines = _Lines(file)
     while True:
         lines.begin()
-        start = lines.number + 1
         try:
             line = next(lines)
         except StopIteration:
             return
         except _BrokenRow as error:
-            yield start, str(error), lines.taken[0]
+            yield lines.start, str(error), lines.taken[0]
             continue
         text = line.strip()
         if text:
-            yield start, [_unquoted(text)], line
+            yield lines.start, [_unquoted(text)], line
 
 
 def header_of(line: str) -> Iterator[tuple[str, list[str]]]:
@@ -125,7 +126,7 @@ def header_of(line: str) -> Iterator[tuple[str, list[str]]]:
     cut = []
     for delimiter in DELIMITERS:
         fields = next(csv.reader([line], delimiter=delimiter), [])
-        cut.append((delimiter, fields))
+        cut.append((delimiter if len(fields) > 1 else NO_DELIMITER, fields))
     yield from sorted(cut, key=lambda each: -len(each[1]))
 
 

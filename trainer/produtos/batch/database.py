@@ -45,7 +45,7 @@ def parse(address: str) -> tuple[URL, str]:
     database, _, table = address.partition("#")
     try:
         url = make_url(database)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise BadInput(
             "the output database's address cannot be understood; write it as "
             "mysql+pymysql://user:password@host/database#table"

@@ -1,12 +1,11 @@
 """Where two models' answers differ: counted while they come by, then a table and a picture."""
 
-import csv
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from produtos.batch.sinks import DELIMITER
+from produtos.batch.csv_writer import CsvWriter
 
 LISTED = 1_000
 """Products that `differences.csv` names; the output has them all."""
@@ -84,7 +83,10 @@ class Differences:
         return "\n".join(lines)
 
     def save(self, folder: Path) -> None:
-        """Write the table and its picture: `summary.csv`, `differences.csv`, `differences.png`."""
+        """Write the table and its picture: `summary.csv`, `differences.csv`, `differences.png`.
+
+        Without products there is no picture.
+        """
         rows = [
             (one, other, count, self.examples.get((one, other), ""))
             for (one, other), count in sorted(self.pairs.items())
@@ -104,6 +106,8 @@ class Differences:
         matrix = matrix.reshape(len(categories), len(categories))
         # Colour tells of differences only: the diagonal would outshine them.
         shown = np.where(np.eye(len(categories), dtype=bool), 0, matrix)
+        if not categories:
+            return
         size = max(4.6, 1.2 + 0.8 * len(categories))
         figure = Figure(figsize=(size, size), layout="constrained")
         FigureCanvasAgg(figure)
@@ -125,9 +129,9 @@ class Differences:
 
 def _write(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, delimiter=DELIMITER, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)
+        writer = CsvWriter(file)
+        writer.row(header)
+        writer.rows(rows)
 
 
 def _shortened(text: str) -> str:

@@ -6,11 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import chain
+from multiprocessing import forkserver
+from multiprocessing.context import ForkServerContext
 
 from joblib import cpu_count  # type: ignore[import-untyped]
 
 from produtos.batch import worker
-from produtos.batch.rows import Chunk
+from produtos.batch.rows import CHUNK_CHARACTERS, Chunk
 from produtos.batch.worker import ModelFolder
 from produtos.errors import BadInput
 
@@ -21,9 +23,37 @@ WAITING = 3
 """Chunks under way for each worker: one is worked on, the others keep it from waiting."""
 
 
+PRELOADED = (
+    *("mlflow.pyfunc", "skops.io", "sklearn.pipeline", "sklearn.feature_extraction.text"),
+    *("sklearn.naive_bayes", "sklearn.linear_model"),
+)
+"""What loading a model imports; nothing of this project, which Python 3.11's fork server cannot
+find."""
+
+
 def default_workers() -> int:
     """The cores that this process may use, a container's limit counting."""
     return int(cpu_count())
+
+
+def prepare(size: int, workers: int) -> None:
+    """Let the workers' imports begin, while this process still talks to the tracking server.
+
+    Args:
+        size: of the input, in bytes; a small one needs no workers.
+        workers: how many there may be.
+    """
+    if size >= CHUNK_CHARACTERS and workers > 1:
+        _context()
+        forkserver.ensure_running()
+
+
+def _context() -> ForkServerContext:
+    # Neither fork, which copies locks that a thread of pyarrow may hold, nor spawn, which would
+    # import everything once for each worker.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(PRELOADED))
+    return context
 
 
 def answers(
@@ -43,13 +73,7 @@ def answers(
         for chunk in chain(first, chunks):
             yield chunk, worker.classify(chunk.texts)
         return
-    # Neither fork, which copies locks that a thread of pyarrow may hold, nor spawn, which would
-    # import everything once for each worker.
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(
-        ["mlflow.pyfunc", "produtos.batch.worker", "produtos.product_classifier"]
-    )
-    pool = ProcessPoolExecutor(workers, context, initializer=worker.start, initargs=(folders,))
+    pool = ProcessPoolExecutor(workers, _context(), initializer=worker.start, initargs=(folders,))
     try:
         yield from _in_order(pool, chain(first, chunks), workers * WAITING)
     except BrokenProcessPool:

@@ -1,20 +1,18 @@
 """Where answers go: a CSV or Parquet file that is there in whole or not at all, or the screen."""
 
 import contextlib
-import csv
 import os
 import tempfile
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import Protocol, TextIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from produtos.batch.csv_writer import CsvWriter
 from produtos.batch.rows import BadRow
 from produtos.batch.storage import Location, copy_up, locate, writable
 from produtos.errors import BadInput
-
-DELIMITER = ";"
 
 BAD_ROW_COLUMNS = ("arquivo", "linha", "motivo", "conteudo")
 
@@ -120,13 +118,13 @@ class CsvRows:
     """CSV lines to an open file, the screen for one; they cannot be taken back."""
 
     def __init__(self, file: TextIO, schema: pa.Schema) -> None:
-        self._writer = csv.writer(file, delimiter=DELIMITER, lineterminator="\n")
-        self._writer.writerow(schema.names)
+        self._writer = CsvWriter(file)
+        self._writer.row(schema.names)
 
     def write(self, batch: pa.RecordBatch) -> None:
         """See `Sink`."""
         values = [column.to_pylist() for column in batch.columns]
-        self._writer.writerows(zip(*values, strict=True))
+        self._writer.rows(zip(*values, strict=True))
 
     def commit(self) -> None:
         """See `Sink`."""
@@ -175,7 +173,7 @@ class BadRows:
         self.by_reason: dict[str, int] = {}
         self._file: UnfinishedFile | None = None
         self._text: TextIO | None = None
-        self._writer: Any = None
+        self._writer: CsvWriter | None = None
 
     def write(self, rows: list[BadRow]) -> None:
         """Take some rows.
@@ -186,12 +184,12 @@ class BadRows:
         if not rows:
             return
         with writable(self.address):
-            if self._file is None:
+            if self._file is None or self._writer is None:
                 self._file = UnfinishedFile(locate(self.address))
                 self._text = self._file.path.open("w", encoding="utf-8", newline="")
-                self._writer = csv.writer(self._text, delimiter=DELIMITER, lineterminator="\n")
-                self._writer.writerow(BAD_ROW_COLUMNS)
-            self._writer.writerows((row.file, row.line, row.reason, row.content) for row in rows)
+                self._writer = CsvWriter(self._text)
+                self._writer.row(BAD_ROW_COLUMNS)
+            self._writer.rows((row.file, row.line, row.reason, row.content) for row in rows)
         self.count += len(rows)
         for row in rows:
             self.by_reason[row.reason] = self.by_reason.get(row.reason, 0) + 1

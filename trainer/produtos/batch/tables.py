@@ -112,31 +112,32 @@ class CsvTable:
         texts: list[str] = []
         bad: list[BadRow] = []
         characters = 0
-        for number, fields, first_line in rows:
-            reason = self._fault(fields, width)
+        for number, fields, lines in rows:
+            reason, text = self._read(fields, lines, width)
             if isinstance(fields, str) or reason:
-                bad.append(BadRow(self.location.address, number, reason, excerpt(first_line)))
+                bad.append(BadRow(self.location.address, number, reason, excerpt(lines)))
             else:
-                if len(fields) < width:
-                    fields += [""] * (width - len(fields))
                 good.append(fields)
-                texts.append(self.text_columns.text(fields))
-            characters += len(first_line)
+                texts.append(text)
+            characters += len(lines)
             if len(good) + len(bad) >= CHUNK_ROWS or characters >= CHUNK_CHARACTERS:
                 yield self._chunk(good, texts, bad, raw.tell())
                 good, texts, bad, characters = [], [], [], 0
         if good or bad:
             yield self._chunk(good, texts, bad, raw.tell())
 
-    def _fault(self, fields: list[str] | str, width: int) -> str:
+    def _read(self, fields: list[str] | str, lines: str, width: int) -> tuple[str, str]:
+        """Why a row is bad, or nothing, and its text; missing fields are filled up."""
         if isinstance(fields, str):
-            return fields
-        if not is_decoded("".join(fields)):
-            return UNDECODABLE
+            return fields, ""
+        if not is_decoded(lines):
+            return UNDECODABLE, ""
         if len(fields) > width:
-            return TOO_MANY_FIELDS
-        padded = fields if len(fields) == width else fields + [""] * (width - len(fields))
-        return "" if self.text_columns.text(padded).strip() else NO_TEXT
+            return TOO_MANY_FIELDS, ""
+        if len(fields) < width:
+            fields += [""] * (width - len(fields))
+        text = self.text_columns.text(fields)
+        return ("", text) if text.strip() else (NO_TEXT, "")
 
     def _chunk(
         self, good: list[list[str]], texts: list[str], bad: list[BadRow], position: int

@@ -1,0 +1,195 @@
+"""CSV files as they come: what is a row, what is a bad one, and on which line it stands."""
+
+import codecs
+import csv
+import gzip
+import io
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from produtos import product_classifier
+from produtos.batch import columns, csv_rows, rows, storage, tables
+from produtos.batch.rows import BadRow
+from produtos.errors import BadInput
+
+
+def read(
+    path: Path, *, text_column: str | None = None, encoding: str = "utf-8"
+) -> tuple[list[str], list[BadRow], list[dict[str, str]]]:
+    """Texts, bad rows and whole rows of a file."""
+    table = tables.open_table(storage.locate(str(path)), text_column=text_column, encoding=encoding)
+    chunks = list(table.chunks())
+    return (
+        [text for chunk in chunks for text in chunk.texts],
+        [bad for chunk in chunks for bad in chunk.bad],
+        [row for chunk in chunks for row in chunk.columns.to_pylist()],
+    )
+
+
+def of(content: str | bytes, path: Path) -> tuple[list[str], list[tuple[int, str]]]:
+    """Texts, and line and reason of bad rows, of a file with this content."""
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    texts, bad, _ = read(path)
+    return texts, [(row.line, row.reason) for row in bad]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "produtos.csv"
+
+
+def test_the_text_is_put_together_as_the_served_model_does(path: Path) -> None:
+    path.write_text("id;Nome ;descricao\n1;boneca;de pano\n2;halo;\n3;;batom\n", encoding="utf-8")
+    texts, bad, whole = read(path)
+    frame = pd.read_csv(path, sep=";", dtype=str, keep_default_na=False)
+    assert texts == product_classifier.texts_of(frame) == ["boneca de pano", "halo", "batom"]
+    assert not bad
+    assert whole[1] == {"id": "2", "Nome": "halo", "descricao": ""}
+
+
+def test_known_columns_are_those_of_the_served_model() -> None:
+    assert columns.TEXT_COLUMNS == product_classifier.TEXT_COLUMNS
+    assert columns.PART_COLUMNS == product_classifier.PART_COLUMNS
+
+
+@pytest.mark.parametrize("delimiter", list(csv_rows.DELIMITERS))
+def test_any_usual_delimiter_is_found(delimiter: str, path: Path) -> None:
+    content = f"sku{delimiter}texto\n7{delimiter}boneca de pano\n"
+    assert of(content, path) == (["boneca de pano"], [])
+
+
+def test_without_a_header_each_line_is_one_product(path: Path) -> None:
+    content = 'boneca, de pano; azul\n\n"halo ""3"", o jogo"\r\n   \nbatom "matte"\n'
+    assert of(content, path) == (["boneca, de pano; azul", 'halo "3", o jogo', 'batom "matte"'], [])
+
+
+def test_a_named_column_is_taken_and_must_be_there(path: Path) -> None:
+    path.write_text("produto;preco\nboneca;10\n", encoding="utf-8")
+    assert read(path, text_column="Produto")[0] == ["boneca"]
+    with pytest.raises(BadInput, match=r"no column titulo; there are: produto, preco"):
+        read(path, text_column="titulo")
+
+
+def test_bad_rows_are_told_with_line_and_reason(path: Path) -> None:
+    content = (
+        b"nome;descricao\n"
+        b"boneca;de pano\n"  # 2
+        b"a;b;c\n"  # 3
+        b" ; \n"  # 4
+        b'livro;"em duas\nlinhas"\n'  # 5 and 6
+        b"\n"  # 7
+        b"caf\xe9;moido\n"  # 8
+        b"halo\n"  # 9
+    )
+    texts, bad = of(content, path)
+    assert texts == ["boneca de pano", "livro em duas\nlinhas", "halo"]
+    assert bad == [(3, rows.TOO_MANY_FIELDS), (4, rows.NO_TEXT), (8, rows.UNDECODABLE)]
+    assert read(path)[1][2].content == r"caf\xe9;moido"
+
+
+def test_a_quote_that_never_closes_costs_one_row(path: Path) -> None:
+    lines = ["nome", *(f"produto {n}" for n in range(20_000))]
+    lines[10_000] = '"aberto'
+    texts, bad = of("\n".join(lines), path)
+    assert len(texts) == 19_999
+    assert texts[-1] == "produto 19999"
+    assert bad == [(10_001, rows.NEVER_CLOSED)]
+
+
+def test_a_quote_that_stays_open_over_more_than_a_row_may_hold_costs_one_row(path: Path) -> None:
+    filler = "x" * 1000
+    lines = ["nome", '"aberto', *(f"{filler} {n}" for n in range(3_000))]
+    texts, bad = of("\n".join(lines), path)
+    assert len(texts) == 3_000
+    assert bad == [(2, rows.NEVER_CLOSED)]
+
+
+def test_a_gigantic_line_costs_one_row(path: Path) -> None:
+    content = "nome\nboneca\n" + "y" * (3 * csv_rows.LONGEST) + "\nhalo\n"
+    assert of(content, path) == (["boneca", "halo"], [(3, rows.TOO_LONG)])
+    assert len(read(path)[1][0].content) == rows.KEPT_OF_A_BAD_ROW
+
+
+def test_a_gigantic_line_costs_one_product_without_a_header_too(path: Path) -> None:
+    content = "boneca de pano\n" + "y z" * csv_rows.LONGEST + "\nhalo\n"
+    assert of(content, path) == (["boneca de pano", "halo"], [(2, rows.TOO_LONG)])
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
+def test_line_endings_of_every_system(ending: str, path: Path) -> None:
+    content = ending.join(["nome", "boneca", "a;b", "halo"])
+    assert of(content, path) == (["boneca", "a;b", "halo"], [])
+
+
+def test_a_byte_order_mark_and_nul_bytes_do_no_harm(path: Path) -> None:
+    assert of(codecs.BOM_UTF8 + b"nome;descricao\nbo\0neca;azul\n", path) == (
+        ["bo\0neca azul"],
+        [],
+    )
+
+
+def test_another_encoding_and_compression(tmp_path: Path) -> None:
+    path = tmp_path / "antigo.csv.gz"
+    path.write_bytes(gzip.compress("nome\nsenhor dos anéis\n".encode("cp1252")))
+    assert read(path, encoding="cp1252")[0] == ["senhor dos anéis"]
+    assert [bad.reason for bad in read(path)[1]] == [rows.UNDECODABLE]
+    with pytest.raises(BadInput, match="there is no encoding latim"):
+        read(path, encoding="latim")
+
+
+def test_a_file_larger_than_a_chunk_keeps_its_order(path: Path) -> None:
+    count = 2 * rows.CHUNK_ROWS + 1
+    path.write_text("texto\n" + "".join(f"p {n}\n" for n in range(count)), encoding="utf-8")
+    table = tables.open_table(storage.locate(str(path)), text_column=None, encoding="utf-8")
+    chunks = list(table.chunks())
+    assert [len(chunk.texts) for chunk in chunks] == [rows.CHUNK_ROWS, rows.CHUNK_ROWS, 1]
+    assert [text for chunk in chunks for text in chunk.texts] == [f"p {n}" for n in range(count)]
+    assert chunks[-1].position == path.stat().st_size
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "empty"),
+        ("\n \n", "empty"),
+        ("nome;;x\n", "column 2 has no name"),
+        ("nome;Nome \n", "two columns are called nome"),
+    ],
+)
+def test_a_file_that_is_no_table(content: str, said: str, path: Path) -> None:
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(BadInput, match=said):
+        read(path)
+
+
+field = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+
+
+@given(st.lists(st.tuples(field, field), min_size=1, max_size=30), st.sampled_from(";,\t"))
+def test_whatever_a_csv_writer_writes_is_read(table: list[tuple[str, str]], delimiter: str) -> None:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, delimiter=delimiter, lineterminator="\r\n")
+    writer.writerow(["nome", "descricao"])
+    writer.writerows(table)
+    text.seek(0)
+    found = [fields for _, fields, _ in csv_rows.separated(text, delimiter)]
+    assert found == [["nome", "descricao"], *map(list, table)]
+
+
+@given(st.binary(max_size=400))
+def test_no_bytes_stop_the_reading_and_no_line_is_lost(noise: bytes) -> None:
+    stream = io.TextIOWrapper(
+        io.BytesIO(b"nome;descricao\n" + noise + b"\nfim;do arquivo\n"),
+        "utf-8",
+        errors="surrogateescape",
+        newline="",
+    )
+    found = list(csv_rows.separated(stream, ";"))
+    numbers = [number for number, _, _ in found]
+    assert numbers == sorted(set(numbers))
+    # A quote in the noise may take the last line into its row, but not out of the file.
+    assert "fim;do arquivo" in found[-1][2]

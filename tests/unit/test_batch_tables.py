@@ -1,0 +1,156 @@
+"""Parquet files, folders, and the columns that an output adds."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from produtos.batch import rows, storage, tables
+from produtos.batch.inputs import open_inputs
+from produtos.batch.request import BAD_ROWS_NAME, Request, check, table_address
+from produtos.errors import BadInput
+
+
+def write(path: Path, **columns: list[object]) -> Path:
+    pq.write_table(pa.table(columns), path)
+    return path
+
+
+def read(path: Path) -> list[rows.Chunk]:
+    table = tables.open_table(storage.locate(str(path)), text_column=None, encoding="utf-8")
+    return list(table.chunks())
+
+
+def test_parquet_keeps_its_types_and_leaves_out_rows_without_a_text(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "a.parquet",
+        id=[1, 2, 3, 4],
+        nome=["boneca", None, " ", "halo"],
+        descricao=["de pano", "batom", None, ""],
+    )
+    (chunk,) = read(path)
+    assert chunk.texts == ["boneca de pano", "batom", "halo"]
+    assert chunk.columns.column("id").to_pylist() == [1, 2, 4]
+    assert chunk.columns.schema.field("id").type == pa.int64()
+    assert [(bad.line, bad.reason) for bad in chunk.bad] == [(3, rows.NO_TEXT)]
+
+
+def test_bytes_that_are_no_text_are_a_bad_row(tmp_path: Path) -> None:
+    spoilt = pa.array([b"boneca", b"caf\xe9"], pa.binary())
+    path = tmp_path / "a.parquet"
+    pq.write_table(
+        pa.table({"texto": pa.Array.from_buffers(pa.string(), 2, spoilt.buffers())}), path
+    )
+    (chunk,) = read(path)
+    assert chunk.texts == ["boneca"]
+    assert [(bad.line, bad.reason, bad.content) for bad in chunk.bad] == [
+        (2, rows.UNDECODABLE, r"caf\xe9")
+    ]
+
+
+def test_row_numbers_go_on_over_chunks_and_row_groups(tmp_path: Path) -> None:
+    count = 2 * rows.CHUNK_ROWS + 10
+    texts = [f"p {n}" for n in range(count)]
+    texts[-1] = ""
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"texto": texts}), path, row_group_size=3_000)
+    chunks = read(path)
+    assert sum(len(chunk.texts) for chunk in chunks) == count - 1
+    assert chunks[-1].bad[0].line == count
+    assert chunks[-1].position == path.stat().st_size
+
+
+def test_one_column_needs_no_known_name_and_several_do(tmp_path: Path) -> None:
+    assert read(write(tmp_path / "a.parquet", produto=["halo"]))[0].texts == ["halo"]
+    with pytest.raises(
+        BadInput, match="no column texto, informacao, nome or descricao; there are: a, b"
+    ):
+        read(write(tmp_path / "b.parquet", a=["halo"], b=["x"]))
+
+
+def test_a_file_that_is_no_parquet_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    path.write_text("nome\nhalo\n", encoding="utf-8")
+    with pytest.raises(BadInput, match="cannot be read"):
+        read(path)
+
+
+def request(source: Path, **more: str) -> Request:
+    return Request(models=("Production",), input=str(source), **more)  # type: ignore[arg-type]
+
+
+def test_a_folder_is_all_files_in_it_in_order(tmp_path: Path) -> None:
+    (tmp_path / "b.csv").write_text("nome\nboneca\n", encoding="utf-8")
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "z.CSV").write_text("nome\nhalo\n", encoding="utf-8")
+    for hidden in ("_SUCCESS.csv", ".b.csv.1.part", "notas.md"):
+        (tmp_path / hidden).write_text("x;y\n", encoding="utf-8")
+    opened = open_inputs(request(tmp_path))
+    assert [Path(table.location.path).name for table in opened.tables] == ["z.CSV", "b.csv"]
+    assert opened.size == 12 + 10
+    (tmp_path / "c.csv").write_text("nome;preco\nboneca;1\n", encoding="utf-8")
+    with pytest.raises(BadInput, match=r"c\.csv: its columns \(nome, preco\) are not those of"):
+        open_inputs(request(tmp_path))
+
+
+def test_a_folder_without_a_table_and_a_path_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"no \.csv or \.parquet file in this folder"):
+        open_inputs(request(tmp_path))
+    with pytest.raises(BadInput, match="no such file or folder"):
+        open_inputs(request(tmp_path / "nada.csv"))
+    with pytest.raises(BadInput, match="only paths and s3"):
+        open_inputs(Request(models=("1",), input="ftp://host/a.csv"))
+
+
+def test_columns_that_the_output_adds_may_not_be_there_yet(tmp_path: Path) -> None:
+    source = tmp_path / "a.csv"
+    source.write_text("nome;Categoria_Prevista\nhalo;game\n", encoding="utf-8")
+    with pytest.raises(BadInput, match="the output needs the column Categoria_Prevista for itself"):
+        open_inputs(request(source))
+    source.write_text("nome;versao\nhalo;2\n", encoding="utf-8")
+    open_inputs(request(source))
+    with pytest.raises(BadInput, match="the output needs the column versao for itself"):
+        open_inputs(request(source, output="sqlite:///a.db#t"))
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (Request(models=("1",)), "nothing to classify"),
+        (Request(models=("1",), texts=("halo",), input="a.csv"), "not both"),
+        (Request(models=("Staging", "staging"), texts=("halo",)), "name two different models"),
+        (Request(models=("1",), texts=("halo",), output="a.xlsx"), r"\.csv or \.parquet"),
+        (
+            Request(models=("1",), texts=("halo",), output="sqlite:///a.db"),
+            "end the address with #",
+        ),
+    ],
+)
+def test_requests_that_make_no_sense(given: Request, said: str) -> None:
+    with pytest.raises(BadInput, match=said):
+        check(given)
+
+
+def test_the_output_is_never_the_input(tmp_path: Path) -> None:
+    source = tmp_path / "a.csv"
+    source.write_text("nome\nhalo\n", encoding="utf-8")
+    (tmp_path / "b.csv").symlink_to(source)
+    with pytest.raises(BadInput, match="this is the input"):
+        check(request(source, output=str(tmp_path / "b.csv")))
+
+
+def test_names_that_follow_from_others() -> None:
+    assert Request(models=("1",), output="x/a.parquet").bad_rows_address == "x/a.rejeitadas.csv"
+    assert Request(models=("1",), output="sqlite:///a.db#t").bad_rows_address == BAD_ROWS_NAME
+    assert Request(models=("1",), output="a.csv", bad_rows="b.csv").bad_rows_address == "b.csv"
+    models = ("models:/outro/Production", "2")
+    assert Request(models=models).labels() == ["outro_production", "2"]
+
+
+def test_a_password_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(BadInput, match="set BATCH_DATABASE_URL"):
+        table_address("predicoes")
+    monkeypatch.setenv("BATCH_DATABASE_URL", "mysql+pymysql://ana:segredo@db/mlflow")
+    shown = Request(models=("1",), output=table_address("predicoes")).shown_output
+    assert shown == "mysql+pymysql://ana:***@db/mlflow#predicoes"
