@@ -145,7 +145,7 @@ function showNotice() {
   // The same words again would be announced again.
   if (element.dataset.said === key) return;
   element.dataset.said = key;
-  const parts = [make("p", {}, text, detail ? make("span", { lang: "en" }, ` ${detail}`) : null)];
+  const parts = [make("p", {}, text, detail ? make("span", { lang: "en" }, detail) : null)];
   if (action) {
     const button = make("button", { type: "button" }, words(action[0]));
     button.addEventListener("click", action[1]);

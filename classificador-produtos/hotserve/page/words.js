@@ -13,7 +13,7 @@ const WORDS = {
     answer: "Resposta",
     category: "Categoria",
     product: "Produto",
-    probability: "Probabilidade",
+    probability: "Probabi\u00ADlidade",
     download: "Baixar CSV",
     progress: "Progresso",
     fileName: (name) => `${name}-categorias.csv`,
@@ -62,8 +62,8 @@ const WORDS = {
     f1: "F1 macro",
     holdoutHint: "em produtos que o modelo nunca viu",
     since: "No ar desde",
-    lane: "Via",
-    lanes: { fast: "rápida", process: "comum" },
+    lane: "Via rápida",
+    lanes: { fast: "aberta", process: "fechada" },
     switches: "Últimas trocas",
     first: (to) => `versão ${to} entrou`,
     switched: (from, to) => `versão ${from} → ${to}`,
@@ -82,7 +82,7 @@ const WORDS = {
     answer: "Answer",
     category: "Category",
     product: "Product",
-    probability: "Probability",
+    probability: "Proba\u00ADbility",
     download: "Download CSV",
     progress: "Progress",
     fileName: (name) => `${name}-categories.csv`,
@@ -131,8 +131,8 @@ const WORDS = {
     f1: "Macro F1",
     holdoutHint: "on products the model has never seen",
     since: "Serving since",
-    lane: "Lane",
-    lanes: { fast: "fast", process: "ordinary" },
+    lane: "Fast lane",
+    lanes: { fast: "open", process: "closed" },
     switches: "Last switches",
     first: (to) => `version ${to} began`,
     switched: (from, to) => `version ${from} → ${to}`,
@@ -177,20 +177,24 @@ export function words(key, ...values) {
   return typeof entry === "function" ? entry(...values) : entry;
 }
 
+/** The language as it is written where the user is: en-GB has other dates than en-US. */
+const locale = () =>
+  navigator.languages.find((each) => each.slice(0, 2) === language.slice(0, 2)) ?? language;
+
 /** 0.5 → 50%. */
 export const percent = (value) =>
-  new Intl.NumberFormat(language, { style: "percent", maximumFractionDigits: 1 }).format(value);
+  new Intl.NumberFormat(locale(), { style: "percent", maximumFractionDigits: 1 }).format(value);
 
 /** A number with as many decimals as asked for. */
 export const number = (value, decimals = 0) =>
-  new Intl.NumberFormat(language, { maximumFractionDigits: decimals }).format(value);
+  new Intl.NumberFormat(locale(), { maximumFractionDigits: decimals }).format(value);
 
 /** `,` or `.`, between the whole part and the rest. */
 export const decimalMark = () => number(0.5, 1)[1];
 
 /** An ISO time as a short date and time. */
 export const moment = (iso) =>
-  new Intl.DateTimeFormat(language, { dateStyle: "short", timeStyle: "short" }).format(new Date(iso));
+  new Intl.DateTimeFormat(locale(), { dateStyle: "short", timeStyle: "short" }).format(new Date(iso));
 
 const STEPS = [
   ["second", 60],
@@ -202,7 +206,7 @@ const STEPS = [
 /** How long ago an ISO time was: "3 minutes ago". */
 export function ago(iso) {
   let past = Math.max(0, (Date.now() - new Date(iso).getTime()) / 1000);
-  const format = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
+  const format = new Intl.RelativeTimeFormat(locale(), { numeric: "auto" });
   for (const [unit, most] of STEPS) {
     if (past < most) return format.format(-Math.floor(past), unit);
     past /= most;
