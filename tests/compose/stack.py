@@ -79,21 +79,28 @@ class Stack:
         ports = dict(zip(PORTS, map(str, free_ports(len(PORTS))), strict=True))
         self.settings = {"IMAGE_TAG": "test", **ports, **self.settings}
 
-    def try_compose(
-        self, *arguments: str, timeout: float = 300, settings: Mapping[str, str] | None = None
-    ) -> subprocess.CompletedProcess[str]:
-        """`docker compose …` for this project, whatever comes of it."""
+    def command_line(self) -> list[str]:
+        """`docker compose` for this project, to be followed by a command of its."""
         line = ["docker", "compose", "--project-name", self.project]
         for file in self.env_files:
             line += ["--env-file", str(file)]
         for file in self.files:
             line += ["--file", str(file)]
+        return line
+
+    def environment(self) -> dict[str, str]:
+        """The variables of this process with the stack's settings in place of its own."""
         own = set(_variables(ROOT / ".env"))
-        environment = {k: v for k, v in os.environ.items() if k not in own}
+        return {k: v for k, v in os.environ.items() if k not in own} | self.settings
+
+    def try_compose(
+        self, *arguments: str, timeout: float = 300, settings: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """`docker compose …` for this project, whatever comes of it."""
         return subprocess.run(
-            [*line, *arguments],
+            [*self.command_line(), *arguments],
             cwd=ROOT,
-            env=environment | self.settings | dict(settings or {}),
+            env=self.environment() | dict(settings or {}),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
