@@ -2,7 +2,7 @@
 
     bytes 0-7     b"HSLANE1\\n"
     bytes 8-15    length of the header, unsigned, little-endian
-    bytes 16-19   CRC-32 of everything after byte 20
+    bytes 16-19   CRC-32 of everything else
     bytes 20-     the header, then the sections, each at a multiple of eight
 
 The file holds data only; reading it runs none of it. The checksum is for damage (a copy that was
@@ -27,6 +27,7 @@ from hotserve.lane.errors import LaneError
 
 MAGIC = b"HSLANE1\n"
 PREFIX = struct.Struct("<8sQI")
+CHECKSUM_AT = 16
 ALIGNMENT = 8
 
 
@@ -35,6 +36,7 @@ class Container:
 
     Attributes:
         header: what was given to `write`.
+        sections: for each section's name, where it starts and its length in bytes.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -56,11 +58,11 @@ class Container:
         if magic != MAGIC:
             raise LaneError(f"{name} is not a compiled model of this version of hotserve")
         with memoryview(self.buffer) as view:
-            if zlib.crc32(view[PREFIX.size :]) != checksum:
+            if zlib.crc32(view[PREFIX.size :], zlib.crc32(view[:CHECKSUM_AT])) != checksum:
                 raise LaneError(f"{name} is damaged or was cut short; compile the model again")
         try:
             header = json.loads(self.buffer[PREFIX.size : PREFIX.size + length])
-            self._sections: dict[str, list[int]] = header.pop("sections")
+            self.sections: dict[str, list[int]] = header.pop("sections")
             byte_order = header.pop("byte_order")
         except (ValueError, KeyError, TypeError, AttributeError):
             raise LaneError(f"{name} has no readable header; compile the model again") from None
@@ -75,7 +77,7 @@ class Container:
             LaneError: there is none of that name.
         """
         try:
-            start, length = self._sections[name]
+            start, length = self.sections[name]
             return memoryview(self.buffer)[start : start + length]
         except (KeyError, TypeError, ValueError) as error:
             raise LaneError(f"the compiled model has no good section {name}: {error}") from None
@@ -108,7 +110,7 @@ def write(
     chunks = [json.dumps(whole).encode().ljust(header_length)]
     for content in sections.values():
         chunks += [content, bytes(-len(content) % ALIGNMENT)]
-    checksum = 0
+    checksum = zlib.crc32(PREFIX.pack(MAGIC, header_length, 0)[:CHECKSUM_AT])
     for chunk in chunks:
         checksum = zlib.crc32(chunk, checksum)
 

@@ -166,38 +166,36 @@ def _group_scorer(model: Model, group: Group) -> Callable[[str], tuple[Iterable[
     norm = group.norm
     sublinear = group.tfidf is not None and group.tfidf.sublinear
     nothing = (0.0,) * model.columns
-    sqrt = math.sqrt
+    sqrt, log = math.sqrt, math.log
 
-    def repeated(columns: list[tuple[float, ...]]) -> list[tuple[float, ...]]:
-        """The same columns with each term in one place, times its weight."""
-        rows = {values[0]: values for values in zip(*columns, strict=True)}
-        once = []
-        for term, count in Counter(columns[0]).items():
-            values = rows[term]
+    def correct(totals: list[float], terms: tuple[float, ...], rows: list[Row]) -> None:
+        """Make sums over all occurrences the sums that terms found more than once give."""
+        row_of = dict(zip(terms, rows, strict=True))
+        for term, count in Counter(terms).items():
             if count > 1:
-                factor = 1.0 + math.log(count) if sublinear else float(count)
-                scaled = [factor * value for value in values]
+                shares = row_of[term][1:]
+                factor = 1.0 + log(count) if sublinear else float(count)
+                surplus = factor - count
+                if surplus:
+                    for column, share in enumerate(shares):
+                        totals[column] += surplus * share
                 if norm == "l2":
-                    scaled[1] *= factor
-                values = tuple(scaled)
-            once.append(values)
-        return list(zip(*once, strict=True))
+                    totals[0] += (factor * factor - factor) * shares[0]
 
     def sums(text: str) -> tuple[Iterable[float], float]:
-        rows = first(text)
+        rows = list(first(text))
         for more in others:
-            rows = chain(rows, more(text))
-        columns = list(zip(*rows, strict=False))
-        if not columns:
+            rows += more(text)
+        if not rows:
             return nothing, 1.0
-        if len(set(columns[0])) != len(columns[0]):
-            columns = repeated(columns)
-        totals = map(sum, columns)
-        next(totals)
+        terms, *columns = zip(*rows, strict=False)
+        totals: list[float] = list(map(sum, columns))
+        if len(set(terms)) != len(terms):
+            correct(totals, terms, rows)
         if norm is None:
             return totals, 1.0
-        length = next(totals)
-        if not length:
+        length = totals.pop(0)
+        if length <= 0.0:
             return totals, 1.0
         return totals, 1.0 / (sqrt(length) if norm == "l2" else length)
 

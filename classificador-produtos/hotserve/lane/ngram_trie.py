@@ -13,9 +13,8 @@ from collections.abc import Callable, Sequence
 from hotserve.lane import term_table
 from hotserve.lane.container import Container
 
-# Odd numbers near 2**32 over the golden ratio and its square, to spread neighbours over the table.
-SPREAD_NODE = 0x9E3779B1
-SPREAD_TOKEN = 0x61C88647
+# An odd number near 2**32 over the golden ratio, to spread nodes over the table.
+SPREAD = 0x9E3779B1
 UNKNOWN = -1
 
 
@@ -44,7 +43,7 @@ def build(name: str, terms: Sequence[str]) -> dict[str, bytes]:
     children = array.array("I", bytes(4 * size))
     for key, child in edges.items():
         parent, number = divmod(key - 1, 1 << 32)
-        slot = (parent * SPREAD_NODE + number * SPREAD_TOKEN) & (size - 1)
+        slot = (parent * SPREAD + number) & (size - 1)
         while keys[slot]:
             slot = (slot + 1) & (size - 1)
         keys[slot] = key
@@ -88,9 +87,9 @@ class NgramTrie:
                 longer = []
                 for node, token in zip(nodes, tokens[length - 1 :], strict=False):
                     child = UNKNOWN
-                    if node >= 0 and token >= 0:
+                    if node >= 0 <= token:
                         key = (node << 32 | token) + 1
-                        slot = (node * SPREAD_NODE + token * SPREAD_TOKEN) & mask
+                        slot = (node * SPREAD + token) & mask
                         while edge := edges[slot]:
                             if edge == key:
                                 child = children[slot]

@@ -82,9 +82,9 @@ def probe_texts(lane: Lane, example: Sequence[str] = ()) -> list[str]:
     words = [_Words(lane, number, chance) for number in range(len(_leaves(lane)))]
     for number in range(FROM_VOCABULARY):
         texts.append(_from_vocabulary(words[number % len(words)], chance, number))
-    many = words[0].draw(5000)
-    texts += [" ".join(many), "".join(many), many[0] * 3000, "a" * 20_000, "é " * 5000]
-    texts += [" " * 5000 + many[0], many[0] + "\n" * 5000, "\n".join(many[:2000])]
+    many = words[0].draw(2000)
+    texts += [" ".join(many), "".join(many), many[0] * 1000, "a" * 10_000, "é " * 2000]
+    texts += [" " * 5000 + many[0], many[0] + "\n" * 5000, "\n".join(many[:500])]
     return texts
 
 
