@@ -145,7 +145,8 @@ function showNotice() {
   // The same words again would be announced again.
   if (element.dataset.said === key) return;
   element.dataset.said = key;
-  const parts = [make("p", {}, text, detail ? make("span", { lang: "en" }, detail) : null)];
+  const line = detail ? [" ", make("span", { lang: "en" }, detail)] : [];
+  const parts = [make("p", {}, text, ...line)];
   if (action) {
     const button = make("button", { type: "button" }, words(action[0]));
     button.addEventListener("click", action[1]);

@@ -85,7 +85,7 @@ function remarks({ wanted, last_error: error, registry, note }, serves) {
   if (note) said.push(["", note]);
   // The server's own lines are in English.
   return said.map(([text, line]) =>
-    make("p", { class: "remark" }, text, line ? make("span", { lang: "en" }, line) : null),
+    make("p", { class: "remark" }, text, ...(line ? [" ", make("span", { lang: "en" }, line)] : [])),
   );
 }
 

@@ -1,0 +1,602 @@
+"""hotserve's page in a real Chromium: real models, a real registry, real processes.
+
+With PICTURES set to a folder, the pictures of docs/page.md are taken anew into it.
+"""
+
+import csv
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import mlflow
+import pytest
+import requests
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Route, expect
+
+from hotserve import csv_body
+from produtos import model_flavor
+from produtos.dataset import load
+from produtos.parameters import LOGISTIC_REGRESSION, NAIVE_BAYES, Parameters
+from produtos.training import train
+from tests.e2e.conftest import MlflowServer
+from tests.e2e.hotserve_models import Registry, constant_model
+from tests.e2e.hotserve_process import Hotserve, running_hotserve
+from tests.e2e.registry_page import chromium
+
+NAME = "hotserve-page"
+PICTURES = os.environ.get("PICTURES")
+PATIENCE = 60_000
+"""Milliseconds: an answer takes a few, and a start of a model several thousand."""
+
+CATEGORIES = {"livro", "brinquedo", "maquiagem", "game"}
+SEVERAL = "boneca de pano\nsenhor dos anéis, volume 2\n\nhalo para xbox\n"
+TABLE = 'nome;descricao;sku\nBoneca;"de pano; feita à mão";1\nHalo;jogo para xbox;2\n;batom;3\n'
+HOSTILE = "<img src=x onerror=\"document.title='taken'\"><script>document.title='taken'</script>"
+
+
+@dataclass(frozen=True)
+class Served:
+    """A hotserve on Production of `NAME`.
+
+    Attributes:
+        with_probabilities: versions trained by the trainer, by classifier.
+        without: a version that gives categories only.
+    """
+
+    hotserve: Hotserve
+    registry: Registry
+    with_probabilities: dict[str, str]
+    without: str
+    waiting_page: "Watched"
+
+    def promote(self, version: str) -> None:
+        """Move it to Production and wait until it answers."""
+        self.registry.move(NAME, version, "Production")
+        self.hotserve.wait_for_version(version)
+
+
+@dataclass
+class Watched:
+    """A page, and all that it asked for and complained about."""
+
+    page: Page
+    complaints: list[str] = field(default_factory=list)
+    hosts: set[str] = field(default_factory=set)
+
+    def type(self, text: str) -> None:
+        """Put a text where the product goes."""
+        self.page.get_by_role("textbox").fill(text)
+
+    def has_answered(self, category: str) -> None:
+        """Return once the page says this category."""
+        expect(self.page.locator("#category")).to_have_text(category)
+
+
+def watch(page: Page) -> Watched:
+    watched = Watched(page)
+
+    def complained(message: ConsoleMessage) -> None:
+        # Chromium's own line for an answer of 4xx or 5xx, which some tests are about.
+        if message.type in ("error", "warning") and "Failed to load resource" not in message.text:
+            watched.complaints.append(message.text)
+
+    page.on("console", complained)
+    page.on("pageerror", lambda error: watched.complaints.append(str(error)))
+    page.on("request", lambda request: watched.hosts.add(urlsplit(request.url).netloc))
+    page.set_default_timeout(PATIENCE)
+    return watched
+
+
+def trained_version(registry: Registry, classifier: str) -> str:
+    """A version as the trainer makes them, on the data set that ships; returns its number."""
+    trained = train(load(), Parameters(classifier=classifier))
+    mlflow.set_tracking_uri(registry.url)
+    mlflow.set_experiment(NAME)
+    with mlflow.start_run() as run:
+        mlflow.log_metrics(trained.metrics())
+        model_id = model_flavor.log(trained.pipeline, run.info.run_id)
+    return str(mlflow.register_model(f"models:/{model_id}", NAME).version)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@contextmanager
+def opened(
+    browser: Browser, url: str, *, locale: str = "pt-BR", **options: object
+) -> Iterator[Watched]:
+    """The page in a browser of its own; afterwards it has complained of nothing."""
+    context: BrowserContext = browser.new_context(locale=locale, **options)  # type: ignore[arg-type]
+    watched = watch(context.new_page())
+    try:
+        watched.page.goto(url)
+        yield watched
+        assert watched.complaints == []
+        assert watched.hosts == {urlsplit(url).netloc}
+    finally:
+        context.close()
+
+
+@pytest.fixture(scope="module")
+def served(
+    browser: Browser, mlflow_server: MlflowServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Served]:
+    """Begins without any version, with a page open on it that somebody has typed into."""
+    expect.set_options(timeout=PATIENCE)
+    registry = Registry(mlflow_server.url)
+    home = tmp_path_factory.mktemp("hotserve-page")
+    uri = f"models:/{NAME}/Production"
+    with running_hotserve(uri, home, mlflow_server.environment()) as hotserve:
+        hotserve.get("/model")
+        with opened(browser, hotserve.url) as early:
+            notice = early.page.locator("#notice")
+            expect(notice).to_contain_text("Ainda não há modelo")
+            expect(notice).to_contain_text(f"no registered model '{NAME}'")
+            early.type("boneca de pano")
+            expect(early.page.locator("#one")).to_be_hidden()
+            versions = {NAIVE_BAYES: trained_version(registry, NAIVE_BAYES)}
+            expect(notice).to_contain_text("is in Production yet")
+            registry.move(NAME, versions[NAIVE_BAYES], "Production")
+            versions[LOGISTIC_REGRESSION] = trained_version(registry, LOGISTIC_REGRESSION)
+            without = registry.register(NAME, constant_model("sempre esta"))
+            hotserve.wait_for_version(versions[NAIVE_BAYES])
+            yield Served(hotserve, registry, versions, without, early)
+
+
+@pytest.fixture
+def at_first(served: Served) -> Served:
+    """With the first version in Production."""
+    served.promote(served.with_probabilities[NAIVE_BAYES])
+    return served
+
+
+@pytest.fixture
+def watched(browser: Browser, at_first: Served) -> Iterator[Watched]:
+    with opened(browser, at_first.hotserve.url) as watched:
+        yield watched
+
+
+def test_a_page_that_waits_for_the_first_version_goes_on_by_itself(served: Served) -> None:
+    early = served.waiting_page
+    early.has_answered("brinquedo")
+    expect(early.page.locator("#notice")).to_be_hidden()
+    expect(early.page.locator("#served")).to_have_text("Versão 1")
+
+
+def test_typing_shows_category_and_bars(watched: Watched) -> None:
+    page = watched.page
+    page.get_by_label("Nome ou descrição do produto").press_sequentially("boneca de pano")
+    watched.has_answered("brinquedo")
+    bars = page.locator("#bars li")
+    expect(bars).to_have_count(len(CATEGORIES))
+    assert {bar.locator(".name").inner_text() for bar in bars.all()} == CATEGORIES
+    figures = [bar.locator(".figure").inner_text() for bar in bars.all()]
+    total = sum(float(f.removesuffix("%").replace(",", ".")) for f in figures)
+    assert total == pytest.approx(100, abs=0.5)
+    expect(page.locator("#bars .best .name")).to_have_text("brinquedo")
+    watched.type("halo para xbox")
+    watched.has_answered("game")
+    watched.type("")
+    expect(page.locator("#one")).to_be_hidden()
+
+
+def test_an_answer_that_comes_late_is_not_shown(watched: Watched) -> None:
+    page = watched.page
+    held: list[Route] = []
+
+    def hold_the_first(route: Route) -> None:
+        if held:
+            route.continue_()
+        else:
+            held.append(route)
+
+    page.route("**/invocations", hold_the_first)
+    with page.expect_request("**/invocations") as first:
+        watched.type("boneca de pano")
+    watched.type("senhor dos anéis")
+    watched.has_answered("livro")
+    assert first.value.failure == "net::ERR_ABORTED"
+
+
+def test_it_says_which_version_answers(watched: Watched, at_first: Served) -> None:
+    card = watched.page.get_by_role("complementary")
+    expect(card.get_by_role("heading", level=2)).to_have_text("Versão 1")
+    expect(card).to_contain_text("Production")
+    expect(card).to_contain_text("No ar desde")
+    expect(card).to_contain_text("Últimas trocas")
+    metrics = at_first.hotserve.model().get("metrics")
+    if metrics:
+        figure = f"{100 * metrics['acuracia_holdout']:.1f}".removesuffix(".0").replace(".", ",")
+        expect(card).to_contain_text(f"{figure}%")
+    else:
+        expect(card).not_to_contain_text("Acurácia")
+
+
+def test_several_lines_give_a_table_and_a_file(watched: Watched, tmp_path: Path) -> None:
+    page = watched.page
+    watched.type(SEVERAL)
+    rows = page.get_by_role("table").locator("tbody tr")
+    expect(rows).to_have_count(3)
+    expect(page.locator("#count")).to_have_text("3 produtos")
+    assert [row.locator(".category").inner_text() for row in rows.all()] == [
+        "brinquedo",
+        "livro",
+        "game",
+    ]
+    with page.expect_download() as downloading:
+        page.get_by_role("button", name="Baixar CSV").click()
+    kept = tmp_path / "kept.csv"
+    downloading.value.save_as(kept)
+    with kept.open(encoding="utf-8-sig", newline="") as lines:
+        table = list(csv.DictReader(lines, delimiter=";"))
+    assert [row["texto"] for row in table] == [
+        "boneca de pano",
+        "senhor dos anéis, volume 2",
+        "halo para xbox",
+    ]
+    assert [row["categoria"] for row in table] == ["brinquedo", "livro", "game"]
+    assert {row["versao"] for row in table} == {"1"}
+    assert table[0]["probabilidade"] == table[0]["brinquedo"]
+    assert re.fullmatch(r"0,\d+", table[0]["brinquedo"])
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "cp1252"])
+def test_a_csv_file_is_read_as_a_table(watched: Watched, tmp_path: Path, encoding: str) -> None:
+    file = tmp_path / "loja.csv"
+    file.write_text(TABLE, encoding=encoding)
+    page = watched.page
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Abrir CSV…").click()
+    chooser.value.set_files(file)
+    expect(page.locator("#file-name")).to_have_text("loja.csv")
+    expect(page.locator("#rows tr")).to_have_count(3)
+    expect(page.locator("#read")).to_contain_text("nome, descricao")
+    expect(page.locator("#rows .text").first).to_have_text("Boneca de pano; feita à mão")
+    expect(page.locator("#rows .category")).to_have_text(["brinquedo", "game", "maquiagem"])
+    page.get_by_role("button", name="Fechar").click()
+    expect(page.locator("#many")).to_be_hidden()
+    expect(page.get_by_role("textbox")).to_be_focused()
+
+
+SAME_AS_THE_SERVER = [
+    "boneca, de pano; azul",
+    "um\r\n\r\ndois\rtrês\n",
+    '"entre ""aspas"", um"\ndois "aspas" no meio',
+    '"um", "dois"',
+    "\ufefftexto\num, com vírgula",
+    "nome;descricao\nboneca;de pano\n;só descrição\nhalo\n",
+    'Nome,Descricao\nboneca,"de pano, azul\nem duas linhas"\n',
+    "descricao;texto\nnão conta;conta",
+]
+"""Bodies of text/csv; what a program sends and what a person pastes mean the same."""
+
+ONLY_ON_THE_PAGE = {
+    "nome": ["nome"],
+    "nome;preco;descrição\nBoneca;9,90;de pano\n": ["Boneca de pano"],
+    "sku\tnome\n1\tHalo": ["Halo"],
+}
+
+
+def test_a_text_is_read_as_the_server_reads_it(watched: Watched) -> None:
+    def texts(sample: str) -> object:
+        return watched.page.evaluate(
+            "async sample => (await import('/page/products.js')).read(sample).texts", sample
+        )
+
+    for sample in SAME_AS_THE_SERVER:
+        assert texts(sample) == csv_body.read(sample.encode()).texts()
+    for sample, products in ONLY_ON_THE_PAGE.items():
+        assert texts(sample) == products
+
+
+def test_a_file_of_results_runs_nothing_in_a_spreadsheet(watched: Watched) -> None:
+    formula = '=HYPERLINK("http://example.com")'
+    watched.type(f"{formula}\n-5\nboneca")
+    expect(watched.page.locator("#rows .text")).to_have_text([formula, "-5", "boneca"])
+    with watched.page.expect_download() as downloading:
+        watched.page.get_by_role("button", name="Baixar CSV").click()
+    with Path(downloading.value.path()).open(encoding="utf-8-sig", newline="") as lines:
+        table = list(csv.DictReader(lines, delimiter=";"))
+    assert [row["texto"] for row in table] == [f"'{formula}", "-5", "boneca"]
+
+
+def test_many_lines_are_asked_about_in_parts(watched: Watched) -> None:
+    asked: list[str] = []
+    watched.page.on("request", lambda request: asked.append(request.url))
+    watched.type("\n".join(f"boneca de pano n{number}" for number in range(600)))
+    expect(watched.page.locator("#rows tr")).to_have_count(600)
+    assert sum(url.endswith("/invocations") for url in asked) > 1
+    expect(watched.page.locator("#totals")).to_have_text("600 brinquedo")
+
+
+def test_both_languages(browser: Browser, at_first: Served) -> None:
+    with opened(browser, at_first.hotserve.url, locale="en-GB") as watched:
+        page = watched.page
+        expect(page.locator("html")).to_have_attribute("lang", "en")
+        expect(page.get_by_role("heading", level=1)).to_have_text("Which category is this product?")
+        watched.type("boneca de pano")
+        watched.has_answered("brinquedo")
+        expect(page.locator("#served")).to_have_text("Version 1")
+        english = shown_text(page)
+        page.get_by_role("button", name="Português").click()
+        expect(page.locator("html")).to_have_attribute("lang", "pt-BR")
+        expect(page).to_have_title("De que categoria é este produto?")
+        portuguese = shown_text(page)
+        page.reload()
+        expect(page.locator("#served")).to_have_text("Versão 1")
+        expect(page.locator("html")).to_have_attribute("lang", "pt-BR")
+    same = english & portuguese
+    allowed = CATEGORIES | {"Token", "Production"}
+    assert {text for text in same if re.search(r"[a-z]{3} ", text)} - allowed == set(EXAMPLES)
+
+
+EXAMPLES = ("boneca de pano", "senhor dos anéis")
+
+
+def shown_text(page: Page) -> set[str]:
+    """Each text of the page between two tags, except code."""
+    return set(
+        page.evaluate("""() => {
+            const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+            const texts = [];
+            while (walker.nextNode()) {
+                if (!walker.currentNode.parentElement.closest("pre, script, noscript"))
+                    texts.push(walker.currentNode.data.trim());
+            }
+            return texts.filter(Boolean);
+        }""")
+    )
+
+
+def test_the_keyboard_is_enough(watched: Watched) -> None:
+    page = watched.page
+    expect(page.get_by_role("textbox")).to_be_focused()
+    page.keyboard.type("boneca de pano")
+    watched.has_answered("brinquedo")
+    reached = []
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        focused = page.locator(":focus")
+        if focused.count() == 0:
+            break
+        outline = focused.evaluate("e => getComputedStyle(e).outlineStyle")
+        assert outline != "none", focused.evaluate("e => e.outerHTML")
+        reached.append(focused.evaluate("e => e.id || e.textContent.trim()"))
+        if reached[-1] == "halo":
+            page.keyboard.press("Enter")
+            watched.has_answered("game")
+    for control in ("open", "boneca de pano", "halo", "Perguntar de um programa"):
+        assert control in reached
+    page.locator("body").press("Shift+Tab")
+    page.get_by_role("button", name="English").focus()
+    page.keyboard.press("Space")
+    expect(page.locator("html")).to_have_attribute("lang", "en")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_shows_all_of_it_with_contrast(
+    browser: Browser, at_first: Served, scheme: str
+) -> None:
+    size = {"width": 360, "height": 740}
+    with opened(
+        browser, at_first.hotserve.url, viewport=size, color_scheme=scheme, has_touch=True
+    ) as watched:
+        page = watched.page
+        watched.type("supercalifragilistico" * 8)
+        expect(page.locator("#one")).to_be_visible()
+        assert_fits_and_reads_well(page)
+        watched.type(SEVERAL + "supercalifragilistico" * 8)
+        expect(page.locator("#rows tr")).to_have_count(4)
+        page.get_by_text("Perguntar de um programa").click()
+        assert_fits_and_reads_well(page)
+
+
+def assert_fits_and_reads_well(page: Page) -> None:
+    """No horizontal scrolling, and WCAG AA's contrast for every text that is shown."""
+    assert page.evaluate(
+        "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+    )
+    assert page.evaluate(POOR_CONTRAST) == []
+
+
+POOR_CONTRAST = """() => {
+    const numbers = (color) => color.match(/[\\d.]+/g).map(Number);
+    const luminance = (color) => {
+        const [r, g, b] = numbers(color).slice(0, 3).map((part) => {
+            const c = part / 255;
+            return c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+        });
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    const ground = (element) => {
+        for (let e = element; e; e = e.parentElement) {
+            const color = getComputedStyle(e).backgroundColor;
+            if ((numbers(color)[3] ?? 1) > 0) return color;
+        }
+        return "rgb(255, 255, 255)";
+    };
+    const poor = [];
+    for (const element of document.querySelectorAll("body *")) {
+        const own = [...element.childNodes].some((n) => n.nodeType === 3 && n.data.trim());
+        if (!own || !element.checkVisibility() || element.disabled) continue;
+        const one = luminance(getComputedStyle(element).color);
+        const other = luminance(ground(element));
+        const ratio = (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);
+        if (ratio < 4.5) poor.push(`${element.outerHTML.slice(0, 80)}: ${ratio.toFixed(2)}`);
+    }
+    return poor;
+}"""
+
+
+def test_everything_has_a_name(watched: Watched) -> None:
+    page = watched.page
+    unnamed = page.evaluate("""() => {
+        const named = (e) => e.labels?.length || e.getAttribute("aria-label") || e.innerText?.trim()
+            || e.getAttribute("aria-labelledby");
+        return [...document.querySelectorAll("button, input, textarea, progress, section, dialog")]
+            .filter((e) => !named(e) && !e.textContent.trim()).map((e) => e.outerHTML);
+    }""")
+    assert unnamed == []
+    assert page.locator("img:not([alt])").count() == 0
+    assert page.get_by_role("heading", level=1).count() == 1
+    assert page.locator("#category[aria-live=polite]").count() == 1
+    assert page.evaluate("""() => {
+        const ids = [...document.querySelectorAll("[id]")].map((e) => e.id);
+        return ids.length === new Set(ids).size;
+    }""")
+
+
+def test_text_is_never_markup(watched: Watched, tmp_path: Path) -> None:
+    page = watched.page
+    watched.type(f"{HOSTILE}\n{HOSTILE}")
+    expect(page.locator("#rows .text").first).to_have_text(HOSTILE)
+    file = tmp_path / "<b>x.csv"
+    file.write_text(f"nome;<b>sku</b>\n{HOSTILE};2\n")
+    page.locator("#chooser").set_input_files(file)
+    expect(page.locator("#rows tr")).to_have_count(1)
+    expect(page.locator("#rows .text")).to_have_text(HOSTILE)
+    assert page.locator("main :is(img, script), .text b, .file b").count() == 0
+    expect(page).to_have_title("De que categoria é este produto?")
+
+
+def test_a_model_that_refuses_is_said_in_one_line(watched: Watched) -> None:
+    # Every text is fine with every model here, so the refusal is the one part that is made up.
+    page = watched.page
+    refusal = {"error_code": "BAD_REQUEST", "message": "give a text <b>of words</b>"}
+    page.route("**/invocations", lambda route: route.fulfill(status=400, json=refusal))
+    watched.type("boneca de pano")
+    notice = page.locator("#notice")
+    expect(notice).to_contain_text("O modelo não aceitou isto: give a text <b>of words</b>")
+    page.unroute("**/invocations")
+    notice.get_by_role("button", name="Tentar de novo").click()
+    watched.has_answered("brinquedo")
+    expect(notice).to_be_hidden()
+
+
+def test_a_server_that_is_away_is_said_and_waited_for(watched: Watched) -> None:
+    page = watched.page
+    watched.type("boneca de pano")
+    watched.has_answered("brinquedo")
+    page.context.set_offline(True)
+    watched.type("halo")
+    expect(page.locator("#notice")).to_have_text("O servidor não responde. Tentando de novo…")
+    expect(page.locator("#one")).to_be_hidden()
+    page.context.set_offline(False)
+    watched.has_answered("game")
+    expect(page.locator("#notice")).to_be_hidden()
+
+
+def test_a_token_is_asked_for_and_kept(watched: Watched) -> None:
+    page = watched.page
+
+    def guard(route: Route) -> None:
+        if route.request.headers.get("authorization") == "Bearer abre-te":
+            route.continue_()
+        else:
+            answer = {"error_code": "UNAUTHENTICATED", "message": "a token is needed"}
+            route.fulfill(status=401, json=answer)
+
+    page.route(re.compile("/(invocations|model)$"), guard)
+    watched.type("boneca de pano")
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_be_visible()
+    page.keyboard.type("errado")
+    page.keyboard.press("Enter")
+    expect(dialog).to_contain_text("O servidor não aceitou este token.")
+    page.keyboard.type("abre-te")
+    page.keyboard.press("Enter")
+    watched.has_answered("brinquedo")
+    expect(dialog).to_be_hidden()
+    page.reload()
+    watched.type("halo")
+    watched.has_answered("game")
+
+
+def test_a_page_that_nobody_sees_asks_nothing(watched: Watched) -> None:
+    page = watched.page
+    page.clock.install()
+    page.reload()
+    expect(page.locator("#served")).to_have_text("Versão 1")
+    with page.expect_response("**/model"):
+        page.clock.run_for(10_000)
+    see = """isHidden => {
+        Object.defineProperty(document, "hidden", { value: isHidden, configurable: true });
+        document.dispatchEvent(new Event("visibilitychange"));
+    }"""
+    page.evaluate(see, True)
+    looks: list[str] = []
+    page.on("request", lambda request: looks.append(request.url))
+    page.clock.run_for(600_000)
+    assert looks == []
+    with page.expect_response("**/model"):
+        page.evaluate(see, False)
+
+
+def test_files_are_sent_once_and_let_nothing_else_in(at_first: Served) -> None:
+    url = at_first.hotserve.url
+    page = requests.get(url, timeout=60)
+    assert page.headers["Content-Type"] == "text/html; charset=utf-8"
+    policy = page.headers["Content-Security-Policy"]
+    for rule in ("default-src 'none'", "script-src 'self'", "frame-ancestors 'none'"):
+        assert rule in policy
+    names = set(re.findall(r'(?:href|src)="(page/[^"]+)"', page.text))
+    assert {name.rpartition(".")[2] for name in names} == {"css", "js", "svg"}
+    for name in ["", *sorted(names)]:
+        first = requests.get(f"{url}/{name}", timeout=60)
+        assert first.status_code == 200, name
+        assert first.headers["X-Content-Type-Options"] == "nosniff"
+        known = {"If-None-Match": first.headers["ETag"]}
+        again = requests.get(f"{url}/{name}", headers=known, timeout=60)
+        assert (again.status_code, again.content) == (304, b"")
+    assert requests.head(url, timeout=60).status_code == 200
+    assert requests.post(url, timeout=60).status_code == 405
+    for missing in ("page/", "page/../page_files.py", "page/index.html", "page/nada.js"):
+        assert requests.get(f"{url}/{missing}", timeout=60).status_code == 404
+
+
+def test_a_promotion_shows_without_a_reload(watched: Watched, at_first: Served) -> None:
+    page = watched.page
+    watched.type("boneca de pano")
+    expect(page.locator("#answered")).to_contain_text("versão 1")
+    at_first.promote(at_first.with_probabilities[LOGISTIC_REGRESSION])
+    expect(page.locator("#served")).to_have_text("Versão 2")
+    expect(page.locator("#answered")).to_contain_text("versão 2")
+    expect(page.locator(".switches li").first).to_contain_text("versão 1 → 2")
+    watched.has_answered("brinquedo")
+
+
+@pytest.mark.skipif(not PICTURES, reason="PICTURES names no folder: none are wanted")
+def test_pictures(browser: Browser, served: Served) -> None:
+    served.promote(served.with_probabilities[LOGISTIC_REGRESSION])
+    folder = Path(str(PICTURES))
+    wide = {"width": 1100, "height": 640}
+    phone = {"width": 360, "height": 740}
+    for name, text, size, scheme in (
+        ("page", "boneca de pano", wide, "light"),
+        ("page-table", SEVERAL + "batom vermelho\n", wide, "dark"),
+        ("page-phone", "senhor dos anéis", phone, "light"),
+    ):
+        with opened(browser, served.hotserve.url, viewport=size, color_scheme=scheme) as watched:
+            watched.type(text)
+            expect(watched.page.locator(".answer:visible")).to_have_count(1)
+            expect(watched.page.locator("#served")).to_have_text("Versão 2")
+            # The bars have grown when nothing moves any more.
+            watched.page.wait_for_function("document.getAnimations().length === 0")
+            watched.page.screenshot(path=folder / f"{name}.png", full_page=name != "page-phone")
+
+
+def test_a_model_without_probabilities_gives_the_category(browser: Browser, served: Served) -> None:
+    with opened(browser, served.hotserve.url) as watched:
+        watched.type("boneca de pano")
+        watched.has_answered("brinquedo")
+        served.promote(served.without)
+        watched.has_answered("sempre esta")
+        expect(watched.page.locator("#answered")).to_contain_text("sem probabilidades")
+        expect(watched.page.locator("#bars")).to_be_hidden()
