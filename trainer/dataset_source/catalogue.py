@@ -1,4 +1,4 @@
-"""The real products that listings are written for: one line of a text file each."""
+"""The products that listings are written for: one line of a text file each."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

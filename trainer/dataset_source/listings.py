@@ -52,7 +52,7 @@ def write_listings(category: str, count: int, seed: str) -> Iterator[Listing]:
     seen: set[str] = set()
     attempt = 0
     while len(seen) < count:
-        # A seed of its own for each listing: a new phrase changes the rows that use it, not all.
+        # A seed of its own for each listing: a changed phrase changes the rows that use it only.
         rng = Random(f"{seed}/{category}/{attempt}")
         attempt += 1
         listing = _write(category, next(products), others, grammar, rng)
