@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from dataset_source.dirt import GLUED
 from sklearn.metrics import f1_score
 from sklearn.model_selection import train_test_split
 
+from dataset_source.dirt import GLUED
 from produtos import dataset, model
 from produtos.split import split
 
