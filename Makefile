@@ -13,6 +13,22 @@ help: ## list these targets
 run: env ## start everything on this machine: MLflow on 5000, the API on 8080
 	@exec .venv/bin/python -m local.run
 
+.PHONY: up
+up: ## start everything in containers
+	@docker compose up --build --detach
+
+.PHONY: down
+down: ## stop the containers; the data stays
+	@docker compose down
+
+.PHONY: secrets
+secrets: ## write strong passwords into .env, before the first `make up`
+	@./deploy/make-secrets.sh
+
+.PHONY: images
+images: ## build the base images from packages, for a site without a registry
+	@./deploy/offline-images/build.sh >offline.env && echo "written to offline.env; docs/offline.md says how to use it"
+
 .PHONY: test
 test: env-dev ## run the tests, in a real browser too (make test ARGS="tests/unit -k csv")
 	@./tests/install-tools.sh
@@ -34,6 +50,10 @@ format: env-dev ## let ruff mend what it can
 .PHONY: bench-train
 bench-train: env-dev ## time the ten-run sweep against one process a run
 	@.venv/bin/python -m benchmarks.train
+
+.PHONY: bench-compose
+bench-compose: env-dev ## time and weigh the stack in containers
+	@.venv/bin/python -m benchmarks.compose
 
 .PHONY: bench-run
 bench-run: env-dev ## time make run from a fresh clone, and its memory at rest
