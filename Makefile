@@ -3,11 +3,10 @@
 
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-export MLFLOW_PORT SERVE_PORT STACK_HOME DATASET PYTHON
 
 .PHONY: help
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: env ## start everything on this machine: MLflow on 5000, the API on 8080
