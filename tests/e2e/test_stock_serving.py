@@ -1,0 +1,133 @@
+"""A model behind plain `mlflow models serve`, with pickle forbidden."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from mlflow.models import Model
+
+from produtos import model, model_flavor
+from tests.e2e.conftest import free_port, stop_tree, wait_until_healthy
+
+TRAINING = {
+    "boneca de pano": "brinquedo",
+    "carrinho de madeira": "brinquedo",
+    "halo para xbox": "game",
+    "jogo de corrida": "game",
+    "o senhor dos anéis": "livro",
+    "livro de contos": "livro",
+}
+TEXTS = ["boneca de pano", "halo", "senhor dos aneis"]
+ANSWERS = ["brinquedo", "game", "livro"]
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where a served model answers."""
+    folder = tmp_path_factory.mktemp("served")
+    pipeline = model.build("naive_bayes", strip_accents=True)
+    pipeline.fit(list(TRAINING), list(TRAINING.values()))
+    model_flavor.save_model(str(folder / "modelo"), pipeline, Model())
+    address = f"http://127.0.0.1:{(port := free_port())}"
+    bin_folder = Path(sys.executable).parent
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "mlflow", "models", "serve", "-m", str(folder / "modelo")),
+                *("-h", "127.0.0.1", "-p", str(port), "--env-manager", "local"),
+            ],
+            env=os.environ
+            | {
+                "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+                "PATH": f"{bin_folder}:{os.environ['PATH']}",
+            },
+            stdout=log,
+            stderr=log,
+            cwd=folder,
+            start_new_session=True,
+        )
+    try:
+        wait_until_healthy(f"{address}/health", process)
+        yield f"{address}/invocations"
+    finally:
+        stop_tree(process)
+
+
+def ask(url: str, body: bytes | dict[str, Any], kind: str = "application/json") -> Any:
+    """The predictions; an answer that is not 200 raises `HTTPError`."""
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, {"Content-Type": kind})
+    with urllib.request.urlopen(request) as answer:
+        return json.load(answer)["predictions"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"inputs": TEXTS},
+        {"inputs": [[text] for text in TEXTS]},
+        {"inputs": {"texto": TEXTS}},
+        {"inputs": [{"texto": text} for text in TEXTS]},
+        {"instances": TEXTS},
+        {"instances": [{"nome": "boneca", "descricao": "de pano"}]
+         + [{"nome": text, "descricao": None} for text in TEXTS[1:]]},
+        {"dataframe_split": {"columns": ["texto"], "data": [[text] for text in TEXTS]}},
+        {"dataframe_split": {"columns": ["x"], "data": [[text] for text in TEXTS]}},
+        {"dataframe_records": [{"informacao": text} for text in TEXTS]},
+        {"dataframe_records": [{"nome": text, "descricao": None} for text in TEXTS]},
+    ],
+    ids=lambda body: str(body)[:60],
+)  # fmt: skip
+def test_json_in_every_form(url: str, body: dict[str, Any]) -> None:
+    assert ask(url, body) == ANSWERS
+
+
+@pytest.mark.parametrize(
+    ("body", "answers"),
+    [
+        ("boneca de pano", ["brinquedo"]),
+        ("boneca de pano, vestido azul", ["brinquedo"]),
+        ("boneca de pano\nhalo\nsenhor dos aneis\n", ANSWERS),
+        ("texto\nboneca de pano\nhalo\nsenhor dos aneis\n", ANSWERS),
+        ("nome,descricao\nboneca,de pano\nhalo,\n,senhor dos aneis\n", ANSWERS),
+    ],
+)
+def test_csv_with_and_without_a_header(url: str, body: str, answers: list[str]) -> None:
+    assert ask(url, body.encode(), "text/csv") == answers
+
+
+def test_parquet(url: str) -> None:
+    body = io.BytesIO()
+    pd.DataFrame({"texto": TEXTS}).to_parquet(body)
+    assert ask(url, body.getvalue(), "application/vnd.apache.parquet") == ANSWERS
+
+
+def test_one_answer_for_each_missing_value(url: str) -> None:
+    assert len(ask(url, {"inputs": [None, "halo", None]})) == 3
+    split = {"columns": ["texto"], "data": [[None], ["halo"]]}
+    assert len(ask(url, {"dataframe_split": split})) == 2
+    assert ask(url, {"inputs": []}) == []
+
+
+def test_probabilities(url: str) -> None:
+    first, *_ = ask(url, {"inputs": TEXTS, "params": {"probabilities": True}})
+    assert first["categoria"] == "brinquedo"
+    assert set(first["probabilidades"]) == {"brinquedo", "game", "livro"}
+
+
+def test_what_is_no_product_is_a_400_that_says_what_to_give(url: str) -> None:
+    with pytest.raises(urllib.error.HTTPError) as refusal:
+        ask(url, {"dataframe_records": [{"a": 1, "b": 2}]})
+    assert refusal.value.code == 400
+    told = json.load(refusal.value)
+    assert "a table with a column texto" in told["message"]
+    assert "stack_trace" not in told
