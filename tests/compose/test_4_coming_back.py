@@ -1,12 +1,17 @@
 """Second starts, restarts, crashes: the same data, and an API that goes on."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
 from tests.compose.stack import JOBS, SERVERS, Stack, Traffic, traffic, wait_until
 
 BEHIND_THE_API = ("mlflow", "db", "s3")
+
+
+def _started_again(stack: Stack, service: str, before: str) -> bool:
+    return bool(stack.state(service)["StartedAt"] != before)
 
 
 @pytest.fixture
@@ -58,7 +63,7 @@ def test_a_crash_behind_the_api_fails_no_request_and_mends_itself(
 ) -> None:
     started = stack.state(service)["StartedAt"]
     stack.kill_9(service)
-    wait_until(lambda: stack.state(service)["StartedAt"] != started, f"{service} to start again")
+    wait_until(partial(_started_again, stack, service, started), f"{service} to start again")
     stack.wait_healthy(service)
     assert requests_go_on.bad == []
 
@@ -66,9 +71,7 @@ def test_a_crash_behind_the_api_fails_no_request_and_mends_itself(
 def test_the_api_comes_back_after_a_crash(stack: Stack) -> None:
     started = stack.state("classificador-produtos")["StartedAt"]
     stack.kill_9("classificador-produtos")
-    wait_until(
-        lambda: stack.state("classificador-produtos")["StartedAt"] != started, "it to start again"
-    )
+    wait_until(partial(_started_again, stack, "classificador-produtos", started), "a new start")
     stack.wait_answering()
     assert stack.classify() == "brinquedo"
 
@@ -83,6 +86,18 @@ def test_the_api_restarts_from_its_own_copy_while_all_else_is_away(stack: Stack)
     stack.wait_trained()
     stack.wait_healthy()
     assert len(stack.versions()) == 1
+
+
+def test_after_a_power_cut_everything_comes_back_by_itself(stack: Stack) -> None:
+    """All at once and in no order: Compose is not there to wait for one before the other."""
+    started = {service: stack.state(service)["StartedAt"] for service in SERVERS}
+    for service in SERVERS:
+        stack.kill_9(service)
+    for service in SERVERS:
+        wait_until(partial(_started_again, stack, service, started[service]), service)
+    stack.wait_healthy()
+    assert stack.classify() == "brinquedo"
+    assert [v["current_stage"] for v in stack.versions()] == ["Production"]
 
 
 def test_after_all_that_the_data_are_whole(stack: Stack) -> None:
