@@ -27,8 +27,8 @@ from tests.e2e.hotserve_models import Registry, constant_model
 from tests.e2e.hotserve_process import Hotserve, running_hotserve
 from tests.e2e.registry_page import chromium
 
-NAME = "hotserve-page"
 PICTURES = os.environ.get("PICTURES")
+NAME = "classificador-produtos" if PICTURES else "hotserve-page"
 PATIENCE = 60_000
 """Milliseconds: an answer takes a few, and a start of a model several thousand."""
 
@@ -507,6 +507,11 @@ def test_a_token_is_asked_for_and_kept(watched: Watched) -> None:
     watched.type("boneca de pano")
     dialog = page.get_by_role("dialog")
     expect(dialog).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("#notice")).to_contain_text("só responde a quem tem um token")
+    watched.type("boneca")
+    expect(dialog).to_be_hidden()
+    page.get_by_role("button", name="Informar o token").click()
     page.keyboard.type("errado")
     page.keyboard.press("Enter")
     expect(dialog).to_contain_text("O servidor não aceitou este token.")
@@ -580,7 +585,7 @@ def test_pictures(browser: Browser, served: Served) -> None:
     phone = {"width": 360, "height": 740}
     for name, text, size, scheme in (
         ("page", "boneca de pano", wide, "light"),
-        ("page-table", SEVERAL + "batom vermelho\n", wide, "dark"),
+        ("page-table", "boneca de pano\nsenhor dos anéis\nhalo\nbatom vermelho", wide, "dark"),
         ("page-phone", "senhor dos anéis", phone, "light"),
     ):
         with opened(browser, served.hotserve.url, viewport=size, color_scheme=scheme) as watched:

@@ -41,7 +41,7 @@ async function answer(signal) {
     if (signal.aborted) return;
     if (!(error instanceof Problem)) throw error;
     fail(error, signal);
-    if (error.kind === "token") askForToken();
+    if (error.kind === "token") needToken();
   }
   render();
 }
@@ -99,20 +99,23 @@ async function look() {
   clearTimeout(nextLook);
   if (document.hidden || isLooking || byId("token-dialog").open) return;
   isLooking = true;
+  let isRefused = false;
   try {
     const before = state.model;
     state.model = await model();
     state.reachable = true;
     if (before && before.version !== state.model.version) ask();
   } catch (error) {
-    state.reachable = false;
-    if (error.kind === "token") {
+    isRefused = error.kind === "token";
+    state.reachable = isRefused;
+    if (isRefused) {
       state.problem = error;
-      askForToken();
+      needToken();
     }
   }
   isLooking = false;
   render();
+  if (isRefused) return;
   const calm = state.reachable && state.model?.state === "serving" && !state.model.wanted;
   nextLook = setTimeout(look, calm ? LOOK.serving : LOOK.other);
 }
@@ -198,6 +201,13 @@ function showLanguage() {
 
 // --- the token
 
+let isDismissed = false;
+
+/** Asks by itself once; whoever closes the dialog has a button to open it again. */
+function needToken() {
+  if (!isDismissed) askForToken();
+}
+
 function askForToken() {
   const dialog = byId("token-dialog");
   if (dialog.open) return;
@@ -215,6 +225,9 @@ byId("token-form").addEventListener("submit", (event) => {
   look();
 });
 byId("token-cancel").addEventListener("click", () => byId("token-dialog").close());
+byId("token-dialog").addEventListener("close", () => {
+  isDismissed = state.problem?.kind === "token";
+});
 
 // --- what the user does
 
