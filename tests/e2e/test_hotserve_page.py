@@ -7,15 +7,14 @@ import csv
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import mlflow
 import pytest
 import requests
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Route, expect
+from playwright.sync_api import Browser, Route, expect
 
 from hotserve import csv_body
 from produtos import model_flavor
@@ -26,12 +25,17 @@ from tests.e2e.conftest import MlflowServer
 from tests.e2e.hotserve_models import Registry, constant_model
 from tests.e2e.hotserve_process import Hotserve, running_hotserve
 from tests.e2e.registry_page import chromium
+from tests.e2e.watched_page import (
+    PATIENCE,
+    Watched,
+    assert_fits_and_reads_well,
+    opened,
+    shown_text,
+    watching,
+)
 
 PICTURES = os.environ.get("PICTURES")
 NAME = "classificador-produtos" if PICTURES else "hotserve-page"
-PATIENCE = 60_000
-"""Milliseconds: an answer takes a few, and a start of a model several thousand."""
-
 CATEGORIES = {"livro", "brinquedo", "maquiagem", "game"}
 SEVERAL = "boneca de pano\nsenhor dos anéis, volume 2\n\nhalo para xbox\n"
 TABLE = 'nome;descricao;sku\nBoneca;"de pano; feita à mão";1\nHalo;jogo para xbox;2\n;batom;3\n'
@@ -51,44 +55,12 @@ class Served:
     registry: Registry
     with_probabilities: dict[str, str]
     without: str
-    waiting_page: "Watched"
+    waiting_page: Watched
 
     def promote(self, version: str) -> None:
         """Move it to Production and wait until it answers."""
         self.registry.move(NAME, version, "Production")
         self.hotserve.wait_for_version(version)
-
-
-@dataclass
-class Watched:
-    """A page, and all that it asked for and complained about."""
-
-    page: Page
-    complaints: list[str] = field(default_factory=list)
-    hosts: set[str] = field(default_factory=set)
-
-    def type(self, text: str) -> None:
-        """Put a text where the product goes."""
-        self.page.get_by_role("textbox").fill(text)
-
-    def has_answered(self, category: str) -> None:
-        """Return once the page says this category."""
-        expect(self.page.locator("#category")).to_have_text(category)
-
-
-def watch(page: Page) -> Watched:
-    watched = Watched(page)
-
-    def complained(message: ConsoleMessage) -> None:
-        # Chromium's own line for an answer of 4xx or 5xx, which some tests are about.
-        if message.type in ("error", "warning") and "Failed to load resource" not in message.text:
-            watched.complaints.append(message.text)
-
-    page.on("console", complained)
-    page.on("pageerror", lambda error: watched.complaints.append(str(error)))
-    page.on("request", lambda request: watched.hosts.add(urlsplit(request.url).netloc))
-    page.set_default_timeout(PATIENCE)
-    return watched
 
 
 def trained_version(registry: Registry, classifier: str) -> str:
@@ -106,22 +78,6 @@ def trained_version(registry: Registry, classifier: str) -> str:
 def browser() -> Iterator[Browser]:
     with chromium() as browser:
         yield browser
-
-
-@contextmanager
-def opened(
-    browser: Browser, url: str, *, locale: str = "pt-BR", **options: object
-) -> Iterator[Watched]:
-    """The page in a browser of its own; afterwards it has complained of nothing."""
-    context: BrowserContext = browser.new_context(locale=locale, **options)  # type: ignore[arg-type]
-    watched = watch(context.new_page())
-    try:
-        watched.page.goto(url)
-        yield watched
-        assert watched.complaints == []
-        assert watched.hosts == {urlsplit(url).netloc}
-    finally:
-        context.close()
 
 
 @pytest.fixture(scope="module")
@@ -340,21 +296,6 @@ def test_both_languages(browser: Browser, at_first: Served) -> None:
 EXAMPLES = ("boneca de pano", "senhor dos anéis")
 
 
-def shown_text(page: Page) -> set[str]:
-    """Each text of the page between two tags, except code."""
-    return set(
-        page.evaluate("""() => {
-            const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-            const texts = [];
-            while (walker.nextNode()) {
-                if (!walker.currentNode.parentElement.closest("pre, script, noscript"))
-                    texts.push(walker.currentNode.data.trim());
-            }
-            return texts.filter(Boolean);
-        }""")
-    )
-
-
 def test_the_keyboard_is_enough(watched: Watched) -> None:
     page = watched.page
     expect(page.get_by_role("textbox")).to_be_focused()
@@ -396,43 +337,6 @@ def test_a_phone_shows_all_of_it_with_contrast(
         expect(page.locator("#rows tr")).to_have_count(4)
         page.get_by_text("Perguntar de um programa").click()
         assert_fits_and_reads_well(page)
-
-
-def assert_fits_and_reads_well(page: Page) -> None:
-    """No horizontal scrolling, and WCAG AA's contrast for every text that is shown."""
-    assert page.evaluate(
-        "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
-    )
-    assert page.evaluate(POOR_CONTRAST) == []
-
-
-POOR_CONTRAST = """() => {
-    const numbers = (color) => color.match(/[\\d.]+/g).map(Number);
-    const luminance = (color) => {
-        const [r, g, b] = numbers(color).slice(0, 3).map((part) => {
-            const c = part / 255;
-            return c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
-        });
-        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-    };
-    const ground = (element) => {
-        for (let e = element; e; e = e.parentElement) {
-            const color = getComputedStyle(e).backgroundColor;
-            if ((numbers(color)[3] ?? 1) > 0) return color;
-        }
-        return "rgb(255, 255, 255)";
-    };
-    const poor = [];
-    for (const element of document.querySelectorAll("body *")) {
-        const own = [...element.childNodes].some((n) => n.nodeType === 3 && n.data.trim());
-        if (!own || !element.checkVisibility() || element.disabled) continue;
-        const one = luminance(getComputedStyle(element).color);
-        const other = luminance(ground(element));
-        const ratio = (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);
-        if (ratio < 4.5) poor.push(`${element.outerHTML.slice(0, 80)}: ${ratio.toFixed(2)}`);
-    }
-    return poor;
-}"""
 
 
 def test_everything_has_a_name(watched: Watched) -> None:
@@ -478,6 +382,48 @@ def test_a_model_that_refuses_is_said_in_one_line(watched: Watched) -> None:
     notice.get_by_role("button", name="Tentar de novo").click()
     watched.has_answered("brinquedo")
     expect(notice).to_be_hidden()
+
+
+def test_a_model_that_refuses_json_is_asked_in_csv(watched: Watched) -> None:
+    # Every model here takes JSON: the refusal is made up, the answer to the CSV is real.
+    page = watched.page
+
+    def refuse_json(route: Route) -> None:
+        if route.request.headers["content-type"] == "application/json":
+            route.fulfill(status=400, json={"error_code": "BAD_REQUEST", "message": "no"})
+        else:
+            route.continue_()
+
+    page.route("**/invocations", refuse_json)
+    watched.type('"boneca, de ""pano"""\nnome\nhalo; para xbox')
+    expect(page.locator("#rows .text")).to_have_text(
+        ['boneca, de "pano"', "nome", "halo; para xbox"]
+    )
+    expect(page.locator("#rows .category").first).to_have_text("brinquedo")
+    expect(page.locator("#rows .category").last).to_have_text("game")
+    expect(page.get_by_role("columnheader", name="lidade")).to_be_hidden()
+
+
+def test_it_works_below_a_path(browser: Browser, at_first: Served) -> None:
+    def strip(route: Route) -> None:
+        route.fulfill(response=route.fetch(url=route.request.url.replace("/loja/modelo/", "/")))
+
+    host = urlsplit(at_first.hotserve.url).netloc
+    with watching(browser) as watched:
+        watched.page.route("**/*", lambda route: route.abort())
+        watched.page.route("**/loja/modelo/**", strip)
+        watched.page.goto(f"http://{host}/loja/modelo/")
+        watched.type("boneca de pano")
+        watched.has_answered("brinquedo")
+        expect(watched.page.locator("#served")).to_have_text("Versão 1")
+
+
+def test_nothing_moves_for_those_who_asked_for_that(browser: Browser, at_first: Served) -> None:
+    with opened(browser, at_first.hotserve.url, reduced_motion="reduce") as watched:
+        watched.type("boneca de pano")
+        watched.has_answered("brinquedo")
+        bar = watched.page.locator("#bars .fill").first
+        assert bar.evaluate("e => getComputedStyle(e).transitionDuration") == "0s"
 
 
 def test_a_server_that_is_away_is_said_and_waited_for(watched: Watched) -> None:
