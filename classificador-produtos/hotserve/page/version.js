@@ -12,8 +12,10 @@ const MOST_FIGURES = 4;
  * @param {boolean} reachable whether the server answered when it was last asked
  */
 export function showVersion(model, reachable) {
-  const state = reachable ? model.state : "unreachable";
   const serves = Boolean(model.since);
+  // The fast lane of a version may answer while its process is still starting.
+  const said = serves && model.state === "starting" ? "serving" : model.state;
+  const state = reachable ? said : "unreachable";
   // Nothing new is not drawn anew: it may be being read, or copied.
   const card = byId("version");
   const news = JSON.stringify([model, state, currentLanguage(), serves && ago(model.since)]);
@@ -51,9 +53,8 @@ function figures(model) {
     make("time", { datetime: model.since, title: moment(model.since) }, ago(model.since)),
     null,
   ]);
-  if (typeof model.lane === "string") {
-    rows.push([words("lane"), words("lanes")[model.lane] ?? model.lane, null]);
-  }
+  const lane = words("lanes")[model.lane?.state];
+  if (lane) rows.push([words("lane"), lane, null]);
   const list = make("dl");
   for (const [name, value, hint] of rows) {
     const told = make("dd", {}, value, hint ? make("small", {}, hint) : null);
