@@ -13,6 +13,7 @@ from typing import Any
 
 from hotserve import csv_body, errors
 from hotserve.errors import Scrubber
+from hotserve.fast_lane import FastLane
 from hotserve.forward import Answer, Forwarder, Gone, Headers
 from hotserve.mlmodel import TEXTS, UNKNOWN
 from hotserve.page_files import PageFiles
@@ -45,20 +46,24 @@ class Serving:
         target: where requests go; None while no process is healthy.
         model: the JSON object of `/model`.
         hold: whether a process is on its way back, so that requests should wait for it.
+        lane: the fast lane of the version that is served, if it is open.
     """
 
     def __init__(self, on_idle: Callable[[int], None]) -> None:
         self.target: Target | None = None
         self.model: dict[str, Any] = {}
         self.hold = False
+        self.lane: FastLane | None = None
         self._in_flight: Counter[int] = Counter()
         self._on_idle = on_idle
         self._changed = asyncio.Event()
 
-    def tell(self, target: Target | None, model: dict[str, Any], hold: bool) -> None:
+    def tell(
+        self, target: Target | None, model: dict[str, Any], hold: bool, lane: FastLane | None
+    ) -> None:
         """Take what the manager says now."""
         before, self.target = self.target, target
-        self.model, self.hold = model, hold
+        self.model, self.hold, self.lane = model, hold, lane
         self._changed.set()
         self._changed = asyncio.Event()
         if before is not None and before != target and not self._in_flight[before.generation]:
@@ -144,11 +149,14 @@ class App:
             raise RequestError(404, f"there is nothing at this path; there is {known}") from None
 
     async def _ping(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
-        self._target()
+        if self._serving.lane is None:
+            self._target()
         await _answer(send, 200, [(b"content-type", _JSON)], b"\n")
 
     async def _version(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
-        await _answer(send, 200, [(b"content-type", _JSON)], self._target().mlflow.encode())
+        lane = self._serving.lane
+        mlflow = lane.target.mlflow if lane is not None else self._target().mlflow
+        await _answer(send, 200, [(b"content-type", _JSON)], mlflow.encode())
 
     async def _model(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
         text = json.dumps(self._serving.model, ensure_ascii=False, indent=2)
@@ -168,8 +176,21 @@ class App:
         if declared is not None and declared > self._max_body:
             raise self._too_large()
         body = await self._read(receive)
+        # One version answers all of a request, so the lane is looked up once.
+        lane = self._serving.lane
+        if lane is not None:
+            told = lane.answer_one(content_type, body) or await lane.answer(content_type, body)
+            if told is not None:
+                start = {"type": "http.response.start", "status": 200}
+                await send({**start, "headers": lane.headers(len(told))})
+                await send({"type": "http.response.body", "body": told})
+                return
         target, answer = await self._predict(content_type, body, headers)
-        returned = [*answer.headers, (b"x-model-version", target.version.encode())]
+        returned = [
+            *answer.headers,
+            (b"x-model-version", target.version.encode()),
+            (b"x-hotserve-lane", b"process"),
+        ]
         if answer.status < 400:
             await _answer(send, answer.status, returned, answer.body)
             return

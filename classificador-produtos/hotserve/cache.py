@@ -40,6 +40,11 @@ class Entry:
         """The folder with the MLmodel file."""
         return self.folder / "model"
 
+    @property
+    def lane(self) -> Path:
+        """The folder with its compiled model; it goes when the model goes."""
+        return self.folder / "lane"
+
     def is_complete(self) -> bool:
         """Whether the model was fetched to its end."""
         return (self.model / "MLmodel").is_file()
@@ -84,6 +89,11 @@ class Cache:
     def logs(self) -> Path:
         """Where the output of this model's processes goes."""
         return self._home / "logs"
+
+    @property
+    def loose_lane(self) -> Path:
+        """The folder for the compiled model of a model that is not in the cache."""
+        return self._home / "lane"
 
     def entry(self, version: ModelVersion) -> Entry:
         """Where `version` lies, or will."""

@@ -14,6 +14,7 @@ from hotserve.wrapped import WrappedCommand
 from hotserve.wrapped import parse as parse_command
 
 CSV_CHOICES = ("auto", "text", "table")
+LANE_CHOICES = ("auto", "off")
 
 
 class SettingsError(ValueError):
@@ -36,6 +37,7 @@ class Settings:
     hold_timeout: float
     max_body: int
     csv: str
+    lane: str
     cache: Path
     keep_versions: int
     child_log: str
@@ -87,6 +89,12 @@ def _csv(text: str) -> str:
     return text
 
 
+def _lane(text: str) -> str:
+    if text not in LANE_CHOICES:
+        raise ValueError
+    return text
+
+
 def _folder(text: str) -> Path:
     return Path(os.path.abspath(Path(text).expanduser()))
 
@@ -126,6 +134,14 @@ def _options(environment: Mapping[str, str]) -> list[_Option]:
             "what text/csv means: 'text' one prediction a line, 'table' the stock meaning, "
             "'auto' by the model's signature or input example",
             "{auto,text,table}",
+        ),
+        _Option(
+            "--lane",
+            "auto",
+            _lane,
+            "'auto' answers linear text classifiers from compiled arrays once their answers were "
+            "found equal, 'off' leaves every answer to the wrapped command",
+            "{auto,off}",
         ),
         _Option(
             "--cache",
@@ -197,5 +213,6 @@ def _value(option: _Option, given: str | None, environment: Mapping[str, str]) -
     try:
         return option.read(text)
     except ValueError:
-        wanted = f"one of {', '.join(CSV_CHOICES)}" if option.read is _csv else "a positive number"
+        choices = {"csv": CSV_CHOICES, "lane": LANE_CHOICES}.get(option.name)
+        wanted = f"one of {', '.join(choices)}" if choices else "a positive number"
         raise SettingsError(f"{source} must be {wanted}, not '{text}'") from None

@@ -39,6 +39,7 @@ class Status:
         self._note: str | None = None
         self._switches: deque[dict[str, Any]] = deque(maxlen=_REMEMBERED_SWITCHES)
         self._restarts = 0
+        self._lane: dict[str, Any] | None = None
 
     def waiting(self, reason: str) -> None:
         """Nothing to serve, and why."""
@@ -59,8 +60,19 @@ class Status:
             self.message = f"{title(version)} would not start: {reason}"
         self._changed()
 
+    def answering(self, version: ModelVersion, seconds: float) -> None:
+        """The fast lane of a version answers; its process is still starting."""
+        self._take_over(version, seconds)
+        self._set(state="starting", message=f"the process of {title(version)} is starting")
+
     def serving(self, version: ModelVersion, seconds: float) -> None:
         """A version has taken over, `seconds` after it was asked for."""
+        if self._served is None or self._served.identity != version.identity:
+            self._take_over(version, seconds)
+        self._served = version
+        self._set(state="serving", message="", wanted_is_served=True)
+
+    def _take_over(self, version: ModelVersion, seconds: float) -> None:
         before = self._served.version if self._served else None
         self._since = now()
         self._switches.append(
@@ -72,7 +84,6 @@ class Status:
             }
         )
         self._served = version
-        self._set(state="serving", message="", wanted_is_served=True)
 
     def still(self, version: ModelVersion) -> None:
         """The version that is served is the one wanted; its stage or aliases may be new."""
@@ -88,6 +99,12 @@ class Status:
     def restarted(self) -> None:
         """It is back."""
         self._set(state="serving", message="")
+
+    def lane(self, told: dict[str, Any] | None) -> None:
+        """What is to be told of the fast lane of the version that is served."""
+        if told != self._lane:
+            self._lane = told
+            self._changed()
 
     def note(self, text: str | None) -> None:
         """Something about what is served that a person should know, or nothing."""
@@ -116,7 +133,7 @@ class Status:
             "run_id": served.run_id or None if served else None,
             "model_id": served.model_id or None if served else None,
             "since": self._since,
-            "lane": "process" if served else None,
+            "lane": self._lane if served else None,
             "note": self._note,
             "wanted": self._wanted,
             "last_error": self._last_error,

@@ -15,6 +15,9 @@ from hotserve import mlmodel
 from hotserve.cache import Cache
 from hotserve.errors import Scrubber
 from hotserve.fetch import fetch
+from hotserve.lane_opening import LaneOpener, Unfinished, serves_in_own_environment
+from hotserve.lane_target import LaneTarget
+from hotserve.lane_verdict import COMPILING, LaneFiles, LaneVerdict
 from hotserve.log import logger
 from hotserve.mlmodel import TextInput
 from hotserve.model_server import ModelServer, StartError
@@ -27,6 +30,8 @@ from hotserve.workers import WorkerPool
 
 _STOP_GRACE = 3.0
 _STEADY_SECONDS = 60.0
+_WAIT_FOR_LANE = 30.0
+"""Seconds that a healthy version waits for its lane while another one answers."""
 
 
 @dataclass(slots=True, eq=False)
@@ -37,7 +42,15 @@ class Served:
     server: ModelServer
     text_input: TextInput
     hold: contextlib.ExitStack
+    files: LaneFiles
+    lane: LaneVerdict = COMPILING
+    opening: asyncio.Task[None] | None = None
     generation: int = 0
+
+    @property
+    def started(self) -> bool:
+        """Whether its process was healthy once."""
+        return self.generation > 0
 
     def target(self) -> Target:
         """Where to send requests for it."""
@@ -96,7 +109,11 @@ class Switcher:
             return
         self._wanted = version
         self._abandon()
-        if self._current is not None and self._current.version.identity == version.identity:
+        if (
+            self._current is not None
+            and self._current.started
+            and self._current.version.identity == version.identity
+        ):
             self._current.version = version
             self.status.still(version)
             logger.info("%s is wanted again and stays", self._title(version))
@@ -144,7 +161,7 @@ class Switcher:
             self.status.starting(version)
             logger.info("starting %s", self._title(version))
             try:
-                served = await self._start(version)
+                served = await self._start(version, begun)
             except StartError as error:
                 reason = self._scrubber.text(str(error))
                 self.status.failed(version, reason)
@@ -157,6 +174,10 @@ class Switcher:
                 )
                 if self._current is None:
                     await self._fall_back(version)
+                elif not self._current.started:
+                    # Requests waited for one start; more would only queue them up.
+                    self._hold = False
+                    self._publish()
                 await asyncio.sleep(delay)
             else:
                 self._switch(served, time.monotonic() - begun)
@@ -169,16 +190,21 @@ class Switcher:
             return
         begun = time.monotonic()
         with contextlib.suppress(StartError):
-            served = await self._start(version)
+            served = await self._start(version, begun)
             logger.info("falling back to the version served last")
             self._switch(served, time.monotonic() - begun, remember=False)
             self.status.failed(failed, "it would not start; the version served last is back")
 
-    async def _start(self, version: ModelVersion) -> Served:
-        """Fetch it, start it, wait until it is healthy. StartError, or cancelled: nothing stays."""
+    async def _start(self, version: ModelVersion, begun: float) -> Served:
+        """Fetch it, start it, wait until it is healthy. StartError, or cancelled: nothing stays.
+
+        With nothing to serve yet, a lane that was open before answers at once. Where another
+        version answers, this one's lane is opened before it takes over.
+        """
         with contextlib.ExitStack() as hold:
             if self._reference.kind == "path":
                 model = self._reference.path
+                files = LaneFiles(self._cache.loose_lane)
             else:
                 entry = self._cache.entry(version)
                 if not entry.is_complete() or self._reference.kind == "remote":
@@ -188,6 +214,7 @@ class Switcher:
                 except OSError as error:
                     raise StartError(f"the cache can't be read: {error.strerror}") from None
                 model = entry.model
+                files = LaneFiles(entry.lane)
             server = ModelServer(
                 self._settings.command,
                 model,
@@ -196,12 +223,83 @@ class Switcher:
                 label=f"[{version.version or version.name}] ",
                 session=self._session,
             )
+            served = Served(version, server, mlmodel.read(model), contextlib.ExitStack(), files)
+            opener = self._opener(served, model)
+            if opener is not None and self._current is None:
+                await self._answer_early(served, opener, begun)
+            compiling = asyncio.create_task(opener.compile()) if opener else None
             try:
                 await server.start(self._settings.start_timeout)
+                if opener is not None and compiling is not None:
+                    served.opening = asyncio.create_task(self._open(served, opener, compiling))
+                    if self._current is not None and self._current.started:
+                        await asyncio.wait([served.opening], timeout=_WAIT_FOR_LANE)
             except BaseException:
+                helper = served.opening or compiling
+                if helper is not None:
+                    helper.cancel()
+                    await asyncio.wait([helper])
                 await server.close(_STOP_GRACE)
                 raise
-            return Served(version, server, mlmodel.read(model), hold.pop_all())
+            served.hold = hold.pop_all()
+            return served
+
+    def _opener(self, served: Served, model: Path) -> LaneOpener | None:
+        """What opens its lane; None, and the reason in `served.lane`, where none can be."""
+        reason = ""
+        if self._settings.lane == "off":
+            reason = "it is switched off (--lane off)"
+        elif not serves_in_own_environment(self._settings.command):
+            reason = "only with --env-manager local does hotserve know the model's own Python"
+        if reason:
+            served.lane = LaneVerdict("shut", reason)
+            return None
+        return LaneOpener(
+            self._settings.command,
+            model,
+            served.files,
+            environment=self._environment,
+            log=self._log(served.version),
+            label=f"[{served.version.version or served.version.name}] ",
+            keep=self._reference.in_registry,
+        )
+
+    async def _answer_early(self, served: Served, opener: LaneOpener, begun: float) -> None:
+        """Answer from a lane that was open before, while the process is still starting."""
+        verdict = await opener.remembered()
+        if verdict is None or not verdict.is_open or self._current is not None:
+            return
+        served.lane = verdict
+        self._current = served
+        self._healthy, self._hold = False, True
+        seconds = time.monotonic() - begun
+        self.status.lane(verdict.shown())
+        self.status.answering(served.version, seconds)
+        logger.info(
+            "the fast lane of %s answers after %.2f s", self._title(served.version), seconds
+        )
+
+    async def _open(
+        self, served: Served, opener: LaneOpener, compiling: asyncio.Task[LaneVerdict | None]
+    ) -> None:
+        """Compare the compiled model with the healthy process, and open its lane or not."""
+        try:
+            verdict = await compiling or await opener.check(served.server.port)
+        except Unfinished as error:
+            verdict = LaneVerdict("shut", self._scrubber.text(str(error)))
+        except asyncio.CancelledError:
+            compiling.cancel()
+            await asyncio.wait([compiling])
+            raise
+        served.lane = verdict
+        name = self._title(served.version)
+        if verdict.is_open:
+            logger.info("the fast lane of %s is open", name)
+        else:
+            logger.warning("the fast lane of %s stays shut: %s", name, verdict.why)
+        if self._current is served:
+            self.status.lane(verdict.shown())
+            self._publish()
 
     async def _fetch(self, version: ModelVersion) -> None:
         uri = (
@@ -233,11 +331,13 @@ class Switcher:
         if self._keeping is not None:
             self._keeping.cancel()
         self._take_over(served)
+        self.status.lane(served.lane.shown())
         self.status.serving(served.version, seconds)
         logger.info("serving %s, healthy after %.1f s", self._title(served.version), seconds)
-        if before is not None:
+        if before is not None and before is not served:
             assert self._pool is not None
-            self._close_later(before, after=self._pool.retired(before.generation))
+            retired = self._pool.retired(before.generation) if before.started else None
+            self._close_later(before, after=retired)
         self._keeping = asyncio.create_task(self._keep(served))
         try:
             if remember and self._reference.kind != "path":
@@ -279,6 +379,9 @@ class Switcher:
 
     def _close_later(self, served: Served, after: asyncio.Event | None) -> None:
         async def close() -> None:
+            if served.opening is not None:
+                served.opening.cancel()
+                await asyncio.wait([served.opening])
             if after is not None:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(after.wait(), self._settings.command.timeout + 5)
@@ -293,7 +396,24 @@ class Switcher:
         if self._pool is None:
             return
         target = self._current.target().to_json() if self._current and self._healthy else None
-        self._pool.publish(target, self.status.to_json(), self._hold)
+        lane = self._lane_target(self._current) if self._current else None
+        self._pool.publish(
+            target, self.status.to_json(), self._hold, lane.to_json() if lane else None
+        )
+
+    def _lane_target(self, served: Served) -> LaneTarget | None:
+        if not served.lane.is_open:
+            return None
+        kind, chosen = served.text_input.kind, self._settings.csv
+        return LaneTarget(
+            path=str(served.files.compiled),
+            version=served.version.version,
+            mlflow=served.lane.environment.get("mlflow") or served.server.mlflow,
+            forms=served.lane.forms,
+            # A model with named columns says itself what becomes of them.
+            csv=chosen != "table" and kind != "columns" and (chosen == "text" or kind != "table"),
+            spares_numbers=chosen == "auto" and kind == "unknown",
+        )
 
     def _log(self, version: ModelVersion) -> Path | None:
         if self._settings.child_log == "-":

@@ -18,7 +18,10 @@ import uvloop
 from hotserve.app import App, Serving
 from hotserve.channel import Channel
 from hotserve.errors import Scrubber
+from hotserve.fast_lane import FastLane
 from hotserve.forward import Forwarder
+from hotserve.lane import LaneError
+from hotserve.lane_target import LaneTarget
 from hotserve.target import Target
 
 _LAST_MOMENT = 1.0
@@ -51,7 +54,7 @@ async def serve(channel_fd: int, listener_fds: list[int]) -> None:
     if settings is None or first is None:
         return
     serving = Serving(on_idle=lambda generation: channel.send("idle", generation=generation))
-    _tell(serving, first)
+    _tell(serving, first, channel)
     forwarder = Forwarder(settings["request_timeout"])
     app = App(
         serving,
@@ -62,15 +65,29 @@ async def serve(channel_fd: int, listener_fds: list[int]) -> None:
         csv=settings["csv"],
     )
     server = _Server(_uvicorn_config(app, settings), on_ready=lambda: channel.send("ready"))
-    listening = asyncio.create_task(_listen(server, serving, messages))
+    listening = asyncio.create_task(_listen(server, serving, messages, channel))
     await server.serve([socket.socket(fileno=fd) for fd in listener_fds])
     listening.cancel()
     await forwarder.close()
 
 
-def _tell(serving: Serving, message: dict[str, Any]) -> None:
+def _tell(serving: Serving, message: dict[str, Any], channel: Channel) -> None:
     target = Target.from_json(message["target"]) if message["target"] else None
-    serving.tell(target, message["model"], message["hold"])
+    lane = (
+        _lane(LaneTarget.from_json(message["lane"]), serving, channel) if message["lane"] else None
+    )
+    serving.tell(target, message["model"], message["hold"], lane)
+
+
+def _lane(target: LaneTarget, serving: Serving, channel: Channel) -> FastLane | None:
+    """The lane that is open already, or a new one; without it requests go to the process."""
+    if serving.lane is not None and serving.lane.target == target:
+        return serving.lane
+    try:
+        return FastLane(target)
+    except LaneError as error:
+        channel.send("lane-error", message=str(error))
+        return None
 
 
 def _uvicorn_config(app: App, settings: dict[str, Any]) -> uvicorn.Config:
@@ -91,11 +108,14 @@ def _uvicorn_config(app: App, settings: dict[str, Any]) -> uvicorn.Config:
 
 
 async def _listen(
-    server: uvicorn.Server, serving: Serving, messages: AsyncIterator[dict[str, Any]]
+    server: uvicorn.Server,
+    serving: Serving,
+    messages: AsyncIterator[dict[str, Any]],
+    channel: Channel,
 ) -> None:
     async for message in messages:
         if message["type"] == "serving":
-            _tell(serving, message)
+            _tell(serving, message, channel)
         elif message["type"] == "stop":
             server.should_exit = True
     # The manager is gone, and with it the server processes: an answer is not to be had.

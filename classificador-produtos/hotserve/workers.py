@@ -35,7 +35,7 @@ class WorkerPool:
         self._count = count
         self._listeners = [listener.fileno() for listener in listeners]
         self._settings = dict(settings)
-        self._news: dict[str, Any] = {"target": None, "model": {}, "hold": False}
+        self._news: dict[str, Any] = {"target": None, "model": {}, "hold": False, "lane": None}
         self._channels: dict[int, Channel] = {}
         self._busy: dict[int, set[int]] = {}
         self._idle: dict[int, asyncio.Event] = {}
@@ -49,10 +49,14 @@ class WorkerPool:
         self._tasks = [asyncio.create_task(self._keep(slot)) for slot in range(self._count)]
 
     def publish(
-        self, target: Mapping[str, Any] | None, model: Mapping[str, Any], hold: bool
+        self,
+        target: Mapping[str, Any] | None,
+        model: Mapping[str, Any],
+        hold: bool,
+        lane: Mapping[str, Any] | None,
     ) -> None:
         """Tell every worker, those that start later included, what to serve."""
-        self._news = {"target": target, "model": model, "hold": hold}
+        self._news = {"target": target, "model": model, "hold": hold, "lane": lane}
         for channel in self._channels.values():
             channel.send("serving", **self._news)
 
@@ -123,6 +127,8 @@ class WorkerPool:
             elif message["type"] == "idle":
                 self._busy.get(message["generation"], set()).discard(process.pid)
                 self._forget_idle()
+            elif message["type"] == "lane-error":
+                logger.error("a front worker can't use the fast lane: %s", message["message"])
         del self._channels[process.pid]
         channel.close()
         for busy in self._busy.values():

@@ -107,7 +107,7 @@ def test_model_tells_what_is_served(followed: Followed) -> None:
     assert model["name"] == NAME
     assert model["stage"] == "Production"
     assert model["run_id"] == registered.run_id
-    assert model["lane"] == "process"
+    assert model["lane"]["state"] in ("compiling", "open")
     assert model["since"]
 
 

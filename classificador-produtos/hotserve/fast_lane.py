@@ -1,0 +1,207 @@
+"""The fast lane in a front worker: from a request's body to the body of its answer.
+
+Whatever is not plainly one of the forms that were compared gives None, and goes to the model's
+own process: a body that can't be read, a number among the texts, a key too many.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from hotserve import csv_body, lane_forms
+from hotserve.lane import Lane, Uncertain
+from hotserve.lane_target import LaneTarget
+
+Headers = list[tuple[bytes, bytes]]
+Texts = list[str]
+
+SLICE = 256
+"""Texts that are answered in one go; other requests have their turn between two of them."""
+LONGEST_TEXT = 20_000
+"""Characters; a longer text would hold up the others for too long."""
+CLOSE = 1e-6
+"""Two probabilities nearer than this may be in another order in the model's own sums."""
+
+_CSV = (b"text/csv", b"text/csv;charset=utf-8", b"text/csv; charset=utf-8")
+_CSV_TYPES = frozenset((*_CSV, b"text/csv;charset=UTF-8", b"text/csv; charset=UTF-8"))
+_JSON_TYPES = frozenset(name.replace(b"text/csv", b"application/json") for name in _CSV_TYPES)
+_LIKE_A_HEADER = re.compile(r"\s*(?:texto|informacao|nome|descricao)", re.IGNORECASE)
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+class FastLane:
+    """An open lane, ready to answer.
+
+    Attributes:
+        target: what the manager told of it.
+    """
+
+    def __init__(self, target: LaneTarget) -> None:
+        """Map the file.
+
+        Raises:
+            LaneError: it can't be used.
+        """
+        self.target = target
+        self._lane = lane = Lane.open(target.path)
+        self._predict_one: Callable[[Sequence[str]], bytes] = lane.predict_json
+        self._forms = frozenset(target.forms)
+        self._names = [str(label) for label in lane.classes]
+        self._head: Headers = [
+            (b"content-type", b"application/json"),
+            (b"x-model-version", target.version.encode()),
+            (b"x-hotserve-lane", b"fast"),
+        ]
+        self._heads: dict[int, Headers] = {}
+        self._csv = target.csv
+        self._plain_inputs = lane_forms.INPUTS in self._forms
+
+    def answer_one(self, content_type: bytes, body: bytes) -> bytes | None:
+        """The answer to text/csv that is plainly a single text: the case that has to be quick."""
+        if content_type != b"text/csv" or not self._csv or len(body) > LONGEST_TEXT:
+            return None
+        if body[-1:] == b"\n":
+            body = body[:-2] if body[-2:] == b"\r\n" else body[:-1]
+        if b'"' in body or b"\n" in body or b"\r" in body or body[:3] == _BYTE_ORDER_MARK:
+            return None
+        try:
+            text = body.decode()
+            if _LIKE_A_HEADER.match(text) is not None or not text.strip():
+                return None
+            return self._predict_one((text,))
+        except (UnicodeDecodeError, Uncertain):
+            return None
+
+    async def answer(self, content_type: bytes, body: bytes) -> bytes | None:
+        """The body of the answer, or None where the model's process has to give it."""
+        probabilities = False
+        if content_type in _JSON_TYPES:
+            request = self._of_json(body)
+            if request is None:
+                return None
+            texts, probabilities = request
+        elif content_type in _CSV_TYPES:
+            read = self._of_csv(body)
+            if read is None:
+                return None
+            texts = read
+        else:
+            return None
+        if len(body) > LONGEST_TEXT and max(map(len, texts)) > LONGEST_TEXT:
+            return None
+        try:
+            if probabilities:
+                return await self._probabilities(texts)
+            if len(texts) <= SLICE:
+                return self._lane.predict_json(texts)
+            labels: list[Any] = []
+            for start in range(0, len(texts), SLICE):
+                labels += self._lane.predict(texts[start : start + SLICE])
+                await asyncio.sleep(0)
+            return json.dumps({"predictions": labels}).encode()
+        except Uncertain:
+            return None
+
+    def headers(self, length: int) -> Headers:
+        """The headers of an answer of that length."""
+        known = self._heads.get(length)
+        if known is None:
+            known = [*self._head, (b"content-length", str(length).encode())]
+            if len(self._heads) < 256:
+                self._heads[length] = known
+        return known
+
+    def _of_csv(self, body: bytes) -> Texts | None:
+        if not self._csv:
+            return None
+        if self.target.spares_numbers and csv_body.is_table_of_numbers(body):
+            return None
+        try:
+            return csv_body.read(body).texts()
+        except csv_body.CsvError:
+            return None
+
+    def _of_json(self, body: bytes) -> tuple[Texts, bool] | None:
+        """The texts of a request, and whether it asks for probabilities."""
+        try:
+            # The same parser as MLflow's: of a key that is there twice the last one counts.
+            request = json.loads(body)
+        except (ValueError, RecursionError):
+            return None
+        if type(request) is not dict:
+            return None
+        probabilities = False
+        if len(request) != 1:
+            params = request.pop("params", None)
+            if len(request) != 1 or type(params) is not dict or len(params) != 1:
+                return None
+            # Not ==, to which 1 and True are one.
+            if params.get("probabilities") is not True:
+                return None
+            probabilities = True
+            if lane_forms.PROBABILITIES not in self._forms:
+                return None
+        ((kind, data),) = request.items()
+        texts = self._texts(kind, data)
+        return None if not texts else (texts, probabilities)
+
+    def _texts(self, kind: str, data: Any) -> Texts | None:
+        if kind in (lane_forms.INPUTS, lane_forms.INSTANCES):
+            return data if kind in self._forms and _all_text(data) else None
+        if kind == lane_forms.SPLIT:
+            if type(data) is not dict or data.keys() != {"columns", "data"}:
+                return None
+            columns, rows = data["columns"], data["data"]
+            if not _all_text(columns) or not self._knows(kind, columns) or type(rows) is not list:
+                return None
+            if not all(_all_text(row) and len(row) == len(columns) for row in rows):
+                return None
+            if columns == ["descricao", "nome"]:
+                return [lane_forms.text_of(row[::-1]) for row in rows]
+            return [lane_forms.text_of(row) for row in rows]
+        if kind == lane_forms.RECORDS:
+            if type(data) is not list or not data or not all(type(row) is dict for row in data):
+                return None
+            names = data[0].keys()
+            if not self._knows(kind, names) or not all(row.keys() == names for row in data):
+                return None
+            order = sorted(names, reverse=True)  # `nome` before `descricao`
+            rows = [[row[name] for name in order] for row in data]
+            if not all(map(_all_text, rows)):
+                return None
+            return [lane_forms.text_of(row) for row in rows]
+        return None
+
+    def _knows(self, kind: str, columns: Any) -> bool:
+        return lane_forms.table_form(kind, columns) in self._forms
+
+    async def _probabilities(self, texts: Texts) -> bytes | None:
+        names = self._names
+        answers = []
+        for start in range(0, len(texts), SLICE):
+            for chances in self._lane.predict_proba(texts[start : start + SLICE]):
+                first, second = _two_largest(chances)
+                if first - second < CLOSE:
+                    return None
+                answers.append(
+                    {
+                        lane_forms.CATEGORY: names[chances.index(first)],
+                        lane_forms.CHANCES: dict(zip(names, chances, strict=True)),
+                    }
+                )
+            if len(texts) > SLICE:
+                await asyncio.sleep(0)
+        return json.dumps({"predictions": answers}).encode()
+
+
+def _two_largest(chances: Sequence[float]) -> tuple[float, float]:
+    first, *others = sorted(chances, reverse=True)
+    return first, others[0] if others else -1.0
+
+
+def _all_text(values: Any) -> bool:
+    return type(values) is list and bool(values) and all(type(value) is str for value in values)

@@ -1,0 +1,71 @@
+"""The forms of request that the fast lane may answer: how each is told, and how it is asked.
+
+A form is open for a version only if the model's own process gave the lane's answers to the probes
+in that very form.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+INPUTS = "inputs"
+INSTANCES = "instances"
+SPLIT = "dataframe_split"
+RECORDS = "dataframe_records"
+PROBABILITIES = "probabilities"
+
+PARAMS = {"probabilities": True}
+"""The one value of `params` that the lane knows; its form is `PROBABILITIES`."""
+
+COLUMNS = (("texto",), ("informacao",), ("nome",), ("descricao",), ("nome", "descricao"))
+"""The sets of columns that a table may have."""
+
+CATEGORY, CHANCES = "categoria", "probabilidades"
+"""The fields of an answer with probabilities."""
+
+
+def table_form(kind: str, columns: Sequence[str]) -> str:
+    """The name of a form that is a table, whatever the order of its columns."""
+    return f"{kind}:{','.join(sorted(columns))}"
+
+
+ALL = (
+    INPUTS,
+    INSTANCES,
+    *(table_form(kind, columns) for kind in (SPLIT, RECORDS) for columns in COLUMNS),
+)
+"""Every form whose answers are labels."""
+
+
+def text_of(parts: Sequence[str]) -> str:
+    """The text of a product: its parts with a space between; an empty one is missing."""
+    return " ".join(filter(None, parts))
+
+
+def request(form: str, texts: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+    """A body that asks for `texts` in a form, and the text of each product in it."""
+    if form in (INPUTS, INSTANCES):
+        return {form: list(texts)}, list(texts)
+    if form == PROBABILITIES:
+        return {INPUTS: list(texts), "params": PARAMS}, list(texts)
+    kind, _, names = form.partition(":")
+    columns = next(c for c in COLUMNS if names == ",".join(sorted(c)))
+    rows = [_parts(text, len(columns)) for text in texts]
+    asked = [text_of(row) for row in rows]
+    if kind == SPLIT:
+        return {SPLIT: {"columns": list(columns), "data": rows}}, asked
+    return {RECORDS: [dict(zip(columns, row, strict=True)) for row in rows]}, asked
+
+
+def _parts(text: str, count: int) -> list[str]:
+    if count == 1:
+        return [text]
+    first, _, second = text.partition(" ")
+    return [first, second]
+
+
+def dumps(body: dict[str, Any]) -> bytes:
+    """As JSON that carries half a surrogate pair, too."""
+    return json.dumps(body).encode()
