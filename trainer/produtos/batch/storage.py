@@ -70,10 +70,19 @@ def locate(address: str) -> Location:
     return Location(fs.LocalFileSystem(), path, address)
 
 
+def _endpoint() -> str:
+    """The S3 server's address with its scheme, or nothing for Amazon's."""
+    said = next((os.environ[name] for name in ENDPOINT_VARIABLES if os.environ.get(name)), "")
+    return said if not said or "://" in said else f"http://{said}"
+
+
+def _region() -> str | None:
+    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+
+
 @cache
 def _s3() -> fs.S3FileSystem:
-    endpoint = next((os.environ[name] for name in ENDPOINT_VARIABLES if os.environ.get(name)), "")
-    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    endpoint, region = _endpoint(), _region()
     # Outside Amazon nobody answers there, and the question takes seconds.
     os.environ.setdefault("AWS_EC2_METADATA_DISABLED", "true")
     options = {
@@ -83,7 +92,7 @@ def _s3() -> fs.S3FileSystem:
     }
     if not endpoint:
         return fs.S3FileSystem(region=region, **options)
-    parts = urlsplit(endpoint if "://" in endpoint else f"http://{endpoint}")
+    parts = urlsplit(endpoint)
     return fs.S3FileSystem(
         endpoint_override=parts.netloc,
         scheme=parts.scheme,
@@ -164,13 +173,32 @@ def reason(error: Exception) -> str:
 
 
 def copy_up(source: Path, target: Location) -> None:
-    """Copy a finished file of this machine to where it belongs.
+    """Copy a finished file of this machine to S3; an object is there in whole or not at all.
 
-    On S3 an object is there in whole or not at all.
+    Not by pyarrow, whose uploads MinIO's S3 refuses (411, no Content-Length), and which does not
+    say so.
+
+    Raises:
+        BadInput: the bucket does not take it.
     """
-    fs.copy_files(
-        str(source),
-        target.path,
-        source_filesystem=fs.LocalFileSystem(),
-        destination_filesystem=target.filesystem,
-    )
+    import boto3
+    from boto3.exceptions import Boto3Error
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    endpoint, region = _endpoint(), _region()
+    bucket, _, key = target.path.partition("/")
+    try:
+        client = boto3.client(
+            "s3",
+            endpoint_url=endpoint or None,
+            region_name=region or ("us-east-1" if endpoint else None),
+            config=Config(
+                connect_timeout=S3_SECONDS,
+                retries={"max_attempts": 2},
+                request_checksum_calculation="when_required",
+            ),
+        )
+        client.upload_file(str(source), bucket, key)
+    except (Boto3Error, BotoCoreError, ClientError) as error:
+        raise BadInput(f"output {target.address}: cannot be written ({reason(error)})") from None

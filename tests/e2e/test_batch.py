@@ -1,0 +1,423 @@
+"""Batch jobs on registered models, as a user starts them, against a real tracking server."""
+
+import csv
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import batch as entry_point
+import mlflow
+import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from produtos import model_reference, registry
+from produtos.batch.rows import CHUNK_ROWS
+from produtos.errors import BadInput
+from tests.e2e.conftest import MlflowServer, free_port, running_mlflow_server
+from tests.e2e.two_versions import train_two_versions
+
+ROOT = Path(__file__).resolve().parents[2]
+EXPERIMENT = "classificador-produtos-batch"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
+    """Version 1, without accent handling, in Production; version 2, with it, in Staging."""
+    with running_mlflow_server(tmp_path_factory.mktemp("batch") / "mlflow") as server:
+        train_two_versions(server)
+        yield server
+
+
+@pytest.fixture(scope="module")
+def client(server: MlflowServer) -> Iterator[MlflowClient]:
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(server.url)
+    yield MlflowClient(server.url)
+    mlflow.set_tracking_uri(before)
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, str(ROOT / "trainer" / "batch.py"), *map(str, arguments)]
+
+
+def batch(
+    server: MlflowServer, *arguments: object, cwd: Path, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*arguments),
+        env=server.environment(**variables),
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def done(server: MlflowServer, *arguments: object, cwd: Path, **variables: str) -> tuple[str, str]:
+    """What a job that must succeed wrote: on stdout, on stderr."""
+    finished = batch(server, *arguments, cwd=cwd, **variables)
+    assert finished.returncode == 0, finished.stderr
+    assert "Traceback" not in finished.stderr
+    return finished.stdout, finished.stderr
+
+
+def refused(server: MlflowServer, *arguments: object, cwd: Path, **variables: str) -> str:
+    """The one line that a job said which must be refused."""
+    finished = batch(server, *arguments, cwd=cwd, **variables)
+    assert finished.returncode == 2, finished.stderr
+    (line,) = finished.stderr.splitlines()
+    assert line.startswith("batch.py: ")
+    return line
+
+
+def answers(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file, delimiter=";"))
+
+
+def last_run(client: MlflowClient) -> Run:
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    assert experiment is not None
+    return client.search_runs([experiment.experiment_id], order_by=["start_time DESC"])[0]
+
+
+def products(path: Path, count: int) -> Path:
+    with path.open("w", encoding="utf-8") as file:
+        file.write("id;nome;descricao\n")
+        file.writelines(f"{n};boneca {n};de pano\n" for n in range(count))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("written", "number"),
+    [
+        ("1", "1"),
+        ("Production", "1"),
+        ("production", "1"),
+        ("@production", "1"),
+        ("STAGING", "2"),
+        ("@staging", "2"),
+        ("campeao", "2"),
+        ("models:/classificador-produtos/1", "1"),
+        ("models:/classificador-produtos/staging", "2"),
+        ("models:/classificador-produtos@campeao", "2"),
+        ("models:/classificador-produtos/latest", "2"),
+    ],
+)
+def test_a_model_is_named_by_version_stage_or_alias(
+    client: MlflowClient, written: str, number: str
+) -> None:
+    client.set_registered_model_alias(registry.MODEL_NAME, "campeao", "2")
+    found = model_reference.resolve(client, written)
+    assert found.version == number
+    assert found.uri == f"models:/classificador-produtos/{number}"
+
+
+def test_texts_on_the_command_line(server: MlflowServer, tmp_path: Path) -> None:
+    shown, _ = done(server, "boneca de pano", "senhor dos aneis", cwd=tmp_path)
+    assert shown.splitlines() == [
+        "texto;categoria_prevista",
+        "boneca de pano;brinquedo",
+        "senhor dos aneis;brinquedo",
+    ]
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_csv_file_to_a_csv_file(
+    server: MlflowServer, client: MlflowClient, tmp_path: Path
+) -> None:
+    source = tmp_path / "produtos.csv"
+    source.write_bytes(b"id;nome;descricao\n1;boneca;de pano\n2;a;b;c\n3;halo;\n4;;\n5;caf\xe9;\n")
+    _, said = done(server, "--input", "produtos.csv", "--output", "saida.csv", cwd=tmp_path)
+    assert answers(tmp_path / "saida.csv") == [
+        {"id": "1", "nome": "boneca", "descricao": "de pano", "categoria_prevista": "brinquedo"},
+        {"id": "3", "nome": "halo", "descricao": "", "categoria_prevista": "game"},
+    ]
+    bad = answers(tmp_path / "saida.rejeitadas.csv")
+    assert [(row["linha"], row["motivo"]) for row in bad] == [
+        ("3", "too many fields"),
+        ("5", "no text"),
+        ("6", "cannot be decoded"),
+    ]
+    assert "2 products classified by classificador-produtos version 1 (Production)" in said
+    assert "3 rows left out" in said
+    # The progress bar is for a terminal: a log file gets one line.
+    assert len(said.splitlines()) == 1
+    assert "\r" not in said
+    run = last_run(client)
+    assert run.info.status == "FINISHED"
+    assert (run.data.metrics["rows"], run.data.metrics["bad_rows"]) == (2.0, 3.0)
+    assert run.data.params["output"] == "saida.csv"
+    assert run.data.tags["versao"] == "1"
+    assert "saida.rejeitadas.csv" in [file.path for file in client.list_artifacts(run.info.run_id)]
+
+
+def test_a_folder_of_parquet_files_to_parquet(server: MlflowServer, tmp_path: Path) -> None:
+    folder = tmp_path / "tabelas"
+    folder.mkdir()
+    for name, text in (("a", "boneca de pano"), ("b", "halo")):
+        pq.write_table(pa.table({"id": [7], "texto": [text]}), folder / f"{name}.parquet")
+    done(server, "--input", folder, "--output", "saida.parquet", cwd=tmp_path)
+    table = pq.read_table(tmp_path / "saida.parquet")
+    assert table.schema.field("id").type == pa.int64()
+    assert table.column("categoria_prevista").to_pylist() == ["brinquedo", "game"]
+    assert table.schema.metadata[b"versao"] == b"1"
+
+
+def test_lines_without_a_header(server: MlflowServer, tmp_path: Path) -> None:
+    (tmp_path / "linhas.txt").write_text("boneca, de pano\n\nhalo\n", encoding="utf-8")
+    shown, _ = done(server, "--input", "linhas.txt", cwd=tmp_path)
+    assert shown.splitlines()[1:] == ["boneca, de pano;brinquedo", "halo;game"]
+
+
+def test_several_processes_keep_the_order_and_agree_with_one(
+    server: MlflowServer, tmp_path: Path
+) -> None:
+    products(tmp_path / "muitos.csv", 3 * CHUNK_ROWS + 1)
+    for workers in ("3", "1"):
+        arguments = ("--input", "muitos.csv", "--output", f"{workers}.csv", "--workers", workers)
+        done(server, *arguments, cwd=tmp_path)
+    many = answers(tmp_path / "3.csv")
+    assert [row["id"] for row in many] == [str(n) for n in range(3 * CHUNK_ROWS + 1)]
+    assert many == answers(tmp_path / "1.csv")
+
+
+def test_into_a_table_twice(server: MlflowServer, client: MlflowClient, tmp_path: Path) -> None:
+    products(tmp_path / "produtos.csv", 3)
+    url = f"sqlite:///{tmp_path}/saidas.db"
+    _, said = done(server, "--input", "produtos.csv", "--output", f"{url}#predicoes", cwd=tmp_path)
+    first = last_run(client)
+    done(
+        *(server, "--model", "2", "--input", "produtos.csv", "--output-table", "predicoes"),
+        cwd=tmp_path,
+        BATCH_DATABASE_URL=url,
+    )
+    second = last_run(client)
+    connection = sqlite3.connect(tmp_path / "saidas.db")
+    rows = connection.execute(
+        "select run_id, modelo, versao, categoria_prevista, count(*), min(momento) "
+        "from predicoes group by 1, 2, 3, 4 order by 3"
+    ).fetchall()
+    connection.close()
+    assert [row[:5] for row in rows] == [
+        (first.info.run_id, "classificador-produtos", "1", "brinquedo", 3),
+        (second.info.run_id, "classificador-produtos", "2", "brinquedo", 3),
+    ]
+    assert rows[0][5].startswith("20")
+    assert "predicoes" in said
+
+
+def test_comparing_staging_with_production(
+    server: MlflowServer, client: MlflowClient, tmp_path: Path
+) -> None:
+    (tmp_path / "produtos.csv").write_text(
+        "nome\nboneca de pano\nsenhor dos aneis\nhalo\n", encoding="utf-8"
+    )
+    _, said = done(
+        *(server, "--compare", "staging", "production"),
+        *("--input", "produtos.csv", "--output", "lado_a_lado.csv"),
+        cwd=tmp_path,
+    )
+    rows = answers(tmp_path / "lado_a_lado.csv")
+    assert rows[1] == {
+        "nome": "senhor dos aneis",
+        "categoria_staging": "livro",
+        "categoria_production": "brinquedo",
+    }
+    assert [row["categoria_staging"] == row["categoria_production"] for row in rows] == [
+        True,
+        False,
+        True,
+    ]
+    assert "staging and production differ on 1 of 3 products" in said
+    assert "senhor dos aneis" in said
+    run = last_run(client)
+    assert run.data.metrics["rows_differing"] == 1.0
+    assert (run.data.tags["versao_staging"], run.data.tags["versao_production"]) == ("2", "1")
+    logged = Path(client.download_artifacts(run.info.run_id, "comparison", str(tmp_path)))
+    assert answers(logged / "differences.csv") == [
+        {"texto": "senhor dos aneis", "staging": "livro", "production": "brinquedo"}
+    ]
+    assert sum(int(row["products"]) for row in answers(logged / "summary.csv")) == 3
+    assert (logged / "differences.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_exchanging_the_stages_changes_the_answers_and_nothing_else(
+    server: MlflowServer, client: MlflowClient, tmp_path: Path
+) -> None:
+    def asked() -> list[str]:
+        shown, _ = done(
+            server, "--compare", "Production", "Staging", "senhor dos aneis", cwd=tmp_path
+        )
+        return shown.splitlines()[1].split(";")[1:]
+
+    one, two = (client.get_model_version(registry.MODEL_NAME, number) for number in "12")
+    assert asked() == ["brinquedo", "livro"]
+    registry.move(client, two, registry.PRODUCTION)
+    registry.move(client, one, registry.STAGING)
+    try:
+        assert asked() == ["livro", "brinquedo"]
+    finally:
+        registry.move(client, one, registry.PRODUCTION)
+        registry.move(client, two, registry.STAGING)
+    assert asked() == ["brinquedo", "livro"]
+
+
+def test_as_an_entry_point_of_the_project(
+    server: MlflowServer, client: MlflowClient, tmp_path: Path
+) -> None:
+    products(tmp_path / "produtos.csv", 2)
+    finished = subprocess.run(
+        [
+            *(sys.executable, "-m", "mlflow", "run", str(ROOT / "trainer"), "-e", "batch"),
+            *("--env-manager", "local", "--experiment-name", EXPERIMENT),
+            *("-P", f"input={tmp_path}/produtos.csv", "-P", f"output={tmp_path}/saida.csv"),
+            *("-P", "compare=staging,production"),
+        ],
+        # The project's command is `python batch.py`.
+        env=server.environment(PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}"),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert answers(tmp_path / "saida.csv")[1]["categoria_staging"] == "brinquedo"
+    run = last_run(client)
+    assert run.data.params["compare"] == "staging,production"
+    assert run.data.metrics["rows"] == 2.0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("--model 9 halo", "has no version 9; there are: 1 (Production), 2 (Staging)"),
+        ("--model Archived halo", "no version of classificador-produtos is in Archived"),
+        ("--model vencedor halo", "has no stage or alias vencedor"),
+        ("--model models:/outro/1 halo", "no version is registered under this name"),
+        ("--model models:outro halo", "models:/name/version"),
+        ("--compare staging halo boneca", "has no stage or alias halo"),
+        ("--compare staging", "name two models"),
+        ("--input nada.csv", "no such file"),
+        ("--input produtos.csv --output nada/a.csv", "cannot be written"),
+        ("--input produtos.csv --output produtos.csv", "this is the input"),
+        ("--input produtos.csv --output-table t", "set BATCH_DATABASE_URL"),
+        ("--input produtos.csv --output a.csv --output-table t", "not both"),
+        ("", "nothing to classify"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line_and_leaves_nothing(
+    server: MlflowServer,
+    arguments: str,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    products(tmp_path / "produtos.csv", 1)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["batch.py", *arguments.split()])
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", EXPERIMENT)
+    with pytest.raises(BadInput) as error:
+        entry_point.main()
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["produtos.csv"]
+
+
+def test_a_tracking_server_that_is_down_is_one_line(server: MlflowServer, tmp_path: Path) -> None:
+    down = f"http://127.0.0.1:{free_port()}"
+    line = refused(server, "halo", cwd=tmp_path, MLFLOW_TRACKING_URI=down)
+    assert f"no tracking server answers at {down}" in line
+
+
+def test_a_model_that_is_no_classifier_of_texts(
+    server: MlflowServer, client: MlflowClient, tmp_path: Path
+) -> None:
+    model = tmp_path / "tres.py"
+    model.write_text(
+        "import mlflow\n"
+        "class Three(mlflow.pyfunc.PythonModel):\n"
+        "    def predict(self, context, model_input, params=None):\n"
+        "        return [3]\n"
+        "mlflow.models.set_model(Three())\n",
+        encoding="utf-8",
+    )
+    mlflow.set_experiment(EXPERIMENT)
+    mlflow.pyfunc.log_model(
+        name="tres", python_model=str(model), registered_model_name="tres", pip_requirements=[]
+    )
+    model.unlink()
+    line = refused(server, "--model", "models:/tres/1", "halo", "boneca", cwd=tmp_path)
+    assert "gave 1 answers for 2 texts" in line
+    products(tmp_path / "muitos.csv", 2 * CHUNK_ROWS)
+    arguments = ("--model", "models:/tres/1", "--input", "muitos.csv", "--output", "a.csv")
+    assert "gave 1 answers for 5000 texts" in refused(server, *arguments, cwd=tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["muitos.csv"]
+    assert last_run(client).info.status == "FAILED"
+
+
+def children(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    return psutil.Process(process.pid).children(recursive=True)
+
+
+def under_way(server: MlflowServer, folder: Path) -> subprocess.Popen[str]:
+    """A job with two workers that has begun to write its output."""
+    products(folder / "muitos.csv", 400_000)
+    process = subprocess.Popen(
+        command("--input", "muitos.csv", "--output", "saida.csv", "--workers", "2"),
+        env=server.environment(),
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 120
+    while not any(part.stat().st_size > 0 for part in folder.glob(".saida.csv.*")):
+        assert process.poll() is None, process.stderr.read() if process.stderr else ""
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return process
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_a_job_that_is_stopped_leaves_no_output_and_no_process(
+    server: MlflowServer, client: MlflowClient, number: signal.Signals, tmp_path: Path
+) -> None:
+    process = under_way(server, tmp_path)
+    family = children(process)
+    assert len(family) >= 2
+    process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    _, alive = psutil.wait_procs(family, timeout=30)
+    assert not alive
+    assert not (tmp_path / "saida.csv").exists()
+    if number != signal.SIGKILL:
+        assert process.returncode == 128 + number
+        assert said == ""
+        assert [path.name for path in tmp_path.iterdir()] == ["muitos.csv"]
+        assert last_run(client).info.status == "KILLED"
+
+
+def test_a_worker_that_is_killed_ends_the_job_with_one_line(
+    server: MlflowServer, client: MlflowClient, tmp_path: Path
+) -> None:
+    process = under_way(server, tmp_path)
+    # Workers are children of the fork server.
+    workers = [each for each in children(process) if each.ppid() != process.pid]
+    workers[0].kill()
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "a worker process was killed" in said
+    assert len(said.splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["muitos.csv"]
+    assert last_run(client).info.status == "FAILED"

@@ -1,0 +1,273 @@
+"""Promotion and roll-back by command, against a real registry."""
+
+import csv
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import mlflow
+import promote as entry_point
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion
+
+from produtos import registry
+from produtos.errors import BadInput
+from produtos.registry import MODEL_NAME
+from tests.e2e.conftest import MlflowServer, free_port, running_mlflow_server
+from tests.e2e.two_versions import train_two_versions
+
+ROOT = Path(__file__).resolve().parents[2]
+PROMOTE = ROOT / "trainer" / "promote.py"
+PRODUCTS = ROOT / "trainer" / "produtos.csv"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
+    """Version 1, without accent handling, and version 2, with it, which is the better one."""
+    with running_mlflow_server(tmp_path_factory.mktemp("promote") / "mlflow") as server:
+        train_two_versions(server)
+        yield server
+
+
+@pytest.fixture
+def client(server: MlflowServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[MlflowClient]:
+    """Version 1 in Production, version 2 in Staging, nothing on record."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(server.url)
+    client = MlflowClient(server.url)
+    for number, stage in (("1", registry.PRODUCTION), ("2", registry.STAGING)):
+        registry.move(client, client.get_model_version(MODEL_NAME, number), stage)
+    for number in ("1", "2"):
+        for tag in client.get_model_version(MODEL_NAME, number).tags:
+            client.delete_model_version_tag(MODEL_NAME, number, tag)
+    yield client
+    mlflow.set_tracking_uri(before)
+
+
+class Promote:
+    """The command, in this process: its exit code is what `main` ends with."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self._monkeypatch = monkeypatch
+        self._capsys = capsys
+
+    def __call__(self, *arguments: str) -> tuple[str, str]:
+        self._monkeypatch.setattr(sys, "argv", ["promote.py", *arguments])
+        entry_point.main()
+        written = self._capsys.readouterr()
+        return written.out, written.err
+
+    def refused(self, *arguments: str) -> tuple[str, str]:
+        """A version that is worse: exit code 1, one line."""
+        with pytest.raises(SystemExit) as ended:
+            self(*arguments)
+        assert ended.value.code == 1
+        written = self._capsys.readouterr()
+        (line,) = written.err.splitlines()
+        return written.out, line
+
+
+@pytest.fixture
+def promote(
+    client: MlflowClient,  # noqa: ARG001
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Promote:
+    return Promote(monkeypatch, capsys)
+
+
+def version(client: MlflowClient, number: str) -> ModelVersion:
+    return client.get_model_version(MODEL_NAME, number)
+
+
+def places(client: MlflowClient) -> tuple[dict[str, str], dict[str, str]]:
+    """Stages by version and versions by alias."""
+    stages = {each.version: each.current_stage for each in registry.versions(client)}
+    aliases = client.get_registered_model(MODEL_NAME).aliases
+    return (
+        {str(number): str(stage) for number, stage in stages.items()},
+        {alias: str(number) for alias, number in aliases.items()},
+    )
+
+
+AT_FIRST = ({"1": "Production", "2": "Staging"}, {"production": "1", "staging": "2"})
+
+
+def test_a_better_version_is_promoted_and_it_is_on_record(
+    client: MlflowClient, promote: Promote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "ana")
+    said, _ = promote("--version", "2", "--to", "production", "--reason", "conhece acentos")
+    lines = said.splitlines()
+    accuracy = next(line.split() for line in lines if line.startswith("accuracy"))
+    assert float(accuracy[2]) > float(accuracy[1])
+    assert {line.split()[1] for line in lines if line.startswith("F1 ")} == {
+        "brinquedo",
+        "game",
+        "livro",
+        "maquiagem",
+    }
+    assert "McNemar's exact test p = " in said
+    assert lines[-1] == (
+        "version 2 moved from Staging to Production; version 1 is archived; "
+        "no version is in Staging now"
+    )
+    assert places(client) == ({"1": "Archived", "2": "Production"}, {"production": "2"})
+    tags = version(client, "2").tags
+    assert (tags["promotion.by"], tags["promotion.to"]) == ("ana", "Production")
+    assert tags["promotion.reason"] == "conhece acentos"
+    assert tags["promotion.forced"] == "no"
+    assert tags["promotion.at"].endswith("+00:00")
+    assert tags["before.Production"] == "1"
+
+
+def test_the_figures_are_those_of_the_runs(client: MlflowClient, promote: Promote) -> None:
+    said, _ = promote("--version", "2", "--dry-run")
+    accuracy = next(line.split() for line in said.splitlines() if line.startswith("accuracy"))
+    recorded = [
+        client.get_run(str(version(client, number).run_id)).data.metrics["acuracia_holdout"]
+        for number in "12"
+    ]
+    assert accuracy[1:3] == [f"{figure:.4f}" for figure in recorded]
+    assert "measured again" not in said
+    assert places(client) == AT_FIRST
+
+
+def test_a_worse_version_is_refused_unless_forced(client: MlflowClient, promote: Promote) -> None:
+    promote("--version", "2")
+    said, line = promote.refused("--version", "1", "--reason", "saudade")
+    assert "only version 2 is right on" in said
+    assert line.startswith("promote.py: refused: version 1 is worse than version 2 in Production (")
+    assert line.endswith("--force moves it all the same")
+    promote.refused("--version", "1", "--dry-run")
+    assert places(client) == ({"1": "Archived", "2": "Production"}, {"production": "2"})
+    assert "promotion.to" not in version(client, "1").tags
+    promote("--version", "1", "--force")
+    assert places(client) == ({"1": "Production", "2": "Archived"}, {"production": "1"})
+    assert version(client, "1").tags["promotion.forced"] == "yes"
+
+
+def test_rolling_back_goes_to_what_was_there_before(client: MlflowClient, promote: Promote) -> None:
+    promote("--version", "2")
+    said, _ = promote("--rollback", "--dry-run")
+    assert said == "would put version 1 back into Production, for 2\n"
+    assert places(client)[1] == {"production": "2"}
+    said, _ = promote("--rollback", "--reason", "erro em livros")
+    assert said == "version 1 is back in Production; version 2 is archived\n"
+    assert places(client) == ({"1": "Production", "2": "Archived"}, {"production": "1"})
+    assert version(client, "2").tags["rolled_back.reason"] == "erro em livros"
+    assert (
+        version(client, "1").tags["promotion.reason"] == "roll-back from version 2: erro em livros"
+    )
+    # Not back and forth: what was there before version 1 is not known.
+    with pytest.raises(BadInput, match="not on record what was in Production before version 1"):
+        promote("--rollback")
+
+
+def test_a_promotion_by_the_trainer_can_be_rolled_back_too(
+    client: MlflowClient, promote: Promote
+) -> None:
+    registry.move(client, version(client, "2"), registry.PRODUCTION)
+    promote("--rollback")
+    assert places(client)[1] == {"production": "1"}
+
+
+def test_out_of_the_way(client: MlflowClient, promote: Promote) -> None:
+    said, _ = promote("--version", "2", "--to", "Archived")
+    assert said == "version 2 moved from Staging to Archived; no version is in Staging now\n"
+    assert places(client) == ({"1": "Production", "2": "Archived"}, {"production": "1"})
+    promote("--version", "1", "--to", "none")
+    assert places(client) == ({"1": "None", "2": "Archived"}, {})
+
+
+def test_where_it_is_already_stage_and_alias_are_made_to_agree(
+    client: MlflowClient, promote: Promote
+) -> None:
+    # As the web page leaves it, which moves stages only.
+    client.delete_registered_model_alias(MODEL_NAME, "production")
+    assert promote("--version", "1")[0] == "version 1 was in Production already\n"
+    assert places(client) == AT_FIRST
+
+
+def test_on_another_data_set_both_are_measured_again(
+    client: MlflowClient, promote: Promote, tmp_path: Path
+) -> None:
+    other = tmp_path / "outros.csv"
+    with PRODUCTS.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file, delimiter=";"))
+    with other.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, delimiter=";").writerows([rows[0], *rows[1:2000]])
+    said, _ = promote("--version", "2", "--dry-run", "--dataset", str(other))
+    assert said.startswith(f"on the hold-out of {other}:\n")
+    for number in "12":
+        assert f"version {number} was registered with figures of another hold-out" in said
+    assert places(client) == AT_FIRST
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("--version 9", "has none of that number; there are: 1 (Production), 2 (Staging)"),
+        ("--version dois", "name one by its number"),
+        ("", "no version is given"),
+        ("--version 2 --to Producao", "must be Production, Staging, None or Archived"),
+        ("--rollback --version 2", "leave --version out"),
+        ("--rollback --to Archived", "only Production and Staging"),
+        ("--rollback", "not on record"),
+        ("--version 2 --dataset nada.csv", "no such file"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(
+    client: MlflowClient, promote: Promote, arguments: str, said: str
+) -> None:
+    with pytest.raises(BadInput) as error:
+        promote(*arguments.split())
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+    assert places(client) == AT_FIRST
+
+
+def test_exit_codes_and_lines_of_the_command_itself(
+    server: MlflowServer, client: MlflowClient
+) -> None:
+    registry.move(client, version(client, "2"), registry.PRODUCTION)
+
+    def ended(*arguments: str, **variables: str) -> tuple[int, list[str]]:
+        finished = subprocess.run(
+            [sys.executable, str(PROMOTE), *arguments],
+            env=server.environment(**variables),
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        return finished.returncode, finished.stderr.splitlines()
+
+    code, lines = ended("--version", "1")
+    assert (code, len(lines)) == (1, 1)
+    code, lines = ended("--version", "1", MLFLOW_TRACKING_URI=f"http://127.0.0.1:{free_port()}")
+    assert (code, len(lines)) == (2, 1)
+    assert "no tracking server answers" in lines[0]
+
+
+def test_as_an_entry_point_of_the_project(server: MlflowServer, client: MlflowClient) -> None:
+    finished = subprocess.run(
+        [
+            *(sys.executable, "-m", "mlflow", "run", str(ROOT / "trainer"), "-e", "promote"),
+            *("--env-manager", "local", "--experiment-name", "promote"),
+            *("-P", "version=2", "-P", "reason=conhece acentos", "-P", "force=não"),
+        ],
+        # The project's command is `python promote.py`.
+        env=server.environment(PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}"),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert places(client)[1] == {"production": "2"}
+    assert version(client, "2").tags["promotion.reason"] == "conhece acentos"
