@@ -31,7 +31,12 @@ images: ## build the base images from packages, for a site without a registry
 .PHONY: test
 test: env-dev ## run the tests, in a real browser too (make test ARGS="tests/unit -k csv")
 	@./tests/install-tools.sh
+ifdef ARGS
 	@.venv/bin/pytest $(ARGS)
+else
+	@.venv/bin/pytest --numprocesses 3 --dist loadfile tests/unit tests/e2e
+	@.venv/bin/pytest tests/compose
+endif
 
 .PHONY: lint
 lint: env-dev ## ruff, mypy and shellcheck
