@@ -1,5 +1,6 @@
-"""MLflow's web page as a person uses it: find runs, register one, move a stage."""
+"""MLflow's web page as a person uses it: find runs, register one, move a stage, set an alias."""
 
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,10 +49,51 @@ class RegistryPage:
 
     def open_runs(self, experiment: str) -> Locator:
         """Open an experiment and unfold its latest parent run; returns the links of its runs."""
-        self.page.goto(f"{self.url}/#/experiments")
-        self.page.get_by_role("link", name=experiment, exact=True).first.click()
+        self.open_experiment(experiment)
         self.page.locator("[role=gridcell]:has(a[href*='/runs/']) button").first.click()
         return self.page.locator("a[href*='/runs/']")
+
+    def open_experiment(self, experiment: str) -> None:
+        """Open the list of an experiment's runs."""
+        self.page.goto(f"{self.url}/#/experiments")
+        # A model of the same name has links of that name, on the page that is left.
+        links = self.page.locator("a[href*='/experiments/']")
+        links.filter(has_text=re.compile(f"^{re.escape(experiment)}$")).first.click()
+        expect(self.page.locator("a[href*='/runs/']").first).to_be_visible()
+
+    def choose_columns(self, shown: list[str], hidden: list[str]) -> None:
+        """In the list of runs, show some columns and leave others out."""
+        self.page.get_by_role("button", name="Columns").click()
+        search = self.page.get_by_placeholder("Search columns")
+        tree = self.page.get_by_test_id("column-selector-tree")
+        for names, checked in ((shown, True), (hidden, False)):
+            for name in names:
+                search.fill(name)
+                row = tree.locator("[class*=tree-treenode]:has(> [class*=checkbox])").filter(
+                    has=self.page.get_by_text(name, exact=True)
+                )
+                box = row.locator("> [class*=tree-checkbox]").first
+                box.click()
+                ticked = re.compile("checkbox-checked")
+                (expect(box).to_have_class if checked else expect(box).not_to_have_class)(ticked)
+        self.page.keyboard.press("Escape")
+        expect(search).to_be_hidden()
+
+    def sort_by(self, metric: str) -> None:
+        """In the list of runs, put the one with the highest figure first."""
+        self.page.get_by_role("button", name="Sort").click()
+        self.page.get_by_placeholder("Search", exact=True).fill(metric)
+        self.page.get_by_text(metric, exact=True).last.click()
+        expect(self.page.get_by_role("button", name=f"Sort: {metric}")).to_be_visible()
+
+    def column(self, name: str) -> list[str]:
+        """What a column of the list of runs shows, from the top."""
+        cells = self.page.locator(f"[role=gridcell][col-id$='`{name}`']")
+        by_row = {
+            int(cell.locator("xpath=..").get_attribute("row-index") or 0): cell.inner_text().strip()
+            for cell in cells.all()
+        }
+        return [by_row[row] for row in sorted(by_row)]
 
     def open_model_of_run(self, run_name: str) -> None:
         """From the list of runs, open a run and then the model that it logged."""
@@ -60,11 +102,24 @@ class RegistryPage:
         self.page.locator("a[href*='/models/m-']:not([target=_blank])").first.click()
         expect(self.page.get_by_role("button", name="Register model")).to_be_visible()
 
-    def register_as_version_of(self, model: str) -> None:
-        """On a logged model's page, register it as the next version of an existing model."""
+    def register_as_new_model(self, name: str) -> None:
+        """On a logged model's page, register it as version 1 of a new model."""
+        dialog = self.start_registering()
+        self.page.locator("[class*=select-dropdown]").get_by_text("Create New Model").last.click()
+        dialog.get_by_label("Model Name").fill(name)
+        dialog.get_by_role("button", name="Register", exact=True).click()
+        expect(dialog).to_be_hidden()
+
+    def start_registering(self) -> Locator:
+        """On a logged model's page, ask to register it; returns the dialog, its list unfolded."""
         self.page.get_by_role("button", name="Register model").click()
         dialog = self.page.get_by_role("dialog", name="Register model")
         dialog.get_by_role("combobox").click()
+        return dialog
+
+    def register_as_version_of(self, model: str) -> None:
+        """On a logged model's page, register it as the next version of an existing model."""
+        dialog = self.start_registering()
         self.page.locator("[class*=select-dropdown]").get_by_text(model, exact=True).last.click()
         dialog.get_by_role("button", name="Register", exact=True).click()
         expect(dialog).to_be_hidden()
@@ -73,6 +128,31 @@ class RegistryPage:
         """Open the page of one version of a registered model."""
         self.page.goto(f"{self.url}/#/models/{model}/versions/{version}")
         expect(self.page.get_by_role("heading", name=f"Version {version}")).to_be_visible()
+
+    def open_model(self, model: str) -> Locator:
+        """Open the page of a registered model; returns the links to its versions."""
+        self.page.goto(f"{self.url}/#/models/{model}")
+        expect(self.page.get_by_role("heading", name=model)).to_be_visible()
+        return self.page.get_by_role("link", name=re.compile(r"^Version \d+$"))
+
+    def set_alias(self, alias: str) -> None:
+        """On a version's page in the new registry view, give it an alias."""
+        self.page.get_by_title("Edit aliases").or_(
+            self.page.get_by_role("button", name="Add", exact=True)
+        ).first.click()
+        dialog = self.page.get_by_role("dialog", name="Add/Edit alias")
+        dialog.get_by_role("combobox").fill(alias)
+        self.page.keyboard.press("Enter")
+        dialog.get_by_role("button", name="Save aliases").click()
+        expect(dialog).to_be_hidden()
+        expect(self.page.get_by_title(alias, exact=True).first).to_be_visible()
+
+    def show_aliases(self) -> None:
+        """Go back to the new registry view."""
+        switch = self.page.get_by_role("switch", name="New model registry UI")
+        if not switch.is_checked():
+            switch.click()
+            expect(switch).to_be_checked()
 
     def show_stages(self) -> None:
         """Leave the new registry view, which knows aliases only, for the one with stages."""
@@ -84,9 +164,13 @@ class RegistryPage:
 
     def move_to(self, stage: str, current: str = "None") -> None:
         """On a version's page, move it from stage ``current`` to ``stage``."""
-        self.page.get_by_text(current, exact=True).first.click()
-        self.page.get_by_role("menuitem").filter(has_text=stage).click()
-        dialog = self.page.get_by_role("dialog", name="Stage transition")
+        dialog = self.start_moving_to(stage, current)
         dialog.get_by_role("button", name="OK").click()
         expect(dialog).to_be_hidden()
         expect(self.page.get_by_text(stage, exact=True).first).to_be_visible()
+
+    def start_moving_to(self, stage: str, current: str = "None") -> Locator:
+        """On a version's page, ask to move it; returns the dialog that wants to be sure."""
+        self.page.get_by_text(current, exact=True).first.click()
+        self.page.get_by_role("menuitem").filter(has_text=stage).click()
+        return self.page.get_by_role("dialog", name="Stage transition")
