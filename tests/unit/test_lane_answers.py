@@ -14,6 +14,9 @@ from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.svm import LinearSVC
 
 from hotserve.lane import Lane, Uncertain
+from hotserve.lane.batch_scorer import MARK, BatchScorer
+from hotserve.lane.extract import vectors_and_classifier
+from hotserve.lane.lane import SMALLEST_BATCH
 from tests.unit.lane_corpus import TEXTS, WORDS, compiled, fit_and_compile, lane_of
 
 ODD = [
@@ -31,6 +34,8 @@ ODD = [
     "ﷺ",
     "\x00",
     "\ud800",
+    MARK,
+    f" {MARK} ",
 ]
 
 texts_of_words = st.lists(
@@ -123,8 +128,20 @@ classifiers = st.sampled_from(
 
 
 def assert_equal(pipeline: Any, lane: Lane, given_texts: list[str]) -> None:
-    """Labels equal; probabilities within 1e-9."""
-    assert lane.predict(given_texts) == pipeline.predict(given_texts).tolist()
+    """Labels equal, one by one and as a large batch; probabilities within 1e-9."""
+    expected = pipeline.predict(given_texts).tolist()
+    assert [lane.predict([text])[0] for text in given_texts] == expected
+    times = 1 + SMALLEST_BATCH // len(given_texts)
+    assert lane.predict(given_texts * times) == expected * times
+    # A model on its own must not have to be asked: these all calculate in double precision.
+    scores = BatchScorer(lane.model).scores(given_texts)
+    vectors, classifier = vectors_and_classifier(pipeline, given_texts)
+    if isinstance(classifier, MultinomialNB | ComplementNB):
+        theirs = classifier.predict_joint_log_proba(vectors)
+    else:
+        theirs = classifier.decision_function(vectors)
+    assert lane.model.exact
+    np.testing.assert_array_equal(scores, theirs.reshape(len(given_texts), -1))
     if hasattr(pipeline, "predict_proba"):
         theirs = pipeline.predict_proba(given_texts)
         np.testing.assert_allclose(lane.predict_proba(given_texts), theirs, rtol=0, atol=1e-9)
@@ -132,7 +149,7 @@ def assert_equal(pipeline: Any, lane: Lane, given_texts: list[str]) -> None:
         assert not lane.has_probabilities
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     vectorizing_steps(),
     classifiers,
@@ -180,7 +197,7 @@ def two_vectorizers(accents: str | None) -> list[BaseEstimator]:
     return [union, LinearSVC()]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     st.sampled_from(
         [
@@ -260,5 +277,26 @@ def test_a_memory_that_overflows_changes_no_answer(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("hotserve.lane.fast_scorer.MEMORY", 1)
     for steps in (count(None), tfidf(2, True), two_vectorizers(None)):
         pipeline, lane = fit_and_compile(*steps)
-        many = [f"{a} {b}" for a in WORDS for b in WORDS[::9]]
+        many = [f"{a} {b}" for a in WORDS for b in WORDS[::25]]
         assert lane.predict(many) == pipeline.predict(many).tolist()
+
+
+def test_a_batch_of_many_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hotserve.lane.batch_scorer.STEP", 3000)
+    for steps in (count("unicode"), tfidf(3, True), two_vectorizers("ascii")):
+        pipeline, lane = fit_and_compile(*steps)
+        many = [f"{a} {b}" for a in WORDS for b in WORDS[::15]] + ["", "halo " * 1000, ""]
+        assert lane.predict(many) == pipeline.predict(many).tolist()
+
+
+def test_a_batch_where_a_word_is_there_more_often_than_logarithms_are_at_hand() -> None:
+    pipeline, lane = compiled(tfidf, 1, True, "str")
+    many = ["halo " * 2000 + "batom", *TEXTS * 10]
+    assert BatchScorer(lane.model).scores(many) is None
+    assert lane.predict(many) == pipeline.predict(many).tolist()
+
+
+def test_without_numpy_batches_are_answered_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hotserve.lane.lane.find_spec", lambda _: None)
+    pipeline, lane = fit_and_compile(*count("unicode"))
+    assert lane.predict(TEXTS * 20) == pipeline.predict(TEXTS * 20).tolist()

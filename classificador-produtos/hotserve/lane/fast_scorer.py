@@ -21,7 +21,7 @@ from hotserve.lane.ngram_trie import UNKNOWN
 Row = tuple[float, ...]
 Scorer = Callable[[str], list[float]]
 
-MEMORY = 12_000_000
+MEMORY = 8_000_000
 """Bytes that one memory of this module may take, about."""
 PART_BYTES = 130
 """What a part of a text takes as a key."""
@@ -64,7 +64,7 @@ def fast_scorer(model: Model) -> Scorer:
     if (
         all(group.additive for group in model.groups)
         and all(leaf.analyzer.in_parts for leaf in leaves)
-        and all(_single_tokens(leaf) for leaf in leaves)
+        and all(single_tokens(leaf) for leaf in leaves)
         and len({leaf.analyzer.settings.strip_accents == "ascii" for leaf in leaves}) == 1
     ):
         return _adding_scorer(model)
@@ -220,7 +220,7 @@ def _leaf_rows(
     split: Callable[[str], list[str]] = (
         analyzer.split if settings.strip_accents == "ascii" else str.split
     )
-    if analyzer.in_parts and _single_tokens(leaf):
+    if analyzer.in_parts and single_tokens(leaf):
         find = leaf.terms.find
 
         def rows_of_part(part: str) -> tuple[Row, ...]:
@@ -259,7 +259,7 @@ def _leaf_rows(
     return rows_of
 
 
-def _single_tokens(leaf: Leaf) -> bool:
+def single_tokens(leaf: Leaf) -> bool:
     """Whether no term reaches over several parts of a text."""
     settings = leaf.analyzer.settings
     return settings.analyzer == "char_wb" or (settings.analyzer == "word" and settings.max_n == 1)

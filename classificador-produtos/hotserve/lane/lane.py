@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 from hotserve.lane import model as models
 from hotserve.lane.container import Container
@@ -13,7 +15,13 @@ from hotserve.lane.exact_scorer import ExactScorer
 from hotserve.lane.fast_scorer import Scorer, fast_scorer, slack
 from hotserve.lane.probabilities import KINDS
 
+if TYPE_CHECKING:
+    from hotserve.lane.batch_scorer import BatchScorer
+
 Label = str | int | bool
+
+SMALLEST_BATCH = 128
+"""From so many texts on, numpy is worth its calls."""
 
 
 class Lane:
@@ -31,6 +39,7 @@ class Lane:
         self.classes: list[Label] = list(model.classes)
         self.has_probabilities = model.probability is not None
         self._scores: Scorer = fast_scorer(model)
+        self._batch: BatchScorer | None = None
         self._choose = _chooser(model, self._scores)
         labels = [json.dumps(label).encode() for label in self.classes]
         self._labels = labels
@@ -56,7 +65,7 @@ class Lane:
             Uncertain: rounding decides the answer to one of them; ask the model itself.
         """
         classes = self.classes
-        return [classes[place] for place in map(self._choose, texts)]
+        return [classes[place] for place in self._places(texts)]
 
     def predict_json(self, texts: Sequence[str]) -> bytes:
         """The body, byte for byte, that MLflow's scoring server answers with those labels.
@@ -67,7 +76,7 @@ class Lane:
         if len(texts) == 1:
             return self._bodies[self._choose(texts[0])]
         labels = self._labels
-        answers = b", ".join([labels[place] for place in map(self._choose, texts)])
+        answers = b", ".join([labels[place] for place in self._places(texts)])
         return b'{"predictions": [' + answers + b"]}"
 
     def scores(self, texts: Sequence[str]) -> list[list[float]]:
@@ -85,6 +94,16 @@ class Lane:
             raise LaneError("this model gives no probabilities here")
         probabilities = KINDS[kind]
         return [probabilities(self._scores(text)) for text in texts]
+
+    def _places(self, texts: Sequence[str]) -> Iterable[int]:
+        if len(texts) >= SMALLEST_BATCH and self.model.exact and not self.model.single:
+            if self._batch is None and find_spec("numpy"):
+                from hotserve.lane.batch_scorer import BatchScorer
+
+                self._batch = BatchScorer(self.model)
+            if self._batch is not None:
+                return self._batch.places(texts, self._choose)
+        return map(self._choose, texts)
 
 
 def _chooser(model: models.Model, fast: Scorer) -> Callable[[str], int]:

@@ -62,13 +62,14 @@ class NgramTrie:
     Attributes:
         tokens: finds a token's number.
         indexes: for each node, the index of its term plus one, or 0 where it is none.
+        edges, children: the hash table: keys, and the nodes that they lead to.
     """
 
     def __init__(self, container: Container, name: str) -> None:
         self.tokens = term_table.TermTable(container, f"{name}.tokens")
         self.indexes = container.section(f"{name}.indexes").cast("I")
-        self._edges = container.section(f"{name}.edges").cast("Q")
-        self._children = container.section(f"{name}.children").cast("I")
+        self.edges = container.section(f"{name}.edges").cast("Q")
+        self.children = container.section(f"{name}.children").cast("I")
 
     def finder(self, minimum: int, maximum: int) -> Callable[[Sequence[int]], list[int]]:
         """A function from the numbers of a text's tokens to the indexes of its terms.
@@ -76,7 +77,7 @@ class NgramTrie:
         Args:
             minimum, maximum: the lengths of runs, both included; at least 2 at most.
         """
-        edges, children, indexes = self._edges, self._children, self.indexes
+        edges, children, indexes = self.edges, self.children, self.indexes
         mask = len(edges) - 1
 
         def find(tokens: Sequence[int]) -> list[int]:
