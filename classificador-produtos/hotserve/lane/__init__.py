@@ -4,7 +4,8 @@
 arrays; `Lane` maps that file and answers. What the lane can do, and how its answers stay those of
 scikit-learn, is told in docs/fast-lane.md.
 
-Nothing here but `compile` and `extract` imports more than the standard library.
+Only `compile` and what it alone uses (`extract`, `arrays`) need scikit-learn; `batch_scorer` needs
+numpy, and is used for large batches where there is one; the rest needs the standard library.
 """
 
 from hotserve.lane.errors import LaneError, Uncertain

@@ -37,6 +37,8 @@ from hotserve.lane.model import FORMAT
 from hotserve.lane.probabilities import KINDS
 from hotserve.lane.probes import Difference, compare, model_example, probe_texts, probes_file
 
+MAX_SUBLINEAR = 1024
+"""Counts up to here have the very logarithm that the model's numpy gives."""
 EXIT_OK, EXIT_WRONG_USE, EXIT_NOT_FOR_THE_LANE = 0, 2, 3
 PROBABILITY_TOLERANCE = 1e-10
 
@@ -114,9 +116,9 @@ def compile_pipeline(pipeline: Any, out: Path, example: Sequence[str] = ()) -> L
     import numpy as np
     import sklearn
 
-    from hotserve.lane.extract import MAX_SUBLINEAR, ModelArrays, extract
+    from hotserve.lane.extract import extract
 
-    arrays: ModelArrays = extract(pipeline)
+    arrays = extract(pipeline)
     terms = sum(len(leaf.terms) for group in arrays.groups for leaf in group.leaves)
     if terms > term_table.MAX_TERMS:
         raise NotLinearText(f"it has {terms} terms, more than the lane's table holds")
