@@ -99,6 +99,11 @@ def _folder(text: str) -> Path:
     return Path(os.path.abspath(Path(text).expanduser()))
 
 
+def _cores() -> int:
+    """Processors that this process may run on."""
+    return len(os.sched_getaffinity(0))
+
+
 def _cache_default(environment: Mapping[str, str]) -> str:
     base = environment.get("XDG_CACHE_HOME") or "~/.cache"
     return str(Path(base) / "hotserve")
@@ -107,7 +112,11 @@ def _cache_default(environment: Mapping[str, str]) -> str:
 def _options(environment: Mapping[str, str]) -> list[_Option]:
     return [
         _Option(
-            "--workers", "1", _whole, "front processes that share the port; each about 45 MB", "N"
+            "--workers",
+            str(_cores()),
+            _whole,
+            "front processes that share the port, one per core if left out; each about 45 MB",
+            "N",
         ),
         _Option("--poll-interval", "1", _seconds, "seconds between two looks at the registry", "S"),
         _Option(

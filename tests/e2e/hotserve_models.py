@@ -86,14 +86,20 @@ class Registry:
         archive = stage in ("Staging", "Production")
         self.client.transition_model_version_stage(name, version, stage, archive)
 
+    def register_folder(self, name: str, folder: Path) -> str:
+        """Upload an MLflow model folder as a new version; returns its number."""
+        mlflow.set_tracking_uri(self.url)
+        mlflow.set_experiment(name)
+        with mlflow.start_run() as run:
+            mlflow.log_artifacts(str(folder), "modelo")
+        if not self.client.search_registered_models(f"name = '{name}'"):
+            self.client.create_registered_model(name)
+        source = f"{run.info.artifact_uri}/modelo"
+        return str(self.client.create_model_version(name, source, run.info.run_id).version)
+
     def register_broken(self, name: str) -> str:
         """A version whose model file is damaged, as after a failed upload; returns its number."""
         with tempfile.TemporaryDirectory() as folder:
             saved = save(constant_model("nunca"), Path(folder, "model"))
             (saved / "model.skops").write_bytes(b"not a zip file")
-            mlflow.set_tracking_uri(self.url)
-            mlflow.set_experiment(name)
-            with mlflow.start_run() as run:
-                mlflow.log_artifacts(str(saved), "broken")
-            source = f"{run.info.artifact_uri}/broken"
-            return str(self.client.create_model_version(name, source, run.info.run_id).version)
+            return self.register_folder(name, saved)

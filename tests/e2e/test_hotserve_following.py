@@ -176,14 +176,18 @@ def test_a_server_process_that_is_killed_comes_back(followed: Followed) -> None:
     assert set(stream.answers) == {(200, "1", "brinquedo")}
 
 
-def test_a_front_worker_that_is_killed_is_replaced(followed: Followed) -> None:
+def test_front_workers_that_are_killed_are_replaced(followed: Followed) -> None:
     followed.promote("1")
-    [worker] = followed.hotserve.workers()
-    worker.kill()
-    eventually(
-        lambda: [w.pid for w in followed.hotserve.workers()] not in ([], [worker.pid]),
-        "no new worker",
-    )
+    before = {worker.pid for worker in followed.hotserve.workers()}
+    assert len(before) == len(os.sched_getaffinity(0)), "not one worker per core"
+    for worker in followed.hotserve.workers():
+        worker.kill()
+
+    def all_are_new() -> bool:
+        pids = {worker.pid for worker in followed.hotserve.workers()}
+        return len(pids) == len(before) and not pids & before
+
+    eventually(all_are_new, "no new workers")
     assert followed.hotserve.predict("boneca de pano").json() == {"predictions": ["brinquedo"]}
 
 
