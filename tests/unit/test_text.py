@@ -1,3 +1,10 @@
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -50,9 +57,29 @@ def test_every_listed_word_is_one_token() -> None:
     assert listed == sorted(set(listed))
 
 
-def test_a_list_installed_elsewhere_is_not_looked_at() -> None:
-    import nltk
+def words_read_in(trainer: Path, nltk_data: str = "") -> list[str]:
+    """The stop words as a fresh process reads them, with NLTK_DATA set."""
+    script = "from produtos.stop_words import stop_words; print(*stop_words(strip_accents=True))"
+    environment = os.environ | {"PYTHONPATH": str(trainer), "NLTK_DATA": nltk_data}
+    ended = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout.split()
 
-    nltk.data.path.insert(0, "/nowhere/nltk_data")
-    stop_words(strip_accents=True)
-    assert nltk.data.path == [str(NLTK_DATA)]
+
+def test_a_list_installed_elsewhere_is_not_looked_at(tmp_path: Path) -> None:
+    planted = tmp_path / "nltk_data" / "corpora" / "stopwords"
+    planted.mkdir(parents=True)
+    (planted / "portuguese").write_text("boneca\n", encoding="utf-8")
+    words = words_read_in(NLTK_DATA.parent, str(tmp_path / "nltk_data"))
+    assert words == stop_words(strip_accents=True)
+
+
+def test_a_checkout_that_a_group_may_write_trains_all_the_same(tmp_path: Path) -> None:
+    trainer = tmp_path / "trainer"
+    for part in ("produtos", "nltk_data"):
+        shutil.copytree(NLTK_DATA.parent / part, trainer / part)
+    for path in (trainer, *trainer.rglob("*")):
+        path.chmod(path.stat().st_mode | stat.S_IWGRP)
+    assert words_read_in(trainer) == stop_words(strip_accents=True)
