@@ -4,7 +4,10 @@ import codecs
 import csv
 import gzip
 import io
+import random
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 import pandas as pd
 import pytest
@@ -13,6 +16,7 @@ from hypothesis import strategies as st
 
 from produtos import product_classifier
 from produtos.batch import columns, csv_rows, rows, storage, tables
+from produtos.batch.blocks import BLOCK, LONGEST, Blocks
 from produtos.batch.rows import BadRow
 from produtos.errors import BadInput
 
@@ -26,7 +30,7 @@ def read(
     return (
         [text for chunk in chunks for text in chunk.texts],
         [bad for chunk in chunks for bad in chunk.bad],
-        [row for chunk in chunks for row in chunk.columns.to_pylist()],
+        [row for chunk in chunks for row in chunk.rows.batch().to_pylist()],
     )
 
 
@@ -109,13 +113,13 @@ def test_a_quote_that_stays_open_over_more_than_a_row_may_hold_costs_one_row(pat
 
 
 def test_a_gigantic_line_costs_one_row(path: Path) -> None:
-    content = "nome\nboneca\n" + "y" * (3 * csv_rows.LONGEST) + "\nhalo\n"
+    content = "nome\nboneca\n" + "y" * (3 * LONGEST) + "\nhalo\n"
     assert of(content, path) == (["boneca", "halo"], [(3, rows.TOO_LONG)])
     assert len(read(path)[1][0].content) == rows.KEPT_OF_A_BAD_ROW
 
 
 def test_a_gigantic_line_costs_one_product_without_a_header_too(path: Path) -> None:
-    content = "boneca de pano\n" + "y z" * csv_rows.LONGEST + "\nhalo\n"
+    content = "boneca de pano\n" + "y z" * LONGEST + "\nhalo\n"
     assert of(content, path) == (["boneca de pano", "halo"], [(2, rows.TOO_LONG)])
 
 
@@ -166,6 +170,44 @@ def test_a_file_that_is_no_table(content: str, said: str, path: Path) -> None:
         read(path)
 
 
+def carefully(file: TextIO, delimiter: str) -> Iterator[csv_rows.Row]:
+    """All rows of a file, without the short cut for blocks without a bad row."""
+    blocks = Blocks(file)
+    while blocks.load():
+        yield from csv_rows.careful(blocks, delimiter)
+
+
+def test_a_row_may_begin_in_one_block_and_end_in_another(path: Path) -> None:
+    rows_before = BLOCK // 8
+    content = ["nome;descricao", *["boneca;x"] * rows_before]
+    content += ['"halo', "em tres", 'linhas";y', "depois;z", "a;b;c", "fim;w"]
+    texts, bad = of("\n".join(content), path)
+    assert texts[-3:] == ["halo\nem tres\nlinhas y", "depois z", "fim w"]
+    assert len(texts) == rows_before + 3
+    assert bad == [(rows_before + 6, rows.TOO_MANY_FIELDS)]
+
+
+@pytest.mark.parametrize("spoilt", [False, True])
+def test_blocks_with_and_without_bad_rows_are_read_alike(spoilt: bool, path: Path) -> None:
+    """The same long file, once with a bad row in each block."""
+    choose = random.Random(1)
+    names = [f"boneca {n} " + 'é; \n"x'[: choose.randrange(8)] for n in range(40_000)]
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, delimiter=";", lineterminator="\r\n")
+    writer.writerow(["id", "nome"])
+    for n, name in enumerate(names):
+        writer.writerow([n, name])
+        if spoilt and n % 1000 == 0:
+            writer.writerow([n, "a", "b"])
+    path.write_text(text.getvalue(), encoding="utf-8", newline="")
+    assert path.stat().st_size > BLOCK
+    texts, bad, _ = read(path)
+    assert texts == names
+    assert len(bad) == (40 if spoilt else 0)
+    lines = text.getvalue().split("\n")
+    assert all(lines[row.line - 1].rstrip("\r") == row.content for row in bad)
+
+
 field = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 
 
@@ -176,7 +218,7 @@ def test_whatever_a_csv_writer_writes_is_read(table: list[tuple[str, str]], deli
     writer.writerow(["nome", "descricao"])
     writer.writerows(table)
     text.seek(0)
-    found = [fields for _, fields, _ in csv_rows.separated(text, delimiter)]
+    found = [fields for _, fields, _ in carefully(text, delimiter)]
     assert found == [["nome", "descricao"], *map(list, table)]
 
 
@@ -188,7 +230,7 @@ def test_no_bytes_stop_the_reading_and_no_line_is_lost(noise: bytes) -> None:
         errors="surrogateescape",
         newline="",
     )
-    found = list(csv_rows.separated(stream, ";"))
+    found = list(carefully(stream, ";"))
     numbers = [number for number, _, _ in found]
     assert numbers == sorted(set(numbers))
     # A quote in the noise may take the last line into its row, but not out of the file.

@@ -12,7 +12,7 @@ from sqlalchemy import make_url
 
 from produtos.batch.database import DatabaseTable, parse
 from produtos.batch.differences import Differences
-from produtos.batch.rows import BadRow
+from produtos.batch.rows import AnsweredRows, ArrowRows, BadRow, TextRows
 from produtos.batch.sinks import BadRows, CsvFile, ParquetFile, Sink
 from produtos.batch.storage import locate
 from produtos.errors import BadInput
@@ -21,11 +21,10 @@ SCHEMA = pa.schema([("id", pa.int64()), ("texto", pa.string()), ("categoria", pa
 ORIGIN = {"modelo": "classificador-produtos", "versao": "2", "run_id": "abc"}
 
 
-def batch(*rows: tuple[int, str, str]) -> pa.RecordBatch:
+def batch(*rows: tuple[int, str, str]) -> ArrowRows:
     names = SCHEMA.names
-    return pa.RecordBatch.from_pylist(
-        [dict(zip(names, row, strict=True)) for row in rows], schema=SCHEMA
-    )
+    records = [dict(zip(names, row, strict=True)) for row in rows]
+    return ArrowRows(pa.RecordBatch.from_pylist(records, schema=SCHEMA))
 
 
 ONE = batch((1, 'boneca "Lili"; azul', "brinquedo"))
@@ -90,7 +89,7 @@ def test_parquet_keeps_types_and_says_what_made_it(tmp_path: Path) -> None:
     sink.write(TWO)
     sink.commit()
     table = pq.read_table(tmp_path / "a.parquet")
-    assert table.to_pylist() == TWO.to_pylist()
+    assert table.to_pylist() == TWO.batch().to_pylist()
     assert table.schema.metadata[b"versao"] == b"2"
 
 
@@ -193,6 +192,18 @@ def test_a_column_that_no_table_can_hold(tmp_path: Path) -> None:
     schema = pa.schema([("texto", pa.string()), ("fotos", pa.list_(pa.string()))])
     with pytest.raises(BadInput, match="a column of type list"):
         table(tmp_path, schema)
+
+
+def test_answers_are_columns_behind_those_of_the_input() -> None:
+    read = pa.schema([("id", pa.string()), ("nome", pa.string())])
+    written = pa.schema([*read, ("um", pa.string()), ("dois", pa.string())])
+    rows = TextRows([["1", "boneca"], ["2", "halo"]], read)
+    answered = AnsweredRows(rows, [["a", "b"], ["c", "d"]], written)
+    assert list(answered.values()) == [["1", "boneca", "a", "c"], ["2", "halo", "b", "d"]]
+    assert answered.batch().to_pylist() == [
+        {"id": "1", "nome": "boneca", "um": "a", "dois": "c"},
+        {"id": "2", "nome": "halo", "um": "b", "dois": "d"},
+    ]
 
 
 def test_differences_are_counted_and_drawn(tmp_path: Path) -> None:

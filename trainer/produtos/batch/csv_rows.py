@@ -1,124 +1,88 @@
-"""Rows of a CSV file, one at a time, each with its line number; broken ones do not end the file."""
+"""Rows of CSV text, each with its line number; broken ones do not end the file."""
 
 import csv
-from collections import deque
+import io
+import sys
 from collections.abc import Iterator
-from typing import TextIO
 
-from produtos.batch.rows import NEVER_CLOSED, TOO_LONG
-
-LONGEST = 1 << 20
-"""Characters of one row. Without a limit, one quote that never closes would hold the whole file
-in memory."""
+from produtos.batch.blocks import Blocks, BrokenRow
+from produtos.batch.rows import NEVER_CLOSED
 
 DELIMITERS = ";,\t|"
 
 NO_DELIMITER = "\x1f"
 """For a table of one column: whatever is between the quotes or the line's ends is its text."""
 
+END = "\x00end of block"
+
 Row = tuple[int, list[str] | str, str]
 """Line number where it starts; its fields, or why it has none; the lines as they were."""
 
 
-class _BrokenRow(Exception):
-    """Raised through `csv.reader`, which starts afresh with the next line."""
+def quick(text: str, delimiter: str) -> tuple[list[list[str]], int] | None:
+    """All rows of whole lines at once, and how many lines they are.
 
-
-class _Lines:
-    """The lines of a file for `csv.reader`, which can be handed back.
-
-    Attributes:
-        start: the number of the line that the row starts with.
-        taken: the lines given out since `begin`.
-        ended: whether more lines were asked for than there are.
+    Returns:
+        Nothing when the last row goes on after the text: then `careful` has to read it.
     """
-
-    def __init__(self, file: TextIO) -> None:
-        self._readline = file.readline
-        self._returned: deque[str] = deque()
-        self._length = 0
-        self.start = 1
-        self.taken: list[str] = []
-        self.ended = False
-
-    def begin(self) -> None:
-        """A row starts with the next line."""
-        self.start += len(self.taken)
-        self.taken = []
-        self._length = 0
-
-    def __iter__(self) -> Iterator[str]:
-        return self
-
-    def __next__(self) -> str:
-        line = self._returned.popleft() if self._returned else self._readline(LONGEST)
-        if not line:
-            self.ended = True
-            raise StopIteration
-        self.taken.append(line)
-        self._length += len(line)
-        if self._length >= LONGEST:
-            if len(line) == LONGEST and not line.endswith(("\n", "\r")):
-                self._skip_line()
-                raise _BrokenRow(TOO_LONG)
-            raise _BrokenRow(NEVER_CLOSED)
-        return line
-
-    def _skip_line(self) -> None:
-        while (rest := self._readline(LONGEST)) and not rest.endswith(("\n", "\r")):
-            pass
-
-    def hand_back(self) -> None:
-        """All lines of this row but the first will be given out again."""
-        self._returned.extendleft(reversed(self.taken[1:]))
-        del self.taken[1:]
-        self.ended = False
+    csv.field_size_limit(sys.maxsize)
+    lines = text if text.endswith(("\n", "\r")) else text + "\n"
+    reader = csv.reader(io.StringIO(lines + END, newline=""), delimiter=delimiter)
+    try:
+        rows = list(reader)
+    except csv.Error:
+        return None
+    if rows.pop() != [END]:
+        return None
+    return [row for row in rows if not is_empty(row)], reader.line_num - 1
 
 
-def separated(file: TextIO, delimiter: str) -> Iterator[Row]:
-    """The rows of a table, the header being the first; empty lines are left out.
+def careful(blocks: Blocks, delimiter: str) -> Iterator[Row]:
+    """The rows of a block one by one, empty ones left out.
 
     Of a row whose quote is never closed only the first line is lost; those below are read again.
     """
-    csv.field_size_limit(2 * LONGEST)
-    lines = _Lines(file)
-    reader = csv.reader(lines, delimiter=delimiter)
+    csv.field_size_limit(sys.maxsize)
+    reader = csv.reader(blocks, delimiter=delimiter)
     while True:
-        lines.begin()
+        blocks.begin()
         fields: list[str] | str
         try:
             fields = next(reader)
         except StopIteration:
             return
-        except (_BrokenRow, csv.Error) as error:
+        except (BrokenRow, csv.Error) as error:
             fields = str(error)
-        if lines.ended:
+        if blocks.ended:
             fields = NEVER_CLOSED
-        first = lines.taken[0]
         if fields == NEVER_CLOSED:
-            lines.hand_back()
-        if isinstance(fields, str) or any(fields) or len(fields) > 1:
-            yield lines.start, fields, first
+            blocks.hand_back()
+        if isinstance(fields, str) or not is_empty(fields):
+            yield blocks.start, fields, "".join(blocks.taken)
 
 
-def whole_lines(file: TextIO) -> Iterator[Row]:
-    """Each line as one text, commas and all; empty lines are left out.
+def whole_lines(blocks: Blocks) -> Iterator[Row]:
+    """Each line of a block as one text, commas and all; empty lines are left out.
 
     A line that is one quoted field is unquoted.
     """
-    lines = _Lines(file)
     while True:
-        lines.begin()
+        blocks.begin()
         try:
-            line = next(lines)
+            line = next(blocks)
         except StopIteration:
             return
-        except _BrokenRow as error:
-            yield lines.start, str(error), lines.taken[0]
+        except BrokenRow as error:
+            yield blocks.start, str(error), blocks.taken[0]
             continue
         text = line.strip()
         if text:
-            yield lines.start, [_unquoted(text)], line
+            yield blocks.start, [_unquoted(text)], line
+
+
+def is_empty(fields: list[str]) -> bool:
+    """Whether a row is nothing but a line with nothing on it."""
+    return not fields or (len(fields) == 1 and not fields[0].strip())
 
 
 def header_of(line: str) -> Iterator[tuple[str, list[str]]]:

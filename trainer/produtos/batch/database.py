@@ -23,6 +23,7 @@ from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.types import TypeEngine
 
+from produtos.batch.rows import Rows
 from produtos.errors import BadInput
 
 CONNECT_SECONDS = 10
@@ -81,6 +82,7 @@ class DatabaseTable:
         self._origin: dict[str, Any] = dict(origin)
         self._origin["momento"] = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
         self._table = _table(name, schema, origin)
+        self._names = list(schema.names)
         self._connection: Connection | None = None
         try:
             self._engine = _engine(url)
@@ -109,16 +111,17 @@ class DatabaseTable:
                 "give another table's name, or make it InnoDB"
             )
 
-    def write(self, batch: pa.RecordBatch) -> None:
+    def write(self, rows: Rows) -> None:
         """See `sinks.Sink`.
 
         Raises:
             BadInput: the database refuses a row, or is gone.
         """
-        rows = [row | self._origin for row in batch.to_pylist()]
-        if rows and self._connection is not None:
+        names = self._names
+        records = [dict(zip(names, values, strict=True)) | self._origin for values in rows.values()]
+        if records and self._connection is not None:
             try:
-                self._connection.execute(self._table.insert(), rows)
+                self._connection.execute(self._table.insert(), records)
             except SQLAlchemyError as error:
                 raise self._refusal(error) from None
 

@@ -38,7 +38,7 @@ def open_inputs(request: Request) -> Inputs:
             name that the output needs.
     """
     if request.texts:
-        return Inputs((), tables.of_texts(request.texts).columns.schema, 0)
+        return Inputs((), tables.of_texts(request.texts).rows.batch().schema, 0)
     files = input_files(request.input)
     opened = [
         tables.open_table(file, text_column=request.text_column, encoding=request.encoding)
@@ -89,6 +89,6 @@ def chunks(request: Request, inputs: Inputs) -> Iterator[Chunk]:
     before = 0
     for table in inputs.tables:
         for chunk in table.chunks():
-            yield Chunk(chunk.texts, chunk.columns, chunk.bad, before + chunk.position)
+            yield Chunk(chunk.texts, chunk.rows, chunk.bad, before + chunk.position)
         location = table.location
         before += location.filesystem.get_file_info(location.path).size or 0

@@ -17,6 +17,7 @@ from produtos.batch.differences import Differences
 from produtos.batch.inputs import Inputs, answer_columns, chunks, version_columns
 from produtos.batch.record import Result, log_bad_rows, log_result, log_start
 from produtos.batch.request import Request
+from produtos.batch.rows import AnsweredRows
 from produtos.batch.sinks import BadRows, CsvFile, CsvRows, ParquetFile, Sink
 from produtos.batch.storage import locate
 from produtos.batch.worker import ModelFolder
@@ -107,10 +108,7 @@ def _classify(
             for chunk, answers in answered:
                 bad.write(chunk.bad)
                 if chunk.texts:
-                    arrays = [pa.array(answer, pa.string()) for answer in answers]
-                    sink.write(
-                        pa.RecordBatch.from_arrays([*chunk.columns.columns, *arrays], schema=schema)
-                    )
+                    sink.write(AnsweredRows(chunk.rows, answers, schema))
                     if differences is not None:
                         differences.add(chunk.texts, *answers)
                 rows += len(chunk.texts)

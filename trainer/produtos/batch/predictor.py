@@ -12,7 +12,7 @@ from multiprocessing.context import ForkServerContext
 from joblib import cpu_count  # type: ignore[import-untyped]
 
 from produtos.batch import worker
-from produtos.batch.rows import CHUNK_CHARACTERS, Chunk
+from produtos.batch.rows import Chunk
 from produtos.batch.worker import ModelFolder
 from produtos.errors import BadInput
 
@@ -22,6 +22,9 @@ Answered = tuple[Chunk, list[list[str]]]
 WAITING = 3
 """Chunks under way for each worker: one is worked on, the others keep it from waiting."""
 
+
+LARGE = 4 << 20
+"""Bytes of input from which on there will be more than one chunk, most likely."""
 
 PRELOADED = (
     *("mlflow.pyfunc", "skops.io", "sklearn.pipeline", "sklearn.feature_extraction.text"),
@@ -43,7 +46,7 @@ def prepare(size: int, workers: int) -> None:
         size: of the input, in bytes; a small one needs no workers.
         workers: how many there may be.
     """
-    if size >= CHUNK_CHARACTERS and workers > 1:
+    if size >= LARGE and workers > 1:
         _context()
         forkserver.ensure_running()
 

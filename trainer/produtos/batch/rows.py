@@ -1,6 +1,8 @@
 """What flows through a batch job: chunks of products, and the rows that are none."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import pyarrow as pa
 
@@ -12,9 +14,6 @@ NEVER_CLOSED = "a quote is never closed"
 
 CHUNK_ROWS = 5_000
 """Enough to make the cost of passing a chunk to another process small."""
-
-CHUNK_CHARACTERS = 4 << 20
-"""A chunk ends here too, so that long texts do not make it large."""
 
 KEPT_OF_A_BAD_ROW = 1_000
 """Characters."""
@@ -37,19 +36,83 @@ class BadRow:
     content: str
 
 
+class Rows(Protocol):
+    """Some rows of a table, in the form that is asked for: making both would cost time."""
+
+    def values(self) -> Iterator[Sequence[Any]]:
+        """Row by row, the values in the order of the columns."""
+
+    def batch(self) -> pa.RecordBatch:
+        """Column by column."""
+
+
+@dataclass(frozen=True)
+class TextRows:
+    """Rows whose values are all strings, as many in each row as the schema has columns."""
+
+    rows: Sequence[Sequence[str]]
+    schema: pa.Schema
+
+    def values(self) -> Iterator[Sequence[str]]:
+        """See `Rows`."""
+        return iter(self.rows)
+
+    def batch(self) -> pa.RecordBatch:
+        """See `Rows`."""
+        by_column = zip(*self.rows, strict=True) if self.rows else [()] * len(self.schema.names)
+        arrays = [pa.array(column, pa.string()) for column in by_column]
+        return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
+
+
+@dataclass(frozen=True)
+class ArrowRows:
+    """Rows of any types."""
+
+    columns: pa.RecordBatch
+
+    def values(self) -> Iterator[Sequence[Any]]:
+        """See `Rows`."""
+        return zip(*(column.to_pylist() for column in self.columns.columns), strict=True)
+
+    def batch(self) -> pa.RecordBatch:
+        """See `Rows`."""
+        return self.columns
+
+
+@dataclass(frozen=True)
+class AnsweredRows:
+    """Rows with more columns of strings behind theirs, which `schema` names all."""
+
+    rows: Rows
+    answers: Sequence[Sequence[str]]
+    schema: pa.Schema
+
+    def values(self) -> Iterator[Sequence[Any]]:
+        """See `Rows`."""
+        return (
+            [*row, *answers]
+            for row, *answers in zip(self.rows.values(), *self.answers, strict=True)
+        )
+
+    def batch(self) -> pa.RecordBatch:
+        """See `Rows`."""
+        arrays = [pa.array(column, pa.string()) for column in self.answers]
+        return pa.RecordBatch.from_arrays([*self.rows.batch().columns, *arrays], schema=self.schema)
+
+
 @dataclass(frozen=True)
 class Chunk:
     """Some rows in a row, in the order of the file.
 
     Attributes:
         texts: the text of each product.
-        columns: all that was read of each, as many rows as `texts`.
+        rows: all that was read of each, as many as `texts`.
         bad: rows of this part of the file that are not in it.
         position: how far the file has been read, in bytes.
     """
 
     texts: list[str]
-    columns: pa.RecordBatch
+    rows: Rows
     bad: list[BadRow] = field(default_factory=list)
     position: int = 0
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from produtos.batch.csv_writer import CsvWriter
-from produtos.batch.rows import BadRow
+from produtos.batch.rows import BadRow, Rows
 from produtos.batch.storage import Location, copy_up, locate, writable
 from produtos.errors import BadInput
 
@@ -18,9 +18,9 @@ BAD_ROW_COLUMNS = ("arquivo", "linha", "motivo", "conteudo")
 
 
 class Sink(Protocol):
-    """Takes batches of rows, in order, then either `commit` or `abort`."""
+    """Takes rows, in order, then either `commit` or `abort`."""
 
-    def write(self, batch: pa.RecordBatch) -> None:
+    def write(self, rows: Rows) -> None:
         """Take some rows."""
 
     def commit(self) -> None:
@@ -96,10 +96,10 @@ class CsvFile:
         self._text = self._file.path.open("w", encoding="utf-8", newline="")
         self._rows = CsvRows(self._text, schema)
 
-    def write(self, batch: pa.RecordBatch) -> None:
+    def write(self, rows: Rows) -> None:
         """See `Sink`."""
         with writable(self._address):
-            self._rows.write(batch)
+            self._rows.write(rows)
 
     def commit(self) -> None:
         """See `Sink`."""
@@ -121,10 +121,9 @@ class CsvRows:
         self._writer = CsvWriter(file)
         self._writer.row(schema.names)
 
-    def write(self, batch: pa.RecordBatch) -> None:
+    def write(self, rows: Rows) -> None:
         """See `Sink`."""
-        values = [column.to_pylist() for column in batch.columns]
-        self._writer.rows(zip(*values, strict=True))
+        self._writer.rows(rows.values())
 
     def commit(self) -> None:
         """See `Sink`."""
@@ -142,10 +141,10 @@ class ParquetFile:
         self._schema = schema.with_metadata(made_by)
         self._writer = pq.ParquetWriter(self._file.path, self._schema)
 
-    def write(self, batch: pa.RecordBatch) -> None:
+    def write(self, rows: Rows) -> None:
         """See `Sink`."""
         with writable(self._address):
-            self._writer.write_batch(batch)
+            self._writer.write_batch(rows.batch())
 
     def commit(self) -> None:
         """See `Sink`."""

@@ -10,15 +10,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from produtos.batch import columns, csv_rows
+from produtos.batch.blocks import LONGEST, Blocks
 from produtos.batch.columns import TextColumns
 from produtos.batch.rows import (
-    CHUNK_CHARACTERS,
     CHUNK_ROWS,
     NO_TEXT,
     TOO_MANY_FIELDS,
     UNDECODABLE,
+    ArrowRows,
     BadRow,
     Chunk,
+    TextRows,
     excerpt,
     is_decoded,
 )
@@ -63,8 +65,7 @@ def open_table(location: Location, *, text_column: str | None, encoding: str) ->
 
 def of_texts(texts: Sequence[str]) -> Chunk:
     """Texts that are in no file, as a chunk."""
-    batch = pa.RecordBatch.from_arrays([pa.array(texts, pa.string())], names=[TEXT])
-    return Chunk(list(texts), batch)
+    return Chunk(list(texts), TextRows([[text] for text in texts], _strings([TEXT])))
 
 
 @dataclass(frozen=True)
@@ -99,19 +100,53 @@ class CsvTable:
         with readable(self.location.address):
             raw, file = _open_text(self.location, self.encoding)
             with raw, file:
-                if self.has_header:
-                    rows = csv_rows.separated(file, self.delimiter)
-                    next(rows, None)
-                else:
-                    rows = csv_rows.whole_lines(file)
-                yield from self._chunks(rows, raw)
+                for good, texts, bad in self._blocks(Blocks(file)):
+                    # A block of short rows is too many of them for one chunk.
+                    for place in range(0, max(len(good), 1), CHUNK_ROWS):
+                        part = slice(place, place + CHUNK_ROWS)
+                        rows = TextRows(good[part], self.schema)
+                        yield Chunk(texts[part], rows, bad if place == 0 else [], raw.tell())
 
-    def _chunks(self, rows: Iterator[csv_rows.Row], raw: pa.NativeFile) -> Iterator[Chunk]:
+    def _blocks(self, blocks: Blocks) -> Iterator[tuple[list[list[str]], list[str], list[BadRow]]]:
+        """Rows, texts and bad rows, block by block."""
+        blocks.load()
+        if self.has_header:
+            next(csv_rows.careful(blocks, self.delimiter), None)
+        while True:
+            text = blocks.rest()
+            found = self._quick(text) if self.has_header and text else None
+            if found:
+                good, texts, lines = found
+                blocks.skip_rest(lines)
+                yield good, texts, []
+            else:
+                yield self._careful(blocks)
+            if not blocks.load():
+                return
+
+    def _quick(self, text: str) -> tuple[list[list[str]], list[str], int] | None:
+        """Rows, texts and number of lines of a block without any bad row, and only of such."""
+        if len(text) > LONGEST or not is_decoded(text):
+            return None
+        found = csv_rows.quick(text, self.delimiter)
+        if found is None:
+            return None
+        rows, lines = found
+        if any(len(row) != len(self.schema.names) for row in rows):
+            return None
+        texts = list(map(self.text_columns.text, rows))
+        return (rows, texts, lines) if all(map(str.strip, texts)) else None
+
+    def _careful(self, blocks: Blocks) -> tuple[list[list[str]], list[str], list[BadRow]]:
+        rows = (
+            csv_rows.careful(blocks, self.delimiter)
+            if self.has_header
+            else csv_rows.whole_lines(blocks)
+        )
         width = len(self.schema.names)
         good: list[list[str]] = []
         texts: list[str] = []
         bad: list[BadRow] = []
-        characters = 0
         for number, fields, lines in rows:
             reason, text = self._read(fields, lines, width)
             if isinstance(fields, str) or reason:
@@ -119,12 +154,7 @@ class CsvTable:
             else:
                 good.append(fields)
                 texts.append(text)
-            characters += len(lines)
-            if len(good) + len(bad) >= CHUNK_ROWS or characters >= CHUNK_CHARACTERS:
-                yield self._chunk(good, texts, bad, raw.tell())
-                good, texts, bad, characters = [], [], [], 0
-        if good or bad:
-            yield self._chunk(good, texts, bad, raw.tell())
+        return good, texts, bad
 
     def _read(self, fields: list[str] | str, lines: str, width: int) -> tuple[str, str]:
         """Why a row is bad, or nothing, and its text; missing fields are filled up."""
@@ -138,13 +168,6 @@ class CsvTable:
             fields += [""] * (width - len(fields))
         text = self.text_columns.text(fields)
         return ("", text) if text.strip() else (NO_TEXT, "")
-
-    def _chunk(
-        self, good: list[list[str]], texts: list[str], bad: list[BadRow], position: int
-    ) -> Chunk:
-        by_column = list(zip(*good, strict=True)) if good else [()] * len(self.schema.names)
-        arrays = [pa.array(column, pa.string()) for column in by_column]
-        return Chunk(texts, pa.RecordBatch.from_arrays(arrays, schema=self.schema), bad, position)
 
 
 def _open_text(location: Location, encoding: str) -> tuple[pa.NativeFile, io.TextIOWrapper]:
@@ -167,9 +190,9 @@ def _open_csv(location: Location, text_column: str | None, encoding: str) -> Csv
         encoding = "utf-8-sig"
     raw, file = _open_text(location, encoding)
     with raw, file:
-        first = file.readline(csv_rows.LONGEST)
+        first = file.readline(LONGEST)
         while first and not first.strip():
-            first = file.readline(csv_rows.LONGEST)
+            first = file.readline(LONGEST)
     if not first:
         raise BadInput(f"input {location.address}: empty; there is nothing to classify")
     headers = list(csv_rows.header_of(first))
@@ -235,7 +258,7 @@ class ParquetTable:
                 texts.append(text)
                 kept.append(row)
         good = batch.take(pa.array(kept, pa.int64())) if bad else batch
-        return Chunk(texts, good, bad, position)
+        return Chunk(texts, ArrowRows(good), bad, position)
 
 
 def _strings_of(column: pa.Array) -> list[str]:
