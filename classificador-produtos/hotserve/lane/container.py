@@ -60,6 +60,8 @@ class Container:
         with memoryview(self.buffer) as view:
             if zlib.crc32(view[PREFIX.size :], zlib.crc32(view[:CHECKSUM_AT])) != checksum:
                 raise LaneError(f"{name} is damaged or was cut short; compile the model again")
+        # Reading it all made it all count as this process's memory; what is used comes back.
+        self.buffer.madvise(mmap.MADV_DONTNEED)
         try:
             header = json.loads(self.buffer[PREFIX.size : PREFIX.size + length])
             self.sections: dict[str, list[int]] = header.pop("sections")

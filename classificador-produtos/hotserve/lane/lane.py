@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Label = str | int | bool
 
-SMALLEST_BATCH = 128
+SMALLEST_BATCH = 64
 """From so many texts on, numpy is worth its calls."""
 
 
