@@ -127,14 +127,23 @@ def make_run_environment() -> dict[str, str]:
 
 
 @contextmanager
-def make_run(home: Path, output: Path, **settings: object) -> Iterator[Stack]:
-    """Start `make run`; it is stopped, and all of it gone, when the block is left."""
+def make_run(
+    home: Path, output: Path, *, folder: Path = ROOT, **settings: object
+) -> Iterator[Stack]:
+    """Start `make run`; it is stopped, and all of it gone, when the block is left.
+
+    Args:
+        home: its data folder.
+        output: the file for all that it prints.
+        folder: the clone to start it in; this checkout unless told.
+        settings: more of its variables.
+    """
     ports = {"MLFLOW_PORT": free_port(), "SERVE_PORT": free_port()}
     given = {"STACK_HOME": home, **ports, **settings}
     with output.open("wb") as file:
         process = subprocess.Popen(
             ["make", "run", *(f"{name}={value}" for name, value in given.items())],
-            cwd=ROOT,
+            cwd=folder,
             env=make_run_environment(),
             stdin=subprocess.DEVNULL,
             stdout=file,
