@@ -167,12 +167,37 @@ def test_it_says_which_version_answers(watched: Watched, at_first: Served) -> No
     expect(card).to_contain_text("Production")
     expect(card).to_contain_text("No ar desde")
     expect(card).to_contain_text("Últimas trocas")
-    metrics = at_first.hotserve.model().get("metrics")
-    if metrics:
-        figure = f"{100 * metrics['acuracia_holdout']:.1f}".removesuffix(".0").replace(".", ",")
-        expect(card).to_contain_text(f"{figure}%")
-    else:
-        expect(card).not_to_contain_text("Acurácia")
+    accuracy = card.get_by_text("Acurácia")
+    expect(accuracy).to_have_count(1 if at_first.hotserve.model().get("metrics") else 0)
+
+
+def test_it_tells_what_model_tells(watched: Watched) -> None:
+    # The real answer of /model with a bad day added to it.
+    told = {
+        "metrics": {"acuracia": 0.5, "acuracia_holdout": 0.98065, "f1_macro_holdout": 0.975},
+        "lane": {"state": "open", "why": None},
+        "wanted": {"version": "7", "state": "failed", "since": "2026-01-02T03:04:05Z"},
+        "last_error": {"version": "7", "message": "the model's <file> is damaged"},
+        "registry": {"reachable": False, "error": "connection refused"},
+    }
+
+    def add(route: Route) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, json={**answer.json(), **told})
+
+    watched.page.route("**/model", add)
+    card = watched.page.get_by_role("complementary")
+    for line in (
+        "98,1%",
+        "97,5%",
+        "em produtos que o modelo nunca viu",
+        "aberta",
+        "A versão 7 não iniciou; a atual continua. the model's <file> is damaged",
+        "O MLflow não responde; a versão atual continua. connection refused",
+    ):
+        expect(card).to_contain_text(line)
+    watched.type("boneca de pano")
+    watched.has_answered("brinquedo")
 
 
 def test_several_lines_give_a_table_and_a_file(watched: Watched, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect
 
 PATIENCE = 60_000
 """Milliseconds: an answer takes a few, and a start of a model several thousand."""
@@ -38,6 +38,12 @@ def watch(page: Page) -> Watched:
 
     page.on("console", complained)
     page.on("pageerror", lambda error: watched.complaints.append(str(error)))
+
+    def failed(request: Request) -> None:
+        if "/page/" in request.url:
+            watched.complaints.append(f"{request.url}: {request.failure}")
+
+    page.on("requestfailed", failed)
     page.on("request", lambda request: watched.hosts.add(urlsplit(request.url).netloc))
     page.set_default_timeout(PATIENCE)
     return watched

@@ -95,9 +95,10 @@ async function patiently(send, signal) {
 let nextLook = 0;
 let isLooking = false;
 
-async function look() {
+/** A page that nobody sees does not look, but once: one opened behind another is ready. */
+async function look({ isFirst = false } = {}) {
   clearTimeout(nextLook);
-  if (document.hidden || isLooking || byId("token-dialog").open) return;
+  if ((document.hidden && !isFirst) || isLooking || byId("token-dialog").open) return;
   isLooking = true;
   let isRefused = false;
   try {
@@ -117,7 +118,7 @@ async function look() {
   render();
   if (isRefused) return;
   const calm = state.reachable && state.model?.state === "serving" && !state.model.wanted;
-  nextLook = setTimeout(look, calm ? LOOK.serving : LOOK.other);
+  nextLook = setTimeout(() => look(), calm ? LOOK.serving : LOOK.other);
 }
 
 // --- showing
@@ -295,9 +296,9 @@ for (const button of document.querySelectorAll("[data-language]")) {
   });
 }
 
-document.addEventListener("visibilitychange", look);
+document.addEventListener("visibilitychange", () => look());
 
 showLanguage();
-look();
+look({ isFirst: true });
 // The browser may have kept the text over a reload.
 if (text.value) ask();
