@@ -18,6 +18,7 @@ csv.field_size_limit(sys.maxsize)
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _NO_DELIMITER = "\x1f"
 _WHOLE_DOCUMENT = ("texto", "informacao")
+_PARTS = ("nome", "descricao")
 
 
 class CsvError(ValueError):
@@ -40,14 +41,12 @@ class Products:
         """The text of each product: `texto`, else `informacao`, else `nome` and `descricao`."""
         if not self.columns:
             return [row[0] for row in self.rows]
-        return [_text(dict(zip(self.columns, row, strict=True))) for row in self.rows]
-
-
-def _text(product: dict[str, str]) -> str:
-    for column in _WHOLE_DOCUMENT:
-        if column in product:
-            return product[column]
-    return " ".join(filter(None, (product.get("nome"), product.get("descricao"))))
+        for column in _WHOLE_DOCUMENT:
+            if column in self.columns:
+                place = self.columns.index(column)
+                return [row[place] for row in self.rows]
+        places = [self.columns.index(part) for part in _PARTS if part in self.columns]
+        return [" ".join([row[place] for place in places if row[place]]) for row in self.rows]
 
 
 def read(body: bytes) -> Products:
