@@ -1,0 +1,85 @@
+"""wrk, as every server is driven by it: the same requests, connections and seconds."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_SCRIPT = """\
+wrk.method = "POST"
+wrk.headers["Content-Type"] = "{content_type}"
+local file = io.open("{body}", "rb")
+wrk.body = file:read("*a")
+file:close()
+function done(summary, latency, requests)
+  local errors = summary.errors
+  io.write("\\nRESULT ", string.format(
+    '{{"requests": %d, "seconds": %.6f, "p50_ms": %.4f, "p99_ms": %.4f, "failed": %d}}',
+    summary.requests, summary.duration / 1e6,
+    latency:percentile(50) / 1e3, latency:percentile(99) / 1e3,
+    errors.connect + errors.read + errors.write + errors.status + errors.timeout), "\\n")
+end
+"""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked again and again.
+
+    Attributes:
+        lines: products in it.
+    """
+
+    name: str
+    content_type: str
+    body: bytes
+    lines: int = 1
+
+
+def need() -> str:
+    """The place of wrk.
+
+    Raises:
+        SystemExit: it is not installed.
+    """
+    found = shutil.which("wrk")
+    if found is None:
+        raise SystemExit("wrk is not installed (on Debian: apt-get install wrk)")
+    return found
+
+
+def drive(url: str, request: Request, connections: int, seconds: float) -> dict[str, Any]:
+    """Ask for `seconds` on `connections` kept-open connections.
+
+    Returns:
+        `requests_per_second`, `lines_per_second`, `p50_ms`, `p99_ms`, `failed` (anything but a
+        2xx or 3xx in time).
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        body, script = Path(folder, "body"), Path(folder, "script.lua")
+        body.write_bytes(request.body)
+        script.write_text(_SCRIPT.format(content_type=request.content_type, body=body), "utf-8")
+        done = subprocess.run(
+            [
+                *(need(), "-t", "1", "-c", str(connections), "-d", f"{max(1, round(seconds))}s"),
+                *("--timeout", "60s", "-s", str(script), url),
+            ],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    told = json.loads(done.stdout.rpartition("RESULT ")[2])
+    rate = told["requests"] / told["seconds"]
+    return {
+        "requests_per_second": round(rate, 2),
+        "lines_per_second": round(rate * request.lines, 1),
+        "p50_ms": told["p50_ms"],
+        "p99_ms": told["p99_ms"],
+        "failed": told["failed"],
+        "requests": told["requests"],
+    }
