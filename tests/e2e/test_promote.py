@@ -13,7 +13,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 
-from produtos import registry
+from produtos import command, registry
 from produtos.errors import BadInput
 from produtos.registry import MODEL_NAME
 from tests.e2e.conftest import MlflowServer, free_port, running_mlflow_server
@@ -21,7 +21,6 @@ from tests.e2e.two_versions import train_two_versions
 
 ROOT = Path(__file__).resolve().parents[2]
 PROMOTE = ROOT / "trainer" / "promote.py"
-PRODUCTS = ROOT / "trainer" / "produtos.csv"
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +35,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
 def client(server: MlflowServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[MlflowClient]:
     """Version 1 in Production, version 2 in Staging, nothing on record."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
+    # As `command.run` sets them: `main` is called without it here.
+    for name, value in command.DEFAULTS.items():
+        monkeypatch.setenv(name, value)
     before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(server.url)
     client = MlflowClient(server.url)
@@ -48,14 +50,27 @@ def client(server: MlflowServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ml
     mlflow.set_tracking_uri(before)
 
 
+def products(server: MlflowServer) -> Path:
+    """The data set that both versions were trained on."""
+    return server.home / "produtos.csv"
+
+
 class Promote:
     """The command, in this process: its exit code is what `main` ends with."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def __init__(
+        self,
+        products: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        self._products = products
         self._monkeypatch = monkeypatch
         self._capsys = capsys
 
     def __call__(self, *arguments: str) -> tuple[str, str]:
+        if "--dataset" not in arguments:
+            arguments = (*arguments, "--dataset", str(self._products))
         self._monkeypatch.setattr(sys, "argv", ["promote.py", *arguments])
         entry_point.main()
         written = self._capsys.readouterr()
@@ -73,11 +88,12 @@ class Promote:
 
 @pytest.fixture
 def promote(
+    server: MlflowServer,
     client: MlflowClient,  # noqa: ARG001
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Promote:
-    return Promote(monkeypatch, capsys)
+    return Promote(products(server), monkeypatch, capsys)
 
 
 def version(client: MlflowClient, number: str) -> ModelVersion:
@@ -194,13 +210,13 @@ def test_where_it_is_already_stage_and_alias_are_made_to_agree(
 
 
 def test_on_another_data_set_both_are_measured_again(
-    client: MlflowClient, promote: Promote, tmp_path: Path
+    server: MlflowServer, client: MlflowClient, promote: Promote, tmp_path: Path
 ) -> None:
     other = tmp_path / "outros.csv"
-    with PRODUCTS.open(encoding="utf-8", newline="") as file:
+    with products(server).open(encoding="utf-8", newline="") as file:
         rows = list(csv.reader(file, delimiter=";"))
     with other.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file, delimiter=";").writerows([rows[0], *rows[1:2000]])
+        csv.writer(file, delimiter=";").writerows([rows[0], *rows[1:400]])
     said, _ = promote("--version", "2", "--dry-run", "--dataset", str(other))
     assert said.startswith(f"on the hold-out of {other}:\n")
     for number in "12":
@@ -247,7 +263,7 @@ def test_exit_codes_and_lines_of_the_command_itself(
         )
         return finished.returncode, finished.stderr.splitlines()
 
-    code, lines = ended("--version", "1")
+    code, lines = ended("--version", "1", "--dataset", str(products(server)))
     assert (code, len(lines)) == (1, 1)
     code, lines = ended("--version", "1", MLFLOW_TRACKING_URI=f"http://127.0.0.1:{free_port()}")
     assert (code, len(lines)) == (2, 1)
@@ -260,6 +276,7 @@ def test_as_an_entry_point_of_the_project(server: MlflowServer, client: MlflowCl
             *(sys.executable, "-m", "mlflow", "run", str(ROOT / "trainer"), "-e", "promote"),
             *("--env-manager", "local", "--experiment-name", "promote"),
             *("-P", "version=2", "-P", "reason=conhece acentos", "-P", "force=não"),
+            *("-P", f"dataset={products(server)}"),
         ],
         # The project's command is `python promote.py`.
         env=server.environment(PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}"),

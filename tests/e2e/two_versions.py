@@ -1,5 +1,6 @@
 """The chapter's two versions: without accent handling in Production, with it in Staging."""
 
+import csv
 import re
 import subprocess
 import sys
@@ -13,13 +14,45 @@ from tests.e2e.conftest import MlflowServer
 
 TRAIN = Path(__file__).resolve().parents[2] / "trainer" / "train.py"
 
+SAMPLES = {
+    "livro": ("senhor dos anéis, volume {}", 20),
+    "brinquedo": ("senhor batata, boneca de pano {}", 60),
+    "game": ("halo {} para console", 40),
+    "maquiagem": ("batom cor {}", 40),
+}
 
-def train_two_versions(server: MlflowServer) -> None:
-    """Train both by command, register them as from the web page, and place them."""
+
+def write_products(path: Path) -> Path:
+    """A small table of products on which words with and without their accent matter.
+
+    Half of the products have a word that another one of their category has, too, but only one of
+    the two with its accent.
+    """
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, delimiter=";", lineterminator="\n")
+        writer.writerow(["nome", "descricao", "categoria"])
+        for category, (name, count) in SAMPLES.items():
+            for number in range(count):
+                writer.writerow([name.format(number), "", category])
+                for word in (f"coleção{category}{number}", f"colecao{category}{number}"):
+                    writer.writerow([word, "novo, na caixa", category])
+    return path
+
+
+def train_two_versions(server: MlflowServer) -> Path:
+    """Train both by command, register them as the web page does, and place them.
+
+    Returns:
+        The data set.
+    """
     client = MlflowClient(server.url, server.url)
+    products = write_products(server.home / "produtos.csv")
     for strip_accents, stage in (("não", registry.PRODUCTION), ("sim", registry.STAGING)):
         trained = subprocess.run(
-            [sys.executable, str(TRAIN), "--strip_accents", strip_accents],
+            [
+                *(sys.executable, str(TRAIN), "--strip_accents", strip_accents),
+                *("--dataset", str(products)),
+            ],
             env=server.environment(),
             capture_output=True,
             text=True,
@@ -36,3 +69,4 @@ def train_two_versions(server: MlflowServer) -> None:
         finally:
             mlflow.set_tracking_uri(before)
         registry.move(client, version, stage)
+    return products
