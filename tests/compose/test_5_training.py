@@ -31,9 +31,10 @@ def test_a_project_from_a_git_url(stack: Stack) -> None:
     """git's own server, in a container on the stack's public network."""
     image = f"classificador-de-produtos/trainer:{stack.setting('IMAGE_TAG')}"
     serve = (
-        "git init -q -b main /tmp/work && mkdir /tmp/work/trainer && cp -r /app/. /tmp/work/trainer"
-        " && cd /tmp/work && git add -A -f && git -c user.name=a -c user.email=a@example.org"
-        " commit -q -m first && git clone -q --bare /tmp/work /tmp/repositories/projeto.git"
+        "git init -q -b main /tmp/project && mkdir /tmp/project/trainer"
+        " && cp -r /app/. /tmp/project/trainer"
+        " && cd /tmp/project && git add -A -f && git -c user.name=a -c user.email=a@example.org"
+        " commit -q -m first && git clone -q --bare /tmp/project /tmp/repositories/projeto.git"
         " && exec git daemon --export-all --base-path=/tmp/repositories --reuseaddr"
     )
     server = docker(

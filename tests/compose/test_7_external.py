@@ -41,10 +41,11 @@ def others(built: None, new_stack: Callable[..., Stack]) -> Iterator[str]:  # no
         )
         yield network
     finally:
-        for container in made:
-            docker("rm", "--force", "--volumes", container)
-        # A container of the stack may still be on it when the test failed.
-        docker("network", "rm", network, check=False)
+        # After a failure the stack's own containers are still on it.
+        left = docker("ps", "--all", "--quiet", "--filter", f"network={network}").split()
+        for container in {*made, *left}:
+            docker("rm", "--force", "--volumes", container, check=False)
+        docker("network", "rm", network)
 
 
 @pytest.mark.timeout(900)
