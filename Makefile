@@ -63,6 +63,18 @@ bench-compose: env-dev ## time and weigh the stack in containers
 bench-run: env-dev ## time make run from a fresh clone, and its memory at rest
 	@.venv/bin/python -m benchmarks.run
 
+.PHONY: bench-lane
+bench-lane: env-dev ## time the fast lane against scikit-learn
+	@PYTHONPATH=.:trainer:classificador-produtos .venv/bin/python -m benchmarks.lane
+
+.PHONY: bench-serve
+bench-serve: env-dev ## serve one model with hotserve and with what one would take instead (needs wrk)
+	@.venv/bin/python -m benchmarks.serve
+
+.PHONY: bench-batch
+bench-batch: env-dev ## time a batch job of a million rows against one big predict
+	@PYTHONPATH=.:trainer .venv/bin/python -m benchmarks.batch
+
 .PHONY: lock
 lock: env ## pin the requirements again (make lock ARGS=--upgrade)
 	@./local/lock.sh $(ARGS)
