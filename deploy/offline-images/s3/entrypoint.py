@@ -73,11 +73,14 @@ def main() -> None:
 
     directory: Path = arguments.directory
     meta = f"sqlite3://{directory}/meta.db"
+    bucket = f"{directory}/objects/"
+    store = ["--storage", "file", "--bucket", bucket, "--trash-days", "0"]
     made = subprocess.run(
-        ["juicefs", "format", "--no-update", "--storage", "file", "--bucket", f"{directory}/objects/",
-         "--trash-days", "0", meta, VOLUME],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        ["juicefs", "format", "--no-update", *store, meta, VOLUME],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if made.returncode:
         sys.exit(f"s3: {directory} cannot be used: {made.stderr.strip().splitlines()[-1]}")
 
