@@ -57,10 +57,20 @@ def save_report(evaluations: dict[str, Evaluation], path: Path) -> None:
 
 
 def _figure(count: int, height: float) -> tuple[Figure, list[Axes]]:
-    figure = Figure(figsize=(5.2 * count, height), layout="constrained")
+    figure = Figure(figsize=(5.2 * count, height))
     FigureCanvasAgg(figure)
+    # Margins in inches, for labels of some twenty characters. A layout that measures every text
+    # costs as much time as drawing does, twenty times in a sweep.
+    width = 5.2 * count
+    figure.subplots_adjust(
+        left=1.6 / width,
+        right=1 - 0.3 / width,
+        bottom=0.95 / height,
+        top=1 - 0.4 / height,
+        wspace=1.7 / 3.0,
+    )
     return figure, list(figure.subplots(1, count, squeeze=False)[0])
 
 
 def _save(figure: Figure, path: Path) -> None:
-    figure.savefig(path, dpi=DOTS_PER_INCH)
+    figure.savefig(path, dpi=DOTS_PER_INCH, pil_kwargs={"compress_level": 1})

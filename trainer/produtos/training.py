@@ -3,6 +3,7 @@
 import json
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -81,9 +82,12 @@ def train_and_record(
         trained.metrics() | _rows(dataset, trained.parts) | {"training_seconds": seconds},
     )
     tracker.client.log_inputs(run_id, datasets=_inputs(dataset))
-    _log_files(tracker, run_id, dataset, trained)
-    # After the metrics: MLflow copies those that the run has by now to the model.
-    model_id = model_flavor.log(trained.pipeline, run_id)
+    with ThreadPoolExecutor(1) as meanwhile:
+        # Uploading waits for the server, saving the model is work: both at once.
+        files = meanwhile.submit(_log_files, tracker, run_id, dataset, trained)
+        # After the metrics: MLflow copies those that the run has by now to the model.
+        model_id = model_flavor.log(trained.pipeline, run_id)
+        files.result()
     return Outcome(run_id, model_id, parameters, trained.metrics())
 
 
