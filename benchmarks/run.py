@@ -82,11 +82,9 @@ class Start:
     def memory(self) -> dict[str, float]:
         """Proportional set size in MB by process: shared pages count once in the sum."""
         found: dict[str, float] = {}
-        for process in psutil.process_iter():
+        make = psutil.Process(self.process.pid)
+        for process in (make, *make.children(recursive=True)):
             try:
-                ours = process.environ().get("STACK_RUNTIME") or process.pid == self.process.pid
-                if not ours or not str(process.cwd()).startswith(str(self.home.parent)):
-                    continue
                 name = " ".join(Path(word).name for word in process.cmdline()[:4])
                 found[f"{process.pid} {name}"] = process.memory_full_info().pss / 1e6
             except psutil.Error:
