@@ -148,7 +148,7 @@ def test_no_products_no_answers(loaded: PyFuncModel, nothing: Any) -> None:
         ({"nome": ["a", "b"], "descricao": ["c"]}, "differ in length (nome 2, descricao 1)"),
         (pd.DataFrame({"texto": [object()]}), "column texto, row 0"),
     ],
-    ids=str,
+    ids=lambda given: given if isinstance(given, str) else type(given).__name__,
 )
 def test_anything_else_is_refused_in_one_line(loaded: PyFuncModel, wrong: Any, said: str) -> None:
     with pytest.raises(MlflowException) as refusal:
