@@ -196,9 +196,13 @@ def log_tags(tracker: Tracker, run_id: str, tags: dict[str, str]) -> None:
         tracker.client.log_batch(run_id, tags=[RunTag(k, v) for k, v in tags.items()])
 
 
-def log_metrics(tracker: Tracker, run_id: str, metrics: dict[str, float]) -> None:
-    """Log several metrics at once, as measured now."""
+def log_metrics(
+    tracker: Tracker, run_id: str, metrics: dict[str, float], *, tags: dict[str, str] | None = None
+) -> None:
+    """Log several metrics at once, as measured now, and tags with them."""
     now = int(time.time() * 1000)
     tracker.client.log_batch(
-        run_id, metrics=[Metric(name, value, now, 0) for name, value in metrics.items()]
+        run_id,
+        metrics=[Metric(name, value, now, 0) for name, value in metrics.items()],
+        tags=[RunTag(k, v) for k, v in (tags or {}).items()],
     )

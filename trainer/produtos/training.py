@@ -19,7 +19,7 @@ from produtos.evaluation import Evaluation, evaluate
 from produtos.outcome import DATASET_DIGEST, HOLDOUT_DIGEST, METRICS, Outcome
 from produtos.parameters import Parameters
 from produtos.split import Split, holdout_digest, in_holdout, split
-from produtos.tracking import Tracker, log_metrics, log_parameters, log_tags
+from produtos.tracking import Tracker, log_metrics, log_parameters
 
 
 @dataclass(frozen=True)
@@ -71,23 +71,27 @@ def train_and_record(
     """Train, and record everything about it with `run`, which stays open."""
     run_id = run.info.run_id
     log_parameters(tracker, run, parameters.logged())
-    log_tags(tracker, run_id, {DATASET_DIGEST: dataset.digest})
     started = time.monotonic()
     trained = train(dataset, parameters)
     seconds = time.monotonic() - started
-    log_tags(tracker, run_id, {HOLDOUT_DIGEST: holdout_digest(trained.parts.holdout)})
     log_metrics(
         tracker,
         run_id,
-        trained.metrics() | _rows(dataset, trained.parts) | {"training_seconds": seconds},
+        trained.metrics(),
+        tags={
+            DATASET_DIGEST: dataset.digest,
+            HOLDOUT_DIGEST: holdout_digest(trained.parts.holdout),
+        },
     )
     tracker.client.log_inputs(run_id, datasets=_inputs(dataset))
     with ThreadPoolExecutor(1) as meanwhile:
         # Uploading waits for the server, saving the model is work: both at once.
         files = meanwhile.submit(_log_files, tracker, run_id, dataset, trained)
-        # After the metrics: MLflow copies those that the run has by now to the model.
+        # MLflow copies the metrics that the run has by now to the model, with a request for each:
+        # those that say how good the model is are there, the others come afterwards.
         model_id = model_flavor.log(trained.pipeline, run_id)
         files.result()
+    log_metrics(tracker, run_id, _rows(dataset, trained.parts) | {"training_seconds": seconds})
     return Outcome(run_id, model_id, parameters, trained.metrics())
 
 
