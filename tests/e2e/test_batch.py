@@ -358,11 +358,17 @@ def test_a_model_that_is_no_classifier_of_texts(
         name="tres", python_model=str(model), registered_model_name="tres", pip_requirements=[]
     )
     model.unlink()
-    line = refused(server, "--model", "models:/tres/1", "halo", "boneca", cwd=tmp_path)
-    assert "gave 1 answers for 2 texts" in line
+
+    def last_line(*arguments: str) -> str:
+        finished = batch(server, "--model", "models:/tres/1", *arguments, cwd=tmp_path)
+        assert finished.returncode == 2
+        # Before it MLflow warns, in the process that loads it, of such a model's class.
+        return finished.stderr.splitlines()[-1]
+
+    assert "gave 1 answers for 2 texts" in last_line("halo", "boneca")
     products(tmp_path / "muitos.csv", 2 * CHUNK_ROWS)
-    arguments = ("--model", "models:/tres/1", "--input", "muitos.csv", "--output", "a.csv")
-    assert "gave 1 answers for 5000 texts" in refused(server, *arguments, cwd=tmp_path)
+    said = last_line("--input", "muitos.csv", "--output", "a.csv")
+    assert "gave 1 answers for 5000 texts" in said
     assert [path.name for path in tmp_path.iterdir()] == ["muitos.csv"]
     assert last_run(client).info.status == "FAILED"
 

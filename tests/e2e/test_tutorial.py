@@ -296,7 +296,7 @@ def test_requests_of_the_editors_file_are_answered(walk: Walk) -> None:
     variables = dict[str, str]()
     asked = 0
     for block in re.split(r"^###.*$", (DOCS / "requests.http").read_text("utf-8"), flags=re.M):
-        lines = [line for line in block.strip().splitlines() if not line.startswith("#")]
+        lines = re.sub(r"^#.*$", "", block, flags=re.M).strip().splitlines()
         while lines and lines[0].startswith("@"):
             name, value = lines.pop(0).removeprefix("@").split(" = ")
             variables[name] = walk.here(value)

@@ -1,0 +1,19 @@
+"""What holds for every test."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture(scope="module", autouse=True)
+def environment_as_it_was() -> Iterator[None]:
+    """Each file leaves the environment as it found it.
+
+    `mlflow.set_experiment` writes MLFLOW_EXPERIMENT_ID there, and the commands that the next file
+    starts would look for that experiment on a server of their own.
+    """
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
