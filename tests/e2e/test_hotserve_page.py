@@ -464,6 +464,20 @@ def test_a_server_that_is_away_is_said_and_waited_for(watched: Watched) -> None:
     expect(page.locator("#notice")).to_be_hidden()
 
 
+def test_half_an_answer_is_no_answer(watched: Watched) -> None:
+    page = watched.page
+    half = '{"predictions": ["brin'
+    page.route(
+        "**/invocations",
+        lambda route: route.fulfill(content_type="application/json", body=half),
+        times=1,
+    )
+    watched.type("boneca de pano")
+    expect(page.locator("#notice")).to_have_text("O servidor não responde. Tentando de novo…")
+    watched.has_answered("brinquedo")
+    expect(page.locator("#notice")).to_be_hidden()
+
+
 def test_a_token_is_asked_for_and_kept(watched: Watched) -> None:
     page = watched.page
 

@@ -49,6 +49,16 @@ async function request(path, options) {
   }
 }
 
+/** What an answer says; a connection that breaks off half-way, or a page in between, said nothing. */
+async function read(response) {
+  try {
+    return await response.json();
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Problem("unreachable");
+  }
+}
+
 /** From now on, and until this tab is closed, requests carry this token. */
 export function useToken(token) {
   sessionStorage.setItem(TOKEN, token);
@@ -64,7 +74,7 @@ export const hasToken = () => sessionStorage.getItem(TOKEN) !== null;
 export async function model() {
   const response = await request("model", { signal: AbortSignal.timeout?.(10000) });
   if (!response.ok) throw await problemOf(response);
-  return response.json();
+  return read(response);
 }
 
 /**
@@ -97,7 +107,7 @@ export async function classify(texts, signal) {
   if (!response.ok) throw await problemOf(response);
   const version = response.headers.get("X-Model-Version");
   lastVersion = version;
-  const said = await response.json();
+  const said = await read(response);
   const predictions = said.predictions ?? said;
   if (!Array.isArray(predictions) || predictions.length !== texts.length) {
     throw new Problem("uncountable");
