@@ -42,6 +42,9 @@ ensure_venv_module() {
   fi
 }
 
+# A link leads to the environment of another checkout: it is used, and never changed, from here.
+[[ -L $venv ]] && exit 0
+
 wanted=$(cat "${files[@]}" classificador-produtos/pyproject.toml | sha256sum | cut -d' ' -f1)
 stamp=$venv/.installed-$kind
 [[ -f $stamp && $(<"$stamp") == "$wanted" ]] && exit 0
