@@ -13,9 +13,20 @@ from typing import Any
 _SCRIPT = """\
 wrk.method = "POST"
 wrk.headers["Content-Type"] = "{content_type}"
-local file = io.open("{body}", "rb")
-wrk.body = file:read("*a")
-file:close()
+local file = io.open("{bodies}", "rb")
+local requests, turn = {{}}, 0
+function init(args)
+  for _ = 1, file:read("*n") do
+    local length = file:read("*n")
+    file:read(1)
+    requests[#requests + 1] = wrk.format(nil, nil, nil, file:read(length))
+  end
+  file:close()
+end
+function request()
+  turn = turn % #requests + 1
+  return requests[turn]
+end
 function done(summary, latency, requests)
   local errors = summary.errors
   io.write("\\nRESULT ", string.format(
@@ -29,16 +40,22 @@ end
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked again and again.
+    """What is asked, one body after the other and round again.
 
     Attributes:
-        lines: products in it.
+        lines: products in each body.
     """
 
     name: str
     content_type: str
-    body: bytes
+    bodies: tuple[bytes, ...]
     lines: int = 1
+
+    def packed(self) -> bytes:
+        """Their number, and each with its length in front: what the script above reads."""
+        return b"%d\n" % len(self.bodies) + b"".join(
+            b"%d\n%b" % (len(body), body) for body in self.bodies
+        )
 
 
 def need() -> str:
@@ -61,9 +78,10 @@ def drive(url: str, request: Request, connections: int, seconds: float) -> dict[
         2xx or 3xx in time).
     """
     with tempfile.TemporaryDirectory() as folder:
-        body, script = Path(folder, "body"), Path(folder, "script.lua")
-        body.write_bytes(request.body)
-        script.write_text(_SCRIPT.format(content_type=request.content_type, body=body), "utf-8")
+        bodies, script = Path(folder, "bodies"), Path(folder, "script.lua")
+        bodies.write_bytes(request.packed())
+        filled = _SCRIPT.format(content_type=request.content_type, bodies=bodies)
+        script.write_text(filled, "utf-8")
         done = subprocess.run(
             [
                 *(need(), "-t", "1", "-c", str(connections), "-d", f"{max(1, round(seconds))}s"),

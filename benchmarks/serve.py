@@ -36,6 +36,8 @@ from benchmarks.servers import Server
 ROOT = Path(__file__).resolve().parents[1]
 MODEL = "models:/classificador-produtos/Production"
 CONNECTIONS = (1, 8, 64)
+SINGLES = 500
+"""Different products in turn, so that no answer can be one that was given a moment ago."""
 BATCHES = (100, 1_000, 10_000)
 BATCH_CONNECTIONS = 8
 CSV, JSON, PARQUET = "text/csv", "application/json", "application/vnd.apache.parquet"
@@ -64,18 +66,22 @@ def requests() -> dict[str, Request]:
     """Every request, by name. CSV has the header that plain MLflow needs for more than one."""
     all_texts = texts(max(BATCHES))
     frame = pd.DataFrame({"texto": all_texts[:100]})
+    singles = all_texts[:SINGLES]
     made = [
-        Request("csv", CSV, all_texts[0].encode()),
-        Request("json", JSON, json.dumps({"inputs": all_texts[:1]}, ensure_ascii=False).encode()),
-        Request("parquet", PARQUET, frame.to_parquet(), 100),
+        Request("csv", CSV, tuple(text.encode() for text in singles)),
+        Request("json", JSON, tuple(_inputs([text]) for text in singles)),
+        Request("parquet", PARQUET, (frame.to_parquet(),), 100),
     ]
     for size in BATCHES:
         some = all_texts[:size]
         quoted = "\n".join(["texto", *(f'"{text}"' for text in some)])
-        made.append(Request(f"csv-{size}", CSV, quoted.encode(), size))
-        body = json.dumps({"inputs": some}, ensure_ascii=False).encode()
-        made.append(Request(f"json-{size}", JSON, body, size))
+        made.append(Request(f"csv-{size}", CSV, (quoted.encode(),), size))
+        made.append(Request(f"json-{size}", JSON, (_inputs(some),), size))
     return {request.name: request for request in made}
+
+
+def _inputs(some: list[str]) -> bytes:
+    return json.dumps({"inputs": some}, ensure_ascii=False).encode()
 
 
 def plan(names: list[str]) -> Iterator[tuple[str, int]]:

@@ -117,8 +117,10 @@ def running(
             time.sleep(0.02)
         yield Server(url, time.perf_counter() - began, process.pid)
     finally:
-        family = psutil.Process(process.pid).children(recursive=True)
-        process.terminate()
+        family = []
+        if process.poll() is None:
+            family = psutil.Process(process.pid).children(recursive=True)
+            process.terminate()
         try:
             process.wait(20)
         except subprocess.TimeoutExpired:
