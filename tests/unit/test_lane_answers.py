@@ -168,6 +168,16 @@ def test_any_pipeline_on_any_texts(
         assert_equal(pipeline, lane, each)
 
 
+def test_a_long_text_does_not_cost_the_probabilities_their_digits() -> None:
+    steps = [
+        CountVectorizer(analyzer="char", lowercase=False),
+        TfidfTransformer(norm="l1", use_idf=False, sublinear_tf=True),
+    ]
+    pipeline, lane = fit_and_compile(*steps, MultinomialNB(), kind="str")
+    theirs = pipeline.predict_proba(["a" * 10_000])
+    np.testing.assert_allclose(lane.predict_proba(["a" * 10_000]), theirs, rtol=0, atol=1e-12)
+
+
 def count(accents: str | None) -> list[BaseEstimator]:
     vectorizer = CountVectorizer(
         strip_accents=accents, stop_words=["de", "da", "o"], token_pattern=r"\w+"

@@ -32,6 +32,7 @@ if not __package__:
 from hotserve.lane import container, ngram_trie, term_table
 from hotserve.lane.analyzer import Analyzer
 from hotserve.lane.errors import NotLinearText, Uncertain
+from hotserve.lane.exact_scorer import ExactScorer
 from hotserve.lane.lane import Lane
 from hotserve.lane.model import FORMAT
 from hotserve.lane.probabilities import KINDS
@@ -216,7 +217,6 @@ def _same_bits(lane: Lane, pipeline: Any, probes: Sequence[str]) -> bool:
 
     Not so where SciPy was built to multiply and add in one rounding, as on ARM.
     """
-    from hotserve.lane.exact_scorer import ExactScorer
     from hotserve.lane.extract import vectors_and_classifier
 
     vectors, classifier = vectors_and_classifier(pipeline, probes)
@@ -233,7 +233,8 @@ def _probability_kind(lane: Lane, pipeline: Any, probes: Sequence[str]) -> str |
     if lane.model.single or not hasattr(pipeline, "predict_proba"):
         return None
     theirs = pipeline.predict_proba(probes).tolist()
-    scores = lane.scores(probes)
+    exact = ExactScorer(lane.model).scores
+    scores = [exact(text)[0] for text in probes]
     for kind, probabilities in KINDS.items():
         with contextlib.suppress(ValueError, OverflowError):
             if all(

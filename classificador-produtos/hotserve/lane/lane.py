@@ -39,6 +39,8 @@ class Lane:
         self.classes: list[Label] = list(model.classes)
         self.has_probabilities = model.probability is not None
         self._scores: Scorer = fast_scorer(model)
+        # Adding up a long text's terms one by one would cost a probability its tenth digit.
+        self._exact_scores = ExactScorer(model).scores
         self._batch: BatchScorer | None = None
         self._choose = _chooser(model, self._scores)
         labels = [json.dumps(label).encode() for label in self.classes]
@@ -93,7 +95,7 @@ class Lane:
         if kind is None:
             raise LaneError("this model gives no probabilities here")
         probabilities = KINDS[kind]
-        return [probabilities(self._scores(text)) for text in texts]
+        return [probabilities(self._exact_scores(text)[0]) for text in texts]
 
     def _places(self, texts: Sequence[str]) -> Iterable[int]:
         if len(texts) >= SMALLEST_BATCH and self.model.exact and not self.model.single:
