@@ -7,7 +7,7 @@ import io
 import json
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from hotserve.mlmodel import KNOWN_COLUMNS, TextInput
@@ -72,7 +72,7 @@ def read(body: bytes) -> Products:
             raise CsvError("the body is empty; send one product a line")
         return Products((), [(_unquote(line),) for line in lines])
     columns, delimiter = header
-    rows = list(_table(text, columns, delimiter))
+    rows = _table(text, columns, delimiter)
     if not rows:
         raise CsvError("the table has a header and no rows; send one product a line below it")
     return Products(columns, rows)
@@ -108,25 +108,31 @@ def _header(text: str) -> tuple[tuple[str, ...], str] | None:
     return None
 
 
-def _table(text: str, columns: tuple[str, ...], delimiter: str) -> Iterator[list[str]]:
+def _table(text: str, columns: tuple[str, ...], delimiter: str) -> list[list[str]]:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    seen_header = False
     try:
-        for row in reader:
-            if not row or (len(row) == 1 and row[0] and not row[0].strip()):
-                continue
-            if not seen_header:
-                # Blank lines before the header are no rows either.
-                seen_header = bool("".join(row).strip())
-                continue
-            if len(row) > len(columns):
-                raise CsvError(
-                    f"line {reader.line_num} has {len(row)} fields and the header {len(columns)}; "
-                    f"put a text that has a '{delimiter}' in it in double quotes"
-                )
-            yield row + [""] * (len(columns) - len(row))
+        rows = list(reader)
     except csv.Error as error:
         raise CsvError(f"line {reader.line_num}: {error}") from None
+    # Blank lines are no rows, before the header neither.
+    rows = [row for row in rows if row and (len(row) > 1 or not row[0] or row[0].strip())]
+    header = next(place for place, row in enumerate(rows) if "".join(row).strip())
+    del rows[: header + 1]
+    if set(map(len, rows)) - {len(columns)}:
+        _check_lengths(text, columns, delimiter)
+        return [row + [""] * (len(columns) - len(row)) for row in rows]
+    return rows
+
+
+def _check_lengths(text: str, columns: tuple[str, ...], delimiter: str) -> None:
+    """Say which line is too long, if there is one; the reader counts lines, and `_table` rows."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    for row in reader:
+        if len(row) > len(columns):
+            raise CsvError(
+                f"line {reader.line_num} has {len(row)} fields and the header {len(columns)}; "
+                f"put a text that has a '{delimiter}' in it in double quotes"
+            )
 
 
 def _unquote(line: str) -> str:

@@ -19,7 +19,7 @@ from hotserve.lane_target import LaneTarget
 Headers = list[tuple[bytes, bytes]]
 Texts = list[str]
 
-SLICE = 256
+SLICE = 1024
 """Texts that are answered in one go; other requests have their turn between two of them."""
 LONGEST_TEXT = 20_000
 """Characters; a longer text would hold up the others for too long."""
