@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+import yaml
 
 START_SECONDS = 180.0
 VENV = Path(sys.executable).parent
@@ -258,9 +260,17 @@ def bentoml(folder: Path, binaries: Path, model_file: Path) -> Iterator[Server]:
 
 @contextmanager
 def mlserver(folder: Path, binaries: Path, model: Path) -> Iterator[Server]:
-    """MLServer with its own MLflow runtime, inference in the server's process."""
-    home = folder / "mlserver"
+    """MLServer with its own MLflow runtime, inference in the server's process.
+
+    The model's signature names parameters only. That runtime stops at a signature without inputs,
+    so it gets a copy of the model without any.
+    """
+    home, copy = folder / "mlserver", folder / "mlserver-model"
     home.mkdir(exist_ok=True)
+    shutil.copytree(model, copy, dirs_exist_ok=True)
+    described = yaml.safe_load((copy / "MLmodel").read_text("utf-8"))
+    described.pop("signature", None)
+    (copy / "MLmodel").write_text(yaml.safe_dump(described), "utf-8")
     port = free_port()
     settings = {
         "debug": False,
@@ -276,7 +286,7 @@ def mlserver(folder: Path, binaries: Path, model: Path) -> Iterator[Server]:
             {
                 "name": "products",
                 "implementation": "mlserver_mlflow.MLflowRuntime",
-                "parameters": {"uri": str(model)},
+                "parameters": {"uri": str(copy)},
             }
         ),
         "utf-8",
