@@ -6,15 +6,18 @@ import asyncio
 import contextlib
 import json
 import math
+import os
 import time
+import traceback
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from hotserve import csv_body, errors
-from hotserve.errors import Scrubber
+from hotserve import csv_body, errors, unreadable
+from hotserve.errors import RequestError, Scrubber
 from hotserve.fast_lane import FastLane
 from hotserve.forward import Answer, Forwarder, Gone, Headers
+from hotserve.load import Load, Share
 from hotserve.mlmodel import TEXTS, UNKNOWN
 from hotserve.page_files import PageFiles
 from hotserve.target import Target
@@ -25,18 +28,13 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _JSON = b"application/json"
+_CODINGS = (b"content-encoding", b"transfer-encoding")
 _TRIES = 3
 _RESET_WAIT = 0.2
 
 
-class RequestError(Exception):
-    """An answer that is an error: status, message, and headers that go with it."""
-
-    def __init__(self, status: int, message: str, *headers: tuple[bytes, bytes]) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
-        self.headers = headers
+class _ClientGone(Exception):
+    """The client went away in the middle of its request."""
 
 
 class Serving:
@@ -102,15 +100,19 @@ class App:
         scrubber: Scrubber,
         *,
         max_body: int,
+        max_concurrency: int,
         hold_timeout: float,
         csv: str,
+        on_fault: Callable[[str], None],
     ) -> None:
         self._serving = serving
         self._forwarder = forwarder
         self._scrubber = scrubber
         self._max_body = max_body
+        self._load = Load(max_concurrency, max_body)
         self._hold_timeout = hold_timeout
         self._csv = csv
+        self._on_fault = on_fault
         self._page = PageFiles()
         self._routes: dict[str, tuple[tuple[str, ...], Handler]] = {
             "/invocations": (("POST",), self._invocations),
@@ -138,6 +140,18 @@ class App:
         except RequestError as error:
             headers = [(b"content-type", _JSON), *error.headers]
             await _answer(send, error.status, headers, errors.body(error.status, error.message))
+        except _ClientGone:
+            return
+        except Exception as error:
+            # A fault of ours. Its text may hold what was sent, so the log gets its place only.
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            where = f"{os.path.basename(place.filename)} line {place.lineno}"
+            self._on_fault(f"{type(error).__name__} in {where}, {scope['method']} {scope['path']}")
+            told = errors.body(500, "a fault of hotserve; its log says where")
+            await _answer(send, 500, [(b"content-type", _JSON)], told)
+        except asyncio.CancelledError:
+            headers = [(b"content-type", _JSON), (b"retry-after", b"1")]
+            await _answer(send, 503, headers, errors.body(503, "hotserve is stopping"))
 
     def _route(self, scope: Scope) -> tuple[tuple[str, ...], Handler]:
         try:
@@ -171,20 +185,35 @@ class App:
                 content_type = value
             elif name == b"content-length":
                 declared = int(value)
+            elif name in _CODINGS and value.lower() not in (b"identity", b"chunked"):
+                raise RequestError(
+                    415, f"{name.decode()}: send the body as it is, without compression"
+                )
         if not content_type:
             raise RequestError(415, "send a Content-Type: text/csv or application/json")
         if declared is not None and declared > self._max_body:
             raise self._too_large()
-        body = await self._read(receive)
+        message = await receive()
         # One version answers all of a request, so the lane is looked up once.
         lane = self._serving.lane
-        if lane is not None:
-            told = lane.answer_one(content_type, body) or await lane.answer(content_type, body)
+        if lane is not None and declared is not None and not message.get("more_body"):
+            told = lane.answer_one(content_type, message.get("body", b""))
             if told is not None:
-                start = {"type": "http.response.start", "status": 200}
-                await send({**start, "headers": lane.headers(len(told))})
-                await send({"type": "http.response.body", "body": told})
+                await _answer_fast(send, lane, told)
                 return
+        with Share(self._load) as share:
+            body = await self._read(message, receive, share)
+            lane = self._serving.lane
+            if lane is not None:
+                told = await lane.answer(content_type, body)
+                if told is not None:
+                    await _answer_fast(send, lane, told)
+                    return
+            await self._forward(send, content_type, body, headers)
+
+    async def _forward(
+        self, send: Send, content_type: bytes, body: bytes, headers: Headers
+    ) -> None:
         target, answer = await self._predict(content_type, body, headers)
         returned = [
             *answer.headers,
@@ -194,30 +223,32 @@ class App:
         if answer.status < 400:
             await _answer(send, answer.status, returned, answer.body)
             return
+        if answer.status == 500:
+            why = unreadable.why(content_type, body)
+            if why is not None:
+                raise RequestError(400, why)
         safe = self._scrubber.error_body(answer.status, answer.body)
         returned = [(n, v) for n, v in returned if n != b"content-type"]
         await _answer(send, answer.status, [*returned, (b"content-type", _JSON)], safe)
 
-    async def _read(self, receive: Receive) -> bytes:
-        message = await receive()
-        body: bytes = message.get("body", b"")
-        if not message.get("more_body"):
-            return body
-        parts, size = [body], len(body)
-        while message.get("more_body"):
-            message = await receive()
-            part = message.get("body", b"")
+    async def _read(self, message: dict[str, Any], receive: Receive, share: Share) -> bytes:
+        parts, size = [], 0
+        while True:
+            if message["type"] == "http.disconnect":
+                raise _ClientGone
+            part: bytes = message.get("body", b"")
             size += len(part)
             if size > self._max_body:
                 raise self._too_large()
+            share.add(len(part))
             parts.append(part)
-        return b"".join(parts)
+            if not message.get("more_body"):
+                return b"".join(parts) if len(parts) > 1 else part
+            message = await receive()
 
     def _too_large(self) -> RequestError:
         return RequestError(
-            413,
-            f"the body is larger than {self._max_body} bytes; send it in parts",
-            (b"connection", b"close"),
+            413, f"the body is larger than {self._max_body} bytes; send it in parts"
         )
 
     async def _predict(
@@ -277,6 +308,12 @@ class App:
             return _JSON, csv_body.to_json(csv_body.read(body), wanted)
         except csv_body.CsvError as error:
             raise RequestError(400, str(error)) from None
+
+
+async def _answer_fast(send: Send, lane: FastLane, told: bytes) -> None:
+    start = {"type": "http.response.start", "status": 200}
+    await send({**start, "headers": lane.headers(len(told))})
+    await send({"type": "http.response.body", "body": told})
 
 
 async def _answer(send: Send, status: int, headers: Headers, body: bytes) -> None:

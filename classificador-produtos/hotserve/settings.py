@@ -36,6 +36,10 @@ class Settings:
     stop_timeout: float
     hold_timeout: float
     max_body: int
+    max_concurrency: int
+    max_connections: int
+    read_timeout: float
+    idle_timeout: float
     csv: str
     lane: str
     cache: Path
@@ -136,6 +140,30 @@ def _options(environment: Mapping[str, str]) -> list[_Option]:
             "S",
         ),
         _Option("--max-body", "64M", _size, "largest request body; k, M and G are known", "SIZE"),
+        _Option(
+            "--max-concurrency",
+            "256",
+            _whole,
+            "requests that each worker may have under way; others get 503",
+            "N",
+        ),
+        _Option(
+            "--max-connections",
+            "2000",
+            _whole,
+            "open connections of each worker; for one more an idle one is closed",
+            "N",
+        ),
+        _Option(
+            "--read-timeout",
+            "30",
+            _seconds,
+            "seconds a client may take to send its headers, and a slow one its body",
+            "S",
+        ),
+        _Option(
+            "--idle-timeout", "75", _seconds, "seconds a connection may be open without use", "S"
+        ),
         _Option(
             "--csv",
             "auto",

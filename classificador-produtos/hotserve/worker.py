@@ -4,28 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import uvicorn
 import uvloop
 
+from hotserve import http_protocol
 from hotserve.app import App, Serving
 from hotserve.channel import Channel
 from hotserve.errors import Scrubber
 from hotserve.fast_lane import FastLane
 from hotserve.forward import Forwarder
+from hotserve.http_protocol import LimitedProtocol, Limits
 from hotserve.lane import LaneError
 from hotserve.lane_target import LaneTarget
 from hotserve.target import Target
 
 _LAST_MOMENT = 1.0
 """Seconds until a worker without a manager ends, whatever is still open."""
+_TICKS_OF_A_SWEEP = 10
+_OTHER_FILES = 128
+"""Open files that are no client's connections, with a margin."""
 
 
 class _Server(uvicorn.Server):
@@ -45,6 +53,12 @@ class _Server(uvicorn.Server):
         signal.signal(signal.SIGTERM, self.handle_exit)
         yield
 
+    async def on_tick(self, counter: int) -> bool:
+        """Every tenth of a second."""
+        if counter % _TICKS_OF_A_SWEEP == 0:
+            http_protocol.sweep(self.server_state.connections, time.monotonic())
+        return await super().on_tick(counter)
+
 
 async def serve(channel_fd: int, listener_fds: list[int]) -> None:
     """Serve on the inherited listening sockets, told by the manager over `channel_fd`."""
@@ -61,8 +75,10 @@ async def serve(channel_fd: int, listener_fds: list[int]) -> None:
         forwarder,
         Scrubber(settings["private_folders"]),
         max_body=settings["max_body"],
+        max_concurrency=settings["max_concurrency"],
         hold_timeout=settings["hold_timeout"],
         csv=settings["csv"],
+        on_fault=lambda message: channel.send("fault", message=message),
     )
     server = _Server(_uvicorn_config(app, settings), on_ready=lambda: channel.send("ready"))
     listening = asyncio.create_task(_listen(server, serving, messages, channel))
@@ -94,7 +110,7 @@ def _uvicorn_config(app: App, settings: dict[str, Any]) -> uvicorn.Config:
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
     return uvicorn.Config(
         app,
-        http="httptools",
+        http=functools.partial(LimitedProtocol, limits=_limits(settings)),  # type: ignore[arg-type]
         ws="none",
         lifespan="off",
         interface="asgi3",
@@ -102,8 +118,22 @@ def _uvicorn_config(app: App, settings: dict[str, Any]) -> uvicorn.Config:
         server_header=False,
         access_log=False,
         log_config=None,
-        timeout_keep_alive=settings["keep_alive"],
         timeout_graceful_shutdown=settings["stop_timeout"],
+    )
+
+
+def _limits(settings: dict[str, Any]) -> Limits:
+    # Every connection is an open file, and so is each request that goes to the process.
+    wanted = settings["max_connections"] + settings["max_concurrency"] + _OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < wanted:
+        soft = min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    spare = soft - settings["max_concurrency"] - _OTHER_FILES
+    return Limits(
+        read_timeout=settings["read_timeout"],
+        idle_timeout=settings["idle_timeout"],
+        connections=max(1, min(settings["max_connections"], spare)),
     )
 
 

@@ -129,6 +129,8 @@ class WorkerPool:
                 self._forget_idle()
             elif message["type"] == "lane-error":
                 logger.error("a front worker can't use the fast lane: %s", message["message"])
+            elif message["type"] == "fault":
+                logger.error("a request failed by a fault of hotserve: %s", message["message"])
         del self._channels[process.pid]
         channel.close()
         for busy in self._busy.values():

@@ -3,6 +3,7 @@
 Where the answers are to differ, `DIFFERENCES` says why, and docs/hotserve.md tells it.
 """
 
+import gzip
 import io
 import json
 from collections.abc import Iterator
@@ -39,6 +40,8 @@ DIFFERENCES = {
     "csv-not-utf8": "The error names the byte.",
     "type-case": "A media type may be in capitals (RFC 9110, 8.3.1); stock MLflow answers 415.",
     "no-content-type": "415 with what to send; stock MLflow answers 500.",
+    "encoding": "415: the body has to come as it is; stock MLflow reads it as if it did.",
+    "json-fails": "400 with what is wrong; stock MLflow answers 500.",
     "error-text": "An error that stock MLflow answers as plain text is JSON with the same status.",
     "error-detail": "404 and 405 have `error_code` and `message`, stock MLflow has `detail`.",
 }
@@ -58,12 +61,19 @@ class Case(NamedTuple):
     content_type: str | None
     body: bytes
     differs: str | None = None
+    encoding: str | None = None
 
 
-def case(name: str, content_type: str | None, body: object, differs: str | None = None) -> Case:
+def case(
+    name: str,
+    content_type: str | None,
+    body: object,
+    differs: str | None = None,
+    encoding: str | None = None,
+) -> Case:
     if not isinstance(body, bytes):
         body = body.encode() if isinstance(body, str) else json.dumps(body).encode()
-    return Case(name, content_type, body, differs)
+    return Case(name, content_type, body, differs, encoding)
 
 
 TABLE = pd.DataFrame({"nome": ["boneca", "halo"], "descricao": ["de pano", "para console"]})
@@ -132,6 +142,13 @@ TEXT_CASES = [
     case("json that is a number", JSON, "5"),
     case("json without a form", JSON, {"texto": "halo"}),
     case("json that is empty", JSON, ""),
+    case("json nested 100 deep", JSON, '{"inputs": ' + "[" * 100 + "]" * 100 + "}"),
+    case("json nested 1,000 deep", JSON, "[" * 1_000 + "]" * 1_000, "json-fails"),
+    case("json nested a million deep", JSON, '{"inputs":' * 10**6, "json-fails"),
+    case(
+        "json with a number of 5,000 digits", JSON, f'{{"inputs": [{"9" * 5_000}]}}', "json-fails"
+    ),
+    case("json in gzip", JSON, gzip.compress(b'{"inputs": ["halo"]}'), "encoding", "gzip"),
     case("parquet", PARQUET, parquet(TABLE)),
     case("parquet that is none", PARQUET, b"PAR1 no"),
     case("another type", "application/xml", "<a/>", "error-text"),
@@ -145,6 +162,12 @@ NUMBER_CASES = [
     case("numbers: json split", JSON, {"dataframe_split": NUMBERS.to_dict(orient="split")}),
     case("numbers: json inputs", JSON, {"inputs": NUMBERS.values.tolist()}),
     case("numbers: parquet", PARQUET, parquet(NUMBERS)),
+    case(
+        "numbers: columns that are no names",
+        JSON,
+        {"dataframe_split": {"columns": [{"a": 1}], "data": [[1.5]]}},
+        "json-fails",
+    ),
     case("numbers: texts", JSON, {"inputs": ["boneca de pano"]}),
 ]
 
@@ -196,6 +219,8 @@ def servers_of_numbers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pai
 
 def post(url: str, case: Case) -> requests.Response:
     headers = {"Content-Type": case.content_type} if case.content_type else {}
+    if case.encoding:
+        headers["Content-Encoding"] = case.encoding
     return requests.post(f"{url}/invocations", case.body, headers=headers, timeout=PATIENCE)
 
 
@@ -207,6 +232,8 @@ def compare(pair: Pair, case: Case) -> None:
     if case.differs is not None:
         different = (ours.status_code, ours.content) != (stock.status_code, stock.content)
         assert different, f"{DIFFERENCES[case.differs]}: that is no difference any more"
+        if case.differs == "json-fails":
+            assert (ours.status_code, stock.status_code) == (400, 500)
         if case.differs == "error-text":
             assert ours.status_code == stock.status_code
             assert ours.json()["message"] == stock.text

@@ -1,0 +1,45 @@
+"""What is wrong with a body to which MLflow answers 500, where it is the client's to mend.
+
+MLflow's server takes only some errors of the parsers for the client's; at others (JSON that is
+nested too deeply, a number that is too long, names of columns that are no names) it fails. A look
+at the body after that costs nothing to the requests that go well.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+_MARGIN = 100
+"""Levels of calls that MLflow's server may be deeper in than we are when it reads the body."""
+
+
+def why(content_type: bytes, body: bytes) -> str | None:
+    """What to tell the client; None if the body is one that a model can be asked with."""
+    if content_type.split(b";")[0].strip().lower() != b"application/json":
+        return None
+    try:
+        request = _read(body)
+    except RecursionError:
+        return "the JSON is nested too deeply"
+    except ValueError as error:
+        return f"the JSON can't be read: {str(error).partition(';')[0]}"
+    return _wrong_columns(request)
+
+
+def _read(body: bytes) -> Any:
+    limit = sys.getrecursionlimit()
+    try:
+        sys.setrecursionlimit(limit - _MARGIN)
+        return json.loads(body)
+    finally:
+        sys.setrecursionlimit(limit)
+
+
+def _wrong_columns(request: Any) -> str | None:
+    split = request.get("dataframe_split") if isinstance(request, dict) else None
+    columns = split.get("columns") if isinstance(split, dict) else None
+    if columns is None or (isinstance(columns, list) and all(isinstance(c, str) for c in columns)):
+        return None
+    return "'columns' of dataframe_split must be a list of texts"

@@ -1,0 +1,288 @@
+"""What a client may not do to hotserve: each gets an error as JSON, and the others go on."""
+
+import contextlib
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.hotserve_models import save, text_model
+from tests.e2e.hotserve_process import Hotserve, eventually, running_hotserve
+from tests.e2e.raw_http import Answer, RawConnection, post
+
+BODY_LIMIT = 1 << 20
+CONNECTIONS = 20
+CONCURRENCY = 3
+
+HEAD = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\n"
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.fixture(scope="module")
+def hotserve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hotserve]:
+    home = tmp_path_factory.mktemp("limits")
+    folder = save(text_model(), home / "model")
+    options = (
+        *("--workers", "1", "--max-body", str(BODY_LIMIT), "--max-connections", str(CONNECTIONS)),
+        *("--max-concurrency", str(CONCURRENCY), "--read-timeout", "3", "--idle-timeout", "4"),
+    )
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(home)}
+    with running_hotserve(
+        str(folder), home, environment, options=options, more=("--timeout", "5")
+    ) as server:
+        server.wait_for(
+            "no verdict on the lane",
+            lambda m: m["state"] == "serving" and m["lane"]["state"] != "compiling",
+        )
+        assert server.model()["lane"]["state"] == "open"
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def goes_on(hotserve: Hotserve) -> Iterator[None]:
+    """After each test the same worker answers, and the log has no word about it."""
+    worker = hotserve.workers()[0].pid
+    log = hotserve.log.read_text()
+    yield
+    assert hotserve.predict("halo").json() == {"predictions": ["game"]}
+    assert hotserve.workers()[0].pid == worker
+    assert hotserve.log.read_text() == log
+
+
+def is_error(answer: Answer, status: int) -> str:
+    """Check that it is an error as the documentation describes it; returns its message."""
+    assert answer.status == status, answer
+    fields = answer.json()
+    assert {"error_code", "message"} <= set(fields), fields
+    assert "Traceback" not in str(fields)
+    message: str = fields["message"]
+    return message
+
+
+@pytest.mark.parametrize(
+    ("status", "request_"),
+    [
+        pytest.param(400, b"\x00\x01\x02garbage\r\n\r\n", id="garbage"),
+        pytest.param(400, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 64, id="TLS"),
+        pytest.param(400, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", id="HTTP/2"),
+        pytest.param(400, b"GET /ping HTTP/9.9\r\n\r\n", id="HTTP/9.9"),
+        pytest.param(400, b"BREW /ping HTTP/1.1\r\n\r\n", id="unknown method"),
+        pytest.param(405, b"CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n", id="CONNECT"),
+        pytest.param(400, b"GET /\xff\xfe HTTP/1.1\r\n\r\n", id="path of bytes"),
+        pytest.param(400, b"GET /a\x00b HTTP/1.1\r\n\r\n", id="path with NUL"),
+        pytest.param(400, b"GET http://[::1/ping HTTP/1.1\r\n\r\n", id="broken address"),
+        pytest.param(400, b"GET http://x HTTP/1.1\r\n\r\n", id="address without a path"),
+        pytest.param(400, b"GET /ping HTTP/1.1\r\nX: a\x00b\r\n\r\n", id="header with NUL"),
+        pytest.param(400, b"GET /ping HTTP/1.1\r\nX : a\r\n\r\n", id="space before colon"),
+        pytest.param(400, b"GET /ping HTTP/1.1\r\nX\r\n\r\n", id="header without colon"),
+        pytest.param(400, b"GET /ping HTTP/1.1\r\nX: a\r\n b\r\n\r\n", id="folded header"),
+        pytest.param(400, b"GET /ping HTTP/1.1\nHost: x\n\n", id="bare line feeds"),
+        pytest.param(400, HEAD + b"Content-Length: -5\r\n\r\n", id="negative length"),
+        pytest.param(400, HEAD + b"Content-Length: +5\r\n\r\nabcde", id="length with sign"),
+        pytest.param(400, HEAD + b"Content-Length: 0x5\r\n\r\nabcde", id="length in hex"),
+        pytest.param(400, HEAD + b"Content-Length: \xd9\xa5\r\n\r\nabcde", id="Arabic digit"),
+        pytest.param(400, HEAD + b"Content-Length: %d\r\n\r\n" % 10**30, id="huge length"),
+        pytest.param(
+            400, HEAD + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nabcdef", id="two lengths"
+        ),
+        pytest.param(
+            400,
+            HEAD + b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
+            id="length and chunks",
+        ),
+        pytest.param(
+            400, HEAD + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", id="unknown coding"
+        ),
+        pytest.param(400, CHUNKED + b"zz\r\nhalo\r\n0\r\n\r\n", id="chunk without size"),
+        pytest.param(400, CHUNKED + b"4\r\nhalo\r\nzz\r\n", id="second chunk without size"),
+        pytest.param(400, CHUNKED + b"f" * 40 + b"\r\nhalo\r\n", id="chunk too large to count"),
+        pytest.param(414, b"GET /" + b"a" * 9_000 + b" HTTP/1.1\r\n\r\n", id="long address"),
+        pytest.param(414, b"GET /" + b"a" * 8_000_000, id="endless address"),
+        pytest.param(431, b"GET /ping HTTP/1.1\r\n" + b"X: a\r\n" * 101 + b"\r\n", id="headers"),
+        pytest.param(431, b"GET /ping HTTP/1.1\r\nX: " + b"a" * 40_000, id="long header"),
+        pytest.param(431, b"GET /ping HTTP/1.1\r\nX: " + b"a" * 8_000_000, id="endless header"),
+        pytest.param(431, b"GET /ping HTTP/1.1\r\n" + b"X: a\r\n" * 10**6, id="endless headers"),
+    ],
+)
+def test_what_is_no_http_is_refused(hotserve: Hotserve, status: int, request_: bytes) -> None:
+    with RawConnection(hotserve.url) as connection:
+        is_error(connection.send_what_goes(request_).answer(), status)
+        assert connection.is_closed()
+
+
+def test_a_client_of_another_protocol_is_told_so(hotserve: Hotserve) -> None:
+    with RawConnection(hotserve.url) as connection:
+        assert "not HTTPS" in is_error(connection.send(b"\x16\x03\x01\x00\xa5").answer(), 400)
+
+
+@pytest.mark.parametrize(
+    ("status", "request_"),
+    [
+        pytest.param(200, b"GET /ping HTTP/1.0\r\n\r\n", id="HTTP/1.0"),
+        pytest.param(200, b"\r\n\r\nGET /ping HTTP/1.1\r\nConnection: close\r\n\r\n", id="blanks"),
+        pytest.param(
+            405, b"DELETE /invocations HTTP/1.1\r\nConnection: close\r\n\r\n", id="DELETE"
+        ),
+        pytest.param(405, b"TRACE /ping HTTP/1.1\r\nConnection: close\r\n\r\n", id="TRACE"),
+        pytest.param(404, b"OPTIONS * HTTP/1.1\r\nConnection: close\r\n\r\n", id="OPTIONS *"),
+        pytest.param(404, b"GET /%ff%00 HTTP/1.1\r\nConnection: close\r\n\r\n", id="odd path"),
+        pytest.param(
+            404, b"GET /page/../../etc/passwd HTTP/1.1\r\nConnection: close\r\n\r\n", id="dots"
+        ),
+        pytest.param(415, post(b"halo", "Content-Encoding: gzip", "Connection: close"), id="gzip"),
+        pytest.param(
+            415,
+            HEAD + b"Connection: close\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+            id="gzip in chunks",
+        ),
+        pytest.param(
+            200, post(b"halo", "Expect: something", "Connection: close"), id="odd expectation"
+        ),
+        pytest.param(
+            200, post(b"halo", "Upgrade: websocket", "Connection: upgrade, close"), id="upgrade"
+        ),
+        pytest.param(200, post(b"halo", "X-Name: \xe7\xe3o", "Connection: close"), id="latin-1"),
+    ],
+)
+def test_what_is_http_is_answered(hotserve: Hotserve, status: int, request_: bytes) -> None:
+    with RawConnection(hotserve.url) as connection:
+        answer = connection.send(request_).answer()
+        if status >= 400:
+            is_error(answer, status)
+        assert answer.status == status
+
+
+def test_an_upgrade_is_not_made_and_the_connection_stays(hotserve: Hotserve) -> None:
+    with RawConnection(hotserve.url) as connection:
+        for _ in range(2):
+            connection.send(post(b"halo", "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c"))
+            assert connection.answer().json() == {"predictions": ["game"]}
+
+
+def test_requests_in_one_packet_are_answered_in_their_order(hotserve: Hotserve) -> None:
+    texts = {b"halo": "game", b"boneca de pano": "brinquedo", b"dom casmurro": "livro"}
+    with RawConnection(hotserve.url) as connection:
+        connection.send(b"".join(map(post, texts)) + b"nonsense\r\n\r\n")
+        for told in texts.values():
+            assert connection.answer().json() == {"predictions": [told]}
+        is_error(connection.answer(), 400)
+        assert connection.is_closed()
+
+
+def test_requests_far_ahead_of_the_answers_are_not_read(hotserve: Hotserve) -> None:
+    with RawConnection(hotserve.url) as connection:
+        connection.send_what_goes(b"GET /ping HTTP/1.1\r\n\r\n" * 10_000)
+        answered = 0
+        while (answer := connection.answer()).status == 200:
+            answered += 1
+        assert 1 <= answered < 10_000
+        assert "sent ahead" in is_error(answer, 503)
+
+
+def test_an_answer_is_sent_to_a_client_that_has_said_all(hotserve: Hotserve) -> None:
+    with RawConnection(hotserve.url) as connection:
+        assert connection.send(post(b"halo")).end().answer().json() == {"predictions": ["game"]}
+        assert connection.is_closed()
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        pytest.param(HEAD + b"Content-Length: %d\r\n\r\n" % 10**12, id="announced"),
+        pytest.param(post(b"a" * (BODY_LIMIT + 1)), id="sent"),
+        pytest.param(CHUNKED + b"10000\r\n%s\r\n" % (b"a" * 65536) * 17, id="in chunks"),
+        pytest.param(
+            HEAD + b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % 10**8, id="asked first"
+        ),
+    ],
+)
+def test_a_body_that_is_too_large(hotserve: Hotserve, request_: bytes) -> None:
+    with RawConnection(hotserve.url) as connection:
+        answer = connection.send(request_).answer()
+        assert str(BODY_LIMIT) in is_error(answer, 413)
+
+
+def test_a_client_that_asks_first_is_told_to_go_on(hotserve: Hotserve) -> None:
+    with RawConnection(hotserve.url) as connection:
+        connection.send(HEAD + b"Expect: 100-continue\r\nContent-Length: 4\r\n\r\n")
+        assert connection.answer().status == 100
+        assert connection.send(b"halo").answer().json() == {"predictions": ["game"]}
+
+
+def test_clients_that_stop_in_the_middle(hotserve: Hotserve) -> None:
+    halves = [
+        b"POST /invocations HT",
+        HEAD,
+        HEAD + b"Content-Length: 100\r\n\r\nha",
+        CHUNKED + b"4\r\nha",
+    ]
+    with contextlib.ExitStack() as stack:
+        slow = [stack.enter_context(RawConnection(hotserve.url)).send(half) for half in halves]
+        for connection in slow:
+            is_error(connection.answer(), 408)
+            assert connection.is_closed()
+
+
+def test_a_client_that_sends_a_byte_now_and_then(hotserve: Hotserve) -> None:
+    with RawConnection(hotserve.url) as head, RawConnection(hotserve.url) as body:
+        head.send(HEAD + b"X: ")
+        body.send(HEAD + b"Content-Length: 100000\r\n\r\n")
+        for slow in head, body:
+            while not slow.is_answered():
+                slow.send_what_goes(b"h")
+                assert hotserve.predict("halo").status_code == 200
+            is_error(slow.answer(), 408)
+
+
+def test_a_client_that_goes_away_in_the_middle(hotserve: Hotserve) -> None:
+    for half in (b"POST /invocations HT", HEAD + b"Content-Length: 100\r\n\r\nha", CHUNKED):
+        with RawConnection(hotserve.url) as connection:
+            connection.send(half)
+
+
+def test_an_idle_connection_is_closed(hotserve: Hotserve) -> None:
+    with RawConnection(hotserve.url) as new, RawConnection(hotserve.url) as used:
+        used.send(post(b"halo"))
+        assert used.answer().status == 200
+        assert new.is_closed()
+        assert used.is_closed()
+
+
+def test_idle_connections_make_room_for_others(hotserve: Hotserve) -> None:
+    with contextlib.ExitStack() as stack:
+        idle = [stack.enter_context(RawConnection(hotserve.url)) for _ in range(3 * CONNECTIONS)]
+        assert hotserve.predict("halo").json() == {"predictions": ["game"]}
+        assert idle[0].is_closed()
+
+
+def test_connections_that_are_all_in_use(hotserve: Hotserve) -> None:
+    with contextlib.ExitStack() as stack:
+        busy = [stack.enter_context(RawConnection(hotserve.url)) for _ in range(CONNECTIONS)]
+        for connection in busy:
+            connection.send(b"POST /invocations HT")
+        with RawConnection(hotserve.url) as one_more:
+            answer = one_more.answer()
+            is_error(answer, 503)
+            assert int(answer.headers["retry-after"]) > 0
+        for connection in busy:
+            is_error(connection.answer(), 408)
+
+
+def test_requests_beyond_the_limit_are_refused_at_once(hotserve: Hotserve) -> None:
+    json_head = HEAD.replace(b"text/csv", b"application/json")
+    number = b'{"inputs": [5]}'  # not a form of the lane
+    asked = json_head + b"Content-Length: %d\r\n\r\n%s" % (len(number), number)
+    with contextlib.ExitStack() as stack:
+        readers = [stack.enter_context(RawConnection(hotserve.url)) for _ in range(CONCURRENCY)]
+        for reader in readers:
+            reader.send(HEAD + b"Content-Length: 4\r\n\r\nha")
+        other = stack.enter_context(RawConnection(hotserve.url))
+        # Until the last of the readers was read.
+        eventually(lambda: other.send(asked).answer().status == 503, "nothing is refused")
+        answer = other.send(asked).answer()
+        assert f"{CONCURRENCY} requests" in is_error(answer, 503)
+        assert int(answer.headers["retry-after"]) > 0
+        # What the lane answers at once needs no room.
+        assert other.send(post(b"halo")).answer().json() == {"predictions": ["game"]}
+        for reader in readers:
+            assert reader.send(b"lo").answer().json() == {"predictions": ["game"]}
+        assert other.send(asked).answer().status != 503
