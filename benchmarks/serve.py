@@ -7,7 +7,7 @@ One after another in one run on one machine: an empty ASGI app on hotserve's ser
 ceiling), hotserve, plain `mlflow models serve` (as MLflow installs it, and with uvloop and
 httptools), BentoML and MLServer in environments of their own. The same load generator (wrk) drives
 each at 1, 8 and 64 connections with single texts, and with batches; the median of the rounds
-counts. Raw figures go to `benchmarks/results/serve.json`.
+counts. Raw figures go to `benchmarks/results/serve.json`, table and plot to `docs/`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks import servers
+from benchmarks import serve_report, servers
 from benchmarks.batch import mlflow_server
 from benchmarks.load_generator import Request, drive, need
 from benchmarks.machine import machine, write
@@ -109,7 +109,7 @@ class Bench:
         asked: list[str],
         *,
         ready: Callable[[Server], None] = lambda _: None,
-        memory_of: str = "",
+        versions: Callable[[], dict[str, str]] = dict,
     ) -> None:
         """Measure one server; one that can't be started is told instead."""
         print(f"{name}: starting (load {os.getloadavg()[0]:.1f})", flush=True)
@@ -124,7 +124,9 @@ class Bench:
                     kept["load"][f"{request} x{connections}"] = self._drive(
                         server, self._requests[request], connections
                     )
-                kept["memory_mb"] = server.memory_mb(memory_of)
+                kept["memory_mb"] = server.memory_mb()
+                kept["front_workers_mb"] = server.memory_mb("hotserve.worker")
+                kept["versions"] = versions()
         except (RuntimeError, OSError, subprocess.SubprocessError) as error:
             kept["not_measured"] = str(error)[-600:]
             print(f"{name}: not measured: {kept['not_measured']}", flush=True)
@@ -254,7 +256,6 @@ def main() -> None:
                 lambda: servers.hotserve(folder, MODEL, environment),
                 everything,
                 ready=servers.wait_for_lane,
-                memory_of="hotserve.worker",
             ),
             "hotserve restarted": lambda: bench.run(
                 "hotserve restarted", lambda: servers.hotserve(folder, MODEL, environment), []
@@ -270,12 +271,18 @@ def main() -> None:
                 everything,
             ),
             "bentoml": lambda: bench.run(
-                "bentoml", other("bentoml", "bentoml>=1.4", *pins), json_only
+                "bentoml",
+                other("bentoml", "bentoml>=1.4", *pins),
+                json_only,
+                versions=lambda: servers.versions(folder, "bentoml", "bentoml"),
             ),
             "mlserver": lambda: bench.run(
                 "mlserver",
                 other("mlserver", "mlserver", "mlserver-mlflow", mlflow, *pins),
-                everything,
+                [each for each in everything if each != "parquet"],
+                versions=lambda: servers.versions(
+                    folder, "mlserver", "mlserver", "mlserver-mlflow"
+                ),
             ),
         }
         chosen = [each for each in given.only.split(",") if each] or list(steps)
@@ -285,7 +292,7 @@ def main() -> None:
     for title, ratio in found.items():
         verdict = "reached" if ratio >= GOALS[title] else "NOT reached"
         print(f"{title:<55}{ratio:>9,.2f}   at least {GOALS[title]:g}: {verdict}")
-    workers = bench.figures.get("hotserve", {}).get("memory_mb", {})
+    workers = bench.figures.get("hotserve", {}).get("front_workers_mb", {})
     for megabytes in workers.values():
         print(f"{'memory of a front worker, MB':<55}{megabytes:>9,.1f}   at most {WORKER_MB:g}")
     if not given.no_write:
@@ -294,9 +301,11 @@ def main() -> None:
             "seconds": given.seconds,
             "rounds": given.rounds,
             "ratios": found,
+            "goals": GOALS,
             "servers": bench.figures,
         }
         print(f"written to {write('serve', result)}")
+        serve_report.main()
 
 
 if __name__ == "__main__":

@@ -236,6 +236,18 @@ def make_environment(folder: Path, name: str, *packages: str) -> Path:
     return place / "bin"
 
 
+def versions(folder: Path, name: str, *packages: str) -> dict[str, str]:
+    """Versions of packages in the environment that `make_environment` made."""
+    script = (
+        "import sys, json, importlib.metadata as m\n"
+        "print(json.dumps({name: m.version(name) for name in sys.argv[1:]}))"
+    )
+    python = str(folder / f"env-{name}" / "bin" / "python")
+    done = subprocess.run([python, "-c", script, *packages], capture_output=True, check=True)
+    told: dict[str, str] = json.loads(done.stdout)
+    return told
+
+
 @contextmanager
 def bentoml(folder: Path, binaries: Path, model_file: Path) -> Iterator[Server]:
     """A BentoML service that calls the pipeline itself, without MLflow around it."""

@@ -1,6 +1,7 @@
 """How this project writes CSV: UTF-8, `;` between fields, a line feed after each row."""
 
 import csv
+import io
 from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
@@ -12,18 +13,23 @@ class CsvWriter:
 
     def __init__(self, file: TextIO) -> None:
         self._file = file
-        # Python before 3.13 quotes of all line ends only those that it writes itself: a carriage
-        # return in a field must not look like the end of the row.
-        self._writer = csv.writer(self, delimiter=DELIMITER, lineterminator="\r\n")
-
-    def write(self, row: str) -> int:
-        """What `csv.writer` calls, once for each row."""
-        return self._file.write(row[:-2] + "\n")
 
     def row(self, fields: Sequence[Any]) -> None:
         """Write one row."""
-        self._writer.writerow(fields)
+        self.rows([fields])
 
     def rows(self, rows: Iterable[Sequence[Any]]) -> None:
-        """Write several."""
-        self._writer.writerows(rows)
+        """Write several; their text is made at once, so not more than fit into memory."""
+        rows = list(rows)
+        text = _text(rows, "\n")
+        # Python before 3.13 quotes of all line ends only those that it writes itself: a carriage
+        # return in a field must not look like the end of the row.
+        if "\r" in text:
+            text = "".join(_text([row], "\r\n")[:-2] + "\n" for row in rows)
+        self._file.write(text)
+
+
+def _text(rows: Iterable[Sequence[Any]], line_end: str) -> str:
+    text = io.StringIO(newline="")
+    csv.writer(text, delimiter=DELIMITER, lineterminator=line_end).writerows(rows)
+    return text.getvalue()

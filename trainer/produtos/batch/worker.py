@@ -5,10 +5,12 @@ import os
 import signal
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from multiprocessing import parent_process
 from typing import Any
+
+import numpy as np
 
 from produtos.errors import BadInput
 
@@ -82,7 +84,7 @@ def _load(folder: ModelFolder) -> Any:
 
 def _answers(folder: ModelFolder, model: Any, texts: list[str]) -> list[str]:
     try:
-        answers = [str(answer) for answer in model.predict(texts)]
+        answers = [str(answer) for answer in _listed(model.predict(texts))]
     except Exception as error:
         raise BadInput(
             f"model {folder.name}: does not classify a list of texts ({_words(error)})"
@@ -93,6 +95,16 @@ def _answers(folder: ModelFolder, model: Any, texts: list[str]) -> list[str]:
             "one for each was expected"
         )
     return answers
+
+
+def _listed(answers: Any) -> Iterable[Any]:
+    # Item by item, an array is slower than the list that it makes of itself; of numbers and dates
+    # that list shows more digits than they have.
+    if isinstance(answers, np.ndarray) and answers.dtype.kind in "UO":
+        listed: list[Any] = answers.tolist()
+        return listed
+    items: Iterable[Any] = answers
+    return items
 
 
 def _words(error: Exception) -> str:
