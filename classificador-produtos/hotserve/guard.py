@@ -48,7 +48,9 @@ def main() -> int:
         signal.signal(number, lambda *_: None)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
-    line = sys.stdin.buffer.readline()
+    # Unbuffered: an order that comes right behind this line is for the loop below.
+    with open(0, "rb", buffering=0, closefd=False) as pipe:
+        line = pipe.readline()
     if not line:
         return 0
     order = json.loads(line)
@@ -199,16 +201,16 @@ class Guard:
             self._kill_at = min(self._kill_at, end)
 
     def _signal(self, number: signal.Signals) -> None:
-        for pid in _descendants(os.getpid()):
+        for pid in descendants(os.getpid()):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
 
     def _family_is_gone(self) -> bool:
         self._reap()
-        return not _descendants(os.getpid())
+        return not descendants(os.getpid())
 
 
-def _descendants(ancestor: int) -> list[int]:
+def descendants(ancestor: int) -> list[int]:
     """Pids of the children of `ancestor`, their children and so on.
 
     The dead ones that nobody has waited for yet count too: they become this process's to wait for.

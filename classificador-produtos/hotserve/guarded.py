@@ -107,7 +107,12 @@ class GuardedProcess:
         process = cls(guard)
         order = {"argv": list(argv), "log": str(log) if log else None, "label": label}
         process._order(order)
-        await process._started.wait()
+        try:
+            await process._started.wait()
+        except BaseException:
+            # Given up before anybody could hold it: nobody else would stop it.
+            await process.stop(grace=0.5)
+            raise
         return process
 
     async def stop(self, grace: float) -> Exit:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import time
 from collections.abc import Mapping
@@ -11,11 +12,13 @@ from pathlib import Path
 
 import aiohttp
 
+from hotserve import guard
 from hotserve.guarded import Exit, GuardedProcess
 from hotserve.wrapped import WrappedCommand
 
 _PING_TIMEOUT = aiohttp.ClientTimeout(total=5)
 _PING_INTERVAL = 0.1
+_SERVER_MODULE = "mlflow.pyfunc.scoring_server"
 
 
 class StartError(Exception):
@@ -89,6 +92,17 @@ class ModelServer:
         except BaseException:
             await process.stop(grace=0.5)
             raise
+
+    def interpreter(self) -> str | None:
+        """The Python that runs the healthy server process: that of the model's own environment."""
+        for pid in guard.descendants(self.pid):
+            with contextlib.suppress(OSError):
+                program, *words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
+                serves = any(word.startswith(_SERVER_MODULE) for word in words)
+                # Not /proc/…/exe: of a virtual environment that is the Python that made it.
+                if serves and os.path.isabs(program) and os.access(program, os.X_OK):
+                    return program
+        return None
 
     async def _get(self, path: str) -> str | None:
         url = f"http://127.0.0.1:{self.port}{path}"

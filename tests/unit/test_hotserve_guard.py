@@ -1,6 +1,7 @@
 """The guard leaves no process behind, whoever dies first. Real processes."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -110,6 +111,26 @@ def test_stop_ends_what_ignores_sigterm(tmp_path: Path) -> None:
 
     assert asyncio.run(scenario()).code == -signal.SIGKILL
     assert marked(str(tmp_path)) == []
+
+
+def test_a_start_that_is_given_up_leaves_nothing(tmp_path: Path) -> None:
+    async def give_up_after(seconds: float) -> None:
+        starting = asyncio.create_task(
+            start("import time; time.sleep(600)", tmp_path / "log", str(tmp_path))
+        )
+        await asyncio.sleep(seconds)
+        starting.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await (await starting).stop(grace=0)
+
+    async def scenario() -> None:
+        # From before there is a guard until after it has begun.
+        for number in range(20):
+            await give_up_after(number / 100)
+        # Seen while the manager is alive: its end would end them in any case.
+        await asyncio.to_thread(eventually, lambda: not marked(str(tmp_path)))
+
+    asyncio.run(scenario())
 
 
 def test_the_reason_of_an_end_is_its_last_error(tmp_path: Path) -> None:
