@@ -25,8 +25,9 @@ _VERSIONS_SECONDS = 30.0
 _NOT_FOR_THE_LANE = 3
 
 _VERSIONS = """\
-import importlib.metadata as metadata, json, platform, unicodedata
+import importlib.metadata as metadata, json, platform, sys, unicodedata
 found = {"python": platform.python_version(), "unicode": unicodedata.unidata_version}
+found["executable"] = sys.executable
 for name in ("mlflow", "mlflow-skinny", "scikit-learn", "numpy", "scipy"):
     try:
         found[name] = metadata.version(name)
@@ -37,19 +38,30 @@ print(json.dumps(found))
 
 
 class Unfinished(Exception):
-    """No verdict this time; the text says why in one line."""
+    """No verdict this time; the text says why in one line.
+
+    Attributes:
+        was_killed: whether somebody ended the helper, so that it is worth another try.
+    """
+
+    def __init__(self, reason: str, *, was_killed: bool = False) -> None:
+        super().__init__(reason)
+        self.was_killed = was_killed
 
 
 class LaneOpener:
     """What has to happen before the lane of one version may answer.
 
     Args:
-        command: the wrapped command; its Python is the model's own.
+        command: the wrapped command.
         model: the model's folder.
         files: where the lane's files go.
         environment: variables of the helpers.
         log: file for their output; None sends it to stderr with `label` in front.
         keep: whether the verdict holds for the next start.
+
+    Attributes:
+        python: the interpreter of the model's own environment; None as long as it is not known.
     """
 
     def __init__(
@@ -63,7 +75,8 @@ class LaneOpener:
         label: str,
         keep: bool,
     ) -> None:
-        self._command = command
+        self.python = python_of(command) if serves_in_own_environment(command) else None
+        self._program = command.program[0]
         self._model = model
         self._files = files
         self._environment = dict(environment)
@@ -72,13 +85,24 @@ class LaneOpener:
         self._keep = keep
         self._versions: dict[str, str] | None = None
 
+    @property
+    def knows_python(self) -> bool:
+        """Whether the model's own Python is known before its process runs."""
+        return self.python is not None
+
     async def remembered(self) -> LaneVerdict | None:
         """The verdict of an earlier start, if everything is as it was then."""
-        if not self._keep or self._files.remembered() is None:
+        known = self._files.remembered() if self._keep else None
+        python = self.python or (known.environment.get("executable") if known else None)
+        if known is None or python is None:
             return None
         with contextlib.suppress(Unfinished):
-            return self._files.remembered(await self._environment_versions())
+            return self._files.remembered(await self._environment_versions(python))
         return None
+
+    def compiling(self) -> asyncio.Task[LaneVerdict | None]:
+        """`compile`, begun."""
+        return asyncio.create_task(self.compile())
 
     async def compile(self) -> LaneVerdict | None:
         """Write the compiled model; None, or the verdict that the lane can't do this one.
@@ -93,7 +117,7 @@ class LaneOpener:
         except OSError as error:
             raise Unfinished(f"the cache can't be written to: {error.strerror}") from None
         code, told = await self._run(
-            [self._python(), str(_COMPILE), str(self._model), str(self._files.compiled)],
+            [self._own_python(), str(_COMPILE), str(self._model), str(self._files.compiled)],
             self._environment,
             _COMPILE_SECONDS,
             "compiling the model",
@@ -132,33 +156,33 @@ class LaneOpener:
 
     async def _concluded(self, verdict: LaneVerdict) -> LaneVerdict:
         with contextlib.suppress(Unfinished):
-            verdict = replace(verdict, environment=await self._environment_versions())
+            versions = await self._environment_versions(self._own_python())
+            verdict = replace(verdict, environment=versions)
             if self._keep:
                 # Without it the next start compiles again, and no more.
                 with contextlib.suppress(OSError):
                     self._files.remember(verdict)
         return verdict
 
-    async def _environment_versions(self) -> dict[str, str]:
+    async def _environment_versions(self, python: str) -> dict[str, str]:
         if self._versions is None:
             _, told = await self._run(
-                [self._python(), "-c", _VERSIONS],
+                [python, "-c", _VERSIONS],
                 self._environment,
                 _VERSIONS_SECONDS,
                 "asking for versions",
                 log=Path(os.devnull),
             )
-            self._versions = {str(k): str(v) for k, v in told.items()}
-        return self._versions
+            self._versions = {str(k): str(v) for k, v in told.items()} or None
+        return self._versions or {}
 
-    def _python(self) -> str:
-        found = python_of(self._command)
-        if found is None:
+    def _own_python(self) -> str:
+        if self.python is None:
             raise Unfinished(
-                f"the Python of {self._command.program[0]} is not known; "
+                f"the Python of {self._program} is not known; "
                 "run it as 'python -m mlflow models serve …'"
             )
-        return found
+        return self.python
 
     async def _run(
         self,
@@ -185,6 +209,8 @@ class LaneOpener:
                 told = json.loads(line)
                 if isinstance(told, dict):
                     return end.code, told
+        if end.code is None or end.code < 0:
+            raise Unfinished(f"{what} was {end.reason()}", was_killed=True)
         return end.code, {}
 
 

@@ -90,6 +90,11 @@ class Status:
         self._served = version
         self._set(wanted_is_served=True)
 
+    def nothing_is_coming(self) -> None:
+        """What was on its way, or would not start, is not wanted any more."""
+        if self._wanted is not None:
+            self._set(wanted_is_served=True)
+
     def restarting(self, version: ModelVersion, reason: str) -> None:
         """The server process died and is started again."""
         self._restarts += 1

@@ -15,7 +15,7 @@ from hotserve import mlmodel
 from hotserve.cache import Cache
 from hotserve.errors import Scrubber
 from hotserve.fetch import fetch
-from hotserve.lane_opening import LaneOpener, Unfinished, serves_in_own_environment
+from hotserve.lane_opening import LaneOpener, Unfinished
 from hotserve.lane_target import LaneTarget
 from hotserve.lane_verdict import COMPILING, LaneFiles, LaneVerdict
 from hotserve.log import logger
@@ -30,13 +30,19 @@ from hotserve.workers import WorkerPool
 
 _STOP_GRACE = 3.0
 _STEADY_SECONDS = 60.0
+_LANE_TRIES = 3
 _WAIT_FOR_LANE = 30.0
 """Seconds that a healthy version waits for its lane while another one answers."""
 
 
 @dataclass(slots=True, eq=False)
 class Served:
-    """A version with its process; `generation` grows with each process that takes over."""
+    """A version with its process.
+
+    Attributes:
+        is_settled: whether `lane` is the outcome of a comparison that came to its end.
+        generation: grows with each process that takes over.
+    """
 
     version: ModelVersion
     server: ModelServer
@@ -44,7 +50,9 @@ class Served:
     hold: contextlib.ExitStack
     files: LaneFiles
     lane: LaneVerdict = COMPILING
+    opener: LaneOpener | None = None
     opening: asyncio.Task[None] | None = None
+    is_settled: bool = False
     generation: int = 0
 
     @property
@@ -84,7 +92,9 @@ class Switcher:
         self._scrubber = scrubber
         self._current: Served | None = None
         self._wanted: ModelVersion | None = None
+        self._coming: ModelVersion | None = None
         self._pending: asyncio.Task[None] | None = None
+        self._one_start = asyncio.Lock()
         self._keeping: asyncio.Task[None] | None = None
         self._closing: set[asyncio.Task[None]] = set()
         self._generation = 0
@@ -108,22 +118,27 @@ class Switcher:
                     self.status.still(version)
             return
         self._wanted = version
-        self._abandon()
         if (
             self._current is not None
             and self._current.started
             and self._current.version.identity == version.identity
         ):
+            self._abandon()
             self._current.version = version
             self.status.still(version)
             logger.info("%s is wanted again and stays", self._title(version))
             return
-        self._pending = asyncio.create_task(self._bring_up(version, self._pending))
+        self._begin(version)
 
     def want_nothing(self) -> None:
         """Nothing is wanted any more: what is served stays, what is on its way is given up."""
         self._wanted = None
+        if self._current is not None and not self._current.started:
+            # Only its lane answers so far; as it stays, its process has to come.
+            self._begin(self._current.version)
+            return
         self._abandon()
+        self.status.nothing_is_coming()
 
     @property
     def serves(self) -> ModelVersion | None:
@@ -133,7 +148,7 @@ class Switcher:
     @property
     def is_busy(self) -> bool:
         """Whether a version is on its way."""
-        return self._pending is not None and not self._pending.done()
+        return self._coming is not None
 
     async def close(self) -> None:
         """Stop every server process."""
@@ -148,14 +163,25 @@ class Switcher:
         if self._closing:
             await asyncio.wait(self._closing)
 
+    def _begin(self, version: ModelVersion) -> None:
+        if self._coming is not None and self._coming.identity == version.identity:
+            return
+        self._abandon()
+        self._coming = version
+        self._pending = asyncio.create_task(self._bring_up(version))
+
     def _abandon(self) -> None:
+        self._coming = None
         if self._pending is not None:
             self._pending.cancel()
 
-    async def _bring_up(self, version: ModelVersion, before: asyncio.Task[None] | None) -> None:
-        if before is not None:
-            # It was given up, and its process is gone before the next one starts.
-            await asyncio.wait([before])
+    async def _bring_up(self, version: ModelVersion) -> None:
+        # The process of one that was given up is gone before the next one starts.
+        async with self._one_start:
+            await self._keep_trying(version)
+        self._coming = None
+
+    async def _keep_trying(self, version: ModelVersion) -> None:
         begun = time.monotonic()
         for delay in _delays(5.0, 300.0):
             self.status.starting(version)
@@ -173,7 +199,7 @@ class Switcher:
                     *(title(version), goes_on, error, self._log(version) or "above"),
                 )
                 if self._current is None:
-                    await self._fall_back(version)
+                    await self._fall_back(version, reason)
                 elif not self._current.started:
                     # Requests waited for one start; more would only queue them up.
                     self._hold = False
@@ -183,7 +209,7 @@ class Switcher:
                 self._switch(served, time.monotonic() - begun)
                 return
 
-    async def _fall_back(self, failed: ModelVersion) -> None:
+    async def _fall_back(self, failed: ModelVersion, reason: str) -> None:
         """With nothing to serve and a version that will not start: the last good one."""
         version = self._cache.last_good()
         if version is None or version.identity == failed.identity:
@@ -193,7 +219,7 @@ class Switcher:
             served = await self._start(version, begun)
             logger.info("falling back to the version served last")
             self._switch(served, time.monotonic() - begun, remember=False)
-            self.status.failed(failed, "it would not start; the version served last is back")
+            self.status.failed(failed, f"{reason}; the version served last is back")
 
     async def _start(self, version: ModelVersion, begun: float) -> Served:
         """Fetch it, start it, wait until it is healthy. StartError, or cancelled: nothing stays.
@@ -224,13 +250,15 @@ class Switcher:
                 session=self._session,
             )
             served = Served(version, server, mlmodel.read(model), contextlib.ExitStack(), files)
-            opener = self._opener(served, model)
+            served.opener = opener = self._opener(served, model)
             if opener is not None and self._current is None:
                 await self._answer_early(served, opener, begun)
-            compiling = asyncio.create_task(opener.compile()) if opener else None
+            # Another environment may have to be made first: its process tells where it is.
+            compiling = opener.compiling() if opener and opener.knows_python else None
             try:
                 await server.start(self._settings.start_timeout)
-                if opener is not None and compiling is not None:
+                if opener is not None:
+                    opener.python = opener.python or server.interpreter()
                     served.opening = asyncio.create_task(self._open(served, opener, compiling))
                     if self._current is not None and self._current.started:
                         await asyncio.wait([served.opening], timeout=_WAIT_FOR_LANE)
@@ -246,13 +274,8 @@ class Switcher:
 
     def _opener(self, served: Served, model: Path) -> LaneOpener | None:
         """What opens its lane; None, and the reason in `served.lane`, where none can be."""
-        reason = ""
         if self._settings.lane == "off":
-            reason = "it is switched off (--lane off)"
-        elif not serves_in_own_environment(self._settings.command):
-            reason = "only with --env-manager local does hotserve know the model's own Python"
-        if reason:
-            served.lane = LaneVerdict("shut", reason)
+            served.lane = LaneVerdict("shut", "it is switched off (--lane off)")
             return None
         return LaneOpener(
             self._settings.command,
@@ -280,17 +303,32 @@ class Switcher:
         )
 
     async def _open(
-        self, served: Served, opener: LaneOpener, compiling: asyncio.Task[LaneVerdict | None]
+        self,
+        served: Served,
+        opener: LaneOpener,
+        compiling: asyncio.Task[LaneVerdict | None] | None = None,
     ) -> None:
         """Compare the compiled model with the healthy process, and open its lane or not."""
-        try:
-            verdict = await compiling or await opener.check(served.server.port)
-        except Unfinished as error:
-            verdict = LaneVerdict("shut", self._scrubber.text(str(error)))
-        except asyncio.CancelledError:
-            compiling.cancel()
-            await asyncio.wait([compiling])
-            raise
+        for _ in range(_LANE_TRIES):
+            compiling = compiling or opener.compiling()
+            try:
+                verdict = await compiling or await opener.check(served.server.port)
+            except Unfinished as error:
+                verdict = LaneVerdict("shut", self._scrubber.text(str(error)))
+                if not error.was_killed:
+                    break
+                compiling = None
+            except asyncio.CancelledError:
+                compiling.cancel()
+                await asyncio.wait([compiling])
+                raise
+            else:
+                served.is_settled = True
+                break
+        if served.lane.is_open and not served.is_settled:
+            # It was found equal before, on the same versions of everything.
+            logger.warning("the fast lane was not compared again: %s", verdict.why)
+            return
         served.lane = verdict
         name = self._title(served.version)
         if verdict.is_open:
@@ -330,13 +368,15 @@ class Switcher:
         before, self._current = self._current, served
         if self._keeping is not None:
             self._keeping.cancel()
+        was_healthy = self._healthy
         self._take_over(served)
         self.status.lane(served.lane.shown())
         self.status.serving(served.version, seconds)
         logger.info("serving %s, healthy after %.1f s", self._title(served.version), seconds)
         if before is not None and before is not served:
             assert self._pool is not None
-            retired = self._pool.retired(before.generation) if before.started else None
+            # Where its process was dead, no worker has a request there, or will say so.
+            retired = self._pool.retired(before.generation) if was_healthy else None
             self._close_later(before, after=retired)
         self._keeping = asyncio.create_task(self._keep(served))
         try:
@@ -353,29 +393,44 @@ class Switcher:
 
     async def _keep(self, served: Served) -> None:
         """Start the process of `served` again whenever it ends by itself."""
+        loop = asyncio.get_running_loop()
         while True:
             begun = time.monotonic()
             end = await served.server.ended()
             self._healthy, self._hold = False, True
             steady = time.monotonic() - begun > _STEADY_SECONDS
-            for delay in _delays(0.0 if steady else 0.5, 30.0):
-                self.status.restarting(served.version, self._scrubber.text(end.reason()))
-                logger.error(
-                    "the process of %s ended (%s); starting it again",
-                    *(title(served.version), end.reason()),
-                )
-                await asyncio.sleep(delay)
-                try:
-                    await served.server.start(self._settings.start_timeout)
-                except StartError as error:
-                    # Requests waited for one start; more would only queue them up.
-                    self._hold = False
-                    self.status.restarting(served.version, self._scrubber.text(str(error)))
-                else:
-                    break
-            self._take_over(served)
-            self.status.restarted()
-            logger.info("serving %s again", self._title(served.version))
+            # No request waits longer; after that, more would only queue up.
+            patience = loop.call_later(self._settings.hold_timeout, self._let_go)
+            try:
+                await self._start_again(served, end.reason(), 0.0 if steady else 0.5)
+            finally:
+                patience.cancel()
+
+    async def _start_again(self, served: Served, reason: str, first_delay: float) -> None:
+        for delay in _delays(first_delay, 30.0):
+            self.status.restarting(served.version, self._scrubber.text(reason))
+            logger.error(
+                "the process of %s ended (%s); starting it again", title(served.version), reason
+            )
+            await asyncio.sleep(delay)
+            try:
+                await served.server.start(self._settings.start_timeout)
+            except StartError as error:
+                reason = str(error)
+            else:
+                break
+        self._take_over(served)
+        self.status.restarted()
+        logger.info("serving %s again", self._title(served.version))
+        if served.opener is not None and not served.is_settled:
+            # It ended while it was compared.
+            if served.opening is not None:
+                await asyncio.wait([served.opening])
+            served.opening = asyncio.create_task(self._open(served, served.opener))
+
+    def _let_go(self) -> None:
+        self._hold = False
+        self._publish()
 
     def _close_later(self, served: Served, after: asyncio.Event | None) -> None:
         async def close() -> None:
