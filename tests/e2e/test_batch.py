@@ -359,15 +359,11 @@ def test_a_model_that_is_no_classifier_of_texts(
     )
     model.unlink()
 
-    def last_line(*arguments: str) -> str:
-        finished = batch(server, "--model", "models:/tres/1", *arguments, cwd=tmp_path)
-        assert finished.returncode == 2
-        # Before it MLflow warns, in the process that loads it, of such a model's class.
-        return finished.stderr.splitlines()[-1]
-
-    assert "gave 1 answers for 2 texts" in last_line("halo", "boneca")
+    asked = ("--model", "models:/tres/1")
+    assert "gave 1 answers for 2 texts" in refused(server, *asked, "halo", "boneca", cwd=tmp_path)
     products(tmp_path / "muitos.csv", 2 * CHUNK_ROWS)
-    said = last_line("--input", "muitos.csv", "--output", "a.csv")
+    many = ("--input", "muitos.csv", "--output", "a.csv", "--workers", "2")
+    said = refused(server, *asked, *many, cwd=tmp_path)
     assert "gave 1 answers for 5000 texts" in said
     assert [path.name for path in tmp_path.iterdir()] == ["muitos.csv"]
     assert last_run(client).info.status == "FAILED"

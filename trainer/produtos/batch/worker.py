@@ -4,7 +4,6 @@ import logging
 import os
 import signal
 import threading
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from multiprocessing import parent_process
@@ -36,14 +35,16 @@ def start(folders: Sequence[ModelFolder]) -> None:
     """Prepare a process of a pool; the models are loaded when the first chunk comes."""
     # Ctrl-C goes to the whole group; the job's own process says what is to be done about it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    warnings.simplefilter("ignore")
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     use(folders)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def use(folders: Sequence[ModelFolder]) -> None:
-    """From now on answer with these models."""
+    """From now on answer with these models, without passing on what they and MLflow warn of."""
+    # Taken here and not filtered: around the class of a foreign model MLflow sets its own filter.
+    logging.captureWarnings(True)
+    logging.getLogger("py.warnings").setLevel(logging.ERROR)
     _state.folders = folders
     _state.models = []
 
