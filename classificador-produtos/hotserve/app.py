@@ -11,15 +11,17 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from time import perf_counter
 from typing import Any
 
-from hotserve import csv_body, errors, unreadable
+from hotserve import csv_body, errors, process_answer, unreadable
 from hotserve.errors import RequestError, Scrubber
 from hotserve.fast_lane import FastLane
 from hotserve.forward import Answer, Forwarder, Gone, Headers
 from hotserve.load import Load, Share
 from hotserve.mlmodel import TEXTS, UNKNOWN
 from hotserve.page_files import PageFiles
+from hotserve.tally import NONE, OTHER, PROCESS, Tally
 from hotserve.target import Target
 
 Scope = dict[str, Any]
@@ -27,7 +29,10 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+_PREDICTIONS = "/invocations"
 _JSON = b"application/json"
+_CLIENT_GONE = 499
+"""Not sent to anybody: how nginx counts a client that went away."""
 _CODINGS = (b"content-encoding", b"transfer-encoding")
 _TRIES = 3
 _RESET_WAIT = 0.2
@@ -104,6 +109,8 @@ class App:
         hold_timeout: float,
         csv: str,
         on_fault: Callable[[str], None],
+        tally: Tally,
+        metrics: Callable[[str], Awaitable[tuple[str, bytes]]],
     ) -> None:
         self._serving = serving
         self._forwarder = forwarder
@@ -113,13 +120,15 @@ class App:
         self._hold_timeout = hold_timeout
         self._csv = csv
         self._on_fault = on_fault
+        self._tally = tally
+        self._metrics_of_all = metrics
         self._page = PageFiles()
         self._routes: dict[str, tuple[tuple[str, ...], Handler]] = {
-            "/invocations": (("POST",), self._invocations),
             "/ping": (("GET", "HEAD"), self._ping),
             "/health": (("GET", "HEAD"), self._ping),
             "/version": (("GET", "HEAD"), self._version),
             "/model": (("GET", "HEAD"), self._model),
+            "/metrics": (("GET", "HEAD"), self._metrics),
             "/": (("GET", "HEAD"), self._page.send),
         }
 
@@ -127,31 +136,56 @@ class App:
         """Answer one request."""
         if scope["type"] != "http":
             return
+        begun = perf_counter()
+        is_prediction = scope["path"] == _PREDICTIONS
         try:
-            methods, handler = self._route(scope)
-            if scope["method"] not in methods:
-                allowed = ", ".join(methods)
-                raise RequestError(
-                    405,
-                    f"{scope['path']} takes {allowed}, not {scope['method']}",
-                    (b"allow", allowed.encode()),
-                )
-            await handler(scope, receive, send)
-        except RequestError as error:
+            if is_prediction:
+                self._tally.begun += 1
+                if scope["method"] != "POST":
+                    raise _wrong_method(scope, ("POST",))
+                await self._invocations(scope, receive, send, begun)
+            else:
+                await self._other(scope, receive, send)
+            return
+        except RequestError as told:
+            error = told
+        except _ClientGone:
+            error = None
+        except Exception as fault:
+            # A fault of ours. Its text may hold what was sent, so the log gets its place only.
+            place = traceback.extract_tb(fault.__traceback__)[-1]
+            where = f"{os.path.basename(place.filename)} line {place.lineno}"
+            self._on_fault(f"{type(fault).__name__} in {where}, {scope['method']} {scope['path']}")
+            error = RequestError(500, "a fault of hotserve; its log says where")
+        except asyncio.CancelledError:
+            error = RequestError(503, "hotserve is stopping", (b"retry-after", b"1"))
+        status = error.status if error is not None else _CLIENT_GONE
+        if is_prediction:
+            target = error.target if error is not None else None
+            lane, version = (PROCESS, target.version) if target is not None else (NONE, "")
+            self._tally.request(status, lane, version, perf_counter() - begun)
+        else:
+            self._tally.other(self._name(scope), status)
+        if error is not None:
             headers = [(b"content-type", _JSON), *error.headers]
             await _answer(send, error.status, headers, errors.body(error.status, error.message))
-        except _ClientGone:
-            return
-        except Exception as error:
-            # A fault of ours. Its text may hold what was sent, so the log gets its place only.
-            place = traceback.extract_tb(error.__traceback__)[-1]
-            where = f"{os.path.basename(place.filename)} line {place.lineno}"
-            self._on_fault(f"{type(error).__name__} in {where}, {scope['method']} {scope['path']}")
-            told = errors.body(500, "a fault of hotserve; its log says where")
-            await _answer(send, 500, [(b"content-type", _JSON)], told)
-        except asyncio.CancelledError:
-            headers = [(b"content-type", _JSON), (b"retry-after", b"1")]
-            await _answer(send, 503, headers, errors.body(503, "hotserve is stopping"))
+
+    async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer whatever is no prediction."""
+
+        async def counting(message: dict[str, Any]) -> None:
+            if "status" in message:
+                self._tally.other(self._name(scope), message["status"])
+            await send(message)
+
+        methods, handler = self._route(scope)
+        if scope["method"] not in methods:
+            raise _wrong_method(scope, methods)
+        await handler(scope, receive, counting)
+
+    def _name(self, scope: Scope) -> str:
+        """A path as it is counted: those that are not ours are one."""
+        return scope["path"] if scope["path"] in self._routes else OTHER
 
     def _route(self, scope: Scope) -> tuple[tuple[str, ...], Handler]:
         try:
@@ -159,7 +193,7 @@ class App:
         except KeyError:
             if scope["path"] in self._page:
                 return self._routes["/"]
-            known = ", ".join(self._routes)
+            known = ", ".join([_PREDICTIONS, *self._routes])
             raise RequestError(404, f"there is nothing at this path; there is {known}") from None
 
     async def _ping(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
@@ -176,7 +210,17 @@ class App:
         text = json.dumps(self._serving.model, ensure_ascii=False, indent=2)
         await _answer(send, 200, [(b"content-type", _JSON)], text.encode() + b"\n")
 
-    async def _invocations(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _metrics(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+        accept = dict(scope["headers"]).get(b"accept", b"").decode("latin-1")
+        try:
+            content_type, body = await self._metrics_of_all(accept)
+        except TimeoutError:
+            raise RequestError(
+                503, "the manager gave no metrics in time", (b"retry-after", b"5")
+            ) from None
+        await _answer(send, 200, [(b"content-type", content_type.encode())], body)
+
+    async def _invocations(self, scope: Scope, receive: Receive, send: Send, begun: float) -> None:
         headers: Headers = scope["headers"]
         content_type = b""
         declared = None
@@ -199,6 +243,7 @@ class App:
         if lane is not None and declared is not None and not message.get("more_body"):
             told = lane.answer_one(content_type, message.get("body", b""))
             if told is not None:
+                lane.tally.latency.add(perf_counter() - begun)
                 await _answer_fast(send, lane, told)
                 return
         with Share(self._load) as share:
@@ -207,12 +252,13 @@ class App:
             if lane is not None:
                 told = await lane.answer(content_type, body)
                 if told is not None:
+                    lane.tally.latency.add(perf_counter() - begun)
                     await _answer_fast(send, lane, told)
                     return
-            await self._forward(send, content_type, body, headers)
+            await self._forward(send, content_type, body, headers, begun)
 
     async def _forward(
-        self, send: Send, content_type: bytes, body: bytes, headers: Headers
+        self, send: Send, content_type: bytes, body: bytes, headers: Headers, begun: float
     ) -> None:
         target, answer = await self._predict(content_type, body, headers)
         returned = [
@@ -220,13 +266,15 @@ class App:
             (b"x-model-version", target.version.encode()),
             (b"x-hotserve-lane", b"process"),
         ]
-        if answer.status < 400:
-            await _answer(send, answer.status, returned, answer.body)
-            return
         if answer.status == 500:
             why = unreadable.why(content_type, body)
             if why is not None:
                 raise RequestError(400, why)
+        self._tally.request(answer.status, PROCESS, target.version, perf_counter() - begun)
+        if answer.status < 400:
+            self._tally.products(target.version, process_answer.categories(answer.body))
+            await _answer(send, answer.status, returned, answer.body)
+            return
         safe = self._scrubber.error_body(answer.status, answer.body)
         returned = [(n, v) for n, v in returned if n != b"content-type"]
         await _answer(send, answer.status, [*returned, (b"content-type", _JSON)], safe)
@@ -264,7 +312,7 @@ class App:
             try:
                 return target, await self._forwarder.post(target, sent_type, sent, headers)
             except TimeoutError:
-                raise RequestError(504, "the model did not answer in time") from None
+                raise RequestError(504, "the model did not answer in time", target=target) from None
             except Gone as gone:
                 # It died, and the manager will soon say what takes its place. Where somebody still
                 # listens, one of several processes died: the others answer.
@@ -273,7 +321,10 @@ class App:
             finally:
                 self._serving.end(target)
         raise RequestError(
-            503, "the model's process ended while it answered this request", (b"retry-after", b"5")
+            503,
+            "the model's process ended while it answered this request",
+            (b"retry-after", b"5"),
+            target=target,
         )
 
     def _target(self) -> Target:
@@ -308,6 +359,12 @@ class App:
             return _JSON, csv_body.to_json(csv_body.read(body), wanted)
         except csv_body.CsvError as error:
             raise RequestError(400, str(error)) from None
+
+
+def _wrong_method(scope: Scope, methods: tuple[str, ...]) -> RequestError:
+    allowed = ", ".join(methods)
+    message = f"{scope['path']} takes {allowed}, not {scope['method']}"
+    return RequestError(405, message, (b"allow", allowed.encode()))
 
 
 async def _answer_fast(send: Send, lane: FastLane, told: bytes) -> None:

@@ -6,6 +6,8 @@ import json
 import re
 from collections.abc import Iterable
 
+from hotserve.target import Target
+
 CODES = {
     400: "BAD_REQUEST",
     401: "UNAUTHENTICATED",
@@ -24,13 +26,23 @@ CODES = {
 
 
 class RequestError(Exception):
-    """An answer that is an error: status, message, and headers that go with it."""
+    """An answer that is an error: status, message, and headers that go with it.
 
-    def __init__(self, status: int, message: str, *headers: tuple[bytes, bytes]) -> None:
+    `target` is the process whose failure it is, if any.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *headers: tuple[bytes, bytes],
+        target: Target | None = None,
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
         self.headers = headers
+        self.target = target
 
 
 def body(status: int, message: str, code: str | None = None) -> bytes:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from hotserve import csv_body, lane_forms
 from hotserve.lane import Lane, Uncertain
 from hotserve.lane_target import LaneTarget
+from hotserve.tally import Tally
 
 Headers = list[tuple[bytes, bytes]]
 Texts = list[str]
@@ -38,9 +39,10 @@ class FastLane:
 
     Attributes:
         target: what the manager told of it.
+        tally: where its answers are counted; the caller counts their time.
     """
 
-    def __init__(self, target: LaneTarget) -> None:
+    def __init__(self, target: LaneTarget, tally: Tally) -> None:
         """Map the file.
 
         Raises:
@@ -48,9 +50,12 @@ class FastLane:
         """
         self.target = target
         self._lane = lane = Lane.open(target.path)
-        self._predict_one: Callable[[Sequence[str]], bytes] = lane.predict_json
+        self._place = lane.place
         self._forms = frozenset(target.forms)
         self._names = [str(label) for label in lane.classes]
+        self.tally = tally.lane(target.version, self._names)
+        self._counts = self.tally.places
+        self._bodies = [lane.json_of([place]) for place in range(len(lane.classes))]
         self._head: Headers = [
             (b"content-type", b"application/json"),
             (b"x-model-version", target.version.encode()),
@@ -72,9 +77,11 @@ class FastLane:
             text = body.decode()
             if _LIKE_A_HEADER.match(text) is not None or not text.strip():
                 return None
-            return self._predict_one((text,))
+            place = self._place(text)
         except (UnicodeDecodeError, Uncertain):
             return None
+        self._counts[place] += 1
+        return self._bodies[place]
 
     async def answer(self, content_type: bytes, body: bytes) -> bytes | None:
         """The body of the answer, or None where the model's process has to give it."""
@@ -97,14 +104,16 @@ class FastLane:
             if probabilities:
                 return await self._probabilities(texts)
             if len(texts) <= SLICE:
-                return self._lane.predict_json(texts)
-            labels: list[Any] = []
-            for start in range(0, len(texts), SLICE):
-                labels += self._lane.predict(texts[start : start + SLICE])
-                await asyncio.sleep(0)
-            return json.dumps({"predictions": labels}).encode()
+                places = self._lane.places(texts)
+            else:
+                places = []
+                for start in range(0, len(texts), SLICE):
+                    places += self._lane.places(texts[start : start + SLICE])
+                    await asyncio.sleep(0)
         except Uncertain:
             return None
+        self.tally.count(places)
+        return self._lane.json_of(places)
 
     def headers(self, length: int) -> Headers:
         """The headers of an answer of that length."""
@@ -182,19 +191,23 @@ class FastLane:
     async def _probabilities(self, texts: Texts) -> bytes | None:
         names = self._names
         answers = []
+        places = []
         for start in range(0, len(texts), SLICE):
             for chances in self._lane.predict_proba(texts[start : start + SLICE]):
                 first, second = _two_largest(chances)
                 if first - second < CLOSE:
                     return None
+                place = chances.index(first)
+                places.append(place)
                 answers.append(
                     {
-                        lane_forms.CATEGORY: names[chances.index(first)],
+                        lane_forms.CATEGORY: names[place],
                         lane_forms.CHANCES: dict(zip(names, chances, strict=True)),
                     }
                 )
             if len(texts) > SLICE:
                 await asyncio.sleep(0)
+        self.tally.count(places)
         return json.dumps({"predictions": answers}).encode()
 
 

@@ -10,7 +10,7 @@ are late.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sized
+from collections.abc import Callable, Iterable, Sized
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,9 +79,11 @@ class LimitedProtocol(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
         limits: Limits,
+        on_refusal: Callable[[int], None],
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._limits = limits
+        self._on_refusal = on_refusal
         self._state = _WAITING
         self._since: float | None = None  # when `look` first saw it in this state
         self._came = 0  # bytes of this request after its first packet
@@ -231,6 +233,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def _refuse(self, status: int, message: str) -> None:
         """Answer an error when those before have their answers, and end the connection."""
+        self._on_refusal(status)
         answer = self._error(status, message)
         cycle = self.cycle
         self._deaf = True

@@ -11,6 +11,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -21,6 +22,7 @@ from hotserve.errors import Scrubber
 from hotserve.follower import follow
 from hotserve.guarded import GuardedProcess
 from hotserve.log import logger
+from hotserve.metrics import Metrics, State
 from hotserve.model_uri import ModelReference
 from hotserve.registry import ModelVersion, Registry
 from hotserve.settings import Settings
@@ -93,7 +95,7 @@ async def run(
             scrubber=Scrubber(folders),
         )
         switcher.use(pool)
-        pool.start()
+        pool.start(Metrics(partial(_state, pool, switcher)))
         if connection is not None and reference.in_registry:
             registry = await stack.enter_async_context(Registry(connection))
             following = asyncio.create_task(
@@ -120,6 +122,17 @@ async def run(
         refused = not checking.cancelled() and checking.result()
     logger.info("stopped")
     return 2 if refused else 0
+
+
+def _state(pool: WorkerPool, switcher: Switcher) -> State:
+    news, status = pool.news, switcher.status
+    return State(
+        model=status.to_json(),
+        ready=bool(news["target"] or news["lane"]),
+        switches=status.switched,
+        failed_starts=status.failures,
+        worker_restarts=pool.restarts,
+    )
 
 
 async def _check_options(

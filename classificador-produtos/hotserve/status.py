@@ -24,6 +24,8 @@ class Status:
     Attributes:
         state: `waiting` (nothing to serve yet), `starting`, `serving` or `restarting`.
         message: why there is no answer at the moment; shown with every 503.
+        switched: how often a version took over, so far.
+        failures: how often a version would not start, so far.
     """
 
     def __init__(self, reference: ModelReference, changed: Callable[[], None]) -> None:
@@ -39,6 +41,8 @@ class Status:
         self._note: str | None = None
         self._switches: deque[dict[str, Any]] = deque(maxlen=_REMEMBERED_SWITCHES)
         self._restarts = 0
+        self.switched = 0
+        self.failures = 0
         self._lane: dict[str, Any] | None = None
 
     def waiting(self, reason: str) -> None:
@@ -54,10 +58,15 @@ class Status:
 
     def failed(self, version: ModelVersion, reason: str) -> None:
         """A version would not start."""
-        self._wanted = {"version": version.version or None, "state": "failed", "since": now()}
-        self._error(version, reason)
+        self.failures += 1
+        self._would_not_start(version, reason)
         if self._served is None:
             self.message = f"{title(version)} would not start: {reason}"
+        self._changed()
+
+    def fell_back(self, failed: ModelVersion, reason: str) -> None:
+        """What is served is not what is wanted, as that would not start."""
+        self._would_not_start(failed, reason)
         self._changed()
 
     def answering(self, version: ModelVersion, seconds: float) -> None:
@@ -74,6 +83,7 @@ class Status:
 
     def _take_over(self, version: ModelVersion, seconds: float) -> None:
         before = self._served.version if self._served else None
+        self.switched += 1
         self._since = now()
         self._switches.append(
             {
@@ -146,6 +156,10 @@ class Status:
             "switches": list(self._switches),
             "restarts": self._restarts,
         }
+
+    def _would_not_start(self, version: ModelVersion, reason: str) -> None:
+        self._wanted = {"version": version.version or None, "state": "failed", "since": now()}
+        self._error(version, reason)
 
     def _error(self, version: ModelVersion, reason: str) -> None:
         self._last_error = {"at": now(), "version": version.version or None, "message": reason}

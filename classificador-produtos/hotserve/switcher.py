@@ -219,7 +219,7 @@ class Switcher:
             served = await self._start(version, begun)
             logger.info("falling back to the version served last")
             self._switch(served, time.monotonic() - begun, remember=False)
-            self.status.failed(failed, f"{reason}; the version served last is back")
+            self.status.fell_back(failed, f"{reason}; the version served last is back")
 
     async def _start(self, version: ModelVersion, begun: float) -> Served:
         """Fetch it, start it, wait until it is healthy. StartError, or cancelled: nothing stays.

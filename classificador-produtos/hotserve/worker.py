@@ -27,6 +27,8 @@ from hotserve.forward import Forwarder
 from hotserve.http_protocol import LimitedProtocol, Limits
 from hotserve.lane import LaneError
 from hotserve.lane_target import LaneTarget
+from hotserve.reporter import Reporter
+from hotserve.tally import Tally
 from hotserve.target import Target
 
 _LAST_MOMENT = 1.0
@@ -68,7 +70,9 @@ async def serve(channel_fd: int, listener_fds: list[int]) -> None:
     if settings is None or first is None:
         return
     serving = Serving(on_idle=lambda generation: channel.send("idle", generation=generation))
-    _tell(serving, first, channel)
+    tally = Tally()
+    reporter = Reporter(tally, channel)
+    _tell(serving, first, channel, tally)
     forwarder = Forwarder(settings["request_timeout"])
     app = App(
         serving,
@@ -79,38 +83,44 @@ async def serve(channel_fd: int, listener_fds: list[int]) -> None:
         hold_timeout=settings["hold_timeout"],
         csv=settings["csv"],
         on_fault=lambda message: channel.send("fault", message=message),
+        tally=tally,
+        metrics=reporter.metrics,
     )
-    server = _Server(_uvicorn_config(app, settings), on_ready=lambda: channel.send("ready"))
-    listening = asyncio.create_task(_listen(server, serving, messages, channel))
+    server = _Server(_uvicorn_config(app, settings, tally), on_ready=lambda: channel.send("ready"))
+    reporting = asyncio.create_task(reporter.run())
+    listening = asyncio.create_task(_listen(server, serving, messages, channel, tally, reporter))
     await server.serve([socket.socket(fileno=fd) for fd in listener_fds])
     listening.cancel()
+    reporting.cancel()
     await forwarder.close()
 
 
-def _tell(serving: Serving, message: dict[str, Any], channel: Channel) -> None:
+def _tell(serving: Serving, message: dict[str, Any], channel: Channel, tally: Tally) -> None:
     target = Target.from_json(message["target"]) if message["target"] else None
-    lane = (
-        _lane(LaneTarget.from_json(message["lane"]), serving, channel) if message["lane"] else None
-    )
+    told = message["lane"]
+    lane = _lane(LaneTarget.from_json(told), serving, channel, tally) if told else None
     serving.tell(target, message["model"], message["hold"], lane)
 
 
-def _lane(target: LaneTarget, serving: Serving, channel: Channel) -> FastLane | None:
+def _lane(target: LaneTarget, serving: Serving, channel: Channel, tally: Tally) -> FastLane | None:
     """The lane that is open already, or a new one; without it requests go to the process."""
     if serving.lane is not None and serving.lane.target == target:
         return serving.lane
     try:
-        return FastLane(target)
+        return FastLane(target, tally)
     except LaneError as error:
         channel.send("lane-error", message=str(error))
         return None
 
 
-def _uvicorn_config(app: App, settings: dict[str, Any]) -> uvicorn.Config:
+def _uvicorn_config(app: App, settings: dict[str, Any], tally: Tally) -> uvicorn.Config:
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+    protocol = functools.partial(
+        LimitedProtocol, limits=_limits(settings), on_refusal=functools.partial(tally.other, "none")
+    )
     return uvicorn.Config(
         app,
-        http=functools.partial(LimitedProtocol, limits=_limits(settings)),  # type: ignore[arg-type]
+        http=protocol,  # type: ignore[arg-type]
         ws="none",
         lifespan="off",
         interface="asgi3",
@@ -142,10 +152,16 @@ async def _listen(
     serving: Serving,
     messages: AsyncIterator[dict[str, Any]],
     channel: Channel,
+    tally: Tally,
+    reporter: Reporter,
 ) -> None:
     async for message in messages:
         if message["type"] == "serving":
-            _tell(serving, message, channel)
+            _tell(serving, message, channel, tally)
+        elif message["type"] == "report":
+            reporter.report(message["scrape"])
+        elif message["type"] == "metrics":
+            reporter.answered(message)
         elif message["type"] == "stop":
             server.should_exit = True
     # The manager is gone, and with it the server processes: an answer is not to be had.

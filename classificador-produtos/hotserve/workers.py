@@ -14,6 +14,8 @@ from typing import Any
 
 from hotserve.channel import Channel
 from hotserve.log import logger
+from hotserve.metrics import Metrics
+from hotserve.scrapes import Scrapes
 
 _PACKAGE_PARENT = str(Path(__file__).resolve().parents[1])
 _SHORT_LIFE = 5.0
@@ -27,6 +29,11 @@ class WorkerPool:
         count: how many.
         listeners: listening sockets; the workers inherit them.
         settings: the first message to each worker.
+
+    Attributes:
+        news: what the workers were told last.
+        restarts: workers that ended and were replaced so far.
+        metrics: adds up what the workers count.
     """
 
     def __init__(
@@ -35,17 +42,20 @@ class WorkerPool:
         self._count = count
         self._listeners = [listener.fileno() for listener in listeners]
         self._settings = dict(settings)
-        self._news: dict[str, Any] = {"target": None, "model": {}, "hold": False, "lane": None}
+        self.news: dict[str, Any] = {"target": None, "model": {}, "hold": False, "lane": None}
         self._channels: dict[int, Channel] = {}
         self._busy: dict[int, set[int]] = {}
         self._idle: dict[int, asyncio.Event] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._processes: dict[int, asyncio.subprocess.Process] = {}
         self._stopping = False
+        self._scrapes: Scrapes | None = None
+        self.restarts = 0
         self.ready = asyncio.Event()
 
-    def start(self) -> None:
-        """Begin; `ready` is set when the first worker answers."""
+    def start(self, metrics: Metrics) -> None:
+        """Begin; `ready` is set when the first worker answers. Counts are added to `metrics`."""
+        self._scrapes = Scrapes(self._channels, metrics)
         self._tasks = [asyncio.create_task(self._keep(slot)) for slot in range(self._count)]
 
     def publish(
@@ -56,9 +66,9 @@ class WorkerPool:
         lane: Mapping[str, Any] | None,
     ) -> None:
         """Tell every worker, those that start later included, what to serve."""
-        self._news = {"target": target, "model": model, "hold": hold, "lane": lane}
+        self.news = {"target": target, "model": model, "hold": hold, "lane": lane}
         for channel in self._channels.values():
-            channel.send("serving", **self._news)
+            channel.send("serving", **self.news)
 
     def retired(self, generation: int) -> asyncio.Event:
         """Set once no worker has a request under way on that old process.
@@ -97,6 +107,7 @@ class WorkerPool:
                 if time.monotonic() - begun < _SHORT_LIFE
                 else 0.0
             )
+            self.restarts += 1
             logger.warning("front worker %d ended (code %s); starting another", slot, code)
             await asyncio.sleep(delay)
 
@@ -118,11 +129,16 @@ class WorkerPool:
         self._processes[slot] = process
         channel = self._channels[process.pid] = await Channel.open(ours)
         channel.send("settings", **self._settings)
-        channel.send("serving", **self._news)
+        channel.send("serving", **self.news)
         if self._stopping:
             channel.send("stop")
+        assert self._scrapes is not None, "not started"
         async for message in channel.messages():
-            if message["type"] == "ready":
+            if message["type"] == "counts":
+                self._scrapes.reported(process.pid, message)
+            elif message["type"] == "scrape":
+                self._scrapes.asked(process.pid, message)
+            elif message["type"] == "ready":
                 self.ready.set()
             elif message["type"] == "idle":
                 self._busy.get(message["generation"], set()).discard(process.pid)
@@ -133,6 +149,7 @@ class WorkerPool:
                 logger.error("a request failed by a fault of hotserve: %s", message["message"])
         del self._channels[process.pid]
         channel.close()
+        self._scrapes.gone(process.pid)
         for busy in self._busy.values():
             busy.discard(process.pid)
         self._forget_idle()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,7 @@ class Lane:
         classes: the labels, in the order of `predict_proba`'s numbers.
         has_probabilities: whether `predict_proba` works.
         info: facts about the model for people: `pipeline`, `terms`, `scikit_learn`.
+        place: the place in `classes` of a text's label; Uncertain if rounding decides it.
     """
 
     def __init__(self, model: models.Model, info: dict[str, object]) -> None:
@@ -42,7 +43,7 @@ class Lane:
         # Adding up a long text's terms one by one would cost a probability its tenth digit.
         self._exact_scores = ExactScorer(model).scores
         self._batch: BatchScorer | None = None
-        self._choose = _chooser(model, self._scores)
+        self.place: Callable[[str], int] = _chooser(model, self._scores)
         labels = [json.dumps(label).encode() for label in self.classes]
         self._labels = labels
         self._bodies = [b'{"predictions": [' + label + b"]}" for label in labels]
@@ -67,7 +68,7 @@ class Lane:
             Uncertain: rounding decides the answer to one of them; ask the model itself.
         """
         classes = self.classes
-        return [classes[place] for place in self._places(texts)]
+        return [classes[place] for place in self.places(texts)]
 
     def predict_json(self, texts: Sequence[str]) -> bytes:
         """The body, byte for byte, that MLflow's scoring server answers with those labels.
@@ -75,11 +76,14 @@ class Lane:
         Raises:
             Uncertain: rounding decides the answer to one of them; ask the model itself.
         """
-        if len(texts) == 1:
-            return self._bodies[self._choose(texts[0])]
+        return self.json_of(self.places(texts))
+
+    def json_of(self, places: Sequence[int]) -> bytes:
+        """The same body, for labels by their places in `classes`."""
+        if len(places) == 1:
+            return self._bodies[places[0]]
         labels = self._labels
-        answers = b", ".join([labels[place] for place in self._places(texts)])
-        return b'{"predictions": [' + answers + b"]}"
+        return b'{"predictions": [' + b", ".join([labels[place] for place in places]) + b"]}"
 
     def scores(self, texts: Sequence[str]) -> list[list[float]]:
         """Joint log likelihoods or decision values, one for each column, rounding apart."""
@@ -97,15 +101,20 @@ class Lane:
         probabilities = KINDS[kind]
         return [probabilities(self._exact_scores(text)[0]) for text in texts]
 
-    def _places(self, texts: Sequence[str]) -> Iterable[int]:
+    def places(self, texts: Sequence[str]) -> list[int]:
+        """The place in `classes` of each text's label.
+
+        Raises:
+            Uncertain: rounding decides the answer to one of them; ask the model itself.
+        """
         if len(texts) >= SMALLEST_BATCH and self.model.exact and not self.model.single:
             if self._batch is None and find_spec("numpy"):
                 from hotserve.lane.batch_scorer import BatchScorer
 
                 self._batch = BatchScorer(self.model)
             if self._batch is not None:
-                return self._batch.places(texts, self._choose)
-        return map(self._choose, texts)
+                return list(self._batch.places(texts, self.place))
+        return list(map(self.place, texts))
 
 
 def _chooser(model: models.Model, fast: Scorer) -> Callable[[str], int]:
