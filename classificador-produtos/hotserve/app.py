@@ -130,7 +130,14 @@ class App:
             "/model": (("GET", "HEAD"), self._model),
             "/metrics": (("GET", "HEAD"), self._metrics),
             "/": (("GET", "HEAD"), self._page.send),
+            "/docs": (("GET", "HEAD"), self._page.send),
+            "/openapi.json": (("GET", "HEAD"), self._page.send),
         }
+
+    @property
+    def paths(self) -> list[str]:
+        """Every path that there is, but for the files of the page."""
+        return [_PREDICTIONS, *self._routes]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -193,7 +200,7 @@ class App:
         except KeyError:
             if scope["path"] in self._page:
                 return self._routes["/"]
-            known = ", ".join([_PREDICTIONS, *self._routes])
+            known = ", ".join(self.paths)
             raise RequestError(404, f"there is nothing at this path; there is {known}") from None
 
     async def _ping(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002

@@ -1,11 +1,17 @@
-"""The page at `/`: its files, read once, with the headers that they are sent with."""
+"""What is static: the page at `/`, its files, and the description of the API.
+
+Read once, with the headers that they are sent with.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Awaitable, Callable
 from importlib import resources
 from typing import Any
+
+from hotserve import api_docs
 
 _TYPES = {
     "html": "text/html; charset=utf-8",
@@ -23,11 +29,16 @@ _POLICY = (
 
 
 class PageFiles:
-    """The files by the path that they are asked for: `/` and `/page/…`."""
+    """The files by the path that they are asked for: `/`, `/page/…`, `/openapi.json`, `/docs`."""
 
     def __init__(self) -> None:
         self._files: dict[str, tuple[bytes, dict[str, str]]] = {}
-        for each in resources.files("hotserve").joinpath("page").iterdir():
+        package = resources.files("hotserve")
+        description = package.joinpath("openapi.json").read_bytes()
+        self._files["/openapi.json"] = description, _headers(description, "application/json")
+        described = api_docs.page(json.loads(description)).encode()
+        self._files["/docs"] = described, _headers(described, _TYPES["html"])
+        for each in package.joinpath("page").iterdir():
             content_type = _TYPES.get(each.name.rpartition(".")[2])
             if content_type is not None:
                 path = "/" if each.name == "index.html" else f"/page/{each.name}"

@@ -364,6 +364,23 @@ def test_a_phone_shows_all_of_it_with_contrast(
         assert_fits_and_reads_well(page)
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_description_of_the_api_is_a_page(
+    browser: Browser, at_first: Served, scheme: str
+) -> None:
+    size = {"width": 360, "height": 740}
+    url = at_first.hotserve.url
+    with opened(browser, f"{url}/docs", viewport=size, color_scheme=scheme) as watched:
+        page = watched.page
+        expect(page.get_by_role("heading", name="POST /invocations")).to_be_visible()
+        assert_fits_and_reads_well(page)
+        page.get_by_role("link", name="GET /model").click()
+        expect(page).to_have_url(re.compile("#get-model$"))
+    document = requests.get(f"{url}/openapi.json", timeout=60)
+    assert document.headers["Content-Type"] == "application/json"
+    assert document.json()["openapi"].startswith("3.1")
+
+
 def test_everything_has_a_name(watched: Watched) -> None:
     page = watched.page
     unnamed = page.evaluate("""() => {
