@@ -91,3 +91,22 @@ def test_no_client_is_given_the_keys_of_s3_or_the_database(
     services = config(new_stack())["services"]
     for client in ("trainer", "classificador-produtos"):
         assert set(services[client]["environment"]) == {"MLFLOW_TRACKING_URI"}
+
+
+def test_the_batch_job_is_there_when_asked_for_and_has_what_it_needs_and_no_more(
+    new_stack: Callable[..., Stack],
+) -> None:
+    read = json.loads(new_stack().compose("--profile", "batch", "config", "--format", "json"))[
+        "services"
+    ]
+    assert set(read) - set(config(new_stack())["services"]) == {"batch"}
+    job = read["batch"]
+    assert set(job["networks"]) == {"internal"}
+    assert (job["read_only"], job["cap_drop"]) == (True, ["ALL"])
+    assert job["security_opt"] == ["no-new-privileges:true"]
+    assert job["restart"] == "no"
+    assert "ports" not in job
+    # A command line is read by everybody on the machine.
+    line = " ".join([*job["entrypoint"], *job["command"]])
+    for name, value in job["environment"].items():
+        assert not (value in line and ("PASSWORD" in name or "KEY" in name))

@@ -12,8 +12,11 @@ NAMES = {"MYSQL_DATABASE": "existente", "MYSQL_USER": "equipe", "MYSQL_PASSWORD"
 
 
 @pytest.fixture
-def others(built: None, new_stack: Callable[..., Stack]) -> Iterator[str]:  # noqa: ARG001
-    """A network with an S3 (`their-s3`) and a MySQL (`their-mysql`) that are no part of a stack."""
+def others(built: None, new_stack: Callable[..., Stack]) -> Iterator[tuple[str, str]]:  # noqa: ARG001
+    """A network with an S3 (`their-s3`) and a MySQL (`their-mysql`) that are no part of a stack.
+
+    And the container of that MySQL.
+    """
     images = new_stack()
     network = f"stacktest-others-{secrets.token_hex(3)}"
     docker("network", "create", network)
@@ -39,7 +42,7 @@ def others(built: None, new_stack: Callable[..., Stack]) -> Iterator[str]:  # no
                 *(images.setting("S3_IMAGE"), "server", "/data"),
             )
         )
-        yield network
+        yield network, made[0]
     finally:
         # After a failure the stack's own containers are still on it.
         left = docker("ps", "--all", "--quiet", "--filter", f"network={network}").split()
@@ -50,11 +53,12 @@ def others(built: None, new_stack: Callable[..., Stack]) -> Iterator[str]:  # no
 
 @pytest.mark.timeout(900)
 def test_both_are_used_and_neither_is_started(
-    others: str, new_stack: Callable[..., Stack], tmp_path: Path
+    others: tuple[str, str], new_stack: Callable[..., Stack], tmp_path: Path
 ) -> None:
+    name, database = others
     network = tmp_path / "network.yml"
     network.write_text(
-        f"networks: {{public: {{external: true, name: {others}}}}}\n", encoding="utf-8"
+        f"networks: {{public: {{external: true, name: {name}}}}}\n", encoding="utf-8"
     )
     mine = new_stack(
         ROOT / "compose.external-s3.yml",
@@ -76,4 +80,13 @@ def test_both_are_used_and_neither_is_started(
     assert running == {"create_s3_buckets", "mlflow", "trainer", "classificador-produtos"}
     assert "modelos-da-equipe was made" in mine.logs("create_s3_buckets")
     assert len(mine.runs()) == 11
+
+    # Theirs is reached by the batch job as well, whatever is in its password.
+    mine.compose("run", "--rm", "-T", "batch", "boneca de pano", "--output-table", "predicoes")
+    row = docker(
+        *("exec", "--env", f"MYSQL_PWD={NAMES['MYSQL_PASSWORD']}", database, "mysql"),
+        *("--batch", "--skip-column-names", f"--user={NAMES['MYSQL_USER']}"),
+        *(NAMES["MYSQL_DATABASE"], "--execute", "SELECT texto, categoria_prevista FROM predicoes"),
+    )
+    assert row == "boneca de pano\tbrinquedo"
     mine.forget()

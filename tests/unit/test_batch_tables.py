@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from produtos.batch import rows, storage, tables
+from produtos.batch import database, rows, storage, tables
 from produtos.batch.inputs import open_inputs
 from produtos.batch.request import BAD_ROWS_NAME, Request, check, table_address
 from produtos.errors import BadInput
@@ -154,3 +154,22 @@ def test_a_password_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BATCH_DATABASE_URL", "mysql+pymysql://ana:segredo@db/mlflow")
     shown = Request(models=("1",), output=table_address("predicoes")).shown_output
     assert shown == "mysql+pymysql://ana:***@db/mlflow#predicoes"
+
+
+def test_the_stack_s_own_database_is_named_by_its_settings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = {"HOST": "db", "PORT": "3307", "USER": "equipe", "DATABASE": "mlflow"}
+    for name, value in settings.items():
+        monkeypatch.setenv(f"MYSQL_{name}", value)
+    with pytest.raises(BadInput, match="set BATCH_DATABASE_URL"):
+        table_address("predicoes")
+    monkeypatch.setenv("MYSQL_PASSWORD", "p@ss/word%1'#")
+    url, table = database.parse(table_address("predicoes"))
+    assert (url.host, url.port, url.username, url.database) == ("db", 3307, "equipe", "mlflow")
+    assert (url.password, table) == ("p@ss/word%1'#", "predicoes")
+    monkeypatch.setenv("MYSQL_PORT", "abc")
+    with pytest.raises(BadInput, match="MYSQL_PORT=abc"):
+        table_address("predicoes")
+    monkeypatch.setenv("BATCH_DATABASE_URL", "mysql+pymysql://ana:segredo@outro/dela")
+    assert database.parse(table_address("predicoes"))[0].host == "outro"

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sqlalchemy.engine import URL
+
 from produtos.batch import database
 from produtos.batch.storage import PARQUET_ENDINGS
 from produtos.errors import BadInput
@@ -13,6 +15,9 @@ from produtos.errors import BadInput
 DATABASE_VARIABLE = "BATCH_DATABASE_URL"
 """Where the database's address with its password stands, so that no list of processes and no
 parameter of a run shows it."""
+
+STACK_SETTINGS = ("host", "port", "user", "password", "database")
+"""MYSQL_HOST and so on, which the stack's MLflow is given, too."""
 
 BAD_ROWS_NAME = "rejeitadas.csv"
 
@@ -107,12 +112,34 @@ def table_address(table: str) -> str:
     """The output's address when only a table's name is given.
 
     Raises:
-        BadInput: `BATCH_DATABASE_URL` does not say which database.
+        BadInput: neither `BATCH_DATABASE_URL` nor the stack's settings say which database.
     """
-    url = os.environ.get(DATABASE_VARIABLE)
+    url = os.environ.get(DATABASE_VARIABLE) or _address_of_the_stack()
     if not url:
         raise BadInput(
             f"--output-table {table}: set {DATABASE_VARIABLE} to the database's address, "
             "mysql+pymysql://user:password@host/database"
         )
     return f"{url}#{table}"
+
+
+def _address_of_the_stack() -> str:
+    """The database that the stack's own settings name, or nothing.
+
+    Put together here so that a password may have any character in it.
+    """
+    said = {name: os.environ.get(f"MYSQL_{name.upper()}", "") for name in STACK_SETTINGS}
+    if not all(said[name] for name in ("host", "user", "password", "database")):
+        return ""
+    port = said["port"] or "3306"
+    if not (port.isascii() and port.isdigit()):
+        raise BadInput(f"MYSQL_PORT={port}: a port is a number from 1 to 65535")
+    url = URL.create(
+        "mysql+pymysql",
+        username=said["user"],
+        password=said["password"],
+        host=said["host"],
+        port=int(port),
+        database=said["database"],
+    )
+    return url.render_as_string(hide_password=False)
