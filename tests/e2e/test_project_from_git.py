@@ -1,5 +1,6 @@
 """`mlflow run <git URL>#trainer`, from an empty folder, as the book's chapter does it."""
 
+import itertools
 import os
 import re
 import shutil
@@ -22,11 +23,11 @@ from tests.e2e.registry_page import chromium
 
 NAME = "classificador-produtos.git"
 
-FIRST_ROUND = [("0.1", "sim"), ("0.5", "sim"), ("0.1", "não"), ("0.5", "não")]
-"""The corners of the chapter's ten commands, which go from 0.1 to 0.5."""
+FIRST_ROUND = list(itertools.product(("0.1", "0.2", "0.3", "0.4", "0.5"), ("sim", "não")))
+"""The chapter's ten commands."""
 
-SECOND_ROUND = [("0.1", "sim"), ("0.25", "sim")]
-"""Of its six after the change of the accents: one as before, and the size that is new."""
+SECOND_ROUND = [(size, "sim") for size in ("0.1", "0.2", "0.25", "0.3", "0.4", "0.5")]
+"""Its six after the change of the accents."""
 
 
 def command(url: str, test_size: str, include_names: str) -> str:
@@ -172,12 +173,13 @@ def shell(tmp_path: Path, mlflow_server: MlflowServer) -> Shell:
 Rounds = tuple[Shell, Project, list[subprocess.CompletedProcess[str]]]
 
 
-def test_commands_of_the_chapter_work_as_written(rounds: Rounds) -> None:
+def test_all_sixteen_commands_of_the_chapter_work_as_written(rounds: Rounds) -> None:
     shell, _, done = rounds
     for process in done:
         assert process.returncode == 0, process.stdout
         assert "Traceback" not in process.stdout
         assert "View run" in process.stdout
+    assert len(done) == 16
     assert list(shell.folder.iterdir()) == []
     runs = shell.runs("classificador-produtos-git")
     assert {run.info.status for run in runs} == {"FINISHED"}
@@ -338,3 +340,17 @@ def test_private_repository_takes_credentials_from_git(
     (run,) = shell.runs("git-private")
     assert run.data.tags["mlflow.source.git.commit"] == project.second
     assert secret not in str(run.data.tags)
+
+
+def test_a_token_typed_in_the_address_is_not_kept(project: Project, shell: Shell) -> None:
+    secret = "tok-77ab"
+    with running_git_server(project.server.root, credentials=f"ana:{secret}") as private:
+        address = private.url.replace("://", f"://ana:{secret}@")
+        line = f"mlflow run -v main {address}/{NAME}#trainer --env-manager local"
+        done = shell.run(line, "git-token")
+    assert done.returncode == 0, done.stdout
+    (run,) = shell.runs("git-token")
+    assert run.data.tags["mlflow.source.name"] == f"{private.url}/{NAME}#trainer"
+    models = MlflowClient(shell.server.url).search_logged_models([run.info.experiment_id])
+    assert len(models) == 1
+    assert secret not in str([run.data.tags, run.data.params, models[0].tags])

@@ -38,12 +38,6 @@ MODEL = "classificador-produtos"
 PATIENCE = 90_000
 """Milliseconds for one step in the page."""
 
-SHORTER = {
-    "in 0.2 0.3 0.4 0.5;": "in 0.5;",
-    "in 0.1 0.2 0.3 0.4 0.5;": "in 0.1;",
-}
-"""The ends of the two loops stand for the whole, unless pictures are taken: they show all ten."""
-
 
 @dataclass
 class Walk:
@@ -103,8 +97,6 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
             "localhost:8080": f"localhost:{ports['SERVE_PORT']}",
             "port 5000": f"port {ports['MLFLOW_PORT']}",
         }
-        if not pictures.FOLDER:
-            replaced |= SHORTER
         terminal = stays.enter_context(
             Terminal(
                 folder,
@@ -152,8 +144,7 @@ def compare(walk: Walk) -> None:
     def shown() -> list[float]:
         return [float(text.strip("…")) for text in walk.page.column("acuracia_holdout")]
 
-    runs = 10 if pictures.FOLDER else 3
-    eventually(lambda: len(shown()) == runs, f"there are no {runs} runs")
+    eventually(lambda: len(shown()) == 10, "there are no ten runs")
     eventually(lambda: shown() == sorted(shown(), reverse=True), "the best run is not at the top")
     pictures.take(walk.page.page, "runs")
 

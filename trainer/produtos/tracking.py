@@ -1,6 +1,7 @@
 """The tracking server: reaching it, the experiment, and runs that never stay RUNNING."""
 
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,10 +13,14 @@ from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from mlflow.tracking.context import registry as context
+from mlflow.utils.mlflow_tags import MLFLOW_SOURCE_NAME
 
 from produtos.errors import BadInput, Stopped
 
 EXPERIMENT_NAME = "classificador-produtos"
+CREDENTIALS = re.compile(r"^(\w+://)[^/?#]*@")
+"""What stands before the host in an address."""
+
 FIRST_ANSWER = 5
 """Seconds that a tracking server has to answer the first question."""
 
@@ -44,7 +49,21 @@ def reach() -> MlflowClient:
                 f"no tracking server answers at {uri} ({_reason(error)}); start it, or set "
                 "MLFLOW_TRACKING_URI to its address"
             ) from None
+    if run_id := project_run_id():
+        _hide_credentials(client, run_id)
     return client
+
+
+def _hide_credentials(client: MlflowClient, run_id: str) -> None:
+    """Take user and password out of where a project came from.
+
+    `mlflow run https://user:token@host/project.git` writes its address down as it was typed, for
+    everybody who can see the run.
+    """
+    source = client.get_run(run_id).data.tags.get(MLFLOW_SOURCE_NAME, "")
+    shown = CREDENTIALS.sub(r"\1", source)
+    if shown != source:
+        client.set_tag(run_id, MLFLOW_SOURCE_NAME, shown)
 
 
 def connect() -> Tracker:
@@ -164,11 +183,11 @@ def running(
             tracker.client.update_run(run_id, status="RUNNING", name=name)
             created = run_id
             log_tags(tracker, run_id, tags or {})
+            run = tracker.client.get_run(run_id)
         else:
-            created = tracker.client.create_run(
-                tracker.experiment_id, tags=_source_tags() | more
-            ).info.run_id
-        yield tracker.client.get_run(created)
+            run = tracker.client.create_run(tracker.experiment_id, tags=_source_tags() | more)
+            created = run.info.run_id
+        yield run
     except BaseException as error:
         if created:
             status = "KILLED" if isinstance(error, Stopped) else "FAILED"
