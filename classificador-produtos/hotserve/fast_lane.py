@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from hotserve import csv_body, lane_forms
@@ -51,7 +51,7 @@ class FastLane:
         self.target = target
         self._lane = lane = Lane.open(target.path)
         self._place = lane.place
-        self._forms = frozenset(target.forms)
+        self._forms, self._with_chances = lane_forms.by_probabilities(target.forms)
         self._names = [str(label) for label in lane.classes]
         self.tally = tally.lane(target.version, self._names)
         self._counts = self.tally.places
@@ -63,7 +63,6 @@ class FastLane:
         ]
         self._heads: dict[int, Headers] = {}
         self._csv = target.csv
-        self._plain_inputs = lane_forms.INPUTS in self._forms
 
     def answer_one(self, content_type: bytes, body: bytes) -> bytes | None:
         """The answer to text/csv that is plainly a single text: the case that has to be quick."""
@@ -152,20 +151,22 @@ class FastLane:
             if params.get("probabilities") is not True:
                 return None
             probabilities = True
-            if lane_forms.PROBABILITIES not in self._forms:
-                return None
         ((kind, data),) = request.items()
-        texts = self._texts(kind, data)
+        texts = self._texts(kind, data, self._with_chances if probabilities else self._forms)
         return None if not texts else (texts, probabilities)
 
-    def _texts(self, kind: str, data: Any) -> Texts | None:
+    def _texts(self, kind: str, data: Any, forms: frozenset[str]) -> Texts | None:
         if kind in (lane_forms.INPUTS, lane_forms.INSTANCES):
-            return data if kind in self._forms and _all_text(data) else None
+            return data if kind in forms and _all_text(data) else None
         if kind == lane_forms.SPLIT:
             if type(data) is not dict or data.keys() != {"columns", "data"}:
                 return None
             columns, rows = data["columns"], data["data"]
-            if not _all_text(columns) or not self._knows(kind, columns) or type(rows) is not list:
+            if (
+                not _all_text(columns)
+                or not _is_among(forms, kind, columns)
+                or type(rows) is not list
+            ):
                 return None
             if not all(_all_text(row) and len(row) == len(columns) for row in rows):
                 return None
@@ -176,7 +177,7 @@ class FastLane:
             if type(data) is not list or not data or not all(type(row) is dict for row in data):
                 return None
             names = data[0].keys()
-            if not self._knows(kind, names) or not all(row.keys() == names for row in data):
+            if not _is_among(forms, kind, names) or not all(row.keys() == names for row in data):
                 return None
             order = sorted(names, reverse=True)  # `nome` before `descricao`
             rows = [[row[name] for name in order] for row in data]
@@ -184,9 +185,6 @@ class FastLane:
                 return None
             return [lane_forms.text_of(row) for row in rows]
         return None
-
-    def _knows(self, kind: str, columns: Any) -> bool:
-        return lane_forms.table_form(kind, columns) in self._forms
 
     async def _probabilities(self, texts: Texts) -> bytes | None:
         names = self._names
@@ -209,6 +207,10 @@ class FastLane:
                 await asyncio.sleep(0)
         self.tally.count(places)
         return json.dumps({"predictions": answers}).encode()
+
+
+def _is_among(forms: frozenset[str], kind: str, columns: Iterable[str]) -> bool:
+    return lane_forms.table_form(kind, columns) in forms
 
 
 def _two_largest(chances: Sequence[float]) -> tuple[float, float]:

@@ -56,8 +56,12 @@ def check(file: str, port: int) -> dict[str, Any]:
                 # The guard passes on lines of up to 2,000 bytes.
                 told = {"text": difference.text[:80], "lane": difference.lane[:150]}
                 return {"difference": {**told, "model": difference.model[:150]}}
-        if lane.has_probabilities and _same_probabilities(lane, connection, probes):
-            forms.append(lane_forms.PROBABILITIES)
+        if lane.has_probabilities:
+            for form in map(lane_forms.with_probabilities, tuple(forms)):
+                # Most models give none, in whatever form.
+                if not _same_probabilities(lane, connection, form, probes):
+                    break
+                forms.append(form)
     return {"forms": forms}
 
 
@@ -77,9 +81,9 @@ def _compared(
 
 
 def _same_probabilities(
-    lane: Lane, connection: http.client.HTTPConnection, probes: Sequence[str]
+    lane: Lane, connection: http.client.HTTPConnection, form: str, probes: Sequence[str]
 ) -> bool:
-    body, texts = lane_forms.request(lane_forms.PROBABILITIES, probes)
+    body, texts = lane_forms.request(form, probes)
     try:
         answers = _ask(connection, body)
         names = [str(label) for label in lane.classes]

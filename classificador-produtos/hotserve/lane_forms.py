@@ -7,17 +7,17 @@ in that very form.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 INPUTS = "inputs"
 INSTANCES = "instances"
 SPLIT = "dataframe_split"
 RECORDS = "dataframe_records"
-PROBABILITIES = "probabilities"
 
 PARAMS = {"probabilities": True}
-"""The one value of `params` that the lane knows; its form is `PROBABILITIES`."""
+"""The one value of `params` that the lane knows."""
+_PROBABILITIES = "+probabilities"
 
 COLUMNS = (("texto",), ("informacao",), ("nome",), ("descricao",), ("nome", "descricao"))
 """The sets of columns that a table may have."""
@@ -26,7 +26,7 @@ CATEGORY, CHANCES = "categoria", "probabilidades"
 """The fields of an answer with probabilities."""
 
 
-def table_form(kind: str, columns: Sequence[str]) -> str:
+def table_form(kind: str, columns: Iterable[str]) -> str:
     """The name of a form that is a table, whatever the order of its columns."""
     return f"{kind}:{','.join(sorted(columns))}"
 
@@ -39,6 +39,20 @@ ALL = (
 """Every form whose answers are labels."""
 
 
+def with_probabilities(form: str) -> str:
+    """The name of a form with `PARAMS`."""
+    return form + _PROBABILITIES
+
+
+def by_probabilities(forms: Iterable[str]) -> tuple[frozenset[str], frozenset[str]]:
+    """The forms whose answers are labels, and those of them open with `PARAMS` too."""
+    chances = {form for form in forms if form.endswith(_PROBABILITIES)}
+    return (
+        frozenset(forms) - chances,
+        frozenset(form.removesuffix(_PROBABILITIES) for form in chances),
+    )
+
+
 def text_of(parts: Sequence[str]) -> str:
     """The text of a product: its parts with a space between; an empty one is missing."""
     return " ".join(filter(None, parts))
@@ -46,10 +60,11 @@ def text_of(parts: Sequence[str]) -> str:
 
 def request(form: str, texts: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
     """A body that asks for `texts` in a form, and the text of each product in it."""
+    if form.endswith(_PROBABILITIES):
+        body, asked = request(form.removesuffix(_PROBABILITIES), texts)
+        return {**body, "params": PARAMS}, asked
     if form in (INPUTS, INSTANCES):
         return {form: list(texts)}, list(texts)
-    if form == PROBABILITIES:
-        return {INPUTS: list(texts), "params": PARAMS}, list(texts)
     kind, _, names = form.partition(":")
     columns = next(c for c in COLUMNS if names == ",".join(sorted(c)))
     rows = [_parts(text, len(columns)) for text in texts]

@@ -237,9 +237,13 @@ def python_of(command: WrappedCommand) -> str | None:
 def serves_in_own_environment(command: WrappedCommand) -> bool:
     """Whether the wrapped command runs the model on its own Python."""
     others = [*command.others]
+    manager = ""
     for place, word in enumerate(others):
-        if word == "--no-conda" or word == "--env-manager=local":
-            return True
-        if word == "--env-manager" and others[place + 1 : place + 2] == ["local"]:
-            return True
-    return False
+        # Of several the last one counts, as in MLflow.
+        if word == "--no-conda":
+            manager = "local"
+        elif word == "--env-manager":
+            manager = "".join(others[place + 1 : place + 2])
+        elif word.startswith("--env-manager="):
+            manager = word.partition("=")[2]
+    return manager == "local"

@@ -149,8 +149,13 @@ def test_csv_is_answered_by_the_lane(beside: Beside) -> None:
         assert answer.json() == {"predictions": [category]}
 
 
-def test_probabilities_are_those_of_the_model(beside: Beside) -> None:
-    ours, stock = beside.both({"inputs": SOME, "params": {"probabilities": True}})
+@pytest.mark.parametrize("form", FORMS)
+def test_probabilities_are_those_of_the_model(beside: Beside, form: str) -> None:
+    ours, stock = beside.both({**FORMS[form], "params": {"probabilities": True}})
+    if form == "odd texts" and not is_fast(ours):
+        # Two classes that are level may be in another order in the model's own sums.
+        assert ours.json() == stock.json()
+        return
     assert is_fast(ours)
     for one, other in zip(ours.json()["predictions"], stock.json()["predictions"], strict=True):
         assert list(one) == list(other)
