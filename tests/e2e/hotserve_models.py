@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+import yaml
 from mlflow import MlflowClient
 from mlflow.models import ModelSignature
 from sklearn.dummy import DummyClassifier
@@ -19,10 +20,13 @@ TEXTS = {
 }
 
 
-def text_model() -> Pipeline:
-    """Tells `boneca de pano` (brinquedo) from `halo` (game) and `dom casmurro` (livro)."""
+def text_model(mark: str = "") -> Pipeline:
+    """Tells `boneca de pano` (brinquedo) from `halo` (game) and `dom casmurro` (livro).
+
+    Its categories end in `mark`, so that an answer shows which version gave it.
+    """
     texts = [text for group in TEXTS.values() for text in group]
-    labels = [label for label, group in TEXTS.items() for _ in group]
+    labels = [label + mark for label, group in TEXTS.items() for _ in group]
     return make_pipeline(CountVectorizer(strip_accents="unicode"), MultinomialNB()).fit(
         texts, labels
     )
@@ -42,6 +46,21 @@ def save(model: Pipeline, folder: Path) -> Path:
         pip_requirements=["mlflow", "scikit-learn"],
         serialization_format="skops",
     )
+    return folder
+
+
+HANGS = "import time; time.sleep(3600)"
+DIES = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+
+
+def save_faulty(folder: Path, code: str) -> Path:
+    """Write a model that runs `code` when it is loaded; returns its folder."""
+    save(constant_model("nunca"), folder)
+    declared = yaml.safe_load((folder / "MLmodel").read_text())
+    declared["flavors"]["python_function"].update(loader_module="faulty", code="code")
+    (folder / "MLmodel").write_text(yaml.safe_dump(declared))
+    (folder / "code").mkdir()
+    (folder / "code" / "faulty.py").write_text(code)
     return folder
 
 
@@ -102,4 +121,16 @@ class Registry:
         with tempfile.TemporaryDirectory() as folder:
             saved = save(constant_model("nunca"), Path(folder, "model"))
             (saved / "model.skops").write_bytes(b"not a zip file")
+            return self.register_folder(name, saved)
+
+    def register_faulty(self, name: str, code: str) -> str:
+        """A version that runs `code` when it is loaded; returns its number."""
+        with tempfile.TemporaryDirectory() as folder:
+            return self.register_folder(name, save_faulty(Path(folder, "model"), code))
+
+    def register_incomplete(self, name: str) -> str:
+        """A version whose model file is missing; returns its number."""
+        with tempfile.TemporaryDirectory() as folder:
+            saved = save(constant_model("nunca"), Path(folder, "model"))
+            (saved / "model.skops").unlink()
             return self.register_folder(name, saved)

@@ -71,10 +71,15 @@ class Hotserve:
         answer: dict[str, Any] = self.get("/model").json()
         return answer
 
-    def wait_for(self, what: str, condition: Callable[[dict[str, Any]], object]) -> None:
+    def wait_for(
+        self,
+        what: str,
+        condition: Callable[[dict[str, Any]], object],
+        seconds: float = PATIENCE,
+    ) -> None:
         """Return once `condition` holds for the answer of /model."""
         try:
-            eventually(lambda: condition(self.model()), what)
+            eventually(lambda: condition(self.model()), what, seconds)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.model()}\n{self.log.read_text()}") from None
 
