@@ -22,6 +22,8 @@ Texts = list[str]
 
 SLICE = 1024
 """Texts that are answered in one go; other requests have their turn between two of them."""
+FEW = 16
+"""Texts that are answered without letting another request in between."""
 LONGEST_TEXT = 20_000
 """Characters; a longer text would hold up the others for too long."""
 CLOSE = 1e-6
@@ -62,6 +64,7 @@ class FastLane:
             (b"x-hotserve-lane", b"fast"),
         ]
         self._heads: dict[int, Headers] = {}
+        self._sent_heads: dict[int, bytes] = {}
         self._csv = target.csv
 
     def answer_one(self, content_type: bytes, body: bytes) -> bytes | None:
@@ -81,6 +84,23 @@ class FastLane:
             return None
         self._counts[place] += 1
         return self._bodies[place]
+
+    def answer_now(self, content_type: bytes, body: bytes) -> bytes | None:
+        """The body of the answer to a few texts without probabilities, else None."""
+        if content_type not in _JSON_TYPES:
+            return self.answer_one(content_type, body)
+        request = self._of_json(body)
+        if request is None:
+            return None
+        texts, probabilities = request
+        if probabilities or len(texts) > FEW or len(body) > LONGEST_TEXT:
+            return None
+        try:
+            places = self._lane.places(texts)
+        except Uncertain:
+            return None
+        self.tally.count(places)
+        return self._lane.json_of(places)
 
     async def answer(self, content_type: bytes, body: bytes) -> bytes | None:
         """The body of the answer, or None where the model's process has to give it."""
@@ -113,6 +133,16 @@ class FastLane:
             return None
         self.tally.count(places)
         return self._lane.json_of(places)
+
+    def head(self, length: int) -> bytes:
+        """The same headers as they are sent, with the empty line after them."""
+        known = self._sent_heads.get(length)
+        if known is None:
+            lines = b"".join(b"%b: %b\r\n" % pair for pair in self.headers(length))
+            known = lines + b"\r\n"
+            if len(self._sent_heads) < 256:
+                self._sent_heads[length] = known
+        return known
 
     def headers(self, length: int) -> Headers:
         """The headers of an answer of that length."""

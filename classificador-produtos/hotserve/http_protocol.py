@@ -127,12 +127,21 @@ class LimitedProtocol(HttpToolsProtocol):
         except httptools.HttpParserError as error:
             self._refuse(*(self._refusal or (400, _what_is_wrong(data, error))))
         else:
+            self._packet_read()
             if self._state in (_HEAD, _BODY):
                 # The first packet of this one may hold the end of the request before, too.
                 same = before == self._state and last is self.cycle
                 self._came = self._came + len(data) if same else 0
                 if self._state == _HEAD and self._came > MAX_HEAD:
                     self._refuse(*self._too_long())
+
+    def _packet_read(self) -> None:
+        """What came together has been parsed."""
+
+    def _await_next(self) -> None:
+        """A request was answered; the next one may come."""
+        self.server_state.total_requests += 1
+        self._state, self._since = _WAITING, None
 
     def _too_long(self) -> tuple[int, str]:
         if len(self.url) > MAX_URL:

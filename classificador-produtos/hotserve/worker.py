@@ -21,10 +21,11 @@ import uvloop
 from hotserve import http_protocol
 from hotserve.app import App, Serving
 from hotserve.channel import Channel
+from hotserve.direct import DirectProtocol
 from hotserve.errors import Scrubber
 from hotserve.fast_lane import FastLane
 from hotserve.forward import Forwarder
-from hotserve.http_protocol import LimitedProtocol, Limits
+from hotserve.http_protocol import Limits
 from hotserve.lane import LaneError
 from hotserve.lane_target import LaneTarget
 from hotserve.reporter import Reporter
@@ -86,7 +87,8 @@ async def serve(channel_fd: int, listener_fds: list[int]) -> None:
         tally=tally,
         metrics=reporter.metrics,
     )
-    server = _Server(_uvicorn_config(app, settings, tally), on_ready=lambda: channel.send("ready"))
+    config = _uvicorn_config(app, serving, settings, tally)
+    server = _Server(config, on_ready=lambda: channel.send("ready"))
     reporting = asyncio.create_task(reporter.run())
     listening = asyncio.create_task(_listen(server, serving, messages, channel, tally, reporter))
     await server.serve([socket.socket(fileno=fd) for fd in listener_fds])
@@ -113,10 +115,16 @@ def _lane(target: LaneTarget, serving: Serving, channel: Channel, tally: Tally) 
         return None
 
 
-def _uvicorn_config(app: App, settings: dict[str, Any], tally: Tally) -> uvicorn.Config:
+def _uvicorn_config(
+    app: App, serving: Serving, settings: dict[str, Any], tally: Tally
+) -> uvicorn.Config:
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
     protocol = functools.partial(
-        LimitedProtocol, limits=_limits(settings), on_refusal=functools.partial(tally.other, "none")
+        DirectProtocol,
+        limits=_limits(settings),
+        on_refusal=functools.partial(tally.other, "none"),
+        serving=serving,
+        tally=tally,
     )
     return uvicorn.Config(
         app,

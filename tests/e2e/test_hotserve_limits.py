@@ -286,3 +286,57 @@ def test_requests_beyond_the_limit_are_refused_at_once(hotserve: Hotserve) -> No
         for reader in readers:
             assert reader.send(b"lo").answer().json() == {"predictions": ["game"]}
         assert other.send(asked).answer().status != 503
+
+
+def test_requests_sent_together_are_answered_in_order(hotserve: Hotserve) -> None:
+    """What the lane answers at once must not overtake what takes the way of other requests."""
+    numbers = b'{"inputs": [5]}'
+    json_head = HEAD.replace(b"text/csv", b"application/json")
+    forwarded = json_head + b"Content-Length: %d\r\n\r\n%s" % (len(numbers), numbers)
+    ping = b"GET /ping HTTP/1.1\r\nHost: x\r\n\r\n"
+    with RawConnection(hotserve.url) as connection:
+        connection.send(
+            post(b"halo") + forwarded + post(b"boneca") + ping + post(b"halo\nboneca") + post(b"rx")
+        )
+        answers = [connection.answer() for _ in range(6)]
+    lanes = [answer.headers.get("x-hotserve-lane") for answer in answers]
+    assert lanes == ["fast", "process", "fast", None, "fast", "fast"]
+    bodies = [answers[place].json()["predictions"] for place in (0, 2, 4)]
+    assert bodies == [["game"], ["brinquedo"], ["game", "brinquedo"]]
+
+
+@pytest.mark.parametrize("cut", [1, 30, 60, -6, -4, -2, -1])
+def test_a_request_may_come_in_two_packets(hotserve: Hotserve, cut: int) -> None:
+    request = post(b"boneca")
+    with RawConnection(hotserve.url) as connection:
+        for _ in range(3):
+            connection.send(request[:cut])
+            # The first half is read when another connection was answered.
+            assert hotserve.predict("halo").status_code == 200
+            connection.send(request[cut:] + request)
+            for _ in range(2):
+                assert connection.answer().json() == {"predictions": ["brinquedo"]}
+
+
+@pytest.mark.parametrize(
+    ("version", "header"), [("1.0", "X: y"), ("1.1", "Connection: close"), ("1.0", "Connection: x")]
+)
+def test_a_connection_that_is_to_end_ends_after_the_answer(
+    hotserve: Hotserve, version: str, header: str
+) -> None:
+    request = post(b"boneca", header).replace(b"HTTP/1.1", f"HTTP/{version}".encode())
+    with RawConnection(hotserve.url) as connection:
+        answer = connection.send(request).answer()
+        assert answer.json() == {"predictions": ["brinquedo"]}
+        assert answer.headers["connection"] == "close"
+        assert connection.is_closed()
+
+
+def test_both_ways_of_an_answer_have_the_same_headers(hotserve: Hotserve) -> None:
+    with RawConnection(hotserve.url) as connection:
+        at_once = connection.send(post(b"boneca")).answer()
+        chunked = connection.send(CHUNKED + b"6\r\nboneca\r\n0\r\n\r\n").answer()
+    at_once.headers.pop("date")
+    chunked.headers.pop("date")
+    assert at_once == chunked
+    assert at_once.headers["x-hotserve-lane"] == "fast"
