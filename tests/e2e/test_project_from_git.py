@@ -21,6 +21,8 @@ from tests.e2e.git_repository import Repository, copy_of_a_clone
 from tests.e2e.git_server import GitServer, running_git_server
 from tests.e2e.registry_page import chromium
 
+pytestmark = pytest.mark.timeout(900)
+
 NAME = "classificador-produtos.git"
 
 FIRST_ROUND = list(itertools.product(("0.1", "0.2", "0.3", "0.4", "0.5"), ("sim", "não")))

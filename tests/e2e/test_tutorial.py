@@ -206,6 +206,7 @@ PAGE_STEPS: dict[str, Callable[[Walk], None]] = {
 SECTIONS = [section for section in tutorial_text.read(PAGES[0]).sections if section.steps]
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.heading)
 def test_section_says_what_happens(walk: Walk, section: Section) -> None:
     for step in section.steps:
