@@ -11,7 +11,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -48,6 +48,25 @@ class Entry:
     def is_complete(self) -> bool:
         """Whether the model was fetched to its end."""
         return (self.model / "MLmodel").is_file()
+
+    def metrics(self) -> dict[str, float] | None:
+        """The figures of its run, if they were kept."""
+        try:
+            kept = json.loads(self._metrics_file.read_text("utf-8"))
+            return {str(name): float(value) for name, value in kept.items()}
+        except (OSError, ValueError, AttributeError, TypeError):
+            return None
+
+    def keep_metrics(self, metrics: Mapping[str, float]) -> None:
+        """Keep them for a start without MLflow, where there is room."""
+        scratch = self._metrics_file.with_suffix(f".{os.getpid()}")
+        with contextlib.suppress(OSError):
+            scratch.write_text(json.dumps(metrics), "utf-8")
+            scratch.replace(self._metrics_file)
+
+    @property
+    def _metrics_file(self) -> Path:
+        return self.folder / "metrics.json"
 
     @contextlib.contextmanager
     def in_use(self) -> Iterator[None]:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import aiohttp
 
+from hotserve import run_metrics
 from hotserve.cache import Cache
 from hotserve.connection import Connection
 from hotserve.errors import Scrubber
@@ -101,8 +102,12 @@ async def run(
             following = asyncio.create_task(
                 follow(registry, reference, switcher, cache, settings.poll_interval)
             )
+            figures = asyncio.create_task(
+                run_metrics.follow(registry, switcher, cache, settings.poll_interval)
+            )
         else:
             following = asyncio.create_task(_forever())
+            figures = asyncio.create_task(_forever())
             switcher.want(_fixed(reference))
         tell = asyncio.create_task(_say_when_ready(pool, settings))
         stopped = asyncio.create_task(stop.wait())
@@ -111,11 +116,11 @@ async def run(
         logger.info("stopping")
         for listener in listeners:
             listener.close()
-        for task in (following, tell, stopped, checking):
+        for task in (following, figures, tell, stopped, checking):
             task.cancel()
         await pool.stop(settings.stop_timeout + 1)
         await switcher.close()
-        await asyncio.gather(following, tell, stopped, checking, return_exceptions=True)
+        await asyncio.gather(following, figures, tell, stopped, checking, return_exceptions=True)
         # A failure in following is a fault of ours: it must not look like a clean stop.
         if not following.cancelled():
             following.result()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -17,6 +18,7 @@ from hotserve.model_uri import ModelReference
 
 _API = "/api/2.0/mlflow"
 _TIMEOUT = aiohttp.ClientTimeout(total=10, connect=5)
+_MOST_METRICS = 100
 _ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
 
@@ -124,6 +126,20 @@ class Registry:
         if version.status != "READY":
             return Resolution(None, f"version {version.version} of '{name}' is {version.status}")
         return Resolution(version)
+
+    async def run_metrics(self, run_id: str) -> dict[str, float]:
+        """The last value of each metric of a run; none if the run is not there.
+
+        Raises:
+            RegistryUnavailable: no usable answer; try again later.
+        """
+        answer = await self._get("runs/get", run_id=run_id)
+        try:
+            told = {m["key"]: float(m["value"]) for m in answer["run"]["data"]["metrics"]}
+        except (KeyError, TypeError, ValueError):
+            return {}
+        finite = [(name, value) for name, value in sorted(told.items()) if math.isfinite(value)]
+        return dict(finite[:_MOST_METRICS])
 
     async def _get(self, endpoint: str, **query: str) -> dict[str, Any]:
         """The JSON answer; of errors only those that say that something does not exist."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -44,6 +44,7 @@ class Status:
         self.switched = 0
         self.failures = 0
         self._lane: dict[str, Any] | None = None
+        self._metrics: tuple[object, dict[str, float]] = None, {}
 
     def waiting(self, reason: str) -> None:
         """Nothing to serve, and why."""
@@ -121,6 +122,13 @@ class Status:
             self._lane = told
             self._changed()
 
+    def metrics(self, version: ModelVersion, figures: Mapping[str, float]) -> None:
+        """The figures of a version's run; they are told while that version is served."""
+        told = version.identity, dict(figures)
+        if told != self._metrics:
+            self._metrics = told
+            self._changed()
+
     def note(self, text: str | None) -> None:
         """Something about what is served that a person should know, or nothing."""
         if text != self._note:
@@ -137,6 +145,7 @@ class Status:
     def to_json(self) -> dict[str, Any]:
         """The object that `/model` answers."""
         served = self._served
+        of, metrics = self._metrics
         return {
             "name": self._reference.name,
             "uri": self._reference.shown,
@@ -147,6 +156,7 @@ class Status:
             "aliases": list(served.aliases) if served else [],
             "run_id": served.run_id or None if served else None,
             "model_id": served.model_id or None if served else None,
+            "metrics": (metrics or None) if served and served.identity == of else None,
             "since": self._since,
             "lane": self._lane if served else None,
             "note": self._note,

@@ -167,8 +167,11 @@ def test_it_says_which_version_answers(watched: Watched, at_first: Served) -> No
     expect(card).to_contain_text("Production")
     expect(card).to_contain_text("No ar desde")
     expect(card).to_contain_text("Últimas trocas")
-    accuracy = card.get_by_text("Acurácia")
-    expect(accuracy).to_have_count(1 if at_first.hotserve.model().get("metrics") else 0)
+    trained = at_first.registry.client.get_run(at_first.hotserve.model()["run_id"])
+    accuracy = 100 * trained.data.metrics["acuracia_holdout"]
+    assert accuracy > 50
+    expect(card.get_by_text("Acurácia")).to_have_count(1)
+    expect(card).to_contain_text(f"{round(accuracy, 1):g}%".replace(".", ","))
 
 
 def test_it_tells_what_model_tells(watched: Watched) -> None:

@@ -16,8 +16,12 @@ def test_service_outlives_mlflow_and_a_restart_uses_the_cache(tmp_path: Path) ->
         environment = mlflow_server.environment()
         registry = Registry(mlflow_server.url)
         registry.register(NAME, constant_model("primeira"))
+        run_id = str(registry.client.get_model_version(NAME, "1").run_id)
+        for name, value in (("acuracia", 0.25), ("acuracia", 0.5), ("perda", float("nan"))):
+            registry.client.log_metric(run_id, name, value)
         with running_hotserve(uri, tmp_path, environment) as hotserve:
             hotserve.wait_for_version("1")
+            hotserve.wait_for("it has no figures", lambda m: m["metrics"] == {"acuracia": 0.5})
             with stream_of_requests(hotserve, threads=1) as stream:
                 mlflow_server.process.terminate()
                 hotserve.wait_for(
@@ -32,6 +36,7 @@ def test_service_outlives_mlflow_and_a_restart_uses_the_cache(tmp_path: Path) ->
         hotserve.wait_for_version("1")
         assert hotserve.predict("boneca").json() == {"predictions": ["primeira"]}
         assert "served from the cache" in hotserve.model()["note"]
+        hotserve.wait_for("its figures are lost", lambda m: m["metrics"] == {"acuracia": 0.5})
 
         # The server is back, with another version: it is followed again.
         with running_mlflow_server(tmp_path / "mlflow", port) as mlflow_server:
@@ -39,6 +44,8 @@ def test_service_outlives_mlflow_and_a_restart_uses_the_cache(tmp_path: Path) ->
             hotserve.wait_for_version("2")
             assert hotserve.predict("boneca").json() == {"predictions": ["segunda"]}
             assert hotserve.model()["note"] is None
+            # That version's run has none, and those of another one are not its own.
+            assert hotserve.model()["metrics"] is None
 
 
 def test_without_mlflow_and_cache_it_says_so(tmp_path: Path) -> None:
