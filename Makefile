@@ -38,6 +38,10 @@ else
 	@.venv/bin/pytest tests/compose
 endif
 
+.PHONY: soak
+soak: env-dev ## load, promotions and killed processes for ten minutes, none may fail a request (make soak MINUTES=3)
+	@PYTHONPATH=.:trainer:classificador-produtos .venv/bin/python -m tests.e2e.soak --minutes $(or $(MINUTES),10)
+
 .PHONY: lint
 lint: env-dev ## ruff, mypy and shellcheck
 	@.venv/bin/ruff check .
