@@ -1,12 +1,37 @@
 """hotserve while the MLflow server is away, and its restart from the cache."""
 
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.e2e.conftest import free_port, running_mlflow_server
 from tests.e2e.hotserve_models import Registry, constant_model
-from tests.e2e.hotserve_process import running_hotserve, stream_of_requests
+from tests.e2e.hotserve_process import eventually, running_hotserve, stream_of_requests
 
 NAME = "hotserve-without-mlflow"
+
+
+@contextmanager
+def nobody_at_home(port: int) -> Iterator[list[bytes]]:
+    """Takes connections on `port` and answers nothing; the list grows by one for each."""
+    callers: list[bytes] = []
+    with socket.create_server(("127.0.0.1", port)) as listener:
+
+        def accept() -> None:
+            while True:
+                try:
+                    caller, _ = listener.accept()
+                except OSError:
+                    return
+                with caller:
+                    callers.append(caller.recv(1000))
+
+        threading.Thread(target=accept, daemon=True).start()
+        yield callers
+        # A close alone does not wake the thread.
+        listener.shutdown(socket.SHUT_RDWR)
 
 
 def test_service_outlives_mlflow_and_a_restart_uses_the_cache(tmp_path: Path) -> None:
@@ -19,7 +44,8 @@ def test_service_outlives_mlflow_and_a_restart_uses_the_cache(tmp_path: Path) ->
         run_id = str(registry.client.get_model_version(NAME, "1").run_id)
         for name, value in (("acuracia", 0.25), ("acuracia", 0.5), ("perda", float("nan"))):
             registry.client.log_metric(run_id, name, value)
-        with running_hotserve(uri, tmp_path, environment) as hotserve:
+        options = ["--poll-interval", "0.2"]
+        with running_hotserve(uri, tmp_path, environment, options=options) as hotserve:
             hotserve.wait_for_version("1")
             hotserve.wait_for("it has no figures", lambda m: m["metrics"] == {"acuracia": 0.5})
             with stream_of_requests(hotserve, threads=1) as stream:
@@ -28,6 +54,14 @@ def test_service_outlives_mlflow_and_a_restart_uses_the_cache(tmp_path: Path) ->
                     "it does not notice that MLflow is away",
                     lambda model: not model["registry"]["reachable"],
                 )
+                mlflow_server.process.wait(30)
+                with nobody_at_home(port) as callers:
+                    eventually(lambda: len(callers) >= 4, "it asks no more")
+                assert hotserve.model()["state"] == "serving"
+                [server] = hotserve.server_processes()
+                server.kill()
+                hotserve.wait_for("it is not seen", lambda model: model["state"] == "restarting")
+                hotserve.wait_for("it is not back", lambda model: model["state"] == "serving")
             assert stream.errors == []
             assert set(stream.answers) == {(200, "1", "primeira")}
             assert hotserve.get("/ping").status_code == 200
