@@ -9,9 +9,11 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
+
+from hotserve import access
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -22,12 +24,20 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True)
 class Settings:
-    """What a user may choose: two ports, the place of the data and the table of products."""
+    """What a user may choose.
+
+    Attributes:
+        mlflow_port, serve_port: on the loopback.
+        home: the place of the data.
+        dataset: the table of products.
+        token: one that the API answers to; None if it needs none.
+    """
 
     mlflow_port: int
     serve_port: int
     home: Path
     dataset: str
+    token: str | None = field(default=None, repr=False)
 
     @property
     def logs(self) -> Path:
@@ -46,8 +56,8 @@ def read(environ: Mapping[str, str], cwd: Path | None = None) -> Settings:
     """Read the settings; relative paths count from ``cwd``, the shipped defaults from the project.
 
     Raises:
-        SettingsError: a port is no number from 1 to 65535, both are the same, or a path cannot
-            stand in the process runner's configuration.
+        SettingsError: a port is no number from 1 to 65535, both are the same, a path cannot
+            stand in the process runner's configuration, or the API's tokens can't be used.
     """
     cwd = cwd or Path.cwd()
     mlflow_port = _port(environ, "MLFLOW_PORT", 5000)
@@ -65,7 +75,11 @@ def read(environ: Mapping[str, str], cwd: Path | None = None) -> Settings:
         dataset = os.path.abspath(cwd / Path(dataset).expanduser())
     if '"' in dataset or "\n" in dataset:
         raise SettingsError(f"DATASET={dataset}: its path has a quotation mark in it; rename it")
-    return Settings(mlflow_port, serve_port, home, dataset)
+    try:
+        tokens = access.read_tokens(environ, environ.get(access.FILE_VARIABLE, ""))
+    except access.TokenError as error:
+        raise SettingsError(str(error)) from None
+    return Settings(mlflow_port, serve_port, home, dataset, tokens[0] if tokens else None)
 
 
 def _port(environ: Mapping[str, str], name: str, default: int) -> int:

@@ -10,17 +10,21 @@ from local.settings import Settings
 
 TRY = "curl -X POST -H 'Content-Type: text/csv' --data-binary 'boneca de pano'"
 
+# The token itself is nothing for a screen.
+AUTHORIZED = "-H 'Authorization: Bearer …' "
+
 # A proxy that the user has for the outside is of no use on the loopback.
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def summary(chosen: Settings, seconds: float) -> str | None:
     """The text of the block, or None as long as the API does not answer yet."""
-    model = _get(f"{chosen.serve_url}/model")
+    model = _get(f"{chosen.serve_url}/model", token=chosen.token)
     if model is None or not model.get("version"):
         return None
     if _get(f"{chosen.serve_url}/ping", parse=False) is None:
         return None
+    authorized = AUTHORIZED if chosen.token else ""
     return "\n".join(
         (
             "",
@@ -29,7 +33,7 @@ def summary(chosen: Settings, seconds: float) -> str | None:
             f"  API      http://localhost:{chosen.serve_port}   {_served(model)}",
             f"           {_accuracy(chosen, model)}",
             f"  logs     {chosen.logs}",
-            f"  try it   {TRY} localhost:{chosen.serve_port}/invocations",
+            f"  try it   {TRY} {authorized}localhost:{chosen.serve_port}/invocations",
             "  stop     Ctrl-C",
         )
     )
@@ -52,10 +56,13 @@ def _accuracy(chosen: Settings, model: dict[str, Any]) -> str:
     return f"accuracy {accuracy:.4f}, macro F1 {f1:.4f} on products that no run was trained on"
 
 
-def _get(url: str, parse: bool = True) -> dict[str, Any] | None:
+def _get(url: str, parse: bool = True, token: str | None = None) -> dict[str, Any] | None:
     """The JSON answer of a GET, ``{}`` if it is not to be parsed, None if there is no good one."""
+    request = urllib.request.Request(url)
+    if token is not None:
+        request.add_header("Authorization", f"Bearer {token}")
     try:
-        with _DIRECT.open(url, timeout=5) as answer:
+        with _DIRECT.open(request, timeout=5) as answer:
             body = answer.read()
         return dict(json.loads(body)) if parse else {}
     except (OSError, ValueError):

@@ -15,6 +15,7 @@ from time import perf_counter
 from typing import Any
 
 from hotserve import csv_body, errors, process_answer, unreadable
+from hotserve.access import Access
 from hotserve.errors import RequestError, Scrubber
 from hotserve.fast_lane import FastLane
 from hotserve.forward import Answer, Forwarder, Gone, Headers
@@ -31,6 +32,8 @@ Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _PREDICTIONS = "/invocations"
 _JSON = b"application/json"
+_OPEN = frozenset(("/ping", "/health", "/", "/docs", "/openapi.json"))
+"""What needs no token, beside the files of the page: it tells nothing about the model."""
 _CLIENT_GONE = 499
 """Not sent to anybody: how nginx counts a client that went away."""
 _CODINGS = (b"content-encoding", b"transfer-encoding")
@@ -108,6 +111,7 @@ class App:
         max_concurrency: int,
         hold_timeout: float,
         csv: str,
+        access: Access | None,
         on_fault: Callable[[str], None],
         tally: Tally,
         metrics: Callable[[str], Awaitable[tuple[str, bytes]]],
@@ -119,6 +123,7 @@ class App:
         self._load = Load(max_concurrency, max_body)
         self._hold_timeout = hold_timeout
         self._csv = csv
+        self._access = access
         self._on_fault = on_fault
         self._tally = tally
         self._metrics_of_all = metrics
@@ -145,9 +150,12 @@ class App:
             return
         begun = perf_counter()
         is_prediction = scope["path"] == _PREDICTIONS
+        if is_prediction:
+            self._tally.begun += 1
         try:
+            if self._access is not None:
+                self._admit(self._access, scope)
             if is_prediction:
-                self._tally.begun += 1
                 if scope["method"] != "POST":
                     raise _wrong_method(scope, ("POST",))
                 await self._invocations(scope, receive, send, begun)
@@ -176,6 +184,19 @@ class App:
         if error is not None:
             headers = [(b"content-type", _JSON), *error.headers]
             await _answer(send, error.status, headers, errors.body(error.status, error.message))
+
+    def _admit(self, access: Access, scope: Scope) -> None:
+        """Raise 401 for who shows no token, where one is needed."""
+        path = scope["path"]
+        if path in _OPEN or path.startswith("/page/"):
+            return
+        challenge = access.refusal(scope["headers"])
+        if challenge is not None:
+            raise RequestError(
+                401,
+                "this server answers to who has its token: send Authorization: Bearer <token>",
+                (b"www-authenticate", challenge),
+            )
 
     async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer whatever is no prediction."""

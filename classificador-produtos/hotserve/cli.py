@@ -10,9 +10,10 @@ from collections.abc import Sequence
 
 import uvloop
 
+from hotserve import access, log, manager, model_uri
 from hotserve import connection as connections
-from hotserve import log, manager, model_uri
 from hotserve import settings as settings_module
+from hotserve.access import TokenError
 from hotserve.cache import Cache, CacheError
 from hotserve.connection import Connection, ConnectionSettingsError
 from hotserve.manager import PortError
@@ -27,6 +28,7 @@ _USER_ERRORS = (
     ModelUriError,
     PortError,
     SettingsError,
+    TokenError,
 )
 
 
@@ -41,6 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str]) -> int:
     settings = settings_module.read(arguments, os.environ)
+    # No process that is started from here on gets to see it.
+    os.environ.pop(access.VARIABLE, None)
     program, environment = _find(settings.command.program[0])
     command = settings.command.with_program(program)
     settings = dataclasses.replace(settings, command=command)
@@ -51,7 +55,7 @@ def _run(arguments: Sequence[str]) -> int:
     registry = connection.url if connection else ""
     cache = Cache(settings.cache, registry, reference.name, reference.uri)
     listeners = manager.listen(settings.command.host, settings.command.port)
-    log.to_stderr()
+    log.to_stderr(settings.log_format)
     return uvloop.run(manager.run(settings, reference, connection, cache, listeners, environment))
 
 

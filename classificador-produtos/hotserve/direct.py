@@ -16,9 +16,12 @@ from typing import Any
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
+from hotserve.access import Access
+from hotserve.access_log import RequestLog
 from hotserve.app import Serving
+from hotserve.fast_lane import FastLane
 from hotserve.http_protocol import LimitedProtocol, Limits
-from hotserve.tally import Tally
+from hotserve.tally import FAST, Tally
 
 LONGEST_BODY = 16 << 10
 """Bytes; a longer body is likely to come in several packets."""
@@ -41,12 +44,16 @@ class DirectProtocol(LimitedProtocol):
         on_refusal: Callable[[int], None],
         serving: Serving,
         tally: Tally,
+        access: Access | None,
+        request_log: RequestLog | None,
     ) -> None:
         super().__init__(
             config, server_state, app_state, _loop, limits=limits, on_refusal=on_refusal
         )
         self._serving = serving
         self._tally = tally
+        self._access = access
+        self._request_log = request_log
         self._begun = 0.0
         self._content_type: bytes | None = None  # of a request that may be answered here
         self._sent = b""
@@ -84,6 +91,8 @@ class DirectProtocol(LimitedProtocol):
                 return False
         if content_type is None or length is None or int(length) > LONGEST_BODY:
             return False
+        if self._access is not None and self._access.refusal(self.headers) is not None:
+            return False
         self._content_type = content_type
         return True
 
@@ -114,6 +123,20 @@ class DirectProtocol(LimitedProtocol):
         lane.tally.latency.add(perf_counter() - self._begun)
         self._await_next()
         self.transport.write(b"%b%b%b%b" % (_OK, self._default(), lane.head(len(told)), told))
+        if self._request_log is not None:
+            self._log(self._request_log, lane, len(told))
+
+    def _log(self, request_log: RequestLog, lane: FastLane, size: int) -> None:
+        request_log.write(
+            client=self.client,
+            method="POST",
+            path="/invocations",
+            status=200,
+            size=size,
+            seconds=perf_counter() - self._begun,
+            lane=FAST,
+            version=lane.target.version,
+        )
 
     def _packet_read(self) -> None:
         if self._content_type is not None:

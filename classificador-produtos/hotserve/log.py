@@ -1,19 +1,38 @@
-"""One line for people on stderr for each thing worth telling."""
+"""One line on stderr for each thing worth telling: for people, or as JSON for a collector."""
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
+from datetime import UTC, datetime
+
+FORMATS = ("text", "json")
 
 logger = logging.getLogger("hotserve")
 
 
-def to_stderr() -> None:
-    """Send hotserve's lines to stderr, each with the time."""
+def to_stderr(kind: str) -> None:
+    """Send hotserve's lines to stderr, each with the time, in one of `FORMATS`."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
-        logging.Formatter("%(asctime)s hotserve: %(message)s", datefmt="%Y-%m-%d %H:%M:%S")
+        _Json()
+        if kind == "json"
+        else logging.Formatter("%(asctime)s hotserve: %(message)s", datefmt="%Y-%m-%d %H:%M:%S")
     )
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     logger.propagate = False
+
+
+class _Json(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        line = {
+            "time": time.replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["fault"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)

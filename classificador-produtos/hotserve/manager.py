@@ -84,6 +84,7 @@ async def run(
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, stop.set)
     folders = _private_folders(settings)
+    children = _child_environment(environment)
     pool = WorkerPool(settings.workers, listeners, _worker_settings(settings, folders))
     async with contextlib.AsyncExitStack() as stack:
         session = await stack.enter_async_context(_loopback_session())
@@ -91,7 +92,7 @@ async def run(
             settings,
             reference,
             cache=cache,
-            environment=_child_environment(environment),
+            environment=children,
             session=session,
             scrubber=Scrubber(folders),
         )
@@ -111,7 +112,7 @@ async def run(
             switcher.want(_fixed(reference))
         tell = asyncio.create_task(_say_when_ready(pool, settings))
         stopped = asyncio.create_task(stop.wait())
-        checking = asyncio.create_task(_check_options(settings, environment, stop))
+        checking = asyncio.create_task(_check_options(settings, children, stop))
         await asyncio.wait([stopped, following], return_when=asyncio.FIRST_COMPLETED)
         logger.info("stopping")
         for listener in listeners:
@@ -215,6 +216,8 @@ def _worker_settings(settings: Settings, folders: list[str]) -> dict[str, object
         "max_body": settings.max_body,
         "csv": settings.csv,
         "private_folders": folders,
+        "tokens": settings.tokens,
+        "access_log": settings.access_log,
     }
 
 

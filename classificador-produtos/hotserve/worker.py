@@ -19,6 +19,8 @@ import uvicorn
 import uvloop
 
 from hotserve import http_protocol
+from hotserve.access import Access
+from hotserve.access_log import AccessLog, Application, RequestLog
 from hotserve.app import App, Serving
 from hotserve.channel import Channel
 from hotserve.direct import DirectProtocol
@@ -75,6 +77,8 @@ async def serve(channel_fd: int, listener_fds: list[int]) -> None:
     reporter = Reporter(tally, channel)
     _tell(serving, first, channel, tally)
     forwarder = Forwarder(settings["request_timeout"])
+    access = Access(settings["tokens"]) if settings["tokens"] else None
+    request_log = RequestLog() if settings["access_log"] else None
     app = App(
         serving,
         forwarder,
@@ -83,11 +87,22 @@ async def serve(channel_fd: int, listener_fds: list[int]) -> None:
         max_concurrency=settings["max_concurrency"],
         hold_timeout=settings["hold_timeout"],
         csv=settings["csv"],
+        access=access,
         on_fault=lambda message: channel.send("fault", message=message),
         tally=tally,
         metrics=reporter.metrics,
     )
-    config = _uvicorn_config(app, serving, settings, tally)
+    application = AccessLog(app, request_log) if request_log is not None else app
+    protocol = functools.partial(
+        DirectProtocol,
+        limits=_limits(settings),
+        on_refusal=functools.partial(tally.other, "none"),
+        serving=serving,
+        tally=tally,
+        access=access,
+        request_log=request_log,
+    )
+    config = _uvicorn_config(application, settings, protocol)
     server = _Server(config, on_ready=lambda: channel.send("ready"))
     reporting = asyncio.create_task(reporter.run())
     listening = asyncio.create_task(_listen(server, serving, messages, channel, tally, reporter))
@@ -116,16 +131,9 @@ def _lane(target: LaneTarget, serving: Serving, channel: Channel, tally: Tally) 
 
 
 def _uvicorn_config(
-    app: App, serving: Serving, settings: dict[str, Any], tally: Tally
+    app: Application, settings: dict[str, Any], protocol: Callable[..., asyncio.Protocol]
 ) -> uvicorn.Config:
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
-    protocol = functools.partial(
-        DirectProtocol,
-        limits=_limits(settings),
-        on_refusal=functools.partial(tally.other, "none"),
-        serving=serving,
-        tally=tally,
-    )
     return uvicorn.Config(
         app,
         http=protocol,  # type: ignore[arg-type]

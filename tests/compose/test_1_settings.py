@@ -11,7 +11,7 @@ from tests.compose.stack import ROOT, Stack
 
 LINES = (ROOT / ".env").read_text(encoding="utf-8").splitlines()
 SETTINGS = [line.partition("=")[0] for line in LINES if line and not line.startswith("#")]
-MAY_BE_EMPTY = {"MLFLOW_CORS_ORIGINS"}
+MAY_BE_EMPTY = {"HOTSERVE_TOKEN", "MLFLOW_CORS_ORIGINS"}
 
 
 def config(stack: Stack) -> dict[str, Any]:

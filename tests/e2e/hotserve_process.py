@@ -1,5 +1,6 @@
 """A real `hotserve` for the end-to-end tests, and what they ask of it."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -40,12 +41,14 @@ class Hotserve:
         process: the manager.
         log: file with what it wrote to stderr.
         mark: value of a variable that all of its processes have.
+        stdout: file with what it wrote there, if that was wanted.
     """
 
     url: str
     process: subprocess.Popen[bytes]
     log: Path
     mark: str
+    stdout: Path | None = None
 
     def predict(self, csv: str) -> requests.Response:
         """POST text/csv."""
@@ -133,13 +136,14 @@ def running_hotserve(
     *,
     options: Sequence[str] = (),
     more: Sequence[str] = (),
+    stdout: Path | None = None,
 ) -> Iterator[Hotserve]:
     """`hotserve [options] mlflow models serve -m uri … [more]`, its cache and log in `home`."""
     port = free_port()
     mark = uuid.uuid4().hex
     home.mkdir(parents=True, exist_ok=True)
     log = home / f"hotserve-{mark[:6]}.log"
-    with log.open("wb") as stderr:
+    with log.open("wb") as stderr, (stdout or Path(os.devnull)).open("ab") as told:
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "hotserve", "--cache", str(home / "cache"), *options),
@@ -148,9 +152,10 @@ def running_hotserve(
             ],
             env=environment | {"MARK": mark},
             stdin=subprocess.DEVNULL,
+            stdout=told if stdout else None,
             stderr=stderr,
         )
-    hotserve = Hotserve(f"http://127.0.0.1:{port}", process, log, mark)
+    hotserve = Hotserve(f"http://127.0.0.1:{port}", process, log, mark, stdout)
     try:
         yield hotserve
     finally:

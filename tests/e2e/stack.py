@@ -74,11 +74,12 @@ class Stack:
         os.killpg(self.process.pid, number)
         return self.process.wait(timeout=60)
 
-    def predict(self, csv: str) -> list[str]:
+    def predict(self, csv: str, token: str = "") -> list[str]:
         """The categories that the API answers for a text/csv body."""
-        request = urllib.request.Request(
-            f"{self.serve_url}/invocations", csv.encode(), {"Content-Type": "text/csv"}
-        )
+        headers = {"Content-Type": "text/csv"}
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        request = urllib.request.Request(f"{self.serve_url}/invocations", csv.encode(), headers)
         with urllib.request.urlopen(request, timeout=30) as answer:
             return list(json.load(answer)["predictions"])
 

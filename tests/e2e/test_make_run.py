@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import time
+import urllib.error
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from tests.e2e.stack import ROOT, Stack, make_run, make_run_environment, metrics
 from tests.e2e.stream import Stream
 
 REAL_DATASET = ROOT.parent / "shared" / "data" / "produtos.csv"
+TOKEN = "abre-te-sesamo"
 SAMPLES = {
     "boneca de pano": "brinquedo",
     "halo": "game",
@@ -146,11 +148,14 @@ def test_ctrl_c_leaves_nothing_and_the_next_start_picks_up(stack: Stack, tmp_pat
     runs = {run["info"]["run_id"] for run in stack.runs()}
     stack.stop(signal.SIGINT)
     assert stack.processes() == []
-    with make_run(stack.home, tmp_path / "output") as again:
+    with make_run(stack.home, tmp_path / "output", HOTSERVE_TOKEN=TOKEN) as again:
         again.wait_until_ready()
+        assert TOKEN not in again.printed()
         assert [(v["version"], v["run_id"], v["current_stage"]) for v in again.versions()] == before
         assert {run["info"]["run_id"] for run in again.runs()} == runs
-        assert len(again.predict("boneca de pano")) == 1
+        assert len(again.predict("boneca de pano", TOKEN)) == 1
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            again.predict("boneca de pano")
 
         launcher = next(p for p in again.processes() if "local.run" in p.cmdline())
         launcher.send_signal(signal.SIGKILL)
@@ -201,6 +206,7 @@ def refused(**settings: object) -> tuple[int, str]:
         ("SERVE_PORT", "65536", "SERVE_PORT=65536: a port is a number from 1 to 65535"),
         ("STACK_HOME", "/dev/null/home", "the data folder /dev/null/home cannot be written"),
         ("DATASET", "/no/such/produtos.csv", "/no/such/produtos.csv"),
+        ("HOTSERVE_TOKEN", "two words", "HOTSERVE_TOKEN must be visible ASCII"),
     ],
 )
 def test_bad_setting_is_one_line_and_nothing_starts(

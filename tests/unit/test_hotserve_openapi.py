@@ -31,6 +31,7 @@ def app() -> App:
         max_concurrency=settings.max_concurrency,
         hold_timeout=settings.hold_timeout,
         csv=settings.csv,
+        access=None,
         on_fault=unused,
         tally=Tally(),
         metrics=unused,

@@ -1,0 +1,197 @@
+"""hotserve with a token and an access log, as somebody runs it on a network."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from playwright.sync_api import expect
+
+from hotserve import __version__
+from tests.e2e.hotserve_models import save, text_model
+from tests.e2e.hotserve_process import PATIENCE, Hotserve, eventually, running_hotserve
+from tests.e2e.registry_page import chromium
+from tests.e2e.watched_page import opened
+
+TOKEN = "abre-te-sesamo-0123456789"
+SHOWN = {"Authorization": f"Bearer {TOKEN}"}
+CSV = {"Content-Type": "text/csv"}
+
+
+@pytest.fixture(scope="module")
+def hotserve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hotserve]:
+    """A model folder behind a token, each request logged."""
+    home = tmp_path_factory.mktemp("hotserve-operations")
+    model = save(text_model(), home / "model")
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
+    with running_hotserve(
+        str(model),
+        home,
+        environment | {"HOTSERVE_TOKEN": TOKEN},
+        options=("--workers", "2", "--access-log", "--log-format", "json"),
+        stdout=home / "requests.log",
+    ) as running:
+        running.get("/ping")
+        eventually(
+            lambda: is_open(asked(running, "GET", "/model", SHOWN).json()),
+            "the lane does not open",
+        )
+        yield running
+
+
+def is_open(model: dict[str, Any]) -> bool:
+    return (model["lane"] or {}).get("state") == "open"
+
+
+def asked(
+    hotserve: Hotserve, method: str, path: str, headers: dict[str, str], body: bytes = b""
+) -> requests.Response:
+    return requests.request(method, hotserve.url + path, data=body, headers=headers, timeout=60)
+
+
+def logged(hotserve: Hotserve) -> list[dict[str, Any]]:
+    """The lines of the access log so far."""
+    assert hotserve.stdout is not None
+    return [json.loads(line) for line in hotserve.stdout.read_text("utf-8").splitlines()]
+
+
+@pytest.mark.parametrize("path", ["/model", "/metrics", "/version", "/nowhere", "/invocations"])
+@pytest.mark.parametrize(
+    ("headers", "challenge"),
+    [
+        ({}, "Bearer"),
+        ({"Authorization": f"Basic {TOKEN}"}, "Bearer"),
+        ({"Authorization": f"Bearer {TOKEN}x"}, 'Bearer error="invalid_token"'),
+    ],
+)
+def test_who_has_no_token_gets_nothing(
+    hotserve: Hotserve, path: str, headers: dict[str, str], challenge: str
+) -> None:
+    method = "POST" if path == "/invocations" else "GET"
+    answer = asked(hotserve, method, path, headers | CSV, b"halo")
+    assert answer.status_code == 401
+    assert answer.headers["WWW-Authenticate"] == challenge
+    assert answer.headers["Content-Type"] == "application/json"
+    assert answer.json()["error_code"] == "UNAUTHENTICATED"
+    assert "X-Model-Version" not in answer.headers
+
+
+def test_who_has_it_gets_everything(hotserve: Hotserve) -> None:
+    answer = asked(hotserve, "POST", "/invocations", SHOWN | CSV, b"halo")
+    assert answer.json() == {"predictions": ["game"]}
+    assert asked(hotserve, "GET", "/model", SHOWN).status_code == 200
+    metrics = asked(hotserve, "GET", "/metrics", SHOWN)
+    assert 'hotserve_other_requests_total{code="401",path="/model"}' in metrics.text
+
+
+@pytest.mark.parametrize(
+    "path", ["/ping", "/health", "/", "/page/page.js", "/docs", "/openapi.json"]
+)
+def test_what_is_no_secret_is_open(hotserve: Hotserve, path: str) -> None:
+    assert asked(hotserve, "GET", path, {}).status_code == 200
+
+
+def test_the_page_asks_for_the_token(hotserve: Hotserve) -> None:
+    with chromium() as browser, opened(browser, hotserve.url) as watched:
+        page = watched.page
+        dialog = page.get_by_role("dialog")
+        expect(dialog).to_be_visible()
+        page.get_by_role("textbox", name="Token").fill(TOKEN)
+        page.keyboard.press("Enter")
+        expect(dialog).to_be_hidden()
+        watched.type("halo")
+        watched.has_answered("game")
+
+
+def test_no_process_has_the_token_in_its_environment_or_its_command_line(
+    hotserve: Hotserve,
+) -> None:
+    family = hotserve.family()
+    assert len(family) > 4
+    for process in family:
+        assert TOKEN not in " ".join(process.cmdline())
+        # The one that was started with it had it from the user.
+        if process.pid != hotserve.process.pid:
+            assert TOKEN not in " ".join(process.environ().values()), process.cmdline()
+
+
+def test_each_request_is_a_line_of_json(hotserve: Hotserve) -> None:
+    before = len(logged(hotserve))
+    long = b"halo " + b"nada " * 5_000
+    answers = []
+    for request in (
+        ("POST", "/invocations", SHOWN | CSV, b"dom casmurro"),
+        ("POST", "/invocations", SHOWN | CSV, b"halo\n" * 5_000),
+        ("POST", "/invocations", SHOWN | CSV, long),
+        ("GET", "/não/é%0Aum%00caminho?token=secreto", SHOWN, b""),
+        ("HEAD", "/ping", {}, b""),
+    ):
+        answers.append(asked(hotserve, *request))
+        # Workers write one beside the other, each when its answer is on its way.
+        expected = before + len(answers)
+        eventually(lambda n=expected: len(logged(hotserve)) == n, "a line is missing")  # type: ignore[misc]
+    lines = logged(hotserve)[before:]
+    for answer, line in zip(answers, lines, strict=True):
+        assert line["status"] == answer.status_code
+        assert line["bytes"] == len(answer.content)
+        assert line["method"] == answer.request.method
+        assert line["client"] == "127.0.0.1"
+        assert 0 < line["ms"] < 1000 * PATIENCE
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["time"])
+    assert [line["lane"] for line in lines] == ["fast", "fast", "process", None, None]
+    assert lines[0]["path"] == "/invocations"
+    assert lines[3]["path"] == "/não/é\num\x00caminho"
+
+
+def test_logs_hold_no_token_and_hotserves_own_lines_are_json(hotserve: Hotserve) -> None:
+    own = hotserve.log.read_text("utf-8")
+    assert hotserve.stdout is not None
+    assert TOKEN not in own + hotserve.stdout.read_text("utf-8")
+    messages = [json.loads(line) for line in own.splitlines()]
+    assert any("listening on" in line["message"] for line in messages)
+    assert {line["level"] for line in messages} <= {"info", "warning", "error"}
+
+
+def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "hotserve", *arguments],
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+
+
+def test_a_token_that_can_not_be_used_is_one_line_and_code_2(tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.touch()
+    command = ("mlflow", "models", "serve", "-m", "models:/a/1")
+    for arguments, variables, told in (
+        (("--token-file", str(empty)), {}, "holds no token"),
+        (("--token-file", str(empty)), {"HOTSERVE_TOKEN": TOKEN}, "both given"),
+        ((), {"HOTSERVE_TOKEN_FILE": str(tmp_path / "nowhere")}, "can't be read"),
+    ):
+        result = run(*arguments, *command, **variables)
+        assert result.returncode == 2
+        assert told in result.stderr
+        assert len(result.stderr.splitlines()) == 1
+        assert TOKEN not in result.stderr
+
+
+def test_help_tells_every_setting_and_every_exit_code() -> None:
+    told = run("--help")
+    assert (told.returncode, told.stderr) == (0, "")
+    documented = (Path(__file__).parents[2] / "docs" / "hotserve.md").read_text("utf-8")
+    options = set(re.findall(r"^  (--[a-z-]+)", told.stdout, flags=re.MULTILINE)) - {"--version"}
+    assert len(options) > 15
+    for option in options:
+        assert f"`{option}`" in documented, option
+    for code in ("0  stopped", "1  a fault", "2  an option"):
+        assert code in told.stdout
+    assert run("--version").stdout == f"hotserve {__version__}\n"
