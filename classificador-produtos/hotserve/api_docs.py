@@ -38,7 +38,7 @@ def page(document: Object) -> str:
 def _contents(document: Object) -> Iterator[str]:
     yield "<nav><ul>"
     for path, method, operation in _all(document):
-        name, summary = escape(f"{method.upper()} {path}"), escape(operation["summary"])
+        name, summary = escape(f"{method.upper()} {path}"), _inline(operation["summary"])
         yield f'<li><a href="#{_anchor(method, path)}"><code>{name}</code></a> {summary}</li>'
     yield "</ul></nav>"
 

@@ -89,8 +89,14 @@ def test_no_client_is_given_the_keys_of_s3_or_the_database(
     new_stack: Callable[..., Stack],
 ) -> None:
     services = config(new_stack())["services"]
-    for client in ("trainer", "classificador-produtos"):
-        assert set(services[client]["environment"]) == {"MLFLOW_TRACKING_URI"}
+    for client, own in (("trainer", set()), ("classificador-produtos", {"HOTSERVE_TOKEN"})):
+        assert set(services[client]["environment"]) == {"MLFLOW_TRACKING_URI"} | own
+
+
+def test_the_api_and_nobody_else_is_given_its_token(new_stack: Callable[..., Stack]) -> None:
+    services = config(new_stack(HOTSERVE_TOKEN="abre-te-sesamo"))["services"]
+    given = {name for name, service in services.items() if "abre-te-sesamo" in json.dumps(service)}
+    assert given == {"classificador-produtos"}
 
 
 def test_the_batch_job_is_there_when_asked_for_and_has_what_it_needs_and_no_more(
