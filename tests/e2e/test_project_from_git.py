@@ -350,9 +350,13 @@ def test_a_token_typed_in_the_address_is_not_kept(project: Project, shell: Shell
         address = private.url.replace("://", f"://ana:{secret}@")
         line = f"mlflow run -v main {address}/{NAME}#trainer --env-manager local"
         done = shell.run(line, "git-token")
+        wrong = shell.run(f"{line} -P test_size=2", "git-token")
     assert done.returncode == 0, done.stdout
-    (run,) = shell.runs("git-token")
-    assert run.data.tags["mlflow.source.name"] == f"{private.url}/{NAME}#trainer"
-    models = MlflowClient(shell.server.url).search_logged_models([run.info.experiment_id])
-    assert len(models) == 1
-    assert secret not in str([run.data.tags, run.data.params, models[0].tags])
+    assert wrong.returncode != 0
+    runs = shell.runs("git-token")
+    assert [run.info.status for run in runs] == ["FINISHED", "FAILED"]
+    for run in runs:
+        assert run.data.tags["mlflow.source.name"] == f"{private.url}/{NAME}#trainer"
+    experiment = runs[0].info.experiment_id
+    (model,) = MlflowClient(shell.server.url).search_logged_models([experiment])
+    assert secret not in str([*(run.data for run in runs), model.tags])

@@ -6,6 +6,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 from typing import Never
 
@@ -48,9 +49,15 @@ def run(main: Callable[[], None]) -> Never:
         main()
     except Stopped as stopped:
         code = 128 + stopped.signal_number
+    except SystemExit:
+        # Of argparse, which has said what is wrong.
+        sys.stderr.flush()
+        _tidy_run_of_project()
+        raise
     except BadInput as error:
-        print(f"{program}: {error}", file=sys.stderr)
+        print(f"{program}: {error}", file=sys.stderr, flush=True)
         code = 2
+        _tidy_run_of_project()
     except ModuleNotFoundError as error:
         if os.environ.get("TRAINER_DEBUG"):
             raise
@@ -68,6 +75,15 @@ def run(main: Callable[[], None]) -> Never:
     sys.stdout.flush()
     sys.stderr.flush()
     sys.exit(code)
+
+
+def _tidy_run_of_project() -> None:
+    """What `mlflow run` wrote down must not stay as it was typed because a parameter was wrong."""
+    if os.environ.get("MLFLOW_RUN_ID"):
+        from produtos import tracking
+
+        with suppress(BadInput):
+            tracking.reach()
 
 
 def _stop(number: int, _frame: FrameType | None) -> Never:
