@@ -150,12 +150,13 @@ def to_json(products: Products, wanted: TextInput) -> bytes:
     """The same products as MLflow's JSON, in the form that the model takes."""
     if wanted.kind != "columns":
         return json.dumps({"inputs": products.texts()}, ensure_ascii=False).encode()
-    data = _frame(products, wanted.columns)
-    frame = {"columns": list(wanted.columns), "data": data}
-    return json.dumps({"dataframe_split": frame}, ensure_ascii=False).encode()
+    data = frame(products, wanted.columns)
+    table = {"columns": list(wanted.columns), "data": data}
+    return json.dumps({"dataframe_split": table}, ensure_ascii=False).encode()
 
 
-def _frame(products: Products, columns: tuple[str, ...]) -> list[list[str]]:
+def frame(products: Products, columns: tuple[str, ...]) -> list[list[str]]:
+    """The same products as rows of the model's `columns`; what is missing is empty."""
     shared = [column for column in columns if column in products.columns]
     # The column that takes the whole text when the model has none of the columns that came.
     whole = next((c for c in _WHOLE_DOCUMENT if c in columns), None)

@@ -66,10 +66,11 @@ class FastLane:
         self._heads: dict[int, Headers] = {}
         self._sent_heads: dict[int, bytes] = {}
         self._csv = target.csv
+        self._lines_are_texts = target.csv and not target.columns
 
     def answer_one(self, content_type: bytes, body: bytes) -> bytes | None:
         """The answer to text/csv that is plainly a single text: the case that has to be quick."""
-        if content_type != b"text/csv" or not self._csv or len(body) > LONGEST_TEXT:
+        if content_type != b"text/csv" or not self._lines_are_texts or len(body) > LONGEST_TEXT:
             return None
         if body[-1:] == b"\n":
             body = body[:-2] if body[-2:] == b"\r\n" else body[:-1]
@@ -158,10 +159,16 @@ class FastLane:
             return None
         if self.target.spares_numbers and csv_body.is_table_of_numbers(body):
             return None
+        columns = self.target.columns
+        if columns and csv_body.is_stock_table(body, columns):
+            return None
         try:
-            return csv_body.read(body).texts()
+            products = csv_body.read(body)
         except csv_body.CsvError:
             return None
+        if not columns:
+            return products.texts()
+        return _joined(columns, csv_body.frame(products, columns))
 
     def _of_json(self, body: bytes) -> tuple[Texts, bool] | None:
         """The texts of a request, and whether it asks for probabilities."""
@@ -200,9 +207,7 @@ class FastLane:
                 return None
             if not all(_all_text(row) and len(row) == len(columns) for row in rows):
                 return None
-            if columns == ["descricao", "nome"]:
-                return [lane_forms.text_of(row[::-1]) for row in rows]
-            return [lane_forms.text_of(row) for row in rows]
+            return _joined(columns, rows)
         if kind == lane_forms.RECORDS:
             if type(data) is not list or not data or not all(type(row) is dict for row in data):
                 return None
@@ -241,6 +246,12 @@ class FastLane:
 
 def _is_among(forms: frozenset[str], kind: str, columns: Iterable[str]) -> bool:
     return lane_forms.table_form(kind, columns) in forms
+
+
+def _joined(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Texts:
+    if list(columns) == ["descricao", "nome"]:
+        rows = [row[::-1] for row in rows]
+    return [lane_forms.text_of(row) for row in rows]
 
 
 def _two_largest(chances: Sequence[float]) -> tuple[float, float]:

@@ -40,22 +40,28 @@ def check(file: str, port: int) -> dict[str, Any]:
         http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT)
     ) as connection:
         forms = []
+        refusal, first = "", None
         for form in lane_forms.ALL:
             try:
                 difference = _compared(lane, connection, form, probes)
             except Unanswered as error:
-                # A model that does not take this form is none the worse; but this one it must.
-                if form == lane_forms.INPUTS:
-                    return {"error": str(error)}
+                # A model that does not take this form is none the worse; but one it must.
+                refusal = refusal or str(error)
                 continue
             except (OSError, http.client.HTTPException, ValueError) as error:
                 return {"error": f"the model's process can't be asked: {error!r}"}
             if difference is None:
                 forms.append(form)
-            elif form == lane_forms.INPUTS:
-                # The guard passes on lines of up to 2,000 bytes.
-                told = {"text": difference.text[:80], "lane": difference.lane[:150]}
-                return {"difference": {**told, "model": difference.model[:150]}}
+            else:
+                first = first or difference
+                if form == lane_forms.INPUTS:
+                    break
+        if not forms:
+            if first is None:
+                return {"error": refusal}
+            # The guard passes on lines of up to 2,000 bytes.
+            told = {"text": first.text[:80], "lane": first.lane[:150]}
+            return {"difference": {**told, "model": first.model[:150]}}
         if lane.has_probabilities:
             for form in map(lane_forms.with_probabilities, tuple(forms)):
                 # Most models give none, in whatever form.

@@ -16,6 +16,7 @@ class LaneTarget:
         mlflow: the version of MLflow that its answers were compared with.
         forms: the forms of request that it answers; see `lane_forms`.
         csv: whether it answers text/csv.
+        columns: the columns of the model, in which text/csv is put; empty for a model of texts.
         spares_numbers: whether text/csv that is a table of numbers is not for it.
     """
 
@@ -24,6 +25,7 @@ class LaneTarget:
     mlflow: str
     forms: tuple[str, ...]
     csv: bool
+    columns: tuple[str, ...]
     spares_numbers: bool
 
     def to_json(self) -> dict[str, Any]:
@@ -33,4 +35,5 @@ class LaneTarget:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Self:
         """The inverse of `to_json`."""
-        return cls(**{**values, "forms": tuple(values["forms"])})
+        lists = {name: tuple(values[name]) for name in ("forms", "columns")}
+        return cls(**{**values, **lists})

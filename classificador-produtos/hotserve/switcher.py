@@ -6,12 +6,12 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import aiohttp
 
-from hotserve import mlmodel
+from hotserve import lane_forms, mlmodel
 from hotserve.cache import Cache
 from hotserve.errors import Scrubber
 from hotserve.fetch import fetch
@@ -459,14 +459,17 @@ class Switcher:
     def _lane_target(self, served: Served) -> LaneTarget | None:
         if not served.lane.is_open:
             return None
-        kind, chosen = served.text_input.kind, self._settings.csv
+        (kind, columns), chosen = astuple(served.text_input), self._settings.csv
+        # The form that text/csv has on its way to the process.
+        form = lane_forms.table_form(lane_forms.SPLIT, columns) if columns else lane_forms.INPUTS
+        takes_csv = chosen != "table" and (chosen == "text" or kind != "table")
         return LaneTarget(
             path=str(served.files.compiled),
             version=served.version.version,
             mlflow=served.lane.environment.get("mlflow") or served.server.mlflow,
             forms=served.lane.forms,
-            # A model with named columns says itself what becomes of them.
-            csv=chosen != "table" and kind != "columns" and (chosen == "text" or kind != "table"),
+            csv=takes_csv and form in served.lane.forms,
+            columns=columns,
             spares_numbers=chosen == "auto" and kind == "unknown",
         )
 

@@ -1,6 +1,7 @@
 """The fast lane beside the real `mlflow models serve`: equal answers, or it stays shut."""
 
 import csv
+import io
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 import requests
+import yaml
 from mlflow.models import Model
 
 from produtos import model as trainer_model
@@ -283,3 +285,31 @@ def test_a_restart_answers_from_the_lane_before_the_process_is_up(
         again.wait_for_version("1")
         assert not is_fast(again.invoke({"inputs": ["boneca", 7]}))
         assert [(s["from"], s["to"]) for s in again.model()["switches"]] == [(None, "1")]
+
+
+def test_text_csv_is_answered_for_a_model_of_named_columns(beside: Beside) -> None:
+    """Such a model refuses texts by themselves."""
+    folder = trained(beside.home / "columns")
+    declared = yaml.safe_load((folder / "MLmodel").read_text("utf-8"))
+    columns = [{"type": "string", "name": name} for name in ("descricao", "nome")]
+    declared["signature"] = {"inputs": json.dumps(columns), "outputs": None, "params": None}
+    (folder / "MLmodel").write_text(yaml.safe_dump(declared), "utf-8")
+    version = beside.registry.register_folder(NAME, folder)
+    beside.promote(version)
+    rows = [(row["nome"], row["descricao"]) for row in ROWS[::40]]
+    table = io.StringIO()
+    csv.writer(table).writerows([("nome", "descricao"), *rows])
+    texts = [" ".join(filter(None, row)) for row in rows]
+    expected = requests.post(
+        f"{beside.stock}/invocations", json={"inputs": texts}, timeout=PATIENCE
+    ).json()
+    for body in (table.getvalue(), "\n".join(texts)):
+        answer = beside.hotserve.predict(body)
+        assert is_fast(answer)
+        assert answer.json() == expected
+    assert is_fast(beside.hotserve.predict(texts[0]))
+    assert beside.hotserve.invoke({"inputs": texts}).status_code == 400
+    # A table of the model's own, with a column that is not known, is for the process.
+    stock = beside.hotserve.predict("nome,descricao,preco\nboneca,de pano,7")
+    assert not is_fast(stock)
+    beside.promote("1")
