@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import requests
+from openapi_schema_validator import OAS31Validator
 from playwright.sync_api import expect
 
 from hotserve import __version__
@@ -95,6 +96,26 @@ def test_who_has_it_gets_everything(hotserve: Hotserve) -> None:
 )
 def test_what_is_no_secret_is_open(hotserve: Hotserve, path: str) -> None:
     assert asked(hotserve, "GET", path, {}).status_code == 200
+
+
+def test_answers_are_as_described(hotserve: Hotserve) -> None:
+    described = asked(hotserve, "GET", "/openapi.json", {}).json()
+    validator = OAS31Validator(described)
+
+    def check(answer: requests.Response, name: str) -> None:
+        schema = {"$ref": f"#/components/schemas/{name}"}
+        assert list(validator.evolve(schema=described | schema).iter_errors(answer.json())) == []
+
+    model = asked(hotserve, "GET", "/model", SHOWN)
+    check(model, "Model")
+    assert set(model.json()) == set(described["components"]["schemas"]["Model"]["properties"])
+    for body in (b"halo", b"halo " + b"nada " * 5_000):
+        answer = asked(hotserve, "POST", "/invocations", SHOWN | CSV, body)
+        check(answer, "Predictions")
+        headers = described["paths"]["/invocations"]["post"]["responses"]["200"]["headers"]
+        assert set(headers) <= set(answer.headers)
+    check(asked(hotserve, "GET", "/model", {}), "Error")
+    check(asked(hotserve, "POST", "/invocations", SHOWN, b"halo"), "Error")
 
 
 def test_the_page_asks_for_the_token(hotserve: Hotserve) -> None:
