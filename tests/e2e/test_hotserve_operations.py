@@ -113,7 +113,7 @@ def test_answers_are_as_described(hotserve: Hotserve) -> None:
         answer = asked(hotserve, "POST", "/invocations", SHOWN | CSV, body)
         check(answer, "Predictions")
         headers = described["paths"]["/invocations"]["post"]["responses"]["200"]["headers"]
-        assert set(headers) <= set(answer.headers)
+        assert all(name in answer.headers for name in headers)
     check(asked(hotserve, "GET", "/model", {}), "Error")
     check(asked(hotserve, "POST", "/invocations", SHOWN, b"halo"), "Error")
 
