@@ -17,7 +17,7 @@ from typing import Any
 from hotserve import csv_body, errors, process_answer, unreadable
 from hotserve.access import Access
 from hotserve.errors import RequestError, Scrubber
-from hotserve.fast_lane import FastLane
+from hotserve.fast_lane import LARGE_CSV, FastLane
 from hotserve.forward import Answer, Forwarder, Gone, Headers
 from hotserve.load import Load, Share
 from hotserve.mlmodel import TEXTS, UNKNOWN
@@ -163,7 +163,8 @@ class App:
                 await self._other(scope, receive, send)
             return
         except RequestError as told:
-            error = told
+            # Its traceback holds this frame, which holds it: the body would stay in memory.
+            error = told.with_traceback(None)
         except _ClientGone:
             error = None
         except Exception as fault:
@@ -197,6 +198,10 @@ class App:
                 "this server answers to who has its token: send Authorization: Bearer <token>",
                 (b"www-authenticate", challenge),
             )
+
+    def tidy(self) -> None:
+        """To be called now and then, when nothing is to be done."""
+        self._load.tidy()
 
     async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer whatever is no prediction."""
@@ -278,12 +283,20 @@ class App:
             body = await self._read(message, receive, share)
             lane = self._serving.lane
             if lane is not None:
-                told = await lane.answer(content_type, body)
+                told = await self._ask(lane, content_type, body)
                 if told is not None:
                     lane.tally.latency.add(perf_counter() - begun)
                     await _answer_fast(send, lane, told)
                     return
             await self._forward(send, content_type, body, headers, begun)
+
+    async def _ask(self, lane: FastLane, content_type: bytes, body: bytes) -> bytes | None:
+        if len(body) <= LARGE_CSV:
+            return await lane.answer(content_type, body)
+        try:
+            return await asyncio.wait_for(lane.answer(content_type, body), self._forwarder.timeout)
+        except TimeoutError:
+            raise RequestError(504, "so large a body can't be answered in time") from None
 
     async def _forward(
         self, send: Send, content_type: bytes, body: bytes, headers: Headers, begun: float
@@ -335,9 +348,15 @@ class App:
         for _ in range(_TRIES):
             await self._serving.wait_until_not(None, give_up)
             target = self._target()
-            sent_type, sent = self._translate(target, content_type, body)
             self._serving.begin(target)
             try:
+                if len(body) > LARGE_CSV:
+                    # Many small steps, between which this thread goes on with other requests.
+                    sent_type, sent = await asyncio.to_thread(
+                        self._translate, target, content_type, body
+                    )
+                else:
+                    sent_type, sent = self._translate(target, content_type, body)
                 return target, await self._forwarder.post(target, sent_type, sent, headers)
             except TimeoutError:
                 raise RequestError(504, "the model did not answer in time", target=target) from None
@@ -384,6 +403,8 @@ class App:
         if wanted == UNKNOWN and csv_body.is_table_of_numbers(body):
             return content_type, body
         try:
+            if len(body) > LARGE_CSV:
+                return _JSON, csv_body.large_to_json(body, wanted)
             return _JSON, csv_body.to_json(csv_body.read(body), wanted)
         except csv_body.CsvError as error:
             raise RequestError(400, str(error)) from None

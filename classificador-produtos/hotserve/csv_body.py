@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from hotserve.mlmodel import KNOWN_COLUMNS, TextInput
@@ -16,7 +17,11 @@ from hotserve.mlmodel import KNOWN_COLUMNS, TextInput
 csv.field_size_limit(sys.maxsize)
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
+_LINE_ENDS = re.compile(r"[\r\n]+")
 _NO_DELIMITER = "\x1f"
+_PIECE = 1 << 16
+_EMPTY = "the body is empty; send one product a line"
+_NO_ROWS = "the table has a header and no rows; send one product a line below it"
 _WHOLE_DOCUMENT = ("texto", "informacao")
 _PARTS = ("nome", "descricao")
 
@@ -59,28 +64,100 @@ def read(body: bytes) -> Products:
     Raises:
         CsvError: not UTF-8, no product in it, or a row that does not fit the header.
     """
-    try:
-        text = body.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise CsvError(
-            f"the body is not UTF-8: byte {error.start} is {body[error.start]:#04x}"
-        ) from None
+    text = _decode(body)
     header = _header(text)
     if header is None:
-        lines = [line for line in _LINE_END.split(text) if line.strip()]
+        lines = [line for line in _LINE_ENDS.split(text) if line.strip()]
         if not lines:
-            raise CsvError("the body is empty; send one product a line")
+            raise CsvError(_EMPTY)
         return Products((), [(_unquote(line),) for line in lines])
     columns, delimiter = header
     rows = _table(text, columns, delimiter)
     if not rows:
-        raise CsvError("the table has a header and no rows; send one product a line below it")
+        raise CsvError(_NO_ROWS)
     return Products(columns, rows)
 
 
+def read_in_parts(body: bytes, size: int) -> Iterator[Products]:
+    """The same products, some `size` of them at a time, and with little more memory than the text.
+
+    Each step is short, so that a large body need not hold up others; a part may be empty.
+
+    Raises:
+        CsvError: as `read`, when it comes to the place.
+    """
+    text = _decode(body)
+    header = _header(text)
+    empty = True
+    if header is None:
+        for piece in _pieces(text):
+            lines = [line for line in _LINE_ENDS.split(piece) if line.strip()]
+            empty = empty and not lines
+            for start in range(0, len(lines) or 1, size):
+                yield Products((), [(_unquote(line),) for line in lines[start : start + size]])
+        if empty:
+            raise CsvError(_EMPTY)
+        return
+    columns, delimiter = header
+    rows = _rows(text, columns, delimiter)
+    while part := list(itertools.islice(rows, size)):
+        full = [row for row in part if row is not None]
+        empty = empty and not full
+        yield Products(columns, full)
+    if empty:
+        raise CsvError(_NO_ROWS)
+
+
+def _decode(body: bytes) -> str:
+    try:
+        return body.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise CsvError(
+            f"the body is not UTF-8: byte {error.start} is {body[error.start]:#04x}"
+        ) from None
+
+
+def _pieces(text: str) -> Iterator[str]:
+    start = 0
+    while start < len(text):
+        end = _LINE_END.search(text, start + _PIECE)
+        stop = end.end() if end else len(text)
+        yield text[start:stop]
+        start = stop
+
+
+def _rows(text: str, columns: tuple[str, ...], delimiter: str) -> Iterator[list[str] | None]:
+    """The rows of a table below its header; None for a line that is blank."""
+    lines = (line for piece in _pieces(text) for line in io.StringIO(piece, newline=""))
+    reader = csv.reader(lines, delimiter=delimiter)
+    seen_header = False
+    try:
+        for row in reader:
+            if not row or (len(row) == 1 and row[0] and not row[0].strip()):
+                yield None
+            elif not seen_header:
+                seen_header = bool("".join(row).strip())
+            elif len(row) > len(columns):
+                raise CsvError(_too_many(reader.line_num, row, columns, delimiter))
+            else:
+                yield row + [""] * (len(columns) - len(row))
+    except csv.Error as error:
+        raise CsvError(f"line {reader.line_num}: {error}") from None
+
+
+def _too_many(line: int, row: list[str], columns: tuple[str, ...], delimiter: str) -> str:
+    return (
+        f"line {line} has {len(row)} fields and the header {len(columns)}; "
+        f"put a text that has a '{delimiter}' in it in double quotes"
+    )
+
+
 def _first_line(text: str) -> str:
-    match = re.search(r"[^\r\n]*\S[^\r\n]*", text)
-    return match.group() if match else ""
+    """The first line that is not blank; in linear time, however much blank there is."""
+    start = len(text) - len(text.lstrip())
+    begin = max(text.rfind("\n", 0, start), text.rfind("\r", 0, start)) + 1
+    end = _LINE_END.search(text, start)
+    return text[begin : end.start() if end else len(text)] if start < len(text) else ""
 
 
 def is_stock_table(body: bytes, columns: Iterable[str]) -> bool:
@@ -129,10 +206,7 @@ def _check_lengths(text: str, columns: tuple[str, ...], delimiter: str) -> None:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     for row in reader:
         if len(row) > len(columns):
-            raise CsvError(
-                f"line {reader.line_num} has {len(row)} fields and the header {len(columns)}; "
-                f"put a text that has a '{delimiter}' in it in double quotes"
-            )
+            raise CsvError(_too_many(reader.line_num, row, columns, delimiter))
 
 
 def _unquote(line: str) -> str:
@@ -167,11 +241,37 @@ def frame(products: Products, columns: tuple[str, ...]) -> list[list[str]]:
     return [[text if c == target else "" for c in columns] for text in products.texts()]
 
 
+def large_to_json(body: bytes, wanted: TextInput) -> bytes:
+    """The same as `to_json` of `read`, made in parts.
+
+    Raises:
+        CsvError: as `read`.
+    """
+    parts = []
+    for products in read_in_parts(body, 1024):
+        frame = wanted.kind == "columns"
+        items = _frame(products, wanted.columns) if frame else products.texts()
+        if items:
+            parts.append(json.dumps(items, ensure_ascii=False)[1:-1].encode())
+    data = b", ".join(parts)
+    if wanted.kind != "columns":
+        return b'{"inputs": [%s]}' % data
+    columns = json.dumps(list(wanted.columns), ensure_ascii=False).encode()
+    return b'{"dataframe_split": {"columns": %s, "data": [%s]}}' % (columns, data)
+
+
 def is_table_of_numbers(body: bytes) -> bool:
     """Whether below its first line every field is a number: then it holds no product's text."""
-    rows = list(csv.reader(io.StringIO(body.decode("utf-8-sig", "replace"), newline="")))[1:]
-    fields = [field for row in rows for field in row]
-    return bool(fields) and all(_is_number(field) for field in fields)
+    text = body.decode("utf-8-sig", "replace")
+    lines = (line for piece in _pieces(text) for line in io.StringIO(piece, newline=""))
+    rows = csv.reader(lines)
+    next(rows, None)
+    some = False
+    for row in rows:
+        if not all(map(_is_number, row)):
+            return False
+        some = some or bool(row)
+    return some
 
 
 def _is_number(field: str) -> bool:

@@ -51,6 +51,10 @@ def body(status: int, message: str, code: str | None = None) -> bytes:
     return json.dumps({"error_code": error_code, "message": message}, ensure_ascii=False).encode()
 
 
+LONGEST_MESSAGE = 4_000
+"""Characters: MLflow repeats what was sent, however long it is."""
+
+
 class Scrubber:
     """Takes what is nobody's business out of texts that are shown to clients.
 
@@ -78,7 +82,11 @@ class Scrubber:
             fields = None
         if not isinstance(fields, dict) or "message" not in fields:
             said = answer.decode("utf-8", "replace").strip() if fields is None else ""
-            return body(status, self.text(said) or "the model server gave an error")
+            return body(status, self.text(_short(said)) or "the model server gave an error")
         fields.pop("stack_trace", None)
-        fields["message"] = self.text(str(fields["message"]))
+        fields["message"] = self.text(_short(str(fields["message"])))
         return json.dumps(fields, ensure_ascii=False).encode()
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST_MESSAGE else text[:LONGEST_MESSAGE] + "…"

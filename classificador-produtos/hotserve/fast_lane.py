@@ -26,6 +26,10 @@ FEW = 16
 """Texts that are answered without letting another request in between."""
 LONGEST_TEXT = 20_000
 """Characters; a longer text would hold up the others for too long."""
+LARGEST_JSON = 2 << 20
+"""Bytes; JSON is read in one go, so a larger one would hold up the others for too long."""
+LARGE_CSV = 1 << 20
+"""Bytes; a larger one is read in parts, a little more slowly."""
 CLOSE = 1e-6
 """Two probabilities nearer than this may be in another order in the model's own sums."""
 
@@ -107,11 +111,15 @@ class FastLane:
         """The body of the answer, or None where the model's process has to give it."""
         probabilities = False
         if content_type in _JSON_TYPES:
+            if len(body) > LARGEST_JSON:
+                return None
             request = self._of_json(body)
             if request is None:
                 return None
             texts, probabilities = request
         elif content_type in _CSV_TYPES:
+            if len(body) > LARGE_CSV:
+                return await self._large_csv(body) if self._csv else None
             read = self._of_csv(body)
             if read is None:
                 return None
@@ -144,6 +152,26 @@ class FastLane:
             if len(self._sent_heads) < 256:
                 self._sent_heads[length] = known
         return known
+
+    async def _large_csv(self, body: bytes) -> bytes | None:
+        """In parts, between which other requests have their turn."""
+        if self.target.spares_numbers and await asyncio.to_thread(
+            csv_body.is_table_of_numbers, body
+        ):
+            return None
+        places: list[int] = []
+        try:
+            for part in csv_body.read_in_parts(body, SLICE):
+                texts = part.texts()
+                if any(len(text) > LONGEST_TEXT for text in texts):
+                    return None
+                if texts:
+                    places += self._lane.places(texts)
+                await asyncio.sleep(0)
+        except (csv_body.CsvError, Uncertain):
+            return None
+        self.tally.count(places)
+        return self._lane.json_of(places)
 
     def headers(self, length: int) -> Headers:
         """The headers of an answer of that length."""

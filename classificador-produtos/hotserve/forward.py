@@ -50,6 +50,7 @@ class Forwarder:
     """
 
     def __init__(self, timeout: float) -> None:
+        self.timeout = timeout
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 limit=0, keepalive_timeout=IDLE_SECONDS, resolver=_NoResolver()

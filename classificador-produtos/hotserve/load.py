@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import gc
+
 from hotserve.errors import RequestError
 
+_LARGE = 1 << 20
 BODIES = 4
 """Bodies of the largest size that a worker holds at a time."""
 
@@ -23,6 +28,21 @@ class Load:
         self.most_bytes = BODIES * body
         self.requests = 0
         self.bytes = 0
+        self.was_large = False
+
+    def tidy(self) -> None:
+        """Give memory back after large bodies; the C library keeps what is freed in pieces."""
+        if self.was_large and not self.bytes:
+            self.was_large = False
+            # An HTTP client's request and answer hold each other, and with them the body.
+            gc.collect()
+            _trim()
+
+
+def _trim() -> None:
+    # Only glibc has it, and only glibc needs it.
+    with contextlib.suppress(AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 class Share:
@@ -47,6 +67,8 @@ class Share:
 
     def __exit__(self, *error: object) -> None:
         self._load.requests -= 1
+        if self._bytes > _LARGE:
+            self._load.was_large = True
         self._load.bytes -= self._bytes
 
     def add(self, size: int) -> None:

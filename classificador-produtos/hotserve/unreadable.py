@@ -11,19 +11,24 @@ import json
 import sys
 from typing import Any
 
+LARGEST = 2 << 20
+"""Bytes that are looked at; more would hold up other requests."""
 _MARGIN = 100
 """Levels of calls that MLflow's server may be deeper in than we are when it reads the body."""
 
 
 def why(content_type: bytes, body: bytes) -> str | None:
     """What to tell the client; None if the body is one that a model can be asked with."""
-    if content_type.split(b";")[0].strip().lower() != b"application/json":
+    kind = content_type.split(b";")[0].strip().lower()
+    if kind != b"application/json":
         return None
     try:
-        request = _read(body)
+        request = _read(body[:LARGEST])
     except RecursionError:
         return "the JSON is nested too deeply"
     except ValueError as error:
+        if len(body) > LARGEST and isinstance(error, json.JSONDecodeError):
+            return None  # cut off
         return f"the JSON can't be read: {str(error).partition(';')[0]}"
     return _wrong_columns(request)
 

@@ -44,9 +44,12 @@ _OTHER_FILES = 128
 class _Server(uvicorn.Server):
     """uvicorn on sockets that are open already, stopped by the manager and not by signals."""
 
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, on_ready: Callable[[], None], on_sweep: Callable[[], None]
+    ) -> None:
         super().__init__(config)
         self._on_ready = on_ready
+        self._on_sweep = on_sweep
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -62,6 +65,7 @@ class _Server(uvicorn.Server):
         """Every tenth of a second."""
         if counter % _TICKS_OF_A_SWEEP == 0:
             http_protocol.sweep(self.server_state.connections, time.monotonic())
+            self._on_sweep()
         return await super().on_tick(counter)
 
 
@@ -103,7 +107,7 @@ async def serve(channel_fd: int, listener_fds: list[int]) -> None:
         request_log=request_log,
     )
     config = _uvicorn_config(application, settings, protocol)
-    server = _Server(config, on_ready=lambda: channel.send("ready"))
+    server = _Server(config, on_ready=lambda: channel.send("ready"), on_sweep=app.tidy)
     reporting = asyncio.create_task(reporter.run())
     listening = asyncio.create_task(_listen(server, serving, messages, channel, tally, reporter))
     await server.serve([socket.socket(fileno=fd) for fd in listener_fds])

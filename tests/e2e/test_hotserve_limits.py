@@ -4,15 +4,18 @@ import contextlib
 from collections.abc import Iterator
 
 import pytest
+import requests
 
 from tests.e2e.hotserve_models import save, text_model
 from tests.e2e.hotserve_process import Hotserve, eventually, running_hotserve
 from tests.e2e.raw_http import Answer, RawConnection, post
 
-BODY_LIMIT = 1 << 20
+BODY_LIMIT = 8 << 20
 CONNECTIONS = 20
-CONCURRENCY = 3
+CONCURRENCY = 6
 
+JSON = "application/json"
+CSV = "text/csv"
 HEAD = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 
@@ -189,7 +192,10 @@ def test_an_answer_is_sent_to_a_client_that_has_said_all(hotserve: Hotserve) -> 
     [
         pytest.param(HEAD + b"Content-Length: %d\r\n\r\n" % 10**12, id="announced"),
         pytest.param(post(b"a" * (BODY_LIMIT + 1)), id="sent"),
-        pytest.param(CHUNKED + b"10000\r\n%s\r\n" % (b"a" * 65536) * 17, id="in chunks"),
+        pytest.param(
+            CHUNKED + b"10000\r\n%s\r\n" % (b"a" * 65536) * (BODY_LIMIT // 65536 + 1),
+            id="in chunks",
+        ),
         pytest.param(
             HEAD + b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % 10**8, id="asked first"
         ),
@@ -197,7 +203,7 @@ def test_an_answer_is_sent_to_a_client_that_has_said_all(hotserve: Hotserve) -> 
 )
 def test_a_body_that_is_too_large(hotserve: Hotserve, request_: bytes) -> None:
     with RawConnection(hotserve.url) as connection:
-        answer = connection.send(request_).answer()
+        answer = connection.send_what_goes(request_).answer()
         assert str(BODY_LIMIT) in is_error(answer, 413)
 
 
@@ -340,3 +346,52 @@ def test_both_ways_of_an_answer_have_the_same_headers(hotserve: Hotserve) -> Non
     chunked.headers.pop("date")
     assert at_once == chunked
     assert at_once.headers["x-hotserve-lane"] == "fast"
+
+
+def test_a_body_that_finds_no_room_beside_others(hotserve: Hotserve) -> None:
+    head = HEAD + b"Content-Length: %d\r\n\r\n" % BODY_LIMIT
+    with contextlib.ExitStack() as stack:
+        large = [stack.enter_context(RawConnection(hotserve.url)) for _ in range(5)]
+        for connection in large:
+            connection.send_what_goes(head + b"a" * (BODY_LIMIT - 1))
+        # Whichever came last.
+        eventually(lambda: any(each.is_answered() for each in large), "none is refused", 60)
+        refused = next(each for each in large if each.is_answered())
+        assert "other large requests" in is_error(refused.answer(), 503)
+
+
+LARGE = {
+    "blank lines": (CSV, b"\n" * BODY_LIMIT),
+    "blanks": (CSV, b" " * BODY_LIMIT),
+    "one line": (CSV, b"a" * BODY_LIMIT),
+    "a field for each byte": (CSV, b"nome,descricao\n" + b"," * (BODY_LIMIT - 15)),
+    "a quote that stays open": (CSV, b'nome,descricao\n"' + b"a" * (BODY_LIMIT - 16)),
+    "a line for each byte or two": (CSV, b"a\n" * 500_000),
+    "NULs": (CSV, b"\0" * BODY_LIMIT),
+    "columns": (CSV, b",".join(b"c%d" % n for n in range(10_000)) + b"\n1,2,3\n"),
+    "brackets": (JSON, b"[" * BODY_LIMIT),
+    "digits": (JSON, b'{"inputs": [' + b"1" * (BODY_LIMIT - 20) + b"]}"),
+    "a text": (JSON, b'{"inputs": ["' + b"a" * (BODY_LIMIT - 20) + b'"]}'),
+    "no Parquet": ("application/vnd.apache.parquet", b"PAR1" + b"\0" * (BODY_LIMIT - 4)),
+}
+
+
+def send_all_that_is_large(hotserve: Hotserve) -> None:
+    for name, (kind, body) in LARGE.items():
+        answer = requests.post(
+            f"{hotserve.url}/invocations", body, headers={"Content-Type": kind}, timeout=90
+        )
+        assert answer.status_code < 500 or answer.status_code == 504, name
+        if answer.status_code >= 400:
+            assert len(answer.content) < 20_000, name
+            assert set(answer.json()) >= {"error_code", "message"}, name
+
+
+def test_memory_does_not_grow_with_large_and_broken_bodies(hotserve: Hotserve) -> None:
+    worker = hotserve.workers()[0]
+    # The first time threads and connections are made, which stay.
+    send_all_that_is_large(hotserve)
+    eventually(lambda: worker.memory_info().rss < 100 << 20, "a large body stays in memory", 30)
+    before = worker.memory_info().rss
+    send_all_that_is_large(hotserve)
+    eventually(lambda: worker.memory_info().rss < before + (20 << 20), "the memory grows", 30)

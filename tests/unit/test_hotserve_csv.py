@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -199,3 +200,30 @@ def test_without_a_signature_the_input_example_tells(
     (tmp_path / "MLmodel").write_text("saved_input_example_info:\n  serving_input_path: s.json\n")
     (tmp_path / "s.json").write_text(json.dumps(example))
     assert mlmodel.read(tmp_path) == expected
+
+
+def outcome(read: Callable[[], bytes]) -> bytes | str:
+    try:
+        return read()
+    except CsvError as error:
+        return str(error)
+
+
+# Few characters, those that mean something in CSV among them, so that they meet often.
+_body = st.text(st.sampled_from('ab,;"\n\r \x0b\u2028é'), max_size=60)
+_header = st.sampled_from(["", "texto\n", "nome,descricao\r\n", "descricao;nome\n", "\n,\nnome\n"])
+
+
+@given(_header, _body, st.sampled_from([TEXTS, TextInput("columns", ("nome", "descricao"))]))
+def test_a_large_body_is_read_as_a_small_one(header: str, rest: str, wanted: TextInput) -> None:
+    body = (header + rest).encode()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(csv_body, "_PIECE", 3)
+        large = outcome(lambda: csv_body.large_to_json(body, wanted))
+    assert large == outcome(lambda: csv_body.to_json(csv_body.read(body), wanted))
+
+
+@pytest.mark.parametrize("blank", [" ", "\t", "\n", "\r", " \n"])
+def test_a_body_of_blanks_is_empty_however_long(blank: str) -> None:
+    with pytest.raises(CsvError, match="empty"):
+        csv_body.read(blank.encode() * 500_000)
