@@ -6,69 +6,30 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
 
-from hotserve import lane_forms, mlmodel
+from hotserve import mlmodel
 from hotserve.cache import Cache
 from hotserve.errors import Scrubber
 from hotserve.fetch import fetch
-from hotserve.lane_opening import LaneOpener, Unfinished
-from hotserve.lane_target import LaneTarget
-from hotserve.lane_verdict import COMPILING, LaneFiles, LaneVerdict
+from hotserve.lane_opening import LaneOpener
+from hotserve.lane_verdict import LaneFiles, LaneVerdict
 from hotserve.log import logger
-from hotserve.mlmodel import TextInput
 from hotserve.model_server import ModelServer, StartError
 from hotserve.model_uri import ModelReference
 from hotserve.registry import ModelVersion
+from hotserve.served import Served
 from hotserve.settings import Settings
 from hotserve.status import Status, title
-from hotserve.target import Target
 from hotserve.workers import WorkerPool
 
 _STOP_GRACE = 3.0
 _STEADY_SECONDS = 60.0
-_LANE_TRIES = 3
 _WAIT_FOR_LANE = 30.0
 """Seconds that a healthy version waits for its lane while another one answers."""
-
-
-@dataclass(slots=True, eq=False)
-class Served:
-    """A version with its process.
-
-    Attributes:
-        is_settled: whether `lane` is the outcome of a comparison that came to its end.
-        generation: grows with each process that takes over.
-    """
-
-    version: ModelVersion
-    server: ModelServer
-    text_input: TextInput
-    hold: contextlib.ExitStack
-    files: LaneFiles
-    lane: LaneVerdict = COMPILING
-    opener: LaneOpener | None = None
-    opening: asyncio.Task[None] | None = None
-    is_settled: bool = False
-    generation: int = 0
-
-    @property
-    def started(self) -> bool:
-        """Whether its process was healthy once."""
-        return self.generation > 0
-
-    def target(self) -> Target:
-        """Where to send requests for it."""
-        return Target(
-            self.generation,
-            self.server.port,
-            self.version.version,
-            self.server.mlflow,
-            self.text_input,
-        )
 
 
 class Switcher:
@@ -263,10 +224,11 @@ class Switcher:
                     if self._current is not None and self._current.started:
                         await asyncio.wait([served.opening], timeout=_WAIT_FOR_LANE)
             except BaseException:
-                helper = served.opening or compiling
-                if helper is not None:
+                helpers = [each for each in (served.opening, compiling) if each is not None]
+                for helper in helpers:
                     helper.cancel()
-                    await asyncio.wait([helper])
+                if helpers:
+                    await asyncio.wait(helpers)
                 await server.close(_STOP_GRACE)
                 raise
             served.hold = hold.pop_all()
@@ -309,27 +271,10 @@ class Switcher:
         compiling: asyncio.Task[LaneVerdict | None] | None = None,
     ) -> None:
         """Compare the compiled model with the healthy process, and open its lane or not."""
-        for _ in range(_LANE_TRIES):
-            compiling = compiling or opener.compiling()
-            try:
-                verdict = await compiling or await opener.check(served.server.port)
-            except Unfinished as error:
-                verdict = LaneVerdict("shut", self._scrubber.text(str(error)))
-                if not error.was_killed:
-                    break
-                compiling = None
-            except asyncio.CancelledError:
-                compiling.cancel()
-                await asyncio.wait([compiling])
-                raise
-            else:
-                served.is_settled = True
-                break
-        if served.lane.is_open and not served.is_settled:
-            # It was found equal before, on the same versions of everything.
-            logger.warning("the fast lane was not compared again: %s", verdict.why)
+        verdict = await served.compare(opener, compiling)
+        if verdict is None:
             return
-        served.lane = verdict
+        served.lane = verdict = replace(verdict, why=self._scrubber.text(verdict.why))
         name = self._title(served.version)
         if verdict.is_open:
             logger.info("the fast lane of %s is open", name)
@@ -451,26 +396,9 @@ class Switcher:
         if self._pool is None:
             return
         target = self._current.target().to_json() if self._current and self._healthy else None
-        lane = self._lane_target(self._current) if self._current else None
+        lane = self._current.lane_target(self._settings.csv) if self._current else None
         self._pool.publish(
             target, self.status.to_json(), self._hold, lane.to_json() if lane else None
-        )
-
-    def _lane_target(self, served: Served) -> LaneTarget | None:
-        if not served.lane.is_open:
-            return None
-        (kind, columns), chosen = astuple(served.text_input), self._settings.csv
-        # The form that text/csv has on its way to the process.
-        form = lane_forms.table_form(lane_forms.SPLIT, columns) if columns else lane_forms.INPUTS
-        takes_csv = chosen != "table" and (chosen == "text" or kind != "table")
-        return LaneTarget(
-            path=str(served.files.compiled),
-            version=served.version.version,
-            mlflow=served.lane.environment.get("mlflow") or served.server.mlflow,
-            forms=served.lane.forms,
-            csv=takes_csv and form in served.lane.forms,
-            columns=columns,
-            spares_numbers=chosen == "auto" and kind == "unknown",
         )
 
     def _log(self, version: ModelVersion) -> Path | None:
