@@ -249,8 +249,8 @@ def large_to_json(body: bytes, wanted: TextInput) -> bytes:
     """
     parts = []
     for products in read_in_parts(body, 1024):
-        frame = wanted.kind == "columns"
-        items = _frame(products, wanted.columns) if frame else products.texts()
+        of_columns = wanted.kind == "columns"
+        items = frame(products, wanted.columns) if of_columns else products.texts()
         if items:
             parts.append(json.dumps(items, ensure_ascii=False)[1:-1].encode())
     data = b", ".join(parts)

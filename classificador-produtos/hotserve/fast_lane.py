@@ -159,13 +159,16 @@ class FastLane:
             csv_body.is_table_of_numbers, body
         ):
             return None
+        columns = self.target.columns
+        if columns and csv_body.is_stock_table(body, columns):
+            return None
         places: list[int] = []
         try:
             for part in csv_body.read_in_parts(body, SLICE):
-                texts = part.texts()
-                if any(len(text) > LONGEST_TEXT for text in texts):
-                    return None
-                if texts:
+                if part.rows:
+                    texts = self._texts_of(part)
+                    if texts is None or any(len(text) > LONGEST_TEXT for text in texts):
+                        return None
                     places += self._lane.places(texts)
                 await asyncio.sleep(0)
         except (csv_body.CsvError, Uncertain):
@@ -194,6 +197,10 @@ class FastLane:
             products = csv_body.read(body)
         except csv_body.CsvError:
             return None
+        return self._texts_of(products)
+
+    def _texts_of(self, products: csv_body.Products) -> Texts | None:
+        columns = self.target.columns
         if not columns:
             return products.texts()
         return _joined(columns, csv_body.frame(products, columns))
