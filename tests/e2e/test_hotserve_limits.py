@@ -360,6 +360,16 @@ def test_a_body_that_finds_no_room_beside_others(hotserve: Hotserve) -> None:
         assert "other large requests" in is_error(refused.answer(), 503)
 
 
+def test_a_large_body_is_answered_as_a_small_one(hotserve: Hotserve) -> None:
+    lines = ["halo", "boneca de pano", "dom casmurro"]
+    small = hotserve.predict("\n".join(lines)).json()["predictions"]
+    large = hotserve.predict("\n".join(lines * 60_000))
+    assert large.headers["X-Hotserve-Lane"] == "fast"
+    assert large.json()["predictions"] == small * 60_000
+    table = "nome;descricao\n" + "boneca;de pano\nhalo;\n" * 60_000
+    assert hotserve.predict(table).json()["predictions"] == ["brinquedo", "game"] * 60_000
+
+
 LARGE = {
     "blank lines": (CSV, b"\n" * BODY_LIMIT),
     "blanks": (CSV, b" " * BODY_LIMIT),
