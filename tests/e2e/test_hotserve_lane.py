@@ -17,6 +17,7 @@ import requests
 import yaml
 from mlflow.models import Model
 
+from hotserve.fast_lane import LARGE_CSV
 from produtos import model as trainer_model
 from produtos import model_flavor
 from tests.e2e.conftest import MlflowServer
@@ -308,6 +309,11 @@ def test_text_csv_is_answered_for_a_model_of_named_columns(beside: Beside) -> No
         assert is_fast(answer)
         assert answer.json() == expected
     assert is_fast(beside.hotserve.predict(texts[0]))
+    times = 1 + LARGE_CSV // len(table.getvalue())
+    head, _, lines = table.getvalue().partition("\r\n")
+    large = beside.hotserve.predict(f"{head}\r\n{lines * times}")
+    assert is_fast(large)
+    assert large.json()["predictions"] == expected["predictions"] * times
     assert beside.hotserve.invoke({"inputs": texts}).status_code == 400
     # A table of the model's own, with a column that is not known, is for the process.
     stock = beside.hotserve.predict("nome,descricao,preco\nboneca,de pano,7")
