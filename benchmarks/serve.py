@@ -221,7 +221,7 @@ def model_folder(folder: Path) -> Iterator[tuple[Path, dict[str, str]]]:
 def main() -> None:
     """Measure, print the table, write the raw figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--seconds", type=float, default=5, help="of each measurement")
+    parser.add_argument("--seconds", type=float, default=3, help="of each measurement")
     parser.add_argument("--rounds", type=int, default=3, help="of each measurement")
     parser.add_argument("--only", default="", help="names of servers, separated by commas")
     parser.add_argument("--no-write", action="store_true", help="leave results/serve.json alone")
