@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import math
 import os
 import time
 import traceback
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from time import perf_counter
 from typing import Any
 
-from hotserve import csv_body, errors, process_answer, unreadable
+from hotserve import errors, process_answer, unreadable
 from hotserve.access import Access
 from hotserve.errors import RequestError, Scrubber
 from hotserve.fast_lane import LARGE_CSV, FastLane
 from hotserve.forward import Answer, Forwarder, Gone, Headers
 from hotserve.load import Load, Share
-from hotserve.mlmodel import TEXTS, UNKNOWN
 from hotserve.page_files import PageFiles
+from hotserve.serving import Serving
 from hotserve.tally import NONE, OTHER, PROCESS, Tally
 from hotserve.target import Target
+from hotserve.translation import translate
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -43,59 +42,6 @@ _RESET_WAIT = 0.2
 
 class _ClientGone(Exception):
     """The client went away in the middle of its request."""
-
-
-class Serving:
-    """What the manager told this worker, and which requests are under way.
-
-    Attributes:
-        target: where requests go; None while no process is healthy.
-        model: the JSON object of `/model`.
-        hold: whether a process is on its way back, so that requests should wait for it.
-        lane: the fast lane of the version that is served, if it is open.
-    """
-
-    def __init__(self, on_idle: Callable[[int], None]) -> None:
-        self.target: Target | None = None
-        self.model: dict[str, Any] = {}
-        self.hold = False
-        self.lane: FastLane | None = None
-        self._in_flight: Counter[int] = Counter()
-        self._on_idle = on_idle
-        self._changed = asyncio.Event()
-
-    def tell(
-        self, target: Target | None, model: dict[str, Any], hold: bool, lane: FastLane | None
-    ) -> None:
-        """Take what the manager says now."""
-        before, self.target = self.target, target
-        self.model, self.hold, self.lane = model, hold, lane
-        self._changed.set()
-        self._changed = asyncio.Event()
-        if before is not None and before != target and not self._in_flight[before.generation]:
-            self._on_idle(before.generation)
-
-    async def wait_until_not(self, target: Target | None, give_up: float) -> None:
-        """Return when requests no longer go to `target`, or at `give_up` (monotonic seconds)."""
-        while self.target == target and (target or self.hold):
-            left = give_up - time.monotonic()
-            if left <= 0:
-                return
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), left)
-
-    def begin(self, target: Target) -> None:
-        """Count a request that goes to `target`."""
-        self._in_flight[target.generation] += 1
-
-    def end(self, target: Target) -> None:
-        """Count its end; the manager hears when an old process has nothing more to do."""
-        generation = target.generation
-        self._in_flight[generation] -= 1
-        if not self._in_flight[generation]:
-            del self._in_flight[generation]
-            if self.target is None or self.target.generation != generation:
-                self._on_idle(generation)
 
 
 class App:
@@ -353,10 +299,10 @@ class App:
                 if len(body) > LARGE_CSV:
                     # Many small steps, between which this thread goes on with other requests.
                     sent_type, sent = await asyncio.to_thread(
-                        self._translate, target, content_type, body
+                        translate, target, content_type, body, self._csv
                     )
                 else:
-                    sent_type, sent = self._translate(target, content_type, body)
+                    sent_type, sent = translate(target, content_type, body, self._csv)
                 return target, await self._forwarder.post(target, sent_type, sent, headers)
             except TimeoutError:
                 raise RequestError(504, "the model did not answer in time", target=target) from None
@@ -384,30 +330,6 @@ class App:
             str(model.get("message") or "starting"),
             (b"retry-after", str(math.ceil(model.get("retry_after", 1))).encode()),
         )
-
-    def _translate(self, target: Target, content_type: bytes, body: bytes) -> tuple[bytes, bytes]:
-        """CSV of products as JSON; everything else, and other models' CSV, as it came."""
-        kind, *parameters = (part.strip().lower() for part in content_type.split(b";"))
-        # MLflow answers 415 to any parameter but this one.
-        if kind != b"text/csv" or any(p != b"charset=utf-8" for p in parameters):
-            return content_type, body
-        wanted = target.text_input
-        if self._csv != "auto":
-            if self._csv == "table":
-                return content_type, body
-            wanted = wanted if wanted.kind == "columns" else TEXTS
-        if wanted.kind == "table":
-            return content_type, body
-        if wanted.kind == "columns" and csv_body.is_stock_table(body, wanted.columns):
-            return content_type, body
-        if wanted == UNKNOWN and csv_body.is_table_of_numbers(body):
-            return content_type, body
-        try:
-            if len(body) > LARGE_CSV:
-                return _JSON, csv_body.large_to_json(body, wanted)
-            return _JSON, csv_body.to_json(csv_body.read(body), wanted)
-        except csv_body.CsvError as error:
-            raise RequestError(400, str(error)) from None
 
 
 def _wrong_method(scope: Scope, methods: tuple[str, ...]) -> RequestError:

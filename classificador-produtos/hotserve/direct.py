@@ -18,9 +18,9 @@ from uvicorn.server import ServerState
 
 from hotserve.access import Access
 from hotserve.access_log import RequestLog
-from hotserve.app import Serving
 from hotserve.fast_lane import FastLane
 from hotserve.http_protocol import LimitedProtocol, Limits
+from hotserve.serving import Serving
 from hotserve.tally import FAST, Tally
 
 LONGEST_BODY = 16 << 10

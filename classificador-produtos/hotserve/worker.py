@@ -21,7 +21,7 @@ import uvloop
 from hotserve import http_protocol
 from hotserve.access import Access
 from hotserve.access_log import AccessLog, Application, RequestLog
-from hotserve.app import App, Serving
+from hotserve.app import App
 from hotserve.channel import Channel
 from hotserve.direct import DirectProtocol
 from hotserve.errors import Scrubber
@@ -31,6 +31,7 @@ from hotserve.http_protocol import Limits
 from hotserve.lane import LaneError
 from hotserve.lane_target import LaneTarget
 from hotserve.reporter import Reporter
+from hotserve.serving import Serving
 from hotserve.tally import Tally
 from hotserve.target import Target
 

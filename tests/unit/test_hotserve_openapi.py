@@ -9,8 +9,9 @@ import pytest
 from openapi_spec_validator import validate
 
 from hotserve import __version__, api_docs
-from hotserve.app import App, Serving
+from hotserve.app import App
 from hotserve.errors import CODES, Scrubber
+from hotserve.serving import Serving
 from hotserve.settings import read
 from hotserve.tally import Tally
 
