@@ -7,7 +7,8 @@ One after another in one run on one machine: an empty ASGI app on hotserve's ser
 most that an application can reach), hotserve, plain `mlflow models serve` (as MLflow installs it,
 and with uvloop and httptools), BentoML and MLServer in environments of their own. The same load
 generator (wrk) drives each at 1, 8 and 64 connections with single texts, and with batches; the
-median of the rounds counts. Raw figures go to `benchmarks/results/serve.json`, table and plot to `docs/`.
+median of the rounds counts. Raw figures go to `benchmarks/results/serve.json`, table and plot to
+`docs/`.
 """
 
 from __future__ import annotations
