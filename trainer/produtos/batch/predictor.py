@@ -1,20 +1,17 @@
 """Chunks of texts to several processes, answers back in the order of the chunks."""
 
-import multiprocessing
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Future
 from itertools import chain
-from multiprocessing import forkserver
-from multiprocessing.context import ForkServerContext
 
 from joblib import cpu_count  # type: ignore[import-untyped]
 
+from produtos.batch import team as teams
 from produtos.batch import worker
 from produtos.batch.rows import Chunk
+from produtos.batch.team import Team
 from produtos.batch.worker import ModelFolder
-from produtos.errors import BadInput
 
 Answered = tuple[Chunk, list[list[str]]]
 """A chunk, and for each model a category for each of its texts."""
@@ -25,13 +22,6 @@ WAITING = 3
 
 LARGE = 4 << 20
 """Bytes of input from which on there will be more than one chunk, most likely."""
-
-PRELOADED = (
-    *("mlflow.pyfunc", "skops.io", "sklearn.pipeline", "sklearn.feature_extraction.text"),
-    *("sklearn.naive_bayes", "sklearn.linear_model"),
-)
-"""What loading a model imports; nothing of this project, which Python 3.11's fork server cannot
-find."""
 
 
 def default_workers() -> int:
@@ -47,16 +37,7 @@ def prepare(size: int, workers: int) -> None:
         workers: how many there may be.
     """
     if size >= LARGE and workers > 1:
-        _context()
-        forkserver.ensure_running()
-
-
-def _context() -> ForkServerContext:
-    # Neither fork, which copies locks that a thread of pyarrow may hold, nor spawn, which would
-    # import everything once for each worker.
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(PRELOADED))
-    return context
+        teams.prepare()
 
 
 def answers(
@@ -76,22 +57,17 @@ def answers(
         for chunk in chain(first, chunks):
             yield chunk, worker.classify(chunk.texts)
         return
-    pool = ProcessPoolExecutor(workers, _context(), initializer=worker.start, initargs=(folders,))
+    team = Team(folders, workers)
     try:
-        yield from _in_order(pool, chain(first, chunks), workers * WAITING)
-    except BrokenProcessPool:
-        raise BadInput(
-            "a worker process was killed, most likely for want of memory; try again with fewer, "
-            "such as --workers 1"
-        ) from None
+        yield from _in_order(team, chain(first, chunks), workers * WAITING)
     finally:
-        pool.shutdown(cancel_futures=True)
+        team.end()
 
 
-def _in_order(pool: ProcessPoolExecutor, chunks: Iterable[Chunk], most: int) -> Iterator[Answered]:
+def _in_order(team: Team, chunks: Iterable[Chunk], most: int) -> Iterator[Answered]:
     under_way: deque[tuple[Chunk, Future[list[list[str]]]]] = deque()
     for chunk in chunks:
-        under_way.append((chunk, pool.submit(worker.classify, chunk.texts)))
+        under_way.append((chunk, team.ask(chunk.texts)))
         if len(under_way) >= most:
             oldest, future = under_way.popleft()
             yield oldest, future.result()

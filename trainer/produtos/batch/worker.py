@@ -1,5 +1,6 @@
 """The process that answers: loads models once, then takes one chunk of texts after another."""
 
+import contextlib
 import logging
 import os
 import signal
@@ -7,6 +8,7 @@ import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from multiprocessing import parent_process
+from multiprocessing.connection import Connection
 from typing import Any
 
 import numpy as np
@@ -31,8 +33,25 @@ class _State:
 _state = _State()
 
 
+def serve(connection: Connection, folders: Sequence[ModelFolder]) -> None:
+    """Be a worker: take chunks of texts from the connection, and send back what `classify` gives.
+
+    A `BadInput` is sent back, too. It ends when the other side closes the connection.
+    """
+    start(folders)
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            texts: list[str] = connection.recv()
+            answers: list[list[str]] | BadInput
+            try:
+                answers = classify(texts)
+            except BadInput as error:
+                answers = error
+            connection.send(answers)
+
+
 def start(folders: Sequence[ModelFolder]) -> None:
-    """Prepare a process of a pool; the models are loaded when the first chunk comes."""
+    """Prepare a process; the models are loaded when the first chunk comes."""
     # Ctrl-C goes to the whole group; the job's own process says what is to be done about it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logging.getLogger("mlflow").setLevel(logging.ERROR)
