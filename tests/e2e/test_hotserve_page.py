@@ -597,6 +597,8 @@ def test_pictures(browser: Browser, served: Served) -> None:
             watched.type(text)
             expect(watched.page.locator(".answer:visible")).to_have_count(1)
             expect(watched.page.locator("#served")).to_have_text("Versão 2")
+            # Its figures are read beside, and may come a moment later.
+            expect(watched.page.locator("#version")).to_contain_text("Acurácia")
             # The bars have grown when nothing moves any more.
             watched.page.wait_for_function("document.getAnimations().length === 0")
             watched.page.screenshot(path=folder / f"{name}.png", full_page=name != "page-phone")
