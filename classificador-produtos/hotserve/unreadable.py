@@ -2,7 +2,7 @@
 
 MLflow's server takes only some errors of the parsers for the client's; at others (JSON that is
 nested too deeply, a number that is too long, names of columns that are no names) it fails. A look
-at the body after that costs nothing to the requests that go well.
+at the whole body after that costs nothing to the requests that go well.
 """
 
 from __future__ import annotations
@@ -11,8 +11,6 @@ import json
 import sys
 from typing import Any
 
-LARGEST = 2 << 20
-"""Bytes that are looked at; more would hold up other requests."""
 _MARGIN = 100
 """Levels of calls that MLflow's server may be deeper in than we are when it reads the body."""
 
@@ -23,12 +21,10 @@ def why(content_type: bytes, body: bytes) -> str | None:
     if kind != b"application/json":
         return None
     try:
-        request = _read(body[:LARGEST])
+        request = _read(body)
     except RecursionError:
         return "the JSON is nested too deeply"
     except ValueError as error:
-        if len(body) > LARGEST and isinstance(error, json.JSONDecodeError):
-            return None  # cut off
         return f"the JSON can't be read: {str(error).partition(';')[0]}"
     return _wrong_columns(request)
 
