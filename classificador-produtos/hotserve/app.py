@@ -176,17 +176,17 @@ class App:
             raise RequestError(404, f"there is nothing at this path; there is {known}") from None
 
     async def _ping(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
-        if self._serving.lane is None:
+        if self._serving.now().lane is None:
             self._target()
         await _answer(send, 200, [(b"content-type", _JSON)], b"\n")
 
     async def _version(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
-        lane = self._serving.lane
+        lane = self._serving.now().lane
         mlflow = lane.target.mlflow if lane is not None else self._target().mlflow
         await _answer(send, 200, [(b"content-type", _JSON)], mlflow.encode())
 
     async def _model(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
-        text = json.dumps(self._serving.model, ensure_ascii=False, indent=2)
+        text = json.dumps(self._serving.now().model, ensure_ascii=False, indent=2)
         await _answer(send, 200, [(b"content-type", _JSON)], text.encode() + b"\n")
 
     async def _metrics(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
@@ -218,7 +218,7 @@ class App:
             raise self._too_large()
         message = await receive()
         # One version answers all of a request, so the lane is looked up once.
-        lane = self._serving.lane
+        lane = self._serving.now().lane
         if lane is not None and declared is not None and not message.get("more_body"):
             told = lane.answer_one(content_type, message.get("body", b""))
             if told is not None:
@@ -227,7 +227,7 @@ class App:
                 return
         with Share(self._load) as share:
             body = await self._read(message, receive, share)
-            lane = self._serving.lane
+            lane = self._serving.now().lane
             if lane is not None:
                 told = await self._ask(lane, content_type, body)
                 if told is not None:
@@ -322,9 +322,10 @@ class App:
 
     def _target(self) -> Target:
         """Where to send a request, or the 503 that says what is missing."""
-        if self._serving.target is not None:
-            return self._serving.target
-        model = self._serving.model
+        news = self._serving.now()
+        if news.target is not None:
+            return news.target
+        model = news.model
         raise RequestError(
             503,
             str(model.get("message") or "starting"),

@@ -62,7 +62,7 @@ class DirectProtocol(LimitedProtocol):
 
     def on_headers_complete(self) -> None:
         """A head is whole."""
-        if self._serving.lane is not None and self._may_be_direct():
+        if self._serving.now().lane is not None and self._may_be_direct():
             self._sent, self._begun = b"", perf_counter()
         else:
             super().on_headers_complete()
@@ -108,7 +108,7 @@ class DirectProtocol(LimitedProtocol):
         if self._content_type is None:
             super().on_message_complete()
             return
-        lane = self._serving.lane
+        lane = self._serving.now().lane
         told = None
         if lane is not None:
             # A fault here is met again, and told, on the long way.

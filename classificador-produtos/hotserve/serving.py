@@ -7,45 +7,76 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
+from hotserve.agreement import Agreement
 from hotserve.fast_lane import FastLane
 from hotserve.target import Target
 
 
-class Serving:
-    """What the manager told this worker, and which requests are under way.
+@dataclass(frozen=True, slots=True)
+class News:
+    """What the manager says is to be served.
 
     Attributes:
+        number: counts the news.
         target: where requests go; None while no process is healthy.
         model: the JSON object of `/model`.
         hold: whether a process is on its way back, so that requests should wait for it.
         lane: the fast lane of the version that is served, if it is open.
     """
 
-    def __init__(self, on_idle: Callable[[int], None]) -> None:
-        self.target: Target | None = None
-        self.model: dict[str, Any] = {}
-        self.hold = False
-        self.lane: FastLane | None = None
+    number: int = -1
+    target: Target | None = None
+    model: dict[str, Any] = field(default_factory=dict)
+    hold: bool = False
+    lane: FastLane | None = None
+
+
+class Serving:
+    """What counts at the moment, of all that the manager told; and which requests are under way.
+
+    Attributes:
+        heard: the last news; they count as soon as every worker has heard them.
+    """
+
+    def __init__(self, on_idle: Callable[[int], None], agreement: Agreement) -> None:
+        self._agreement = agreement
+        self._now = self.heard = News()
+        self._waiting: list[News] = []
         self._in_flight: Counter[int] = Counter()
         self._on_idle = on_idle
         self._changed = asyncio.Event()
 
-    def tell(
-        self, target: Target | None, model: dict[str, Any], hold: bool, lane: FastLane | None
-    ) -> None:
-        """Take what the manager says now."""
-        before, self.target = self.target, target
-        self.model, self.hold, self.lane = model, hold, lane
+    def hear(self, news: News) -> None:
+        """Take what the manager says, and be ready to go by it."""
+        self.heard = news
+        self._waiting.append(news)
+        self.now()
+
+    def now(self) -> News:
+        """What every worker goes by; to be asked anew for each answer."""
+        if self._now.number != self._agreement.number and self._waiting:
+            self._catch_up(self._agreement.number)
+        return self._now
+
+    def _catch_up(self, agreed: int) -> None:
+        before = self._now.target
+        while self._waiting and self._waiting[0].number <= agreed:
+            self._now = self._waiting.pop(0)
         self._changed.set()
         self._changed = asyncio.Event()
-        if before is not None and before != target and not self._in_flight[before.generation]:
+        if (
+            before is not None
+            and before != self._now.target
+            and not self._in_flight[before.generation]
+        ):
             self._on_idle(before.generation)
 
     async def wait_until_not(self, target: Target | None, give_up: float) -> None:
         """Return when requests no longer go to `target`, or at `give_up` (monotonic seconds)."""
-        while self.target == target and (target or self.hold):
+        while (news := self.now()).target == target and (target or news.hold):
             left = give_up - time.monotonic()
             if left <= 0:
                 return
@@ -62,5 +93,6 @@ class Serving:
         self._in_flight[generation] -= 1
         if not self._in_flight[generation]:
             del self._in_flight[generation]
-            if self.target is None or self.target.generation != generation:
+            current = self._now.target
+            if current is None or current.generation != generation:
                 self._on_idle(generation)

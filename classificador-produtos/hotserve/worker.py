@@ -21,6 +21,7 @@ import uvloop
 from hotserve import http_protocol
 from hotserve.access import Access
 from hotserve.access_log import AccessLog, Application, RequestLog
+from hotserve.agreement import Agreement
 from hotserve.app import App
 from hotserve.channel import Channel
 from hotserve.direct import DirectProtocol
@@ -31,7 +32,7 @@ from hotserve.http_protocol import Limits
 from hotserve.lane import LaneError
 from hotserve.lane_target import LaneTarget
 from hotserve.reporter import Reporter
-from hotserve.serving import Serving
+from hotserve.serving import News, Serving
 from hotserve.tally import Tally
 from hotserve.target import Target
 
@@ -70,14 +71,16 @@ class _Server(uvicorn.Server):
         return await super().on_tick(counter)
 
 
-async def serve(channel_fd: int, listener_fds: list[int]) -> None:
+async def serve(channel_fd: int, agreement_fd: int, listener_fds: list[int]) -> None:
     """Serve on the inherited listening sockets, told by the manager over `channel_fd`."""
     channel = await Channel.open(socket.socket(fileno=channel_fd))
     messages = channel.messages()
     settings, first = await anext(messages, None), await anext(messages, None)
     if settings is None or first is None:
         return
-    serving = Serving(on_idle=lambda generation: channel.send("idle", generation=generation))
+    serving = Serving(
+        lambda generation: channel.send("idle", generation=generation), Agreement(agreement_fd)
+    )
     tally = Tally()
     reporter = Reporter(tally, channel)
     _tell(serving, first, channel, tally)
@@ -121,13 +124,16 @@ def _tell(serving: Serving, message: dict[str, Any], channel: Channel, tally: Ta
     target = Target.from_json(message["target"]) if message["target"] else None
     told = message["lane"]
     lane = _lane(LaneTarget.from_json(told), serving, channel, tally) if told else None
-    serving.tell(target, message["model"], message["hold"], lane)
+    number = message["number"]
+    serving.hear(News(number, target, message["model"], message["hold"], lane))
+    channel.send("heard", number=number)
 
 
 def _lane(target: LaneTarget, serving: Serving, channel: Channel, tally: Tally) -> FastLane | None:
     """The lane that is open already, or a new one; without it requests go to the process."""
-    if serving.lane is not None and serving.lane.target == target:
-        return serving.lane
+    known = serving.heard.lane
+    if known is not None and known.target == target:
+        return known
     try:
         return FastLane(target, tally)
     except LaneError as error:
@@ -179,6 +185,8 @@ async def _listen(
     async for message in messages:
         if message["type"] == "serving":
             _tell(serving, message, channel, tally)
+        elif message["type"] == "agreed":
+            serving.now()
         elif message["type"] == "report":
             reporter.report(message["scrape"])
         elif message["type"] == "metrics":
@@ -192,10 +200,10 @@ async def _listen(
 
 
 def main() -> None:
-    """`python -m hotserve.worker CHANNEL_FD LISTENER_FD…`."""
+    """`python -m hotserve.worker CHANNEL_FD AGREEMENT_FD LISTENER_FD…`."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    channel, *listeners = (int(text) for text in sys.argv[1:])
-    uvloop.run(serve(channel, listeners))
+    channel, agreement, *listeners = (int(text) for text in sys.argv[1:])
+    uvloop.run(serve(channel, agreement, listeners))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hotserve.announcements import Announcements
 from hotserve.channel import Channel
 from hotserve.log import logger
 from hotserve.metrics import Metrics
@@ -44,6 +45,7 @@ class WorkerPool:
         self._settings = dict(settings)
         self.news: dict[str, Any] = {"target": None, "model": {}, "hold": False, "lane": None}
         self._channels: dict[int, Channel] = {}
+        self._announcements = Announcements(self._channels, self.news)
         self._busy: dict[int, set[int]] = {}
         self._idle: dict[int, asyncio.Event] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -65,10 +67,9 @@ class WorkerPool:
         hold: bool,
         lane: Mapping[str, Any] | None,
     ) -> None:
-        """Tell every worker, those that start later included, what to serve."""
+        """Have every worker, those that start later included, serve that: all at once."""
         self.news = {"target": target, "model": model, "hold": hold, "lane": lane}
-        for channel in self._channels.values():
-            channel.send("serving", **self.news)
+        self._announcements.announce(self.news)
 
     def retired(self, generation: int) -> asyncio.Event:
         """Set once no worker has a request under way on that old process.
@@ -113,11 +114,12 @@ class WorkerPool:
 
     async def _run(self, slot: int) -> int:
         ours, theirs = socket.socketpair()
+        inherited = (theirs.fileno(), self._announcements.agreement.fd, *self._listeners)
         try:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-P", "-m", "hotserve.worker"),
-                *(str(fd) for fd in (theirs.fileno(), *self._listeners)),
-                pass_fds=(theirs.fileno(), *self._listeners),
+                *(str(fd) for fd in inherited),
+                pass_fds=inherited,
                 stdin=asyncio.subprocess.DEVNULL,
                 env=_environment(),
             )
@@ -129,7 +131,8 @@ class WorkerPool:
         self._processes[slot] = process
         channel = self._channels[process.pid] = await Channel.open(ours)
         channel.send("settings", **self._settings)
-        channel.send("serving", **self.news)
+        self._announcements.joined(process.pid)
+        self._expect_idle(process.pid)
         if self._stopping:
             channel.send("stop")
         assert self._scrapes is not None, "not started"
@@ -138,6 +141,8 @@ class WorkerPool:
                 self._scrapes.reported(process.pid, message)
             elif message["type"] == "scrape":
                 self._scrapes.asked(process.pid, message)
+            elif message["type"] == "heard":
+                self._announcements.heard(process.pid, message["number"])
             elif message["type"] == "ready":
                 self.ready.set()
             elif message["type"] == "idle":
@@ -149,6 +154,7 @@ class WorkerPool:
                 logger.error("a request failed by a fault of hotserve: %s", message["message"])
         del self._channels[process.pid]
         channel.close()
+        self._announcements.gone(process.pid)
         self._scrapes.gone(process.pid)
         for busy in self._busy.values():
             busy.discard(process.pid)
@@ -156,6 +162,12 @@ class WorkerPool:
         code = await process.wait()
         self._processes.pop(slot, None)
         return code
+
+    def _expect_idle(self, worker: int) -> None:
+        """A new worker may send requests to a process that is about to be replaced."""
+        target = self._announcements.agreed["target"]
+        if target is not None and target["generation"] in self._busy:
+            self._busy[target["generation"]].add(worker)
 
     def _forget_idle(self) -> None:
         for generation in [g for g, busy in self._busy.items() if not busy]:

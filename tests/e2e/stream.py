@@ -3,6 +3,7 @@
 import http.client
 import json
 import threading
+import time
 from dataclasses import dataclass, field
 from types import TracebackType
 
@@ -14,6 +15,7 @@ class Stream:
     Attributes:
         answers: per request, in order of arrival: version, category.
         failures: what went wrong, a line each.
+        spans: per answer: when it was asked for and when it had come (monotonic), version.
     """
 
     host: str
@@ -22,6 +24,7 @@ class Stream:
     connections: int = 2
     answers: list[tuple[str, str]] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    spans: list[tuple[float, float, str]] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
     _threads: list[threading.Thread] = field(default_factory=list)
 
@@ -42,9 +45,15 @@ class Stream:
         for thread in self._threads:
             thread.join()
 
+    def late(self, version: str) -> list[str]:
+        """Other versions that answered a request which was sent after `version` had answered."""
+        first = min(ended for _, ended, told in self.spans if told == version)
+        return [told for begun, _, told in self.spans if begun > first and told != version]
+
     def _post_on_and_on(self) -> None:
         connection = http.client.HTTPConnection(self.host, self.port, timeout=60)
         while not self._stop.is_set():
+            begun = time.monotonic()
             try:
                 connection.request(
                     "POST", "/invocations", self.text.encode(), {"Content-Type": "text/csv"}
@@ -55,7 +64,9 @@ class Stream:
                     self.failures.append(f"{answer.status} {body[:200]!r}")
                     continue
                 category = json.loads(body)["predictions"][0]
-                self.answers.append((answer.getheader("X-Model-Version", ""), category))
+                version = answer.getheader("X-Model-Version", "")
+                self.spans.append((begun, time.monotonic(), version))
+                self.answers.append((version, category))
             except (OSError, http.client.HTTPException) as error:
                 self.failures.append(repr(error))
                 connection.close()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -13,6 +14,7 @@ from tests.e2e.conftest import MlflowServer
 from tests.e2e.hotserve_models import DIES, HANGS, Registry, text_model
 from tests.e2e.hotserve_process import Hotserve, eventually, running_hotserve
 from tests.e2e.steady_load import Load, steady_load
+from tests.e2e.stream import Stream
 
 NAME = "hotserve-switching"
 URI = f"models:/{NAME}/Production"
@@ -99,6 +101,23 @@ def test_of_ten_promotions_in_a_row_the_last_one_wins(switched: Switched) -> Non
         lambda: len(hotserve.server_processes()) == 1 == len(hotserve.guards()),
         "processes of other versions are left",
     )
+
+
+@pytest.mark.parametrize("version", ["2", "1"])
+def test_all_workers_change_over_at_once(switched: Switched, version: str) -> None:
+    before = "1" if version == "2" else "2"
+    switched.promote(before)
+    port = urlsplit(switched.hotserve.url).port or 0
+    # So many connections that each worker has some of them.
+    with Stream("127.0.0.1", port, "boneca de pano", connections=12) as stream:
+        eventually(lambda: len(stream.answers) > 100, "no answers")
+        switched.move(version)
+        eventually(lambda: stream.answers[-1][0] == version, "it does not take over")
+        enough = len(stream.answers) + 100
+        eventually(lambda: len(stream.answers) > enough, "no more answers")
+    assert stream.failures == []
+    assert {told for told, _ in stream.answers} == {before, version}
+    assert stream.late(version) == []
 
 
 def test_what_is_no_longer_wanted_is_no_longer_on_its_way(switched: Switched) -> None:

@@ -9,6 +9,7 @@ import pytest
 from openapi_spec_validator import validate
 
 from hotserve import __version__, api_docs
+from hotserve.agreement import Agreement
 from hotserve.app import App
 from hotserve.errors import CODES, Scrubber
 from hotserve.serving import Serving
@@ -25,7 +26,7 @@ def app() -> App:
     settings = read(["mlflow", "models", "serve", "-m", "models:/a/1"], {})
     unused: Any = None
     return App(
-        Serving(on_idle=unused),
+        Serving(unused, Agreement.create()),
         unused,
         Scrubber([]),
         max_body=settings.max_body,
