@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hotserve.agreement import Agreement
@@ -29,9 +29,9 @@ class Announcements:
         self._heard: dict[int, int] = {}
 
     @property
-    def agreed(self) -> Mapping[str, Any]:
-        """What counts now."""
-        return self._news[0]
+    def open(self) -> Sequence[Mapping[str, Any]]:
+        """What counts now, and what will."""
+        return self._news
 
     def announce(self, news: Mapping[str, Any]) -> None:
         """Have it count as soon as every worker is ready for it."""
@@ -44,13 +44,18 @@ class Announcements:
         self._agree_on_what_all_heard()
 
     def joined(self, worker: int) -> None:
-        """A worker is there; it hears what counts, and what is announced."""
+        """A worker is there; it hears what counts, and what is announced.
+
+        Nobody waits for it while it begins. What it hears first when it has begun is that it
+        counts as one of those who agree; it takes no request before.
+        """
         for news in self._news:
             self._channels[worker].send("serving", **news)
-        self._heard[worker] = -1
 
     def heard(self, worker: int, number: int) -> None:
         """A worker is ready for the news of that number."""
+        if worker not in self._heard:
+            self._channels[worker].send("agreed")
         self._heard[worker] = number
         self._agree_on_what_all_heard()
 
@@ -69,5 +74,5 @@ class Announcements:
         while self._news[0]["number"] < number:
             self._news.popleft()
         # A worker looks before each answer; this is for those that wait, or have none to give.
-        for channel in self._channels.values():
-            channel.send("agreed")
+        for worker in self._heard:
+            self._channels[worker].send("agreed")

@@ -62,17 +62,12 @@ class Serving:
         return self._now
 
     def _catch_up(self, agreed: int) -> None:
-        before = self._now.target
         while self._waiting and self._waiting[0].number <= agreed:
-            self._now = self._waiting.pop(0)
+            before, self._now = self._now.target, self._waiting.pop(0)
+            if before not in (None, self._now.target) and not self._in_flight[before.generation]:
+                self._on_idle(before.generation)
         self._changed.set()
         self._changed = asyncio.Event()
-        if (
-            before is not None
-            and before != self._now.target
-            and not self._in_flight[before.generation]
-        ):
-            self._on_idle(before.generation)
 
     async def wait_until_not(self, target: Target | None, give_up: float) -> None:
         """Return when requests no longer go to `target`, or at `give_up` (monotonic seconds)."""

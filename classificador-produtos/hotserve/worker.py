@@ -75,15 +75,22 @@ async def serve(channel_fd: int, agreement_fd: int, listener_fds: list[int]) -> 
     """Serve on the inherited listening sockets, told by the manager over `channel_fd`."""
     channel = await Channel.open(socket.socket(fileno=channel_fd))
     messages = channel.messages()
-    settings, first = await anext(messages, None), await anext(messages, None)
-    if settings is None or first is None:
+    settings = await anext(messages, None)
+    if settings is None:
         return
     serving = Serving(
         lambda generation: channel.send("idle", generation=generation), Agreement(agreement_fd)
     )
     tally = Tally()
     reporter = Reporter(tally, channel)
-    _tell(serving, first, channel, tally)
+    take = functools.partial(_take, serving, channel, tally, reporter)
+    async for message in messages:
+        if take(message) == "stop":
+            return
+        if message["type"] == "agreed":
+            break
+    else:
+        return
     forwarder = Forwarder(settings["request_timeout"])
     access = Access(settings["tokens"]) if settings["tokens"] else None
     request_log = RequestLog() if settings["access_log"] else None
@@ -113,7 +120,7 @@ async def serve(channel_fd: int, agreement_fd: int, listener_fds: list[int]) -> 
     config = _uvicorn_config(application, settings, protocol)
     server = _Server(config, on_ready=lambda: channel.send("ready"), on_sweep=app.tidy)
     reporting = asyncio.create_task(reporter.run())
-    listening = asyncio.create_task(_listen(server, serving, messages, channel, tally, reporter))
+    listening = asyncio.create_task(_listen(server, messages, take))
     await server.serve([socket.socket(fileno=fd) for fd in listener_fds])
     listening.cancel()
     reporting.cancel()
@@ -174,24 +181,29 @@ def _limits(settings: dict[str, Any]) -> Limits:
     )
 
 
+def _take(
+    serving: Serving, channel: Channel, tally: Tally, reporter: Reporter, message: dict[str, Any]
+) -> str:
+    """Take a message of the manager's; returns its type."""
+    kind: str = message["type"]
+    if kind == "serving":
+        _tell(serving, message, channel, tally)
+    elif kind == "agreed":
+        serving.now()
+    elif kind == "report":
+        reporter.report(message["scrape"])
+    elif kind == "metrics":
+        reporter.answered(message)
+    return kind
+
+
 async def _listen(
     server: uvicorn.Server,
-    serving: Serving,
     messages: AsyncIterator[dict[str, Any]],
-    channel: Channel,
-    tally: Tally,
-    reporter: Reporter,
+    take: Callable[[dict[str, Any]], str],
 ) -> None:
     async for message in messages:
-        if message["type"] == "serving":
-            _tell(serving, message, channel, tally)
-        elif message["type"] == "agreed":
-            serving.now()
-        elif message["type"] == "report":
-            reporter.report(message["scrape"])
-        elif message["type"] == "metrics":
-            reporter.answered(message)
-        elif message["type"] == "stop":
+        if take(message) == "stop":
             server.should_exit = True
     # The manager is gone, and with it the server processes: an answer is not to be had.
     server.should_exit = True

@@ -165,9 +165,9 @@ class WorkerPool:
 
     def _expect_idle(self, worker: int) -> None:
         """A new worker may send requests to a process that is about to be replaced."""
-        target = self._announcements.agreed["target"]
-        if target is not None and target["generation"] in self._busy:
-            self._busy[target["generation"]].add(worker)
+        for news in self._announcements.open:
+            if news["target"] is not None and news["target"]["generation"] in self._busy:
+                self._busy[news["target"]["generation"]].add(worker)
 
     def _forget_idle(self) -> None:
         for generation in [g for g, busy in self._busy.items() if not busy]:

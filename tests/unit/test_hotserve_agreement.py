@@ -45,6 +45,10 @@ class Worker:
     def send(self, kind: str, **fields: Any) -> None:
         self.letters.append({"type": kind, **fields})
 
+    def has_begun(self) -> bool:
+        """Whether it was told that it counts."""
+        return {"type": "agreed"} in self.letters
+
     def take(self, heard: Callable[[int], None]) -> None:
         """Take all that lies there, and tell what was heard."""
         letters, self.letters = self.letters, []
@@ -118,6 +122,22 @@ async def test_a_worker_that_comes_in_between() -> None:
     assert team.workers[3].version == "2"
 
 
+async def test_a_worker_that_begins_holds_up_nobody_and_takes_no_request_before_it_counts() -> None:
+    team = Team(workers=1)
+    late = team.workers[7] = Worker(team.manager.agreement)
+    team.manager.joined(7)
+    team.manager.announce(news(2))
+    team.take(0)
+    assert team.workers[0].version == "2"
+    assert not late.has_begun()
+    team.take(7)
+    assert late.has_begun()
+    assert late.version == "2"
+    team.manager.announce(news(3))
+    team.take(0)
+    assert team.versions() == ["2", "2"]
+
+
 async def test_a_worker_that_dies_holds_up_nobody() -> None:
     team = Team(workers=2)
     team.manager.announce(news(2))
@@ -156,6 +176,17 @@ async def test_an_old_process_is_idle_when_the_change_counts_and_its_requests_ar
     assert (busy.idle, free.idle) == ([], [1])
     busy.serving.end(old)
     assert busy.idle == [1]
+
+
+async def test_a_process_that_was_passed_over_is_idle_too() -> None:
+    team = Team(workers=2)
+    team.manager.announce(news(2))
+    team.manager.announce(news(3))
+    team.take(0)
+    team.take(1)
+    for number in team.workers:
+        team.take(number)
+    assert [worker.idle for worker in team.workers.values()] == [[1, 2], [1, 2]]
 
 
 async def test_who_waits_hears_of_the_change() -> None:
