@@ -16,9 +16,10 @@ from hotserve import errors, process_answer, unreadable
 from hotserve.access import Access
 from hotserve.errors import RequestError, Scrubber
 from hotserve.fast_lane import LARGE_CSV, FastLane
-from hotserve.forward import Answer, Forwarder, Gone, Headers
+from hotserve.forward import Forwarder, Gone
 from hotserve.load import Load, Share
 from hotserve.page_files import PageFiles
+from hotserve.process_connection import Answer, Headers
 from hotserve.serving import Serving
 from hotserve.tally import NONE, OTHER, PROCESS, Tally
 from hotserve.target import Target

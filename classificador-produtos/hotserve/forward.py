@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import asyncio
+import time
+from collections import defaultdict
 
-import aiohttp
-
+from hotserve.process_connection import Answer, Closed, Headers, ProcessConnection
 from hotserve.target import Target
-
-Headers = list[tuple[bytes, bytes]]
 
 # Of one connection only (RFC 9110, 7.6.1), or made anew on the other side.
 _OWN_TO_CONNECTION = frozenset(
@@ -33,15 +31,6 @@ class Gone(Exception):
         self.refused = refused
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A whole answer of the server process."""
-
-    status: int
-    headers: Headers
-    body: bytes
-
-
 class Forwarder:
     """A pool of connections to the server processes on the loopback.
 
@@ -51,26 +40,20 @@ class Forwarder:
 
     def __init__(self, timeout: float) -> None:
         self.timeout = timeout
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=0, keepalive_timeout=IDLE_SECONDS, resolver=_NoResolver()
-            ),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=timeout),
-            auto_decompress=False,
-            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
-        )
+        self._idle: defaultdict[int, list[ProcessConnection]] = defaultdict(list)
 
-    async def close(self) -> None:
-        """Close every connection."""
-        await self._session.close()
+    def close(self) -> None:
+        """Close every connection that is idle."""
+        for connections in list(self._idle.values()):
+            for connection in connections:
+                connection.close()
 
     async def post(
         self,
         target: Target,
         content_type: bytes,
         body: bytes,
-        headers: Iterable[tuple[bytes, bytes]],
+        headers: Headers,
     ) -> Answer:
         """POST to `/invocations` of `target`.
 
@@ -80,43 +63,55 @@ class Forwarder:
             Gone: no process answers there.
             TimeoutError: it did not answer in time.
         """
-        url = f"http://127.0.0.1:{target.port}/invocations"
-        sent = [
-            (name.decode("latin-1"), value.decode("latin-1"))
-            for name, value in headers
-            if name not in _NOT_FORWARDED
-        ]
-        sent.append(("Content-Type", content_type.decode("latin-1")))
-        for last_try in (False, True):
-            try:
-                async with self._session.post(url, data=body, headers=sent) as response:
-                    answer = await response.read()
-                    returned = [
-                        (name.lower(), value)
-                        for name, value in response.raw_headers
-                        if name.lower() not in _NOT_RETURNED
+        head = _head(target.port, content_type, len(body), headers)
+        async with asyncio.timeout(self.timeout):
+            for last_try in (False, True):
+                connection = self._take(target.generation)
+                if connection is None:
+                    connection = await self._open(target)
+                try:
+                    answer = await connection.ask(head, body)
+                except Closed:
+                    if last_try:
+                        raise Gone(refused=False) from None
+                else:
+                    if connection.is_usable:
+                        self._idle[target.generation].append(connection)
+                    answer.headers = [
+                        pair for pair in answer.headers if pair[0] not in _NOT_RETURNED
                     ]
-                    return Answer(response.status, returned, answer)
-            except TimeoutError:
-                raise TimeoutError from None
-            except aiohttp.ClientConnectorError:
-                raise Gone(refused=True) from None
-            except (aiohttp.ClientError, OSError):
-                if last_try:
-                    raise Gone(refused=False) from None
+                    return answer
         raise AssertionError("unreachable")
 
+    def _take(self, generation: int) -> ProcessConnection | None:
+        """The connection that was used last; those that were idle for too long are closed."""
+        connections = self._idle.get(generation, [])
+        while connections:
+            connection = connections.pop()
+            if time.monotonic() - connection.idle_since < IDLE_SECONDS and connection.is_usable:
+                return connection
+            connection.close()
+        return None
 
-class _NoResolver(aiohttp.abc.AbstractResolver):
-    """Addresses are numbers here; aiohttp's own resolver would start threads."""
+    async def _open(self, target: Target) -> ProcessConnection:
+        def forget(connection: ProcessConnection) -> None:
+            connections = self._idle.get(target.generation, [])
+            if connection in connections:
+                connections.remove(connection)
+            if not connections:
+                self._idle.pop(target.generation, None)
 
-    async def resolve(
-        self,
-        host: str,
-        port: int = 0,  # noqa: ARG002
-        family: int = 0,  # noqa: ARG002
-    ) -> list[aiohttp.abc.ResolveResult]:
-        raise OSError(f"not an address: {host}")
+        try:
+            return await ProcessConnection.open(target.port, forget)
+        except OSError:
+            raise Gone(refused=True) from None
 
-    async def close(self) -> None:
-        pass
+
+def _head(port: int, content_type: bytes, length: int, headers: Headers) -> bytes:
+    lines = [
+        b"POST /invocations HTTP/1.1\r\nhost: 127.0.0.1:%d\r\n" % port,
+        b"content-type: %b\r\ncontent-length: %d\r\n" % (content_type, length),
+    ]
+    lines += [b"%b: %b\r\n" % pair for pair in headers if pair[0] not in _NOT_FORWARDED]
+    lines.append(b"\r\n")
+    return b"".join(lines)

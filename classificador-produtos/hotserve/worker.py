@@ -124,7 +124,7 @@ async def serve(channel_fd: int, agreement_fd: int, listener_fds: list[int]) -> 
     await server.serve([socket.socket(fileno=fd) for fd in listener_fds])
     listening.cancel()
     reporting.cancel()
-    await forwarder.close()
+    forwarder.close()
 
 
 def _tell(serving: Serving, message: dict[str, Any], channel: Channel, tally: Tally) -> None:

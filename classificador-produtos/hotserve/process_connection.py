@@ -1,0 +1,161 @@
+"""A kept-open connection to a model's server process: one request and its whole answer at a time.
+
+Only what that takes: no redirects, cookies, proxies or decompression. A general client costs a
+front worker several times as much for each request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import cast
+
+import httptools
+
+Headers = list[tuple[bytes, bytes]]
+
+_FIRST_FINAL = 200
+"""A status below announces another answer to the same request (RFC 9110, 15.2)."""
+
+
+class Closed(Exception):
+    """The connection ended, or what came was no HTTP, before the answer was whole."""
+
+
+@dataclass(slots=True)
+class Answer:
+    """A whole answer of the server process; the names of its headers are in small letters."""
+
+    status: int = 0
+    headers: Headers = field(default_factory=list)
+    body: bytes = b""
+
+
+class ProcessConnection(asyncio.Protocol):
+    """One connection.
+
+    Args:
+        on_close: called once it can't be used any more.
+
+    Attributes:
+        idle_since: when its last answer was whole (monotonic seconds).
+    """
+
+    def __init__(self, on_close: Callable[[ProcessConnection], None]) -> None:
+        self._on_close = on_close
+        self._parser = httptools.HttpResponseParser(self)
+        self._transport: asyncio.Transport | None = None
+        self._whole: asyncio.Future[Answer] | None = None
+        self._answer = Answer()
+        self._parts: list[bytes] = []
+        self._keeps_open = True
+        self._ends_with_connection = False
+        self.idle_since = 0.0
+
+    @staticmethod
+    async def open(port: int, on_close: Callable[[ProcessConnection], None]) -> ProcessConnection:
+        """Connect on the loopback.
+
+        Raises:
+            OSError: nobody listens there.
+        """
+        loop = asyncio.get_running_loop()
+        _, connection = await loop.create_connection(
+            lambda: ProcessConnection(on_close), "127.0.0.1", port
+        )
+        return connection
+
+    async def ask(self, head: bytes, body: bytes) -> Answer:
+        """Send a request and wait for its answer.
+
+        Cancelled, or after an error, the connection is closed.
+
+        Raises:
+            Closed: there will be no answer.
+        """
+        if not self.is_usable:
+            raise Closed
+        assert self._transport is not None
+        self._whole = asyncio.get_running_loop().create_future()
+        self._answer, self._parts = Answer(), []
+        try:
+            self._transport.writelines((head, body))
+            answer = await self._whole
+        except BaseException:
+            self.close()
+            raise
+        finally:
+            self._whole = None
+        # Answered before it was read: the rest of this request is no beginning of another.
+        if not self._keeps_open or self._transport.get_write_buffer_size():
+            self.close()
+        self.idle_since = time.monotonic()
+        return answer
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether a request can be sent."""
+        return self._transport is not None and not self._transport.is_closing()
+
+    def close(self) -> None:
+        """Close at once."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The other side took it."""
+        # uvloop's transports are none of asyncio's classes.
+        self._transport = cast(asyncio.Transport, transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is closed."""
+        if exc is None and self._ends_with_connection:
+            self.on_message_complete()
+        self._fail()
+        self._on_close(self)
+
+    def data_received(self, data: bytes) -> None:
+        """A part of an answer."""
+        if self._whole is None or self._whole.done():
+            # Nothing was asked, so what comes now would be taken for the next answer.
+            self.close()
+            return
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self._fail()
+            self.close()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header."""
+        self._answer.headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        """A head is whole."""
+        self._answer.status = self._parser.get_status_code()
+        self._keeps_open = self._parser.should_keep_alive()
+        self._ends_with_connection = self._answer.status >= _FIRST_FINAL and not any(
+            name in (b"content-length", b"transfer-encoding") for name, _ in self._answer.headers
+        )
+
+    def on_body(self, body: bytes) -> None:
+        """A part of a body."""
+        self._parts.append(body)
+
+    def on_message_complete(self) -> None:
+        """An answer is whole."""
+        answer, parts = self._answer, self._parts
+        self._answer, self._parts, self._ends_with_connection = Answer(), [], False
+        if answer.status < _FIRST_FINAL:
+            return
+        if self._whole is None or self._whole.done():
+            self.close()
+            return
+        answer.body = parts[0] if len(parts) == 1 else b"".join(parts)
+        self._whole.set_result(answer)
+
+    def _fail(self) -> None:
+        if self._whole is not None and not self._whole.done():
+            self._whole.set_exception(Closed())
