@@ -65,6 +65,10 @@ class Access:
     """
 
     def __init__(self, tokens: Iterable[str]) -> None:
+        self.admit(tokens)
+
+    def admit(self, tokens: Iterable[str]) -> None:
+        """From now on these count, and no others."""
         self._tokens = [token.encode("ascii") for token in tokens]
 
     def refusal(self, headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any
 
+from hotserve.http_protocol import REFUSED
+
 Message = dict[str, Any]
 Send = Callable[[Message], Awaitable[None]]
 Receive = Callable[[], Awaitable[Message]]
@@ -36,23 +38,26 @@ class RequestLog:
         self,
         *,
         client: tuple[str, int] | None,
-        method: str,
-        path: str,
         status: int,
         size: int,
-        seconds: float,
-        lane: str | None,
-        version: str | None,
+        method: str | None = None,
+        path: str | None = None,
+        seconds: float | None = None,
+        lane: str | None = None,
+        version: str | None = None,
     ) -> None:
-        """Tell one request; `size` is of the answer's body, in bytes."""
+        """Tell one request; `size` is of the answer's body, in bytes.
+
+        Of one that could not be read to the end of its head there is no method and no path.
+        """
         line = {
             "time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "client": client[0] if client else None,
             "method": method,
-            "path": path[:_LONGEST_PATH],
+            "path": path[:_LONGEST_PATH] if path is not None else None,
             "status": status,
             "bytes": size,
-            "ms": round(1000 * seconds, 3),
+            "ms": round(1000 * seconds, 3) if seconds is not None else None,
             "lane": lane,
             "version": version,
         }
@@ -97,7 +102,7 @@ class AccessLog:
                 method=scope["method"],
                 # Without what stands behind a ?, which is none of ours and may hold a secret.
                 path=scope["path"],
-                status=start.get("status", _CLIENT_GONE),
+                status=start.get("status", scope.get(REFUSED, _CLIENT_GONE)),
                 size=0 if scope["method"] == "HEAD" else size,
                 seconds=perf_counter() - begun,
                 lane=_text(headers.get(b"x-hotserve-lane")),

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
@@ -19,7 +18,7 @@ from uvicorn.server import ServerState
 from hotserve.access import Access
 from hotserve.access_log import RequestLog
 from hotserve.fast_lane import FastLane
-from hotserve.http_protocol import LimitedProtocol, Limits
+from hotserve.http_protocol import LimitedProtocol, Limits, Refused
 from hotserve.serving import Serving
 from hotserve.tally import FAST, Tally
 
@@ -41,7 +40,7 @@ class DirectProtocol(LimitedProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
         limits: Limits,
-        on_refusal: Callable[[int], None],
+        on_refusal: Refused,
         serving: Serving,
         tally: Tally,
         access: Access | None,

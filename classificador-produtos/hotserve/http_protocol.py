@@ -33,6 +33,9 @@ SLOWEST = 64 << 10
 LINGER = 2.0
 """Seconds in which what is still sent is thrown away, so that the error reaches the client."""
 
+REFUSED = "hotserve.refused"
+"""In the scope of a request that ended in its body: the status that its client was told."""
+
 _WAITING, _HEAD, _BODY, _WHOLE, _ENDED = range(5)
 _HOP_BY_HOP = (b"connection", b"upgrade", b"http2-settings")
 
@@ -50,6 +53,10 @@ class Limits:
     read_timeout: float
     idle_timeout: float
     connections: int
+
+
+Refused = Callable[["LimitedProtocol", int, int | None], None]
+"""Told of a refusal: its status, and how long its body is where no application heard of it."""
 
 
 class _Stop(Exception):
@@ -79,7 +86,7 @@ class LimitedProtocol(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
         limits: Limits,
-        on_refusal: Callable[[int], None],
+        on_refusal: Refused,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._limits = limits
@@ -242,11 +249,15 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def _refuse(self, status: int, message: str) -> None:
         """Answer an error when those before have their answers, and end the connection."""
-        self._on_refusal(status)
-        answer = self._error(status, message)
+        body = errors.body(status, message)
+        answer = self._error(status, body)
         cycle = self.cycle
+        in_body = self._state == _BODY and not self.pipeline
+        if in_body:
+            cycle.scope[REFUSED] = status  # type: ignore[literal-required]
+        self._on_refusal(self, status, None if in_body else len(body))
         self._deaf = True
-        if self._state == _BODY and not self.pipeline:
+        if in_body:
             # Its application waits for the body, or has answered without it.
             answer = b"" if cycle.response_started else answer
             cycle.disconnected = True
@@ -268,8 +279,7 @@ class LimitedProtocol(HttpToolsProtocol):
         if self.transport.can_write_eof():
             self.transport.write_eof()
 
-    def _error(self, status: int, message: str) -> bytes:
-        body = errors.body(status, message)
+    def _error(self, status: int, body: bytes) -> bytes:
         headers = [
             *self.server_state.default_headers,
             (b"content-type", b"application/json"),

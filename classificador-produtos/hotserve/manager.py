@@ -16,7 +16,7 @@ from pathlib import Path
 
 import aiohttp
 
-from hotserve import run_metrics
+from hotserve import run_metrics, token_file
 from hotserve.cache import Cache
 from hotserve.connection import Connection
 from hotserve.errors import Scrubber
@@ -111,17 +111,21 @@ async def run(
             figures = asyncio.create_task(_forever())
             switcher.want(_fixed(reference))
         tell = asyncio.create_task(_say_when_ready(pool, settings))
+        admitting = asyncio.create_task(
+            token_file.follow(settings.token_file, pool) if settings.token_file else _forever()
+        )
         stopped = asyncio.create_task(stop.wait())
         checking = asyncio.create_task(_check_options(settings, children, stop))
         await asyncio.wait([stopped, following], return_when=asyncio.FIRST_COMPLETED)
         logger.info("stopping")
         for listener in listeners:
             listener.close()
-        for task in (following, figures, tell, stopped, checking):
+        others = (figures, tell, admitting, stopped, checking)
+        for task in (following, *others):
             task.cancel()
         await pool.stop(settings.stop_timeout + 1)
         await switcher.close()
-        await asyncio.gather(following, figures, tell, stopped, checking, return_exceptions=True)
+        await asyncio.gather(following, *others, return_exceptions=True)
         # A failure in following is a fault of ours: it must not look like a clean stop.
         if not following.cancelled():
             following.result()

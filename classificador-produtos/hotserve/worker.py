@@ -28,7 +28,7 @@ from hotserve.direct import DirectProtocol
 from hotserve.errors import Scrubber
 from hotserve.fast_lane import FastLane
 from hotserve.forward import Forwarder
-from hotserve.http_protocol import Limits
+from hotserve.http_protocol import LimitedProtocol, Limits
 from hotserve.lane import LaneError
 from hotserve.lane_target import LaneTarget
 from hotserve.reporter import Reporter
@@ -83,7 +83,8 @@ async def serve(channel_fd: int, agreement_fd: int, listener_fds: list[int]) -> 
     )
     tally = Tally()
     reporter = Reporter(tally, channel)
-    take = functools.partial(_take, serving, channel, tally, reporter)
+    access = Access(settings["tokens"]) if settings["tokens"] else None
+    take = functools.partial(_take, serving, channel, tally, reporter, access)
     async for message in messages:
         if take(message) == "stop":
             return
@@ -92,7 +93,6 @@ async def serve(channel_fd: int, agreement_fd: int, listener_fds: list[int]) -> 
     else:
         return
     forwarder = Forwarder(settings["request_timeout"])
-    access = Access(settings["tokens"]) if settings["tokens"] else None
     request_log = RequestLog() if settings["access_log"] else None
     app = App(
         serving,
@@ -108,10 +108,16 @@ async def serve(channel_fd: int, agreement_fd: int, listener_fds: list[int]) -> 
         metrics=reporter.metrics,
     )
     application = AccessLog(app, request_log) if request_log is not None else app
+
+    def refused(connection: LimitedProtocol, status: int, size: int | None) -> None:
+        tally.other("none", status)
+        if request_log is not None and size is not None:
+            request_log.write(client=connection.client, status=status, size=size)
+
     protocol = functools.partial(
         DirectProtocol,
         limits=_limits(settings),
-        on_refusal=functools.partial(tally.other, "none"),
+        on_refusal=refused,
         serving=serving,
         tally=tally,
         access=access,
@@ -182,7 +188,12 @@ def _limits(settings: dict[str, Any]) -> Limits:
 
 
 def _take(
-    serving: Serving, channel: Channel, tally: Tally, reporter: Reporter, message: dict[str, Any]
+    serving: Serving,
+    channel: Channel,
+    tally: Tally,
+    reporter: Reporter,
+    access: Access | None,
+    message: dict[str, Any],
 ) -> str:
     """Take a message of the manager's; returns its type."""
     kind: str = message["type"]
@@ -190,6 +201,8 @@ def _take(
         _tell(serving, message, channel, tally)
     elif kind == "agreed":
         serving.now()
+    elif kind == "tokens" and access is not None:
+        access.admit(message["tokens"])
     elif kind == "report":
         reporter.report(message["scrape"])
     elif kind == "metrics":

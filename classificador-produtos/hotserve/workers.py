@@ -71,6 +71,12 @@ class WorkerPool:
         self.news = {"target": target, "model": model, "hold": hold, "lane": lane}
         self._announcements.announce(self.news)
 
+    def admit(self, tokens: Sequence[str]) -> None:
+        """From now on clients have to show one of these."""
+        self._settings["tokens"] = tokens
+        for channel in self._channels.values():
+            channel.send("tokens", tokens=tokens)
+
     def retired(self, generation: int) -> asyncio.Event:
         """Set once no worker has a request under way on that old process.
 

@@ -17,6 +17,7 @@ from playwright.sync_api import expect
 from hotserve import __version__
 from tests.e2e.hotserve_models import save, text_model
 from tests.e2e.hotserve_process import PATIENCE, Hotserve, eventually, running_hotserve
+from tests.e2e.raw_http import RawConnection
 from tests.e2e.registry_page import chromium
 from tests.e2e.watched_page import opened
 
@@ -170,6 +171,35 @@ def test_each_request_is_a_line_of_json(hotserve: Hotserve) -> None:
     assert lines[3]["path"] == "/não/é\num\x00caminho"
 
 
+@pytest.mark.parametrize(
+    ("sent", "told"),
+    [
+        (b"TURN IT ON\r\n\r\n", {"status": 400, "method": None, "path": None}),
+        (
+            b"GET /ping HTTP/1.1\r\n" + 200 * b"x-a: b\r\n" + b"\r\n",
+            {"status": 431, "method": None, "path": None},
+        ),
+        (
+            b"POST /invocations HTTP/1.1\r\ncontent-type: text/csv\r\ntransfer-encoding: chunked"
+            b"\r\nauthorization: Bearer %b\r\n\r\nno length\r\n" % TOKEN.encode(),
+            {"status": 400, "method": "POST", "path": "/invocations"},
+        ),
+    ],
+    ids=["no http", "many headers", "broken in its body"],
+)
+def test_a_request_that_can_not_be_read_is_a_line_too(
+    hotserve: Hotserve, sent: bytes, told: dict[str, Any]
+) -> None:
+    before = len(logged(hotserve))
+    with RawConnection(hotserve.url) as connection:
+        answer = connection.send(sent).answer()
+    assert answer.status == told["status"]
+    eventually(lambda: len(logged(hotserve)) > before, "there is no line")
+    [line] = logged(hotserve)[before:]
+    assert {name: line[name] for name in told} == told
+    assert line["client"] == "127.0.0.1"
+
+
 def test_logs_hold_no_token_and_hotserves_own_lines_are_json(hotserve: Hotserve) -> None:
     own = hotserve.log.read_text("utf-8")
     assert hotserve.stdout is not None
@@ -187,6 +217,39 @@ def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         text=True,
         timeout=PATIENCE,
     )
+
+
+def test_a_token_file_that_changes_counts_from_then_on(tmp_path: Path) -> None:
+    model = save(text_model(), tmp_path / "model")
+    file = tmp_path / "tokens"
+    file.write_text("first\n")
+
+    def status(token: str) -> int:
+        return asked(running, "GET", "/version", {"Authorization": f"Bearer {token}"}).status_code
+
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
+    options = ("--workers", "2", "--token-file", str(file))
+    with running_hotserve(str(model), tmp_path, environment, options=options) as running:
+        running.get("/ping")
+        eventually(lambda: status("first") == 200, "the first token does not count")
+        assert status("second") == 401
+        file.write_text("first\nsecond\n")
+        eventually(lambda: status("second") == 200, "the second token does not count")
+        # As somebody does who wants no reader to see half of it.
+        (tmp_path / "new").write_text("second\n")
+        (tmp_path / "new").rename(file)
+        eventually(lambda: status("first") == 401, "the first token still counts")
+        file.write_text("# nothing\n")
+        eventually(lambda: "holds no token" in running.log.read_text(), "it is not told")
+        file.unlink()
+        eventually(lambda: "can't be read" in running.log.read_text(), "it is not told")
+        assert [status("second"), status(""), status("# nothing")] == [200, 401, 401]
+        # A worker that comes later knows them, too.
+        for worker in running.workers():
+            worker.kill()
+        eventually(lambda: len(running.workers()) == 2, "they are not replaced")
+        running.get("/ping")
+        assert [status("second"), status("first")] == [200, 401]
 
 
 def test_a_token_that_can_not_be_used_is_one_line_and_code_2(tmp_path: Path) -> None:
