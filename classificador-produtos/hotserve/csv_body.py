@@ -17,9 +17,14 @@ from hotserve.mlmodel import KNOWN_COLUMNS, TextInput
 csv.field_size_limit(sys.maxsize)
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+")
+_NO_NUMBER = re.compile(r"[^,\r\n]{1000}")
 _LINE_ENDS = re.compile(r"[\r\n]+")
 _NO_DELIMITER = "\x1f"
 _PIECE = 1 << 16
+_MOST_FIELDS = 1 << 20
+"""In a line. Each field is an object, so a line of nothing but commas would take many times its
+size."""
 _EMPTY = "the body is empty; send one product a line"
 _NO_ROWS = "the table has a header and no rows; send one product a line below it"
 _WHOLE_DOCUMENT = ("texto", "informacao")
@@ -126,10 +131,22 @@ def _pieces(text: str) -> Iterator[str]:
         start = stop
 
 
+def _lines(text: str, delimiter: str) -> Iterator[str]:
+    """Each line with its end, in little memory.
+
+    Raises:
+        CsvError: one has more fields than any table.
+    """
+    lines = (line for piece in _pieces(text) for line in _LINE.findall(piece))
+    for number, line in enumerate(lines, 1):
+        if len(line) > _MOST_FIELDS and line.count(delimiter) > _MOST_FIELDS:
+            raise CsvError(f"line {number} has more than {_MOST_FIELDS} fields")
+        yield line
+
+
 def _rows(text: str, columns: tuple[str, ...], delimiter: str) -> Iterator[list[str] | None]:
     """The rows of a table below its header; None for a line that is blank."""
-    lines = (line for piece in _pieces(text) for line in io.StringIO(piece, newline=""))
-    reader = csv.reader(lines, delimiter=delimiter)
+    reader = csv.reader(_lines(text, delimiter), delimiter=delimiter)
     seen_header = False
     try:
         for row in reader:
@@ -166,6 +183,8 @@ def is_stock_table(body: bytes, columns: Iterable[str]) -> bool:
     A row of names that are all known is a table of products, which `read` reads.
     """
     line = _first_line(body.decode("utf-8-sig", "replace"))
+    if line.count(",") > _MOST_FIELDS:
+        return False
     fields = set(next(csv.reader([line]), []))
     return not fields.isdisjoint(columns) and not fields <= set(KNOWN_COLUMNS)
 
@@ -263,14 +282,19 @@ def large_to_json(body: bytes, wanted: TextInput) -> bytes:
 def is_table_of_numbers(body: bytes) -> bool:
     """Whether below its first line every field is a number: then it holds no product's text."""
     text = body.decode("utf-8-sig", "replace")
-    lines = (line for piece in _pieces(text) for line in io.StringIO(piece, newline=""))
-    rows = csv.reader(lines)
-    next(rows, None)
+    first_end = _LINE_END.search(text)
+    if _NO_NUMBER.search(text, first_end.end() if first_end else len(text)):
+        return False
     some = False
-    for row in rows:
-        if not all(map(_is_number, row)):
-            return False
-        some = some or bool(row)
+    try:
+        rows = csv.reader(_lines(text, ","))
+        next(rows, None)
+        for row in rows:
+            if not all(map(_is_number, row)):
+                return False
+            some = some or bool(row)
+    except CsvError:
+        return False
     return some
 
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -227,3 +228,21 @@ def test_a_large_body_is_read_as_a_small_one(header: str, rest: str, wanted: Tex
 def test_a_body_of_blanks_is_empty_however_long(blank: str) -> None:
     with pytest.raises(CsvError, match="empty"):
         csv_body.read(blank.encode() * 500_000)
+
+
+@pytest.mark.parametrize("header", [b"", b"nome;descricao\n", b"nome,descricao\n"])
+def test_a_line_of_nothing_but_delimiters_takes_little_memory(header: bytes) -> None:
+    """Each field would be an object of its own."""
+    delimiter = b";" if b";" in header else b","
+    body = header + (8 << 20) * delimiter
+    tracemalloc.start()
+    try:
+        if header:
+            with pytest.raises(CsvError, match="line 2 has more than 1048576 fields"):
+                csv_body.large_to_json(body, TEXTS)
+        assert not csv_body.is_table_of_numbers(body)
+        assert not csv_body.is_stock_table(body, ["nome"])
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 * len(body)
