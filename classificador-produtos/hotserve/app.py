@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 import os
-import time
 import traceback
 from collections.abc import Awaitable, Callable
 from time import perf_counter
 from typing import Any
 
-from hotserve import errors, process_answer, unreadable
+from hotserve import errors
 from hotserve.access import Access
-from hotserve.errors import RequestError, Scrubber
+from hotserve.errors import RequestError
 from hotserve.fast_lane import LARGE_CSV, FastLane
-from hotserve.forward import Forwarder, Gone
 from hotserve.load import Load, Share
 from hotserve.page_files import PageFiles
-from hotserve.process_connection import Answer, Headers
+from hotserve.process_connection import Headers
+from hotserve.process_lane import ProcessLane
 from hotserve.serving import Serving
 from hotserve.tally import NONE, OTHER, PROCESS, Tally
-from hotserve.target import Target
-from hotserve.translation import translate
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -37,8 +33,6 @@ _OPEN = frozenset(("/ping", "/health", "/", "/docs", "/openapi.json"))
 _CLIENT_GONE = 499
 """Not sent to anybody: how nginx counts a client that went away."""
 _CODINGS = (b"content-encoding", b"transfer-encoding")
-_TRIES = 3
-_RESET_WAIT = 0.2
 
 
 class _ClientGone(Exception):
@@ -51,25 +45,19 @@ class App:
     def __init__(
         self,
         serving: Serving,
-        forwarder: Forwarder,
-        scrubber: Scrubber,
+        process: ProcessLane,
         *,
         max_body: int,
         max_concurrency: int,
-        hold_timeout: float,
-        csv: str,
         access: Access | None,
         on_fault: Callable[[str], None],
         tally: Tally,
         metrics: Callable[[str], Awaitable[tuple[str, bytes]]],
     ) -> None:
         self._serving = serving
-        self._forwarder = forwarder
-        self._scrubber = scrubber
+        self._process = process
         self._max_body = max_body
         self._load = Load(max_concurrency, max_body)
-        self._hold_timeout = hold_timeout
-        self._csv = csv
         self._access = access
         self._on_fault = on_fault
         self._tally = tally
@@ -178,12 +166,12 @@ class App:
 
     async def _ping(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
         if self._serving.now().lane is None:
-            self._target()
+            self._process.target()
         await _answer(send, 200, [(b"content-type", _JSON)], b"\n")
 
     async def _version(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
         lane = self._serving.now().lane
-        mlflow = lane.target.mlflow if lane is not None else self._target().mlflow
+        mlflow = lane.target.mlflow if lane is not None else self._process.target().mlflow
         await _answer(send, 200, [(b"content-type", _JSON)], mlflow.encode())
 
     async def _model(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
@@ -235,37 +223,17 @@ class App:
                     lane.tally.latency.add(perf_counter() - begun)
                     await _answer_fast(send, lane, told)
                     return
-            await self._forward(send, content_type, body, headers, begun)
+            target, answer = await self._process.answer(content_type, body, headers)
+            self._tally.request(answer.status, PROCESS, target.version, perf_counter() - begun)
+            await _answer(send, answer.status, answer.headers, answer.body)
 
     async def _ask(self, lane: FastLane, content_type: bytes, body: bytes) -> bytes | None:
         if len(body) <= LARGE_CSV:
             return await lane.answer(content_type, body)
         try:
-            return await asyncio.wait_for(lane.answer(content_type, body), self._forwarder.timeout)
+            return await asyncio.wait_for(lane.answer(content_type, body), self._process.timeout)
         except TimeoutError:
             raise RequestError(504, "so large a body can't be answered in time") from None
-
-    async def _forward(
-        self, send: Send, content_type: bytes, body: bytes, headers: Headers, begun: float
-    ) -> None:
-        target, answer = await self._predict(content_type, body, headers)
-        returned = [
-            *answer.headers,
-            (b"x-model-version", target.version.encode()),
-            (b"x-hotserve-lane", b"process"),
-        ]
-        if answer.status == 500:
-            why = unreadable.why(content_type, body)
-            if why is not None:
-                raise RequestError(400, why)
-        self._tally.request(answer.status, PROCESS, target.version, perf_counter() - begun)
-        if answer.status < 400:
-            self._tally.products(target.version, process_answer.categories(answer.body))
-            await _answer(send, answer.status, returned, answer.body)
-            return
-        safe = self._scrubber.error_body(answer.status, answer.body)
-        returned = [(n, v) for n, v in returned if n != b"content-type"]
-        await _answer(send, answer.status, [*returned, (b"content-type", _JSON)], safe)
 
     async def _read(self, message: dict[str, Any], receive: Receive, share: Share) -> bytes:
         parts, size = [], 0
@@ -285,52 +253,6 @@ class App:
     def _too_large(self) -> RequestError:
         return RequestError(
             413, f"the body is larger than {self._max_body} bytes; send it in parts"
-        )
-
-    async def _predict(
-        self, content_type: bytes, body: bytes, headers: Headers
-    ) -> tuple[Target, Answer]:
-        """The answer, and the process that gave it: of one version, whichever it is by then."""
-        give_up = time.monotonic() + self._hold_timeout
-        for _ in range(_TRIES):
-            await self._serving.wait_until_not(None, give_up)
-            target = self._target()
-            self._serving.begin(target)
-            try:
-                if len(body) > LARGE_CSV:
-                    # Many small steps, between which this thread goes on with other requests.
-                    sent_type, sent = await asyncio.to_thread(
-                        translate, target, content_type, body, self._csv
-                    )
-                else:
-                    sent_type, sent = translate(target, content_type, body, self._csv)
-                return target, await self._forwarder.post(target, sent_type, sent, headers)
-            except TimeoutError:
-                raise RequestError(504, "the model did not answer in time", target=target) from None
-            except Gone as gone:
-                # It died, and the manager will soon say what takes its place. Where somebody still
-                # listens, one of several processes died: the others answer.
-                wait = give_up if gone.refused else min(give_up, time.monotonic() + _RESET_WAIT)
-                await self._serving.wait_until_not(target, wait)
-            finally:
-                self._serving.end(target)
-        raise RequestError(
-            503,
-            "the model's process ended while it answered this request",
-            (b"retry-after", b"5"),
-            target=target,
-        )
-
-    def _target(self) -> Target:
-        """Where to send a request, or the 503 that says what is missing."""
-        news = self._serving.now()
-        if news.target is not None:
-            return news.target
-        model = news.model
-        raise RequestError(
-            503,
-            str(model.get("message") or "starting"),
-            (b"retry-after", str(math.ceil(model.get("retry_after", 1))).encode()),
         )
 
 

@@ -7,22 +7,20 @@ import contextlib
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
 
 import aiohttp
 
-from hotserve import mlmodel
 from hotserve.cache import Cache
 from hotserve.errors import Scrubber
-from hotserve.fetch import fetch
 from hotserve.lane_opening import LaneOpener
-from hotserve.lane_verdict import LaneFiles, LaneVerdict
+from hotserve.lane_verdict import LaneVerdict
 from hotserve.log import logger
-from hotserve.model_server import ModelServer, StartError
+from hotserve.model_server import StartError
 from hotserve.model_uri import ModelReference
 from hotserve.registry import ModelVersion
 from hotserve.served import Served
 from hotserve.settings import Settings
+from hotserve.starter import Starter
 from hotserve.status import Status, title
 from hotserve.workers import WorkerPool
 
@@ -48,8 +46,9 @@ class Switcher:
         self._settings = settings
         self._reference = reference
         self._cache = cache
-        self._environment = environment
-        self._session = session
+        self._starter = Starter(
+            settings, reference, cache=cache, environment=environment, session=session
+        )
         self._scrubber = scrubber
         self._current: Served | None = None
         self._wanted: ModelVersion | None = None
@@ -157,7 +156,7 @@ class Switcher:
                 )
                 logger.error(
                     "%s would not start%s: %s (its output: %s)",
-                    *(title(version), goes_on, error, self._log(version) or "above"),
+                    *(title(version), goes_on, error, self._starter.log(version) or "above"),
                 )
                 if self._current is None:
                     await self._fall_back(version, reason)
@@ -189,29 +188,8 @@ class Switcher:
         version answers, this one's lane is opened before it takes over.
         """
         with contextlib.ExitStack() as hold:
-            if self._reference.kind == "path":
-                model = self._reference.path
-                files = LaneFiles(self._cache.loose_lane)
-            else:
-                entry = self._cache.entry(version)
-                if not entry.is_complete() or self._reference.kind == "remote":
-                    await self._fetch(version)
-                try:
-                    hold.enter_context(entry.in_use())
-                except OSError as error:
-                    raise StartError(f"the cache can't be read: {error.strerror}") from None
-                model = entry.model
-                files = LaneFiles(entry.lane)
-            server = ModelServer(
-                self._settings.command,
-                model,
-                environment=self._environment,
-                log=self._log(version),
-                label=f"[{version.version or version.name}] ",
-                session=self._session,
-            )
-            served = Served(version, server, mlmodel.read(model), contextlib.ExitStack(), files)
-            served.opener = opener = self._opener(served, model)
+            served = await self._starter.prepare(version, hold)
+            server, opener = served.server, served.opener
             if opener is not None and self._current is None:
                 await self._answer_early(served, opener, begun)
             # Another environment may have to be made first: its process tells where it is.
@@ -233,21 +211,6 @@ class Switcher:
                 raise
             served.hold = hold.pop_all()
             return served
-
-    def _opener(self, served: Served, model: Path) -> LaneOpener | None:
-        """What opens its lane; None, and the reason in `served.lane`, where none can be."""
-        if self._settings.lane == "off":
-            served.lane = LaneVerdict("shut", "it is switched off (--lane off)")
-            return None
-        return LaneOpener(
-            self._settings.command,
-            model,
-            served.files,
-            environment=self._environment,
-            log=self._log(served.version),
-            label=f"[{served.version.version or served.version.name}] ",
-            keep=self._reference.in_registry,
-        )
 
     async def _answer_early(self, served: Served, opener: LaneOpener, begun: float) -> None:
         """Answer from a lane that was open before, while the process is still starting."""
@@ -283,30 +246,6 @@ class Switcher:
         if self._current is served:
             self.status.lane(verdict.shown())
             self._publish()
-
-    async def _fetch(self, version: ModelVersion) -> None:
-        uri = (
-            f"models:/{version.name}/{version.version}"
-            if self._reference.in_registry
-            else self._reference.uri
-        )
-        entry = self._cache.entry(version)
-        try:
-            await fetch(
-                uri,
-                self._cache,
-                entry,
-                self._settings.command,
-                environment=self._environment,
-                log=self._log(version),
-                label=f"[{version.version or version.name}] ",
-                timeout=self._settings.fetch_timeout,
-                replace=self._reference.kind == "remote",
-            )
-        except StartError as error:
-            if not entry.is_complete():
-                raise
-            logger.warning("%s; the copy in the cache is used", error)
 
     def _switch(self, served: Served, seconds: float, *, remember: bool = True) -> None:
         """From now on requests go to `served`; the one before ends when it has none left."""
@@ -400,12 +339,6 @@ class Switcher:
         self._pool.publish(
             target, self.status.to_json(), self._hold, lane.to_json() if lane else None
         )
-
-    def _log(self, version: ModelVersion) -> Path | None:
-        if self._settings.child_log == "-":
-            return None
-        folder = Path(self._settings.child_log) if self._settings.child_log else self._cache.logs
-        return folder / f"{version.version or 'model'}.log"
 
     def _title(self, version: ModelVersion) -> str:
         words = self._reference.describe()

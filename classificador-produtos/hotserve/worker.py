@@ -31,6 +31,7 @@ from hotserve.forward import Forwarder
 from hotserve.http_protocol import LimitedProtocol, Limits
 from hotserve.lane import LaneError
 from hotserve.lane_target import LaneTarget
+from hotserve.process_lane import ProcessLane
 from hotserve.reporter import Reporter
 from hotserve.serving import News, Serving
 from hotserve.tally import Tally
@@ -94,14 +95,19 @@ async def serve(channel_fd: int, agreement_fd: int, listener_fds: list[int]) -> 
         return
     forwarder = Forwarder(settings["request_timeout"])
     request_log = RequestLog() if settings["access_log"] else None
-    app = App(
+    process = ProcessLane(
         serving,
         forwarder,
         Scrubber(settings["private_folders"]),
-        max_body=settings["max_body"],
-        max_concurrency=settings["max_concurrency"],
+        tally,
         hold_timeout=settings["hold_timeout"],
         csv=settings["csv"],
+    )
+    app = App(
+        serving,
+        process,
+        max_body=settings["max_body"],
+        max_concurrency=settings["max_concurrency"],
         access=access,
         on_fault=lambda message: channel.send("fault", message=message),
         tally=tally,

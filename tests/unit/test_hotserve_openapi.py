@@ -11,7 +11,7 @@ from openapi_spec_validator import validate
 from hotserve import __version__, api_docs
 from hotserve.agreement import Agreement
 from hotserve.app import App
-from hotserve.errors import CODES, Scrubber
+from hotserve.errors import CODES
 from hotserve.serving import Serving
 from hotserve.settings import read
 from hotserve.tally import Tally
@@ -28,11 +28,8 @@ def app() -> App:
     return App(
         Serving(unused, Agreement.create()),
         unused,
-        Scrubber([]),
         max_body=settings.max_body,
         max_concurrency=settings.max_concurrency,
-        hold_timeout=settings.hold_timeout,
-        csv=settings.csv,
         access=None,
         on_fault=unused,
         tally=Tally(),
