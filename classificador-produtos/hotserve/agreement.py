@@ -19,11 +19,14 @@ class Agreement:
 
     Args:
         fd: of memory made by `create`; a worker inherits it.
+
+    Attributes:
+        words: `words[0]` is the number, for those who look at it thousands of times a second.
     """
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
-        self._words = memoryview(mmap.mmap(fd, _SIZE)).cast("Q")
+        self.words = memoryview(mmap.mmap(fd, _SIZE)).cast("Q")
 
     @classmethod
     def create(cls) -> Self:
@@ -35,8 +38,8 @@ class Agreement:
     @property
     def number(self) -> int:
         """What everybody goes by now."""
-        return self._words[0]
+        return self.words[0]
 
     @number.setter
     def number(self, number: int) -> None:
-        self._words[0] = number
+        self.words[0] = number

@@ -42,7 +42,7 @@ class Serving:
     """
 
     def __init__(self, on_idle: Callable[[int], None], agreement: Agreement) -> None:
-        self._agreement = agreement
+        self._agreed = agreement.words
         self._now = self.heard = News()
         self._waiting: list[News] = []
         self._in_flight: Counter[int] = Counter()
@@ -57,8 +57,8 @@ class Serving:
 
     def now(self) -> News:
         """What every worker goes by; to be asked anew for each answer."""
-        if self._now.number != self._agreement.number and self._waiting:
-            self._catch_up(self._agreement.number)
+        if self._now.number != self._agreed[0] and self._waiting:
+            self._catch_up(self._agreed[0])
         return self._now
 
     def _catch_up(self, agreed: int) -> None:
