@@ -84,7 +84,7 @@ lock: env ## pin the requirements again (make lock ARGS=--upgrade)
 	@./local/lock.sh $(ARGS)
 
 .PHONY: env
-env:
+env: ## make the Python environment in .venv, and start nothing
 	@./local/environment.sh run
 
 .PHONY: env-dev

@@ -1,11 +1,13 @@
 """How a tutorial's page is read, and how what it shows is compared with what was printed."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.tutorial_text import Command, PageStep, missing_line, read
 
+ROOT = Path(__file__).resolve().parents[2]
 PAGE = """\
 # A page
 
@@ -71,3 +73,25 @@ def test_same_as_shown(shown: list[str], printed: str) -> None:
 )
 def test_not_as_shown(shown: list[str], printed: str, missing: str) -> None:
     assert missing_line(tuple(shown), printed) == missing
+
+
+@pytest.mark.parametrize("name", ["tutorial.md", "tutorial.pt-BR.md"])
+def test_environment_is_made_before_it_is_activated_with_docker_too(name: str) -> None:
+    tutorial = read(ROOT / "docs" / name)
+    instead_of_make_run = tutorial.blocks["sh"]
+    assert "make env" in instead_of_make_run
+    assert "source .venv/bin/activate" in [
+        s.text for s in tutorial.steps() if isinstance(s, Command)
+    ]
+
+
+def test_every_target_that_a_page_names_is_listed() -> None:
+    listed = subprocess.run(
+        ["make", "--no-print-directory", "help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    for target in ("env", "run", "up"):
+        assert f"  make {target} " in listed
