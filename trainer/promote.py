@@ -113,24 +113,39 @@ def _promote(given: argparse.Namespace) -> None:
             )
             raise SystemExit(REFUSED)
         forced = bool(comparison.worse)
+    others = [
+        str(each.version)
+        for each in registry.versions(client)
+        if data is not None and each.current_stage == given.to and each.version != version.version
+    ]
     if given.dry_run:
-        print(f"would move version {number} from {version.current_stage} to {given.to}")
+        stays = version.current_stage == given.to
+        doing = (
+            f"leave version {number} in"
+            if stays
+            else f"move version {number} from {version.current_stage} to"
+        )
+        print(f"would {doing} {given.to}{_archived(others, 'would be')}")
         return
     stage_change.move(client, version, given.to, given.reason, forced=forced)
-    print(
-        _said(number, str(version.current_stage), given.to, str(current.version if current else ""))
-    )
+    print(_said(number, str(version.current_stage), given.to, others))
 
 
-def _said(number: str, was: str, stage: str, replaced: str) -> str:
+def _said(number: str, was: str, stage: str, replaced: list[str]) -> str:
     if was == stage:
-        return f"version {number} was in {stage} already"
-    said = f"version {number} moved from {was} to {stage}"
-    if replaced and replaced != number:
-        said += f"; version {replaced} is archived"
+        return f"version {number} was in {stage} already{_archived(replaced)}"
+    said = f"version {number} moved from {was} to {stage}{_archived(replaced)}"
     if was in ("Production", "Staging"):
         said += f"; no version is in {was} now"
     return said
+
+
+def _archived(numbers: list[str], verb: str = "") -> str:
+    if not numbers:
+        return ""
+    which = "version" if len(numbers) == 1 else "versions"
+    verb = verb or ("is" if len(numbers) == 1 else "are")
+    return f"; {which} {', '.join(numbers)} {verb} archived"
 
 
 if __name__ == "__main__":

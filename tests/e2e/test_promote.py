@@ -4,6 +4,7 @@ import csv
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 
-from produtos import command, registry
+from produtos import command, registry, stage_history
 from produtos.errors import BadInput
 from produtos.registry import MODEL_NAME
 from tests.e2e.conftest import MlflowServer, free_port, running_mlflow_server
@@ -43,6 +44,8 @@ def client(server: MlflowServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ml
     client = MlflowClient(server.url)
     for number, stage in (("1", registry.PRODUCTION), ("2", registry.STAGING)):
         registry.move(client, client.get_model_version(MODEL_NAME, number), stage)
+    for stage in (registry.PRODUCTION, registry.STAGING):
+        stage_history.History(MODEL_NAME, stage, []).write(client)
     for number in ("1", "2"):
         for tag in client.get_model_version(MODEL_NAME, number).tags:
             client.delete_model_version_tag(MODEL_NAME, number, tag)
@@ -182,6 +185,63 @@ def test_rolling_back_goes_to_what_was_there_before(client: MlflowClient, promot
     # Not back and forth: what was there before version 1 is not known.
     with pytest.raises(BadInput, match="not on record what was in Production before version 1"):
         promote("--rollback")
+
+
+def test_each_roll_back_goes_one_step_further_back(client: MlflowClient, promote: Promote) -> None:
+    promote("--version", "2")
+    promote("--version", "1", "--force")
+    for number in ("2", "1"):
+        promote("--rollback")
+        assert places(client)[1] == {"production": number}
+    with pytest.raises(BadInput, match="not on record what was in Production before version 1;"):
+        promote("--rollback")
+
+
+def by_hand(client: MlflowClient, number: str, *, archive: bool) -> None:
+    """Move a version to Production as the web page does."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        client.transition_model_version_stage(MODEL_NAME, number, "Production", archive)
+
+
+def test_what_a_hand_moved_is_not_rolled_back_by_guess(
+    client: MlflowClient, promote: Promote
+) -> None:
+    promote("--version", "2")
+    for number in ("1", "2"):
+        by_hand(client, number, archive=True)
+    with pytest.raises(BadInput, match=r"moved or edited by hand since; .*--version 1 --force"):
+        promote("--rollback")
+    # The next move by command knows what a hand put there.
+    by_hand(client, "1", archive=True)
+    promote("--version", "2")
+    promote("--rollback")
+    assert places(client)[1] == {"production": "1"}
+
+
+def test_who_forced_it_and_why_stays_on_record(client: MlflowClient, promote: Promote) -> None:
+    promote("--version", "2")
+    promote("--version", "1", "--force", "--reason", "saudade")
+    assert promote("--version", "1")[0] == "version 1 was in Production already\n"
+    tags = version(client, "1").tags
+    assert (tags["promotion.reason"], tags["promotion.forced"]) == ("saudade", "yes")
+    promote("--version", "1", "--reason", "muita saudade")
+    tags = version(client, "1").tags
+    assert (tags["promotion.reason"], tags["promotion.forced"]) == ("muita saudade", "yes")
+
+
+def test_two_versions_that_a_hand_left_in_production(
+    client: MlflowClient, promote: Promote
+) -> None:
+    by_hand(client, "2", archive=False)
+    said, _ = promote("--version", "1", "--force", "--dry-run")
+    assert said.splitlines()[-1] == (
+        "would leave version 1 in Production; version 2 would be archived"
+    )
+    said, _ = promote("--version", "1", "--force")
+    assert said.splitlines()[-1] == "version 1 was in Production already; version 2 is archived"
+    # An alias names no version that is archived.
+    assert places(client) == ({"1": "Production", "2": "Archived"}, {"production": "1"})
 
 
 def test_a_promotion_by_the_trainer_can_be_rolled_back_too(

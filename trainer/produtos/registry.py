@@ -12,6 +12,8 @@ import mlflow
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.tracking import MlflowClient
 
+from produtos import stage_history
+
 MODEL_NAME = "classificador-produtos"
 PRODUCTION = "Production"
 STAGING = "Staging"
@@ -49,14 +51,25 @@ def register(
 def move(client: MlflowClient, version: ModelVersion, stage: str) -> None:
     """Put a version into `Production` or `Staging`, alone, and its alias with it.
 
-    What was there before is kept as a tag of the version, so that it can be rolled back. Doing it
-    again changes nothing, so a move that was cut off half-way can be repeated.
+    What was there before is kept as a tag of the version and in the stage's history, so that it
+    can be rolled back. Doing it again changes nothing, so a move that was cut off half-way can be
+    repeated.
     """
     before = in_stage(client, stage)
+    history = stage_history.read(client, MODEL_NAME, stage)
     if before is not None and before.version != version.version:
         client.set_model_version_tag(
-            MODEL_NAME, version.version, before_tag(stage), str(before.version)
+            MODEL_NAME, version.version, f"before.{stage}", str(before.version)
         )
+        history.add(before)
+    take_over(client, version, stage)
+    history.add(client.get_model_version(MODEL_NAME, version.version))
+    history.write(client)
+
+
+def take_over(client: MlflowClient, version: ModelVersion, stage: str) -> None:
+    """Put a version into a stage, alone, with its alias, and tell no history of it."""
+    leaving = {str(each.version) for each in versions(client) if each.current_stage == stage}
     with warnings.catch_warnings():
         # Deprecated, and still what the web page and `models:/name/Production` go by.
         warnings.simplefilter("ignore", FutureWarning)
@@ -66,13 +79,9 @@ def move(client: MlflowClient, version: ModelVersion, stage: str) -> None:
     client.set_registered_model_alias(MODEL_NAME, stage.lower(), version.version)
     other = STAGING if stage == PRODUCTION else PRODUCTION
     aliases = client.get_registered_model(MODEL_NAME).aliases
-    if str(aliases.get(other.lower())) == str(version.version):
+    # Neither this version nor one that was archived just now is in the other stage.
+    if str(aliases.get(other.lower())) in {str(version.version), *leaving}:
         client.delete_registered_model_alias(MODEL_NAME, other.lower())
-
-
-def before_tag(stage: str) -> str:
-    """The tag of a version that holds the number of the one it replaced in a stage."""
-    return f"before.{stage}"
 
 
 def retire(client: MlflowClient, version: ModelVersion, stage: str) -> None:

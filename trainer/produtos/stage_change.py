@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.tracking import MlflowClient
 
-from produtos import registry
+from produtos import registry, stage_history
 from produtos.errors import BadInput
 from produtos.registry import MODEL_NAME
 
@@ -36,7 +36,8 @@ def move(
 ) -> None:
     """Put a version into a stage; stage and alias agree afterwards.
 
-    What it replaces is archived. Doing it again changes nothing but who and when.
+    What it replaces is archived. For a version that is there already, who moved it and why stays
+    on record, unless there is a reason to add.
 
     Args:
         client: of the registry.
@@ -45,11 +46,16 @@ def move(
         reason: why, kept with who and when as tags of the version.
         forced: whether it was found to be worse.
     """
+    stays = version.current_stage == stage
     if stage in SERVED:
         registry.move(client, version, stage)
     else:
         registry.retire(client, version, stage)
-    told = {"to": stage, "reason": reason, "forced": "yes" if forced else "no"}
+    if stays and not reason:
+        return
+    told = {"to": stage, "reason": reason}
+    if forced or not stays:
+        told["forced"] = "yes" if forced else "no"
     _tell(client, version, "promotion", told)
 
 
@@ -64,13 +70,12 @@ def roll_back(client: MlflowClient, stage: str, reason: str) -> tuple[ModelVersi
     """
     leaving, coming = plan_roll_back(client, stage)
     _tell(client, leaving, "rolled_back", {"from": stage, "reason": reason})
-    # What was there before the one that comes back stays on record: a second roll-back goes on.
-    record = coming.tags.get(registry.before_tag(stage))
-    registry.move(client, coming, stage)
-    if record is None:
-        client.delete_model_version_tag(MODEL_NAME, coming.version, registry.before_tag(stage))
-    else:
-        client.set_model_version_tag(MODEL_NAME, coming.version, registry.before_tag(stage), record)
+    registry.take_over(client, coming, stage)
+    # The history is as if the one that left had never been there: a second roll-back goes on.
+    history = stage_history.read(client, MODEL_NAME, stage)
+    history.entries.pop()
+    history.add(client.get_model_version(MODEL_NAME, coming.version))
+    history.write(client)
     why = f"roll-back from version {leaving.version}" + (f": {reason}" if reason else "")
     _tell(client, coming, "promotion", {"to": stage, "reason": why, "forced": "no"})
     return leaving, coming
@@ -83,11 +88,15 @@ def plan_roll_back(client: MlflowClient, stage: str) -> tuple[ModelVersion, Mode
     leaving = registry.in_stage(client, stage)
     if leaving is None:
         raise BadInput(f"--rollback: no version is in {stage}")
-    before = leaving.tags.get(registry.before_tag(stage))
-    if before is None:
+    history = stage_history.read(client, MODEL_NAME, stage)
+    known = history.tells_of(leaving)
+    before = next((e.number for e in history.entries[-2::-1] if e.number != leaving.version), None)
+    if before is None or not known:
+        why = "" if known else ", which was moved or edited by hand since"
+        hint = "" if known or before is None else f" (--version {before} --force, perhaps)"
         raise BadInput(
             f"--rollback: it is not on record what was in {stage} before version "
-            f"{leaving.version}; say which one to go back to with --version"
+            f"{leaving.version}{why}; say which one to go back to with --version{hint}"
         )
     try:
         return leaving, find(client, before)
