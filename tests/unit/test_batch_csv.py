@@ -112,6 +112,48 @@ def test_a_quote_that_stays_open_over_more_than_a_row_may_hold_costs_one_row(pat
     assert bad == [(2, rows.NEVER_CLOSED)]
 
 
+@pytest.mark.parametrize(
+    "below",
+    [
+        '"boneca; com ponto";x',
+        'boneca 15" LED;"desc; 2"',
+        '"boneca ""Lili""; azul";"duas\nlinhas"',
+        '"outra aberta;x',
+    ],
+)
+@pytest.mark.parametrize("spoilt", [False, True])
+def test_a_quote_below_does_not_close_one_that_was_left_open(
+    below: str, spoilt: bool, path: Path
+) -> None:
+    """Nor when something else in its block is broken, so that each row is looked at."""
+    names = [f"boneca {n}" for n in range(37)]
+    good = [f"{name};x" for name in names]
+    content = ["nome;descricao", '"boneca aberta;x', *good, below, *good, *["a;b;c"] * spoilt]
+    path.write_text("\n".join(content), encoding="utf-8")
+    texts, bad, whole = read(path)
+    ours = [row["nome"] for row in whole if row["descricao"] == "x" and row["nome"] in names]
+    assert ours == names * 2
+    assert (bad[0].line, bad[0].reason) == (2, rows.NEVER_CLOSED)
+    assert bad[0].content == '"boneca aberta;x'
+    only_once = '"outra' not in below
+    assert len(texts) == 74 + only_once
+    assert len(bad) == 2 - only_once + spoilt
+
+
+def test_quotes_and_line_ends_inside_fields_are_read_beside_each_other(path: Path) -> None:
+    content = 'nome;descricao\nboneca 15" LED;x\n"dita "a" boa";"duas\nlinhas"\n"a ""b""\n";y\n'
+    texts = ['boneca 15" LED x', 'dita a" boa" duas\nlinhas', 'a "b"\n y']
+    assert of(content, path) == (texts, [])
+
+
+def test_a_gigantic_line_under_an_open_quote_costs_two_rows(path: Path) -> None:
+    content = 'nome\n"aberta\nboneca\n' + "y" * (3 * LONGEST) + "\nhalo\n"
+    assert of(content, path) == (
+        ["boneca", "halo"],
+        [(2, rows.NEVER_CLOSED), (4, rows.TOO_LONG)],
+    )
+
+
 def test_a_gigantic_line_costs_one_row(path: Path) -> None:
     content = "nome\nboneca\n" + "y" * (3 * LONGEST) + "\nhalo\n"
     assert of(content, path) == (["boneca", "halo"], [(3, rows.TOO_LONG)])

@@ -78,6 +78,12 @@ def test_line_numbers_count_lines_inside_quotes(write: Write) -> None:
     assert dataset.products[0].description == "duas\nlinhas"
 
 
+def test_a_quote_inside_a_field_and_a_line_end_inside_another_are_one_row(write: Write) -> None:
+    dataset = load(write(HEADER + '"dita "a" boa";"duas\nlinhas ""b""";livro\n' + ENOUGH))
+    assert texts(dataset)[0] == 'dita a" boa" duas\nlinhas "b"'
+    assert dataset.rows_read == 5
+
+
 def test_quotes_columns_in_any_order_and_a_byte_order_mark(write: Write) -> None:
     dataset = load(
         write(
@@ -112,6 +118,11 @@ def test_a_quote_inside_a_field_is_just_a_character(write: Write) -> None:
         (HEADER + "a;;livro\nb;;livro\n", "every product is of one category, livro"),
         (HEADER + "a;;livro\nb;;livro\nc;;game\n", "only one product in the category game"),
         (HEADER + 'a;;livro\nb;"aberta;livro\nc;;game\n', "line 3 is never closed"),
+        (HEADER + ENOUGH + 'e;;game;"aberta', "line 6 is never closed"),
+        # A quote far below is not the one that closes it.
+        (HEADER + 'a;;livro\n"b;;livro\n' + ENOUGH + '"e; f";;game\n', "line 3 is never closed"),
+        (HEADER + '"b;;livro\n' + ENOUGH + 'tela 5" nova;"a; b";game\n', "line 2 is never closed"),
+        (HEADER + 'a "b";"c "d" e";game\n"f;;game\n' + ENOUGH, "line 3 is never closed"),
     ],
 )
 def test_what_cannot_be_trained_on_is_told_in_one_line(

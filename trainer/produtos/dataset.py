@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from produtos.errors import BadInput
+from produtos.quotes import is_left_open
 from produtos.source import is_url, location, read_bytes
 from produtos.text import normal_form, product_text
 
@@ -172,25 +173,23 @@ def _rows(text: str, where: str) -> Iterator[tuple[int, list[str]]]:
 
 def _parse(text: str, where: str) -> Iterator[tuple[int, list[str]]]:
     csv.field_size_limit(sys.maxsize)
-    # Strict first, only to find a quote that never closes: lenient parsing would swallow the
-    # rest of the file as one field without a word.
-    strict = csv.reader(io.StringIO(text, newline=""), delimiter=DELIMITER, strict=True)
+    lines = list(io.StringIO(text, newline=""))
+    reader = csv.reader(lines, delimiter=DELIMITER)
     start = 1
-    try:
-        for _ in strict:
-            start = strict.line_num + 1
-    except csv.Error as error:
-        if "end of data" in str(error):
+    for fields in reader:
+        end = reader.line_num
+        # Without this, a forgotten quote would take the rows below into its field without a word.
+        # One that opens on the last line has none below, but is a mistake as well.
+        if (end > start or end == len(lines)) and is_left_open(
+            "".join(lines[start - 1 : end]), DELIMITER
+        ):
             raise BadInput(
                 f'dataset {where}: a quote (") opened in the row at line {start} is never closed; '
                 "close it, or double the quotes inside the field"
-            ) from None
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=DELIMITER)
-    start = 1
-    for fields in reader:
+            )
         if fields:
             yield start, fields
-        start = reader.line_num + 1
+        start = end + 1
 
 
 def _places(header: list[str], where: str) -> list[int]:

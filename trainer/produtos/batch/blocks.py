@@ -87,7 +87,9 @@ class Blocks:
         self.taken.append(line)
         self._length += len(line)
         if self._length >= LONGEST:
-            if len(line) == LONGEST and not line.endswith(LINE_ENDS):
+            # As a later line of its row it is handed back first, and then is a row of its own.
+            alone = len(self.taken) == 1
+            if alone and len(line) == LONGEST and not line.endswith(LINE_ENDS):
                 self._skip_line()
                 raise BrokenRow(TOO_LONG)
             raise BrokenRow(NEVER_CLOSED)

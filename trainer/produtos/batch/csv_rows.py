@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from produtos.batch.blocks import Blocks, BrokenRow
 from produtos.batch.rows import NEVER_CLOSED
+from produtos.quotes import is_left_open
 
 DELIMITERS = ";,\t|"
 
@@ -23,18 +24,22 @@ def quick(text: str, delimiter: str) -> tuple[list[list[str]], int] | None:
     """All rows of whole lines at once, and how many lines they are.
 
     Returns:
-        Nothing when the last row goes on after the text: then `careful` has to read it.
+        Nothing when the last row goes on after the text, or a quote in it may have been left open:
+        then `careful` has to read it.
     """
     csv.field_size_limit(sys.maxsize)
-    lines = text if text.endswith(("\n", "\r")) else text + "\n"
-    reader = csv.reader(io.StringIO(lines + END, newline=""), delimiter=delimiter)
-    try:
-        rows = list(reader)
-    except csv.Error:
-        return None
-    if rows.pop() != [END]:
-        return None
-    return [row for row in rows if not is_empty(row)], reader.line_num - 1
+    lines = (text if text.endswith(("\n", "\r")) else text + "\n") + END
+    # Strict reading stops at a quote that something other than a delimiter follows. Where each row
+    # is one line, no quote was left open, and such a quote is just a character.
+    for strict in (True, False):
+        reader = csv.reader(io.StringIO(lines, newline=""), delimiter=delimiter, strict=strict)
+        try:
+            rows = list(reader)
+        except csv.Error:
+            continue
+        if rows[-1] == [END] and (strict or len(rows) == reader.line_num):
+            return [row for row in rows[:-1] if not is_empty(row)], reader.line_num - 1
+    return None
 
 
 def careful(blocks: Blocks, delimiter: str) -> Iterator[Row]:
@@ -53,7 +58,8 @@ def careful(blocks: Blocks, delimiter: str) -> Iterator[Row]:
             return
         except (BrokenRow, csv.Error) as error:
             fields = str(error)
-        if blocks.ended:
+        lines = "".join(blocks.taken)
+        if blocks.ended or (len(blocks.taken) > 1 and is_left_open(lines, delimiter)):
             fields = NEVER_CLOSED
         if fields == NEVER_CLOSED:
             blocks.hand_back()
