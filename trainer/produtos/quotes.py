@@ -32,6 +32,6 @@ def is_left_open(row: str, delimiter: str) -> bool:
 
 @cache
 def _field(delimiter: str) -> re.Pattern[str]:
-    """A field as `csv.reader` cuts it: its quoted part, the closing quote, the rest, its end."""
+    """A field as `csv.reader` cuts it: the quoted part, its quote, the rest, what ends it."""
     cut = re.escape(delimiter)
     return re.compile(rf'(?:"([^"]*(?:""[^"]*)*)("?))?([^{cut}\r\n]*)({cut}|[\r\n]|$)')
