@@ -11,6 +11,9 @@ from hotserve.log import FORMATS
 
 CSV_CHOICES = ("auto", "text", "table")
 LANE_CHOICES = ("auto", "off")
+_WORKERS_OF_A_CORE = 4
+_WORKERS_ANYWHERE = 64
+_A_WHOLE_NUMBER = "a whole number above 0"
 _SWITCH_CHOICES = {"true": True, "1": True, "false": False, "0": False, "": False}
 
 
@@ -29,7 +32,7 @@ class Option:
     read: Callable[[str], object]
     help: str
     metavar: str | None
-    wanted: str = "a positive number"
+    wanted: str = "a number above 0"
 
     @property
     def name(self) -> str:
@@ -47,6 +50,16 @@ def _whole(text: str) -> int:
     if number < 1:
         raise ValueError
     return number
+
+
+def _whole_up_to(most: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        number = _whole(text)
+        if number > most:
+            raise ValueError
+        return number
+
+    return read
 
 
 def _seconds(text: str) -> float:
@@ -89,6 +102,11 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
+def _most_workers() -> int:
+    """More than this help nobody, and a slip of the pen must not take the whole memory."""
+    return max(_WORKERS_ANYWHERE, _WORKERS_OF_A_CORE * _cores())
+
+
 def _cache_default(environment: Mapping[str, str]) -> str:
     base = environment.get("XDG_CACHE_HOME") or "~/.cache"
     return str(Path(base) / "hotserve")
@@ -97,6 +115,7 @@ def _cache_default(environment: Mapping[str, str]) -> str:
 def options(environment: Mapping[str, str]) -> dict[str, list[Option]]:
     """Every option, by the heading under which help shows it."""
     cache = _cache_default(environment)
+    most = _most_workers()
     return {
         "following the registry": [
             Option("--poll-interval", "1", _seconds, "seconds between two looks at it", "S"),
@@ -115,7 +134,14 @@ def options(environment: Mapping[str, str]) -> dict[str, list[Option]]:
                 "folder for models; the last good one is served from it when MLflow is down",
                 "DIR",
             ),
-            Option("--keep-versions", "3", _whole, "versions of a model kept there", "N"),
+            Option(
+                "--keep-versions",
+                "3",
+                _whole,
+                "versions of a model kept there",
+                "N",
+                _A_WHOLE_NUMBER,
+            ),
         ],
         "answers": [
             _choice(
@@ -143,9 +169,11 @@ def options(environment: Mapping[str, str]) -> dict[str, list[Option]]:
             Option(
                 "--workers",
                 str(_cores()),
-                _whole,
-                "front processes that share the port, one per core if left out; each about 45 MB",
+                _whole_up_to(most),
+                "front processes that share the port, one per core if left out, at most "
+                f"{most} on this machine; each about 45 MB",
                 "N",
+                f"a whole number from 1 to {most}",
             ),
             Option(
                 "--hold-timeout",
@@ -159,13 +187,21 @@ def options(environment: Mapping[str, str]) -> dict[str, list[Option]]:
             ),
         ],
         "limits, for each worker": [
-            Option("--max-body", "64M", _size, "largest body; k, M and G are known", "SIZE"),
+            Option(
+                "--max-body",
+                "64M",
+                _size,
+                "largest body; k, M and G are known",
+                "SIZE",
+                "a whole number of bytes, or one with k, M or G behind it",
+            ),
             Option(
                 "--max-concurrency",
                 "256",
                 _whole,
                 "requests that may be under way; others get 503",
                 "N",
+                _A_WHOLE_NUMBER,
             ),
             Option(
                 "--max-connections",
@@ -173,6 +209,7 @@ def options(environment: Mapping[str, str]) -> dict[str, list[Option]]:
                 _whole,
                 "open connections; for one more an idle one is closed",
                 "N",
+                _A_WHOLE_NUMBER,
             ),
             Option(
                 "--read-timeout",

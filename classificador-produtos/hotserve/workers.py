@@ -50,7 +50,7 @@ class WorkerPool:
         self._idle: dict[int, asyncio.Event] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._processes: dict[int, asyncio.subprocess.Process] = {}
-        self._stopping = False
+        self._stopping = asyncio.Event()
         self._scrapes: Scrapes | None = None
         self.restarts = 0
         self.ready = asyncio.Event()
@@ -89,7 +89,7 @@ class WorkerPool:
 
     async def stop(self, seconds: float) -> None:
         """No new connections; open requests get `seconds`; then the workers are gone."""
-        self._stopping = True
+        self._stopping.set()
         for channel in self._channels.values():
             channel.send("stop")
         _, late = await asyncio.wait(self._tasks, timeout=seconds) if self._tasks else (None, ())
@@ -101,13 +101,14 @@ class WorkerPool:
 
     async def _keep(self, slot: int) -> None:
         delay = 0.0
-        while True:
+        # Looked at before every start: what is begun after a stop would hold it up.
+        while not self._stopping.is_set():
             begun = time.monotonic()
             try:
                 code = await self._run(slot)
             except OSError as error:
                 code = error.errno or 1
-            if self._stopping:
+            if self._stopping.is_set():
                 return
             delay = (
                 min(max(2 * delay, 0.25), _LONGEST_DELAY)
@@ -116,7 +117,8 @@ class WorkerPool:
             )
             self.restarts += 1
             logger.warning("front worker %d ended (code %s); starting another", slot, code)
-            await asyncio.sleep(delay)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), delay)
 
     async def _run(self, slot: int) -> int:
         ours, theirs = socket.socketpair()
@@ -139,7 +141,7 @@ class WorkerPool:
         channel.send("settings", **self._settings)
         self._announcements.joined(process.pid)
         self._expect_idle(process.pid)
-        if self._stopping:
+        if self._stopping.is_set():
             channel.send("stop")
         assert self._scrapes is not None, "not started"
         async for message in channel.messages():

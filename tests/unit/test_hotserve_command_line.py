@@ -10,7 +10,7 @@ import pytest
 
 from hotserve import cli
 from hotserve import settings as settings_module
-from hotserve.settings import Settings
+from hotserve.settings import Settings, SettingsError
 
 SERVE = ["mlflow", "models", "serve"]
 
@@ -68,6 +68,21 @@ def test_own_settings_come_from_options_before_variables_before_defaults() -> No
     assert read(*command, XDG_CACHE_HOME="/somewhere").cache == Path("/somewhere/hotserve")
 
 
+@pytest.mark.parametrize(("cores", "most"), [(1, 64), (16, 64), (48, 192)])
+def test_workers_are_no_more_than_a_machine_can_use(
+    cores: int, most: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: range(cores))
+    command = [*SERVE, "-m", "models:/a/1"]
+    assert read(*command).workers == cores
+    assert read("--workers", str(most), *command).workers == most
+    with pytest.raises(SettingsError, match=f"from 1 to {most}, not '{most + 1}'"):
+        read("--workers", str(most + 1), *command)
+    with pytest.raises(SystemExit):
+        read("--help")
+    assert f"at most {most} on this machine" in " ".join(capsys.readouterr().out.split())
+
+
 class Refusal:
     """Runs the command where it is expected to end at once.
 
@@ -118,6 +133,12 @@ def refused(
         ([*SERVE, "-m", "model:/a/1"], "'model:' is unknown"),
         ([*SERVE, "-m", "./no-such-folder"], "no MLmodel file"),
         (["--poll-interval", "soon", *SERVE, "-m", "models:/a/1"], "--poll-interval must be"),
+        (["--poll-interval", "-1", *SERVE, "-m", "models:/a/1"], "must be a number above 0"),
+        (["--max-body", "10MB", *SERVE, "-m", "models:/a/1"], "with k, M or G behind it, not"),
+        (["--max-body", "1.5G", *SERVE, "-m", "models:/a/1"], "must be a whole number of bytes"),
+        (["--workers", "2.5", *SERVE, "-m", "models:/a/1"], "must be a whole number from 1 to"),
+        (["--workers", "100000", *SERVE, "-m", "models:/a/1"], "must be a whole number from 1 to"),
+        (["--keep-versions", "0", *SERVE, "-m", "models:/a/1"], "must be a whole number above 0"),
         (["--csv", "xml", *SERVE, "-m", "models:/a/1"], "one of auto, text, table"),
         (["--nonsense", *SERVE, "-m", "models:/a/1"], "--nonsense"),
         (["no-such-mlflow", "models", "serve", "-m", "models:/a/1"], "no program 'no-such-mlflow'"),
