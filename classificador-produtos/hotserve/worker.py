@@ -60,7 +60,7 @@ class _Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        # A Ctrl-C in a terminal reaches every process, but the manager says when to stop.
+        # SIGINT stays ignored: the manager says when to stop.
         signal.signal(signal.SIGTERM, self.handle_exit)
         yield
 

@@ -130,6 +130,9 @@ class WorkerPool:
                 pass_fds=inherited,
                 stdin=asyncio.subprocess.DEVNULL,
                 env=_environment(),
+                # Out of reach of a Ctrl-C in the terminal, from its first moment: it is the
+                # manager that says when to stop. (uvloop would not hand on a signal ignored.)
+                start_new_session=True,
             )
         except OSError:
             ours.close()

@@ -138,7 +138,10 @@ def running_hotserve(
     more: Sequence[str] = (),
     stdout: Path | None = None,
 ) -> Iterator[Hotserve]:
-    """`hotserve [options] mlflow models serve -m uri … [more]`, its cache and log in `home`."""
+    """`hotserve [options] mlflow models serve -m uri … [more]`, its cache and log in `home`.
+
+    It leads a process group, as in a terminal.
+    """
     port = free_port()
     mark = uuid.uuid4().hex
     home.mkdir(parents=True, exist_ok=True)
@@ -154,6 +157,7 @@ def running_hotserve(
             stdin=subprocess.DEVNULL,
             stdout=told if stdout else None,
             stderr=stderr,
+            process_group=0,
         )
     hotserve = Hotserve(f"http://127.0.0.1:{port}", process, log, mark, stdout)
     try:

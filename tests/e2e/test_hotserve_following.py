@@ -287,6 +287,19 @@ def test_sigterm_ends_it_and_all_it_started(tmp_path: Path) -> None:
         assert hotserve.nothing_is_left()
 
 
+def test_ctrl_c_during_the_start_is_a_clean_stop(tmp_path: Path) -> None:
+    folder = save(text_model(), tmp_path / "model")
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
+    with running_hotserve(str(folder), tmp_path, environment, options=("--workers", "4")) as hot:
+        eventually(lambda: len(hot.workers()) == 4, "the workers are not started")
+        os.killpg(hot.process.pid, signal.SIGINT)
+        assert hot.process.wait(60) == 0
+        assert hot.nothing_is_left()
+        lines = hot.log.read_text("utf-8").splitlines()
+    assert [line for line in lines if " hotserve: " not in line] == []
+    assert lines[-1].endswith("hotserve: stopped")
+
+
 def test_sigkill_of_the_manager_leaves_no_process(
     followed: Followed, mlflow_server: MlflowServer, tmp_path: Path
 ) -> None:
