@@ -178,8 +178,9 @@ def test_a_folder_of_parquet_files_to_parquet(server: MlflowServer, tmp_path: Pa
 
 def test_lines_without_a_header(server: MlflowServer, tmp_path: Path) -> None:
     (tmp_path / "linhas.txt").write_text("boneca, de pano\n\nhalo\n", encoding="utf-8")
-    shown, _ = done(server, "--input", "linhas.txt", cwd=tmp_path)
+    shown, said = done(server, "--input", "linhas.txt", cwd=tmp_path)
     assert shown.splitlines()[1:] == ["boneca, de pano;brinquedo", "halo;game"]
+    assert said.startswith("input linhas.txt: no known column in its first line, so each line")
 
 
 def test_several_processes_keep_the_order_and_agree_with_one(

@@ -140,6 +140,37 @@ def test_port_in_use_is_named(stack: Stack, tmp_path: Path) -> None:
     assert not (tmp_path / "home").exists()
 
 
+@pytest.mark.parametrize("service", ["mlflow", "hotserve"])
+def test_a_service_that_somebody_ends_is_started_again(stack: Stack, service: str) -> None:
+    """Even if it ends as it should when it is told to."""
+
+    def ones() -> set[psutil.Process]:
+        return {each for each in stack.processes() if is_main(each, service)}
+
+    def works() -> bool:
+        try:
+            return bool(stack.versions()) and stack.predict("boneca de pano") == ["brinquedo"]
+        except OSError:
+            return False
+
+    before = ones()
+    assert before
+    for process in before:
+        process.terminate()
+    wait_for(lambda: bool(ones() - before) and not ones() & before, f"another {service}")
+    wait_for(works, "answers")
+
+
+def is_main(process: psutil.Process, service: str) -> bool:
+    """Whether it is what supervisord starts for a service, and not a child of that."""
+    try:
+        command, parent = process.cmdline(), process.parent()
+        names = [Path(part).name for part in command[:2]]
+        return service in names and parent is not None and "supervisord" in str(parent.cmdline())
+    except psutil.Error:
+        return False
+
+
 def test_ctrl_c_leaves_nothing_and_the_next_start_picks_up(stack: Stack, tmp_path: Path) -> None:
     before = [(v["version"], v["run_id"], v["current_stage"]) for v in stack.versions()]
     runs = {run["info"]["run_id"] for run in stack.runs()}

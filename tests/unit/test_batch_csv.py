@@ -212,6 +212,34 @@ def test_a_file_that_is_no_table(content: str, said: str, path: Path) -> None:
         read(path)
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"PK\x03\x04\x14\0nome\n", "a zip file, as .xlsx and .ods are.*save the sheet as CSV"),
+        (b"\xd0\xcf\x11\xe0nome\n", "an .xls file"),
+        (b"PAR1nome\n", "end its name in .parquet"),
+        (gzip.compress(b"nome\nhalo\n"), "gzipped; end its name in .gz"),
+        ("nome\nhalo\n".encode("utf-16"), "as UTF-16 does.*as utf-8; say --encoding utf-16$"),
+        (codecs.BOM_UTF16_BE + "nome\nhalo\n".encode("utf-16-be"), "say --encoding utf-16$"),
+        ("nome\nhalo\n".encode("utf-32"), "say --encoding utf-32$"),
+    ],
+)
+def test_bytes_that_are_no_csv_are_not_classified(content: bytes, said: str, path: Path) -> None:
+    path.write_bytes(content)
+    with pytest.raises(BadInput, match=said):
+        read(path)
+    packed = path.with_name("produtos.csv.gz")
+    packed.write_bytes(gzip.compress(content))
+    with pytest.raises(BadInput, match=said):
+        read(packed)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "UTF_16", "utf-32"])
+def test_a_file_with_a_wide_encoding_is_read_when_it_is_named(encoding: str, path: Path) -> None:
+    path.write_bytes("nome;preço\ncafé;1\nhalo;2\n".encode(encoding))
+    assert read(path, encoding=encoding)[0] == ["café", "halo"]
+
+
 def carefully(file: TextIO, delimiter: str) -> Iterator[csv_rows.Row]:
     """All rows of a file, without the short cut for blocks without a bad row."""
     blocks = Blocks(file)

@@ -94,6 +94,27 @@ def test_a_folder_is_all_files_in_it_in_order(tmp_path: Path) -> None:
         open_inputs(request(tmp_path))
 
 
+@pytest.mark.parametrize("name", ["a.xlsx", "a.json", "a.csv.zip", "a.parquet.gz"])
+def test_a_file_with_another_ending_is_refused_whatever_is_in_it(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("nome\nhalo\n", encoding="utf-8")
+    with pytest.raises(BadInput, match=r"not read; give one that ends in \.csv"):
+        open_inputs(request(tmp_path / name))
+    (tmp_path / "sem-final").write_text("nome\nhalo\n", encoding="utf-8")
+    open_inputs(request(tmp_path / "sem-final"))
+
+
+def test_files_without_a_known_column_are_told(tmp_path: Path) -> None:
+    for name in ("a.csv", "b.txt"):
+        (tmp_path / name).write_text("a;b;c\nboneca;x;y\n", encoding="utf-8")
+    notice = open_inputs(request(tmp_path)).notice()
+    assert "a.csv (and 1 more): no known column in its first line, so each line is" in notice
+    assert "--text-column NAME" in notice
+    assert not open_inputs(request(tmp_path / "a.csv", text_column="b")).notice()
+    write(tmp_path / "c.parquet", produto=["halo"])
+    assert not open_inputs(request(tmp_path / "c.parquet")).notice()
+    assert not open_inputs(Request(models=("1",), texts=("halo",))).notice()
+
+
 def test_a_folder_without_a_table_and_a_path_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"no \.csv or \.parquet file in this folder"):
         open_inputs(request(tmp_path))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from produtos.batch import database, tables
+from produtos.batch import database, formats, tables
 from produtos.batch.columns import fold
 from produtos.batch.request import Request
 from produtos.batch.rows import Chunk
@@ -29,6 +29,17 @@ class Inputs:
     schema: pa.Schema
     size: int
 
+    def notice(self) -> str:
+        """What to say before the work begins: files without a known column, if there are any."""
+        plain = [table.location.address for table in self.tables if not table.has_header]
+        if not plain:
+            return ""
+        more = f" (and {len(plain) - 1:,} more)" if len(plain) > 1 else ""
+        return (
+            f"input {plain[0]}{more}: no known column in its first line, so each line is one "
+            "product; if a column holds the text, name it with --text-column NAME"
+        )
+
 
 def open_inputs(request: Request) -> Inputs:
     """Look at every file before the work begins.
@@ -40,6 +51,8 @@ def open_inputs(request: Request) -> Inputs:
     if request.texts:
         return Inputs((), tables.of_texts(request.texts).rows.batch().schema, 0)
     files = input_files(request.input)
+    for file in files:
+        formats.check_name(file.path, file.address)
     opened = [
         tables.open_table(file, text_column=request.text_column, encoding=request.encoding)
         for file in files

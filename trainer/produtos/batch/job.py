@@ -54,6 +54,8 @@ def run(
         BadInput: a file, the database or a model is of no use.
     """
     versions = dict(zip(version_columns(request), models, strict=True))
+    if notice := inputs.notice():
+        say(notice)
     if logged is not None:
         log_start(tracker, logged, request, versions)
     schema = inputs.schema

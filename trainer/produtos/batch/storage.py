@@ -13,7 +13,7 @@ from pyarrow import fs
 
 from produtos.errors import BadInput
 
-CSV_ENDINGS = (".csv", ".csv.gz", ".txt", ".txt.gz")
+CSV_ENDINGS = (".csv", ".csv.gz", ".txt", ".txt.gz", ".tsv", ".tsv.gz")
 PARQUET_ENDINGS = (".parquet", ".pq")
 
 ENDPOINT_VARIABLES = (

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from produtos.batch import columns, csv_rows
+from produtos.batch import columns, csv_rows, formats
 from produtos.batch.blocks import LONGEST, Blocks
 from produtos.batch.columns import TextColumns
 from produtos.batch.rows import (
@@ -41,6 +41,10 @@ class Table(Protocol):
     @property
     def schema(self) -> pa.Schema:
         """The columns of every chunk."""
+
+    @property
+    def has_header(self) -> bool:
+        """Whether it names its columns; else each line is the text of a product."""
 
     def chunks(self) -> Iterator[Chunk]:
         """The rows, in the file's order; a chunk may have bad rows only."""
@@ -181,6 +185,12 @@ def _open_text(location: Location, encoding: str) -> tuple[pa.NativeFile, io.Tex
     return raw, text
 
 
+def _first_bytes(file: io.TextIOWrapper) -> bytes:
+    """What the file begins with; nothing of it has been read afterwards."""
+    buffer: Any = file.buffer
+    return bytes(buffer.peek(formats.LONGEST_MARK)[: formats.LONGEST_MARK])
+
+
 def _open_csv(location: Location, text_column: str | None, encoding: str) -> CsvTable:
     try:
         codecs.lookup(encoding)
@@ -190,6 +200,7 @@ def _open_csv(location: Location, text_column: str | None, encoding: str) -> Csv
         encoding = "utf-8-sig"
     raw, file = _open_text(location, encoding)
     with raw, file:
+        formats.check_first_bytes(_first_bytes(file), encoding, location.address)
         first = file.readline(LONGEST)
         while first and not first.strip():
             first = file.readline(LONGEST)
@@ -224,6 +235,7 @@ class ParquetTable:
     location: Location
     schema: pa.Schema
     text_columns: TextColumns
+    has_header = True
 
     def chunks(self) -> Iterator[Chunk]:
         """See `Table`.

@@ -1,0 +1,66 @@
+"""Files that are no CSV although they were given as such: told by their names or first bytes.
+
+Read as CSV, each would be products made of gibberish.
+"""
+
+import codecs
+from pathlib import PurePosixPath
+
+from produtos.batch.storage import CSV_ENDINGS, PARQUET_ENDINGS
+from produtos.errors import BadInput
+
+SPREADSHEET = "save the sheet as CSV, UTF-8, and give that file"
+
+FIRST_BYTES = {
+    b"PK\x03\x04": f"this is a zip file, as .xlsx and .ods are, not a CSV; {SPREADSHEET}",
+    b"\xd0\xcf\x11\xe0": f"this is an .xls file, not a CSV; {SPREADSHEET}",
+    b"%PDF": "this is a PDF, not a CSV; give a CSV or Parquet file",
+    b"PAR1": "this is a Parquet file; end its name in .parquet",
+    b"\x1f\x8b": "this file is gzipped; end its name in .gz",
+}
+"""What is wrong with a file that begins so, and what to do."""
+
+WIDE = {
+    # UTF-32 first: its mark begins with that of UTF-16.
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+"""Byte order marks, and the encoding that each means."""
+
+LONGEST_MARK = 4
+
+
+def check_name(path: str, address: str) -> None:
+    """See that a file's name ends as one of a table does, or has no ending.
+
+    Raises:
+        BadInput: it ends in another way.
+    """
+    ending = PurePosixPath(path).suffix
+    known = CSV_ENDINGS + PARQUET_ENDINGS
+    if ending and not path.lower().endswith(known):
+        raise BadInput(
+            f"input {address}: a file that ends in {ending} is not read; give one that ends in "
+            f"{', '.join(known[:-1])} or {known[-1]}"
+        )
+
+
+def check_first_bytes(first: bytes, encoding: str, address: str) -> None:
+    """See that a file does not begin as one that is no CSV, or one of another encoding.
+
+    Raises:
+        BadInput: it does.
+    """
+    for start, said in FIRST_BYTES.items():
+        if first.startswith(start):
+            raise BadInput(f"input {address}: {said}")
+    if codecs.lookup(encoding).name.startswith(("utf-16", "utf-32")):
+        return
+    for mark, wide in WIDE.items():
+        if first.startswith(mark):
+            raise BadInput(
+                f"input {address}: begins as {wide.upper()} does and cannot be read as "
+                f"{codecs.lookup(encoding).name.removesuffix('-sig')}; say --encoding {wide}"
+            )
