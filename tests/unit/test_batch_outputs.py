@@ -1,9 +1,12 @@
 """Outputs are there in whole or not at all; summaries count right."""
 
 import csv
+import datetime
 import sqlite3
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -124,14 +127,18 @@ def table(folder: Path, schema: pa.Schema = SCHEMA) -> DatabaseTable:
     return DatabaseTable(make_url(f"sqlite:///{folder}/a.db"), "predicoes", schema, ORIGIN)
 
 
-def rows(folder: Path) -> list[tuple[object, ...]]:
+def select(query: str, folder: Path) -> list[tuple[Any, ...]]:
     connection = sqlite3.connect(folder / "a.db")
     try:
-        return connection.execute(
-            "select id, texto, categoria, versao, modelo, run_id from predicoes order by id"
-        ).fetchall()
+        return connection.execute(query).fetchall()
     finally:
         connection.close()
+
+
+def rows(folder: Path) -> list[tuple[Any, ...]]:
+    return select(
+        "select id, texto, categoria, versao, modelo, run_id from predicoes order by id", folder
+    )
 
 
 def test_a_table_is_made_then_appended_to(tmp_path: Path) -> None:
@@ -190,8 +197,30 @@ def test_databases_that_cannot_be_reached(tmp_path: Path) -> None:
 
 def test_a_column_that_no_table_can_hold(tmp_path: Path) -> None:
     schema = pa.schema([("texto", pa.string()), ("fotos", pa.list_(pa.string()))])
-    with pytest.raises(BadInput, match="a column of type list"):
+    with pytest.raises(BadInput, match=r"column fotos: its type list.*leave it out"):
         table(tmp_path, schema)
+    schema = pa.schema([("texto", pa.string()), ("preco", pa.decimal128(5, -2))])
+    with pytest.raises(BadInput, match="column preco: its type decimal128"):
+        table(tmp_path, schema)
+
+
+def test_dates_decimals_and_categories_are_kept_in_a_table(tmp_path: Path) -> None:
+    day = datetime.date(2024, 2, 29)
+    batch = pa.RecordBatch.from_pydict(
+        {
+            "texto": pa.array(["halo", "boneca"]).dictionary_encode(),
+            "dia": pa.array([day, None], pa.date32()),
+            "preco": pa.array([Decimal("19.90"), None], pa.decimal128(7, 2)),
+            "nota": pa.array([None, None], pa.null()),
+        }
+    )
+    sink = table(tmp_path, batch.schema)
+    sink.write(ArrowRows(batch))
+    sink.commit()
+    kept = select("select texto, dia, preco, nota from predicoes order by texto desc", tmp_path)
+    assert kept == [("halo", "2024-02-29", 19.9, None), ("boneca", None, None, None)]
+    declared = dict(select("select name, type from pragma_table_info('predicoes')", tmp_path))
+    assert (declared["dia"], declared["preco"]) == ("DATE", "NUMERIC(7, 2)")
 
 
 def test_answers_are_columns_behind_those_of_the_input() -> None:

@@ -8,9 +8,11 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Date,
     DateTime,
     Float,
     MetaData,
+    Numeric,
     String,
     Table,
     Text,
@@ -173,25 +175,41 @@ def _engine(url: URL) -> Engine:
 
 
 def _table(name: str, schema: pa.Schema, origin: dict[str, str]) -> Table:
-    kinds: dict[str, TypeEngine[Any]] = {field.name: _type(field.type) for field in schema}
+    kinds: dict[str, TypeEngine[Any]] = {
+        field.name: _type(field.name, field.type) for field in schema
+    }
     kinds |= {each: String(255) for each in origin if each not in ORIGIN}
     kinds |= ORIGIN
     columns = [Column(each, kind) for each, kind in kinds.items()]
     return Table(name, MetaData(), *columns, mysql_engine="InnoDB", mysql_charset="utf8mb4")
 
 
-def _type(kind: pa.DataType) -> TypeEngine[Any]:
+def _type(name: str, kind: pa.DataType) -> TypeEngine[Any]:
+    if pa.types.is_dictionary(kind):
+        # A pandas category: only kept in another way, its values are what everybody sees.
+        return _type(name, kind.value_type)
     if pa.types.is_boolean(kind):
         return Boolean()
     if pa.types.is_integer(kind):
         return BigInteger()
     if pa.types.is_floating(kind):
         return Float(53)
+    if pa.types.is_decimal(kind) and _fits_mysql(kind):
+        return Numeric(kind.precision, kind.scale)
+    if pa.types.is_date(kind):
+        return Date()
     if pa.types.is_timestamp(kind):
         return DateTime()
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind):
         return Text().with_variant(LONGTEXT(), "mysql", "mariadb")
-    raise BadInput(f"a column of type {kind} cannot be kept in a table; leave it out of the input")
+    raise BadInput(
+        f"column {name}: its type {kind} cannot be kept in a table; leave it out of the input, "
+        "or make it another type"
+    )
+
+
+def _fits_mysql(kind: pa.DataType) -> bool:
+    return bool(kind.precision <= 65 and 0 <= kind.scale <= 30)
 
 
 def _difference(wanted: set[str], there: set[str]) -> str:
