@@ -172,6 +172,9 @@ def promote(walk: Walk) -> None:
     expect(dialog).to_be_hidden()
     eventually(lambda: walk.answered_by() == "2", "version 2 does not answer")
     assert [v["current_stage"] for v in walk.stack.versions()] == ["Archived", "Production"]
+    # As the page says of step 5: a stage moved there leaves the alias behind.
+    model = walk.stack.mlflow(f"registered-models/get?name={MODEL}")["registered_model"]
+    assert model["aliases"] == [{"alias": "production", "version": "1"}]
 
 
 def register_accents(walk: Walk) -> None:
