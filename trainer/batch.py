@@ -66,7 +66,7 @@ def main() -> None:
     own_run = tracking.project_run_id()
     if not os.environ.get("MLFLOW_EXPERIMENT_ID"):
         os.environ.setdefault("MLFLOW_EXPERIMENT_NAME", EXPERIMENT)
-    tracker = tracking.connect()
+    tracker = tracking.connect(existing=True)
     models = [model_reference.resolve(tracker.client, asked) for asked in request.models]
 
     def say(line: str) -> None:

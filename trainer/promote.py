@@ -71,7 +71,7 @@ def _check(given: argparse.Namespace) -> None:
 def _roll_back(given: argparse.Namespace) -> None:
     from produtos import stage_change, tracking
 
-    tracker = tracking.connect()
+    tracker = tracking.connect(existing=True)
     if given.dry_run:
         leaving, coming = stage_change.plan_roll_back(tracker.client, given.to)
         print(f"would put version {coming.version} back into {given.to}, for {leaving.version}")
@@ -85,7 +85,7 @@ def _promote(given: argparse.Namespace) -> None:
 
     number = str(int(given.version))
     data = dataset.load(given.dataset) if given.to in stage_change.SERVED else None
-    tracker = tracking.connect()
+    tracker = tracking.connect(existing=True)
     client = tracker.client
     version = stage_change.find(client, number)
     current = registry.in_stage(client, given.to) if data else None

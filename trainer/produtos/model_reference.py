@@ -7,6 +7,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.utils.models import _parse_model_uri
 from mlflow.tracking import MlflowClient
 
+from produtos import tracking
 from produtos.errors import BadInput
 from produtos.registry import MODEL_NAME
 
@@ -120,7 +121,8 @@ def _versions(client: MlflowClient, name: str) -> list[ModelVersion]:
             raise
     if not found:
         raise BadInput(
-            f"model {name}: no version is registered under this name; train and register one first"
+            f"model {name}: no version is registered under this name; train and register one "
+            f"first ({tracking.looked_in()})"
         )
     return sorted(found, key=lambda each: int(each.version))
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.tracking import MlflowClient
 
-from produtos import registry, stage_history
+from produtos import registry, stage_history, tracking
 from produtos.errors import BadInput
 from produtos.registry import MODEL_NAME
 
@@ -26,7 +26,10 @@ def find(client: MlflowClient, number: str) -> ModelVersion:
     if found:
         return found[0]
     if not there:
-        raise BadInput(f"version {number}: {MODEL_NAME} has no version yet; train one first")
+        raise BadInput(
+            f"version {number}: {MODEL_NAME} has no version yet; train one first "
+            f"({tracking.looked_in()})"
+        )
     listed = ", ".join(f"{each.version} ({each.current_stage})" for each in there[-8:])
     raise BadInput(f"version {number}: {MODEL_NAME} has none of that number; there are: {listed}")
 

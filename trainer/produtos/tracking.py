@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import mlflow
 from mlflow.entities import Metric, Param, Run, RunTag
@@ -14,12 +16,18 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from mlflow.tracking.context import registry as context
 from mlflow.utils.mlflow_tags import MLFLOW_SOURCE_NAME
+from sqlalchemy.engine import make_url
 
 from produtos.errors import BadInput, Stopped
 
 EXPERIMENT_NAME = "classificador-produtos"
-CREDENTIALS = re.compile(r"^(\w+://)[^/?#]*@")
+CREDENTIALS = re.compile(r"^([\w+.-]+://)[^/?#]*@")
 """What stands before the host in an address."""
+
+NO_SCHEME = re.compile(r"[\w.-]+:\d+(/.*)?")
+"""A host and a port, as one types them into a browser."""
+
+SET_IT = "set MLFLOW_TRACKING_URI, such as http://localhost:5000"
 
 FIRST_ANSWER = 5
 """Seconds that a tracking server has to answer the first question."""
@@ -40,6 +48,12 @@ def reach() -> MlflowClient:
         BadInput: it is down, or is not a tracking server, or refuses.
     """
     uri = mlflow.get_tracking_uri()
+    if NO_SCHEME.fullmatch(uri):
+        raise BadInput(
+            f"no tracking server answers at {uri}: write http:// in front, "
+            f"MLFLOW_TRACKING_URI=http://{uri}"
+        )
+    uri = _shown(uri)
     with _http_requests(retries=0, timeout=FIRST_ANSWER):
         try:
             client = MlflowClient()
@@ -66,15 +80,49 @@ def _hide_credentials(client: MlflowClient, run_id: str) -> None:
         client.set_tag(run_id, MLFLOW_SOURCE_NAME, shown)
 
 
-def connect() -> Tracker:
+def looked_in() -> str:
+    """Where versions are looked for, and what to do if that is not the right place."""
+    return f"looked in {_shown(mlflow.get_registry_uri())}; if that is not the place, {SET_IT}"
+
+
+def _shown(uri: str) -> str:
+    return CREDENTIALS.sub(r"\1", uri)
+
+
+def _check_there() -> None:
+    """See that a registry on this disk is there: MLflow would make an empty one.
+
+    Raises:
+        BadInput: its database or folder does not exist.
+    """
+    uri = mlflow.get_registry_uri()
+    scheme, colon, _ = uri.partition(":")
+    path = ""
+    if scheme == "sqlite":
+        path = make_url(uri).database or ""
+    elif not colon or scheme == "file":
+        path = unquote(urlsplit(uri).path)
+    # SQLite has names that are no files: `:memory:`, `file:…?mode=ro`.
+    if path and not path.startswith((":", "file:")) and not Path(path).exists():
+        is_set = os.environ.get("MLFLOW_TRACKING_URI")
+        unset = "" if is_set else "MLFLOW_TRACKING_URI is not set, and "
+        raise BadInput(f"{unset}there are no models in {uri}, which does not exist; {SET_IT}")
+
+
+def connect(*, existing: bool = False) -> Tracker:
     """Reach the tracking server and find or make the experiment.
 
     The experiment is the one of the run that `mlflow run` made, else the one that
     MLFLOW_EXPERIMENT_NAME or MLFLOW_EXPERIMENT_ID says, else `classificador-produtos`.
 
+    Args:
+        existing: whether there must be a registry already, as for all that needs a version.
+
     Raises:
-        BadInput: the server does not answer, or there is no such experiment.
+        BadInput: the server does not answer, or there is no such experiment or registry.
     """
+    if existing:
+        _check_there()
     client = reach()
     experiment_id = _experiment_id(client)
     # MLflow logs a model to the experiment that is set here, whatever run it belongs to.
