@@ -16,13 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from hotserve.folder import make_ready
 from hotserve.registry import ModelVersion
 
 _STALE_SECONDS = 3600.0
-
-
-class CacheError(Exception):
-    """The cache folder can't be used; the text says why in one line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,22 +84,14 @@ class Cache:
         reference: the URI that is followed; each has its own last good version.
 
     Raises:
-        CacheError: the folder can't be made or written to.
+        FolderError: the folder can't be made or written to.
     """
 
     def __init__(self, root: Path, registry: str, name: str, reference: str) -> None:
         slug = re.sub(r"[^\w.-]+", "_", name)[-60:].strip("._") or "model"
         self._home = root / f"{slug}-{_digest(registry, name)}"
         self._state = self._home / f"serving-{_digest(reference)}.json"
-        try:
-            self._home.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=self._home):
-                pass
-        except OSError as error:
-            raise CacheError(
-                f"the cache folder {root} can't be written to ({error.strerror}); "
-                "name another with --cache or HOTSERVE_CACHE"
-            ) from None
+        make_ready(self._home, root, "cache folder", "--cache")
 
     @property
     def logs(self) -> Path:

@@ -14,17 +14,18 @@ from hotserve import access, log, manager, model_uri
 from hotserve import connection as connections
 from hotserve import settings as settings_module
 from hotserve.access import TokenError
-from hotserve.cache import Cache, CacheError
+from hotserve.cache import Cache
 from hotserve.connection import Connection, ConnectionSettingsError
+from hotserve.folder import FolderError, make_ready
 from hotserve.manager import PortError
 from hotserve.model_uri import ModelUriError
 from hotserve.settings import SettingsError
 from hotserve.wrapped import CommandError
 
 _USER_ERRORS = (
-    CacheError,
     CommandError,
     ConnectionSettingsError,
+    FolderError,
     ModelUriError,
     PortError,
     SettingsError,
@@ -54,6 +55,8 @@ def _run(arguments: Sequence[str]) -> int:
         connection = connections.read(os.environ)
     registry = connection.url if connection else ""
     cache = Cache(settings.cache, registry, reference.name, reference.uri)
+    if settings.log_folder is not None:
+        make_ready(settings.log_folder, settings.log_folder, "folder for the output", "--child-log")
     listeners = manager.listen(settings.command.host, settings.command.port)
     log.to_stderr(settings.log_format)
     return uvloop.run(manager.run(settings, reference, connection, cache, listeners, environment))

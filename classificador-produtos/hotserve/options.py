@@ -87,6 +87,10 @@ def _folder(text: str) -> Path:
     return Path(os.path.abspath(Path(text).expanduser()))
 
 
+def _folder_or_stream(text: str) -> str:
+    return text if text in ("", "-") else str(_folder(text))
+
+
 def _choice(flag: str, choices: tuple[str, ...], told: str) -> Option:
     def read(text: str) -> str:
         if text not in choices:
@@ -239,7 +243,7 @@ def options(environment: Mapping[str, str]) -> dict[str, list[Option]]:
             Option(
                 "--child-log",
                 "",
-                str,
+                _folder_or_stream,
                 "folder for the output of the wrapped command, or - for standard error "
                 "(default: in the cache)",
                 "DIR",

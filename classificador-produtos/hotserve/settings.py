@@ -48,6 +48,11 @@ class Settings:
     token_file: str
     tokens: tuple[str, ...] = field(default=(), repr=False)
 
+    @property
+    def log_folder(self) -> Path | None:
+        """The folder of `child_log`; None where it names none."""
+        return Path(self.child_log) if self.child_log not in ("", "-") else None
+
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:

@@ -74,7 +74,7 @@ class Starter:
         """Where its process writes to; None is hotserve's own output."""
         if self._settings.child_log == "-":
             return None
-        folder = Path(self._settings.child_log) if self._settings.child_log else self._cache.logs
+        folder = self._settings.log_folder or self._cache.logs
         return folder / f"{version.version or 'model'}.log"
 
     def _opener(self, served: Served, model: Path) -> LaneOpener | None:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from hotserve.cache import Cache, CacheError, Entry
+from hotserve.cache import Cache, Entry
+from hotserve.folder import FolderError
 from hotserve.registry import ModelVersion
 
 
@@ -100,5 +101,5 @@ def test_models_with_like_names_are_kept_apart(tmp_path: Path) -> None:
 
 def test_a_folder_that_can_not_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(CacheError, match="can't be written"):
+    with pytest.raises(FolderError, match="can't be written"):
         cache(tmp_path / "file")

@@ -83,6 +83,14 @@ def test_workers_are_no_more_than_a_machine_can_use(
     assert f"at most {most} on this machine" in " ".join(capsys.readouterr().out.split())
 
 
+def test_the_folder_for_the_output_may_be_below_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/somebody")
+    command = [*SERVE, "-m", "models:/a/1"]
+    assert read(*command, HOTSERVE_CHILD_LOG="~/logs").log_folder == Path("/home/somebody/logs")
+    assert read("--child-log", "-", *command).log_folder is None
+    assert read(*command).log_folder is None
+
+
 class Refusal:
     """Runs the command where it is expected to end at once.
 
@@ -167,6 +175,18 @@ def test_a_bad_command_line_is_one_line_and_code_2(
         (
             {"MLFLOW_TRACKING_URI": "http://h", "HOTSERVE_CACHE": "/proc/nowhere"},
             "cache folder /proc/nowhere",
+        ),
+        (
+            {"MLFLOW_TRACKING_URI": "http://h", "HOTSERVE_CHILD_LOG": "/proc/nowhere"},
+            "the folder for the output /proc/nowhere can't be written to (",
+        ),
+        (
+            {"MLFLOW_TRACKING_URI": "http://h", "HOTSERVE_CHILD_LOG": "/proc/nowhere"},
+            "name another with --child-log or HOTSERVE_CHILD_LOG",
+        ),
+        (
+            {"MLFLOW_TRACKING_URI": "http://h", "HOTSERVE_CHILD_LOG": __file__},
+            "can't be written to (File exists)",
         ),
         ({"MLFLOW_TRACKING_URI": "http://h", "HOTSERVE_WORKERS": "0"}, "HOTSERVE_WORKERS"),
     ],

@@ -1,0 +1,34 @@
+"""A folder that hotserve is going to write to, tried before anything depends on it."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+
+class FolderError(Exception):
+    """The folder can't be used; the text says why in one line."""
+
+
+def make_ready(folder: Path, shown: Path, what: str, option: str) -> None:
+    """Make it if it is not there, and write to it.
+
+    Args:
+        folder: to be written to.
+        shown: what to call it in an error; `folder` itself, or what the user named above it.
+        what: it is, in an error.
+        option: names another one; so does its variable.
+
+    Raises:
+        FolderError: it can't be made or written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        variable = "HOTSERVE_" + option.lstrip("-").replace("-", "_").upper()
+        raise FolderError(
+            f"the {what} {shown} can't be written to ({error.strerror}); "
+            f"name another with {option} or {variable}"
+        ) from None
