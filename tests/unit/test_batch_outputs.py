@@ -255,6 +255,23 @@ def test_differences_are_counted_and_drawn(tmp_path: Path) -> None:
     assert (tmp_path / "differences.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize(
+    ("pairs", "said"),
+    [
+        (10, "p09"),
+        (11, "… and 1 more pair of answers"),
+        (12, "… and 2 more pairs of answers"),
+    ],
+)
+def test_pairs_that_are_not_shown_are_counted(pairs: int, said: str) -> None:
+    found = Differences(("1", "2"))
+    names = [f"p{n:02}" for n in range(pairs)]
+    found.add(names, names, ["outra"] * pairs)
+    lines = found.table().splitlines()
+    assert said in lines[-1]
+    assert len(lines) == 12 + (pairs > 10)
+
+
 def test_nothing_compared_is_no_difference(tmp_path: Path) -> None:
     found = Differences(("1", "2"))
     assert found.share == 0.0

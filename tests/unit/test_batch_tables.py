@@ -161,6 +161,48 @@ def test_the_output_is_never_the_input(tmp_path: Path) -> None:
         check(request(source, output=str(tmp_path / "b.csv")))
 
 
+def test_the_list_of_bad_rows_is_neither_the_input_nor_the_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is removed when there are no bad rows."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / BAD_ROWS_NAME).write_text("nome\nhalo\n", encoding="utf-8")
+    with pytest.raises(BadInput, match=f"listed in {BAD_ROWS_NAME}: this is the input"):
+        check(request(tmp_path / BAD_ROWS_NAME))
+    check(request(tmp_path / BAD_ROWS_NAME, bad_rows="outras.csv"))
+    with pytest.raises(BadInput, match="this is the output; give another name with --bad-rows"):
+        check(request(tmp_path / "a.csv", output="b.csv", bad_rows="./b.csv"))
+    with pytest.raises(BadInput, match="this is the input"):
+        check(Request(models=("1",), input="s3://a/b.csv", bad_rows="s3://a/b.csv"))
+
+
+def test_what_a_job_writes_may_not_be_in_its_input_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "pasta"
+    folder.mkdir()
+    (folder / "a.csv").write_text("nome\nhalo\n", encoding="utf-8")
+    (tmp_path / "atalho").symlink_to(folder)
+    for output in (folder / "saida.csv", folder / "b" / "s.parquet", tmp_path / "atalho" / "s.csv"):
+        with pytest.raises(BadInput, match=r"--output .*: this is in the input folder .*pasta,"):
+            open_inputs(request(folder, output=str(output)))
+    with pytest.raises(BadInput, match=r"--bad-rows .*r\.csv: this is in the input folder"):
+        open_inputs(request(folder, bad_rows=str(folder / "r.csv")))
+    open_inputs(request(folder, output=str(folder / "_respostas" / "s.csv")))
+    open_inputs(request(folder, output=str(tmp_path / "pasta-respostas.csv")))
+    open_inputs(request(folder / "a.csv", output=str(folder / "saida.csv")))
+    monkeypatch.chdir(folder)
+    with pytest.raises(BadInput, match=r"--bad-rows rejeitadas\.csv: this is in the input folder"):
+        open_inputs(request(Path(), output="sqlite:///a.db#t"))
+
+
+def test_a_folder_on_s3_and_an_output_in_it() -> None:
+    assert storage.would_be_input("s3://lotes/pasta/r.csv", "s3://lotes/pasta/")
+    assert not storage.would_be_input("s3://lotes/pasta/_r/r.csv", "s3://lotes/pasta")
+    assert not storage.would_be_input("s3://lotes/pasta2/r.csv", "s3://lotes/pasta")
+    assert not storage.would_be_input("r.csv", "s3://lotes/pasta")
+
+
 def test_names_that_follow_from_others() -> None:
     assert Request(models=("1",), output="x/a.parquet").bad_rows_address == "x/a.rejeitadas.csv"
     assert Request(models=("1",), output="sqlite:///a.db#t").bad_rows_address == BAD_ROWS_NAME

@@ -78,8 +78,10 @@ class Differences:
                 f"  {row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:>{widths[2]}}  {row[3]}"
                 for row in rows
             ]
-        if len(ranked) > PAIRS_PRINTED:
-            lines.append(f"  … and {len(ranked) - PAIRS_PRINTED} more pairs of answers")
+        more = len(ranked) - PAIRS_PRINTED
+        if more > 0:
+            pairs = "pair" if more == 1 else "pairs"
+            lines.append(f"  … and {more} more {pairs} of answers")
         return "\n".join(lines)
 
     def save(self, folder: Path) -> None:

@@ -9,7 +9,7 @@ from produtos.batch import database, formats, tables
 from produtos.batch.columns import fold
 from produtos.batch.request import Request
 from produtos.batch.rows import Chunk
-from produtos.batch.storage import input_files
+from produtos.batch.storage import input_files, would_be_input
 from produtos.errors import BadInput
 
 CATEGORY = "categoria_prevista"
@@ -46,11 +46,13 @@ def open_inputs(request: Request) -> Inputs:
 
     Raises:
         BadInput: one cannot be read, or its columns are not those of the others, or one has a
-            name that the output needs.
+            name that the output needs, or what the job writes would be one of the next job's.
     """
     if request.texts:
         return Inputs((), tables.of_texts(request.texts).rows.batch().schema, 0)
     files = input_files(request.input)
+    if [file.address for file in files] != [request.input]:
+        _check_outside(request)
     for file in files:
         formats.check_name(file.path, file.address)
     opened = [
@@ -74,6 +76,20 @@ def open_inputs(request: Request) -> Inputs:
             )
     sizes = [file.filesystem.get_file_info(file.path).size or 0 for file in files]
     return Inputs(opened, schema, sum(sizes))
+
+
+def _check_outside(request: Request) -> None:
+    """See that what the job writes is not in its input folder: the next job would read it."""
+    written = {"--bad-rows": request.bad_rows_address}
+    if request.output and not request.to_database:
+        written = {"--output": request.output, **written}
+    for option, address in written.items():
+        if would_be_input(address, request.input):
+            raise BadInput(
+                f"{option} {address}: this is in the input folder {request.input}, where the next "
+                "job would take it for products; name a place outside, or a folder whose name "
+                "begins with _"
+            )
 
 
 def answer_columns(request: Request) -> list[str]:

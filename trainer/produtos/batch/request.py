@@ -2,7 +2,6 @@
 
 import os
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,14 +97,27 @@ def check(request: Request) -> None:
             f"output {request.output}: end its name in .csv or .parquet, or give a database's "
             "address with #table"
         )
-    local = [each for each in (request.input, request.output) if each and "://" not in each]
-    if len(local) == 2 and _same_file(local):
+    if _is_same_file(request.input, request.output):
         raise BadInput(f"output {request.output}: this is the input; give another name")
+    bad_rows = request.bad_rows_address
+    for other, said in ((request.input, "input"), (request.output, "output")):
+        if _is_same_file(other, bad_rows):
+            raise BadInput(
+                f"rows that cannot be classified would be listed in {bad_rows}: this is the "
+                f"{said}; give another name with --bad-rows"
+            )
 
 
-def _same_file(paths: Sequence[str]) -> bool:
-    one, other = (Path(path).expanduser() for path in paths)
-    return one.exists() and other.exists() and one.samefile(other)
+def _is_same_file(one: str, other: str) -> bool:
+    """Whether two addresses are the same file, be it there or not."""
+    if not one or not other:
+        return False
+    if "://" in one or "://" in other:
+        return one == other
+    first, second = (Path(os.path.expanduser(each)) for each in (one, other))
+    if first.exists() and second.exists():
+        return first.samefile(second)
+    return first.resolve() == second.resolve()
 
 
 def table_address(table: str) -> str:

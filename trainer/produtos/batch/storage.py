@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePath
 from urllib.parse import urlsplit
 
 import pyarrow as pa
@@ -120,15 +120,30 @@ def input_files(address: str) -> list[Location]:
     files = [
         _beside(place, each.path)
         for each in sorted(inside, key=lambda each: str(each.path))
-        if each.type == fs.FileType.File
-        and each.path.lower().endswith(CSV_ENDINGS + PARQUET_ENDINGS)
-        and not any(
-            part.startswith((".", "_")) for part in Path(each.path).relative_to(place.path).parts
-        )
+        if each.type == fs.FileType.File and _counts(each.path, place.path)
     ]
     if not files:
         raise BadInput(f"input {address}: no .csv or .parquet file in this folder")
     return files
+
+
+def would_be_input(address: str, folder: str) -> bool:
+    """Whether `input_files` of this folder finds a file of this address, once it is there."""
+    file, place = locate(address), locate(folder)
+    if file.is_local != place.is_local:
+        return False
+    if file.is_local:
+        # A link to the folder is another way in.
+        parent = Path(file.path).parent.resolve()
+        return _counts(str(parent / Path(file.path).name), str(Path(place.path).resolve()))
+    return _counts(file.path, place.path)
+
+
+def _counts(path: str, folder: str) -> bool:
+    if not PurePath(path).is_relative_to(folder):
+        return False
+    hidden = any(part.startswith((".", "_")) for part in PurePath(path).relative_to(folder).parts)
+    return not hidden and path.lower().endswith(CSV_ENDINGS + PARQUET_ENDINGS)
 
 
 def _beside(folder: Location, path: str) -> Location:
