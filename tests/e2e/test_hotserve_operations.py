@@ -124,6 +124,9 @@ def test_the_page_asks_for_the_token(hotserve: Hotserve) -> None:
         page = watched.page
         dialog = page.get_by_role("dialog")
         expect(dialog).to_be_visible()
+        # Where who runs the server finds one, whichever way it was given.
+        expect(dialog).to_contain_text("HOTSERVE_TOKEN")
+        expect(dialog).to_contain_text("--token-file")
         page.get_by_role("textbox", name="Token").fill(TOKEN)
         page.keyboard.press("Enter")
         expect(dialog).to_be_hidden()
