@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 import uvloop
 
@@ -20,7 +21,7 @@ from hotserve.folder import FolderError, make_ready
 from hotserve.manager import PortError
 from hotserve.model_uri import ModelUriError
 from hotserve.settings import SettingsError
-from hotserve.wrapped import CommandError
+from hotserve.wrapped import CommandError, HelpWanted
 
 _USER_ERRORS = (
     CommandError,
@@ -43,7 +44,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str]) -> int:
-    settings = settings_module.read(arguments, os.environ)
+    try:
+        settings = settings_module.read(arguments, os.environ)
+    except HelpWanted as wanted:
+        _become(wanted.command)
     # No process that is started from here on gets to see it.
     os.environ.pop(access.VARIABLE, None)
     program, environment = _find(settings.command.program[0])
@@ -60,6 +64,12 @@ def _run(arguments: Sequence[str]) -> int:
     listeners = manager.listen(settings.command.host, settings.command.port)
     log.to_stderr(settings.log_format)
     return uvloop.run(manager.run(settings, reference, connection, cache, listeners, environment))
+
+
+def _become(command: Sequence[str]) -> NoReturn:
+    """Run the wrapped command in this one's place: its output, its exit code."""
+    program, environment = _find(command[0])
+    os.execve(program, list(command), environment)
 
 
 def _find(program: str) -> tuple[str, dict[str, str]]:

@@ -14,6 +14,9 @@ Kind = Literal["stage", "alias", "latest", "version", "logged_model", "path", "r
 STAGES = ("None", "Staging", "Production", "Archived")
 """MLflow's stages, in its own spelling; it takes them in any."""
 
+_LOGGED = "m-"
+"""What the id of a logged model begins with."""
+
 _REMOTE_SCHEMES = frozenset(
     {"runs", "mlflow-artifacts", "http", "https", "s3", "r2", "b2", "gs", "wasb", "wasbs"}
     | {"abfs", "abfss", "dbfs", "hdfs", "viewfs", "ftp", "sftp"}
@@ -95,6 +98,8 @@ def _parse_models(uri: str) -> ModelReference:
         return _parse_suffix(uri, *pieces)
     name, at, alias = pieces[0].rpartition("@")
     if not at:
+        if not pieces[0].startswith(_LOGGED):
+            raise ModelUriError(f"'{uri}' names no stage, alias or version; {_FORMS}")
         return ModelReference(uri, "logged_model", pieces[0])
     if not name.strip() or not alias.strip():
         raise ModelUriError(f"'{uri}' is not a proper models:/ URI; {_FORMS}")

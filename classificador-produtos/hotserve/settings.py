@@ -96,6 +96,7 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
     Raises:
         SettingsError, CommandError, TokenError: with one line that says what is wrong.
         SystemExit: for `--help` and `--version`.
+        HelpWanted: for the `--help` of the wrapped command.
     """
     parser = _Parser(
         prog="hotserve",

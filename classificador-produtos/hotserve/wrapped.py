@@ -12,6 +12,18 @@ class CommandError(ValueError):
     """The wrapped command line can't be used; the text says why in one line."""
 
 
+class HelpWanted(Exception):
+    """The wrapped command is asked for its help.
+
+    Attributes:
+        command: as given.
+    """
+
+    def __init__(self, command: Sequence[str]) -> None:
+        super().__init__("the wrapped command is asked for its help")
+        self.command = tuple(command)
+
+
 @dataclass(frozen=True, slots=True)
 class WrappedCommand:
     """`mlflow models serve`, taken apart.
@@ -84,6 +96,7 @@ def parse(command: Sequence[str], environment: Mapping[str, str]) -> WrappedComm
 
     Raises:
         CommandError: it is not `… models serve …`, has no `-m`, or a value is wrong.
+        HelpWanted: `--help` is among its options, whatever else is.
     """
     if not command:
         raise CommandError("no command to run; put 'mlflow models serve -m … -p …' behind hotserve")
@@ -94,6 +107,8 @@ def parse(command: Sequence[str], environment: Mapping[str, str]) -> WrappedComm
         raise CommandError(
             f"the command must be 'mlflow models serve …', not '{' '.join(command)}'"
         )
+    if "--help" in command[place + 2 :]:
+        raise HelpWanted(command)
     parser = _Parser(add_help=False, allow_abbrev=False, prog="mlflow models serve")
     parser.add_argument("-m", "--model-uri", required=True)
     parser.add_argument("-h", "--host", default=environment.get("MLFLOW_HOST") or "127.0.0.1")
@@ -112,8 +127,6 @@ def parse(command: Sequence[str], environment: Mapping[str, str]) -> WrappedComm
     parser.add_argument("--no-conda", action="store_true")
     parser.add_argument("--install-mlflow", action="store_true")
     _, unknown = parser.parse_known_args(command[place + 2 :])
-    if "--help" in others:
-        raise CommandError("'--help' serves nothing; ask 'mlflow models serve --help' without it")
     return WrappedCommand(
         program=tuple(command[:place]),
         model_uri=known.model_uri,

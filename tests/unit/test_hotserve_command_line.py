@@ -137,6 +137,8 @@ def refused(
         ([*SERVE, "-m", "models:/a/Prodction"], "'Prodction' is no stage"),
         ([*SERVE, "-m", "models:/a/1/2"], "not a proper models:/ URI"),
         ([*SERVE, "-m", "models:/a@"], "not a proper models:/ URI"),
+        ([*SERVE, "-m", "models:/a"], "names no stage, alias or version; use models:/<name>/"),
+        ([*SERVE, "-m", "models:/spam"], "names no stage, alias or version"),
         ([*SERVE, "-m", "models://profile/a/1"], "another registry"),
         ([*SERVE, "-m", "model:/a/1"], "'model:' is unknown"),
         ([*SERVE, "-m", "./no-such-folder"], "no MLmodel file"),
@@ -243,6 +245,18 @@ def test_an_option_that_mlflow_does_not_know_ends_with_code_2(tmp_path: Path) ->
     assert result.returncode == 2
     assert "--bogus" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_the_help_of_the_wrapped_command_is_its_own(tmp_path: Path) -> None:
+    program = tmp_path / "mlflow"
+    program.write_text('#!/bin/sh\necho "$@"; echo told >&2; exit 3\n')
+    program.chmod(0o755)
+    for arguments in (["--help"], ["-m", "models:/a/1", "-p", "eighty", "--help"]):
+        told = run("--workers", "2", str(program), "models", "serve", *arguments)
+        assert told.stdout == " ".join(["models", "serve", *arguments]) + "\n"
+        assert (told.stderr, told.returncode) == ("told\n", 3)
+    told = run("no-such-mlflow", "models", "serve", "--help")
+    assert (told.returncode, len(told.stderr.splitlines())) == (2, 1)
 
 
 def test_help_names_every_option_with_its_default() -> None:
