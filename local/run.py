@@ -20,11 +20,12 @@ from types import FrameType
 
 from local import settings as settings_module
 from local.services import Services, ServicesError
-from local.settings import ROOT, Settings, SettingsError
+from local.settings import ROOT, Settings, SettingsError, short
 from local.summary import summary
 
 CONFIGURATION = ROOT / "local" / "supervisord.conf"
 PROGRESS = "trainer-progress.log"
+CONSOLE = "supervisord-console.log"
 POLL_SECONDS = 0.2
 
 
@@ -72,23 +73,22 @@ def _supervisord(chosen: Settings) -> Iterator[Services]:
     runtime = Path(tempfile.mkdtemp(prefix="stack-"))
     # The progress of an earlier start is not shown again.
     (chosen.logs / PROGRESS).unlink(missing_ok=True)
-    process = subprocess.Popen(
-        [
-            "setpriv",
-            "--pdeathsig",
-            "TERM",
-            "supervisord",
-            "-c",
-            str(ROOT / "local/supervisord.conf"),
-        ],
-        cwd=ROOT,
-        env=_environment(chosen, runtime),
-        stdin=subprocess.DEVNULL,
-        # Its own session: Ctrl-C reaches us alone, and we stop the services in order.
-        start_new_session=True,
-    )
+    console = chosen.logs / CONSOLE
+    with console.open("wb") as output:
+        process = subprocess.Popen(
+            ["setpriv", "--pdeathsig", "TERM", "supervisord", "-c", str(CONFIGURATION)],
+            cwd=ROOT,
+            env=_environment(chosen, runtime),
+            stdin=subprocess.DEVNULL,
+            # Told to stop in the middle of an answer to us, it writes a stack trace: nothing for
+            # the user's terminal. Why it did not start is read from here.
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            # Its own session: Ctrl-C reaches us alone, and we stop the services in order.
+            start_new_session=True,
+        )
     try:
-        yield Services(runtime / "supervisor.sock", process)
+        yield Services(runtime / "supervisor.sock", process, console)
     finally:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
@@ -133,9 +133,7 @@ def _watch(chosen: Settings, services: Services) -> None:
         Stopped: from the signal handler.
     """
     started = time.monotonic()
-    print(
-        f"starting MLflow on port {chosen.mlflow_port}; logs in {_short(chosen.logs)}", flush=True
-    )
+    print(f"starting MLflow on port {chosen.mlflow_port}; logs in {short(chosen.logs)}", flush=True)
     with (chosen.logs / PROGRESS).open("a+", encoding="utf-8", errors="replace") as progress:
         progress.seek(0)
         announced = False
@@ -149,11 +147,6 @@ def _watch(chosen: Settings, services: Services) -> None:
                     announced = True
             services.check(chosen.logs)
             time.sleep(POLL_SECONDS if not announced else 1.0)
-
-
-def _short(path: Path) -> str:
-    relative = os.path.relpath(path)
-    return relative if not relative.startswith("..") else str(path)
 
 
 if __name__ == "__main__":

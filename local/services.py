@@ -10,6 +10,8 @@ from typing import Any, cast
 
 from supervisor.xmlrpc import SupervisorTransport
 
+from local.settings import short
+
 
 class ServicesError(Exception):
     """One line that says which service ended, why, and where its log is."""
@@ -21,16 +23,23 @@ class Services:
     Args:
         socket: the UNIX socket on which it answers.
         process: the supervisord itself.
+        console: the file that it writes to when it can't start.
     """
 
-    def __init__(self, socket: Path, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, socket: Path, process: subprocess.Popen[bytes], console: Path) -> None:
         self._process = process
+        self._console = console
         self._socket = socket
 
     def _states(self) -> dict[str, dict[str, Any]]:
         """Process information by service name; empty while supervisord is still starting."""
         if self._process.poll() is not None:
-            raise ServicesError(f"the process runner ended with code {self._process.returncode}")
+            said = [each for each in _lines(self._console) if not each.startswith("For help")]
+            raise ServicesError(
+                f"the process runner ended with code {self._process.returncode}"
+                + (f": {said[-1]}" if said else "")
+                + f" (its log: {short(self._console)})"
+            )
         # A transport of its own each time: after an error one is not fit for another request.
         transport = SupervisorTransport(None, None, f"unix://{self._socket}")
         proxy = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)
@@ -67,9 +76,14 @@ class Services:
 
 
 def _explain(name: str, info: dict[str, Any], log: Path) -> str:
-    try:
-        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    except OSError:
-        lines = []
+    lines = _lines(log)
     last = lines[-1] if lines else info.get("spawnerr") or f"exit code {info['exitstatus']}"
-    return f"{name} could not go on: {last} (its log: {log})"
+    return f"{name} could not go on: {last} (its log: {short(log)})"
+
+
+def _lines(log: Path) -> list[str]:
+    """What was written to a log; nothing if there is none."""
+    try:
+        return log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    except OSError:
+        return []

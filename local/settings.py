@@ -52,6 +52,12 @@ class Settings:
         return f"http://127.0.0.1:{self.serve_port}"
 
 
+def short(path: Path) -> str:
+    """A path as one would type it in the current folder, if it lies in there."""
+    relative = os.path.relpath(path)
+    return relative if not relative.startswith("..") else str(path)
+
+
 def read(environ: Mapping[str, str], cwd: Path | None = None) -> Settings:
     """Read the settings; relative paths count from ``cwd``, the shipped defaults from the project.
 

@@ -6,7 +6,7 @@ import json
 import urllib.request
 from typing import Any
 
-from local.settings import Settings
+from local.settings import Settings, short
 
 TRY = "curl -X POST -H 'Content-Type: text/csv' --data-binary 'boneca de pano'"
 
@@ -32,7 +32,7 @@ def summary(chosen: Settings, seconds: float) -> str | None:
             f"  MLflow   http://localhost:{chosen.mlflow_port}   runs, figures, the registry",
             f"  API      http://localhost:{chosen.serve_port}   {_served(model)}",
             f"           {_accuracy(chosen, model)}",
-            f"  logs     {chosen.logs}",
+            f"  logs     {short(chosen.logs)}",
             f"  try it   {TRY} {authorized}localhost:{chosen.serve_port}/invocations",
             "  stop     Ctrl-C",
         )

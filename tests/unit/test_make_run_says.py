@@ -1,0 +1,62 @@
+"""What `make run` says when its process runner or a service of it will not go on."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from local import run, services, summary
+from local.settings import Settings, short
+
+
+@pytest.fixture
+def chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """A data folder in the current folder, which has no logs yet."""
+    monkeypatch.chdir(tmp_path)
+    settings = Settings(5000, 8080, tmp_path / "dados", "produtos.csv")
+    settings.logs.mkdir(parents=True)
+    return settings
+
+
+def runner_that_ended(chosen: Settings, said: str) -> services.Services:
+    """A process runner that wrote a text and ended with code 2."""
+    console = chosen.logs / run.CONSOLE
+    console.write_text(said, encoding="utf-8")
+    process = subprocess.Popen(["bash", "-c", "exit 2"])
+    process.wait()
+    return services.Services(chosen.home / "no-socket", process, console)
+
+
+def test_process_runner_that_cannot_start_says_why_in_one_line(
+    chosen: Settings, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    configuration = chosen.home / "errada.conf"
+    configuration.write_text("[supervisord]\nnodaemon=talvez\n", encoding="utf-8")
+    monkeypatch.setattr(run, "CONFIGURATION", configuration)
+    with run._supervisord(chosen) as runner:
+        runner._process.wait()
+        with pytest.raises(services.ServicesError) as told:
+            runner.check(chosen.logs)
+    assert "ended with code 2: Error: not a valid boolean value: 'talvez'" in str(told.value)
+    assert f"dados/logs/{run.CONSOLE}" in str(told.value)
+    # Nothing of its own on the terminal: that is the user's.
+    assert capfd.readouterr() == ("", "")
+
+
+def test_process_runner_that_says_nothing_is_told_by_its_code(chosen: Settings) -> None:
+    with pytest.raises(services.ServicesError, match=r"ended with code 2 \(its log: dados/logs/"):
+        runner_that_ended(chosen, "").check(chosen.logs)
+
+
+def test_paths_in_the_current_folder_are_short(chosen: Settings) -> None:
+    assert short(chosen.logs) == "dados/logs"
+    assert short(Path(os.sep, "elsewhere")) == "/elsewhere"
+
+
+def test_block_names_the_logs_as_the_readme_shows_them(
+    chosen: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = {"name": "classificador-produtos", "version": "1", "stage": "Production"}
+    monkeypatch.setattr(summary, "_get", lambda *_, **__: served)
+    assert "  logs     dados/logs\n" in (summary.summary(chosen, 1.0) or "")
