@@ -12,6 +12,9 @@ from supervisor.xmlrpc import SupervisorTransport
 
 from local.settings import short
 
+WAITED_IN_VAIN = 124
+"""The exit code of wait-for-it.sh, which the trainer is started through, when time is up."""
+
 
 class ServicesError(Exception):
     """One line that says which service ended, why, and where its log is."""
@@ -61,7 +64,10 @@ class Services:
         if info is None or info["statename"] != "EXITED":
             return False
         if info["exitstatus"] != 0:
-            raise ServicesError(_explain("trainer", info, logs / "trainer.log"))
+            told = _explain("trainer", info, logs / "trainer.log")
+            if info["exitstatus"] == WAITED_IN_VAIN:
+                told += f"; why MLflow does not answer: {short(logs / 'mlflow.log')}"
+            raise ServicesError(told)
         return True
 
     def check(self, logs: Path) -> None:

@@ -60,3 +60,17 @@ def test_block_names_the_logs_as_the_readme_shows_them(
     served = {"name": "classificador-produtos", "version": "1", "stage": "Production"}
     monkeypatch.setattr(summary, "_get", lambda *_, **__: served)
     assert "  logs     dados/logs\n" in (summary.summary(chosen, 1.0) or "")
+
+
+@pytest.mark.parametrize(("code", "points_there"), [(124, True), (2, False)])
+def test_log_of_mlflow_is_named_when_mlflow_is_what_does_not_answer(
+    chosen: Settings, monkeypatch: pytest.MonkeyPatch, code: int, points_there: bool
+) -> None:
+    runner = runner_that_ended(chosen, "")
+    ended = {"name": "trainer", "statename": "EXITED", "exitstatus": code}
+    monkeypatch.setattr(runner, "_states", lambda: {"trainer": ended})
+    (chosen.logs / "trainer.log").write_text("wait-for-it.sh: time-out: no answer\n")
+    with pytest.raises(services.ServicesError) as told:
+        runner.trainer_has_finished(chosen.logs)
+    assert "wait-for-it.sh: time-out: no answer" in str(told.value)
+    assert ("dados/logs/mlflow.log" in str(told.value)) is points_there
