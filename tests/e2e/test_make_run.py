@@ -234,6 +234,8 @@ def refused(**settings: object) -> tuple[int, str]:
         ("SERVE_PORT", "65536", "SERVE_PORT=65536: a port is a number from 1 to 65535"),
         ("STACK_HOME", "/dev/null/home", "the data folder /dev/null/home cannot be written"),
         ("DATASET", "/no/such/produtos.csv", "/no/such/produtos.csv"),
+        ("DATASET", "s3://a/b.csv", "dataset s3://a/b.csv: only paths and http(s) addresses"),
+        ("DATASET", "http://[bad", "dataset http://[bad: Invalid IPv6 URL; check the address"),
         ("HOTSERVE_TOKEN", "two words", "HOTSERVE_TOKEN must be visible ASCII"),
     ],
 )

@@ -174,6 +174,17 @@ def test_an_address_that_is_wrong_is_told_in_one_line(web: str) -> None:
         load(f"{web}/nada.csv")
 
 
+@pytest.mark.parametrize(
+    "address", ["http://[bad", "http://host:porta/a.csv", "HTTP://", "http://a b/c d"]
+)
+def test_what_is_no_address_is_told_in_one_line(address: str) -> None:
+    with pytest.raises(BadInput) as refusal:
+        load(address)
+    message = str(refusal.value)
+    assert message.startswith(f"dataset {address}: ")
+    assert "\n" not in message
+
+
 def test_a_server_that_is_down_is_told_in_one_line(web: str) -> None:
     del web
     with pytest.raises(BadInput, match="refused"):

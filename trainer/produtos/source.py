@@ -1,9 +1,9 @@
 """Fetching a data set, from a file or over HTTP, without trusting its size."""
 
 import time
+from http.client import HTTPException
 from pathlib import Path
 from urllib.error import HTTPError, URLError
-from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 from produtos.errors import BadInput
@@ -24,7 +24,7 @@ LONGEST_DOWNLOAD = 300.0
 
 def is_url(source: str) -> bool:
     """Whether `source` is an http(s) address rather than a path."""
-    return urlsplit(source).scheme.lower() in ("http", "https")
+    return source.lower().startswith(("http://", "https://"))
 
 
 def location(source: str | None) -> str:
@@ -78,8 +78,8 @@ def _read_file(path: Path) -> bytes:
 
 
 def _download(url: str) -> bytes:
-    request = Request(url, headers={"User-Agent": "classificador-produtos"})
     try:
+        request = Request(url, headers={"User-Agent": "classificador-produtos"})
         with urlopen(request, timeout=HTTP_TIMEOUT) as answer:
             content = bytearray()
             deadline = time.monotonic() + LONGEST_DOWNLOAD
@@ -98,5 +98,7 @@ def _download(url: str) -> bytes:
         ) from None
     except URLError as error:
         raise BadInput(f"dataset {url}: {error.reason}; check the address") from None
-    except (OSError, ValueError) as error:
+    except ValueError as error:
+        raise BadInput(f"dataset {url}: {error}; check the address") from None
+    except (OSError, HTTPException) as error:
         raise BadInput(f"dataset {url}: {error or type(error).__name__}") from None
