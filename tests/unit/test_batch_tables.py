@@ -94,11 +94,14 @@ def test_a_folder_is_all_files_in_it_in_order(tmp_path: Path) -> None:
         open_inputs(request(tmp_path))
 
 
-@pytest.mark.parametrize("name", ["a.xlsx", "a.json", "a.csv.zip", "a.parquet.gz"])
+@pytest.mark.parametrize("name", ["a.json", "a.csv.zip", "a.parquet.gz"])
 def test_a_file_with_another_ending_is_refused_whatever_is_in_it(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text("nome\nhalo\n", encoding="utf-8")
     with pytest.raises(BadInput, match=r"not read; give one that ends in \.csv"):
         open_inputs(request(tmp_path / name))
+    (tmp_path / "a.XLSX").write_bytes(b"PK\x03\x04")
+    with pytest.raises(BadInput, match="a spreadsheet, not a CSV; save the sheet as CSV, UTF-8"):
+        open_inputs(request(tmp_path / "a.XLSX"))
     (tmp_path / "sem-final").write_text("nome\nhalo\n", encoding="utf-8")
     open_inputs(request(tmp_path / "sem-final"))
 

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from produtos.batch.storage import CSV_ENDINGS, PARQUET_ENDINGS
 from produtos.errors import BadInput
 
+SPREADSHEETS = (".xlsx", ".xls", ".ods")
 SPREADSHEET = "save the sheet as CSV, UTF-8, and give that file"
 
 FIRST_BYTES = {
@@ -40,6 +41,8 @@ def check_name(path: str, address: str) -> None:
     """
     ending = PurePosixPath(path).suffix
     known = CSV_ENDINGS + PARQUET_ENDINGS
+    if ending.lower() in SPREADSHEETS:
+        raise BadInput(f"input {address}: this is a spreadsheet, not a CSV; {SPREADSHEET}")
     if ending and not path.lower().endswith(known):
         raise BadInput(
             f"input {address}: a file that ends in {ending} is not read; give one that ends in "
