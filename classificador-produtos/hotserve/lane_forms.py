@@ -14,6 +14,8 @@ INPUTS = "inputs"
 INSTANCES = "instances"
 SPLIT = "dataframe_split"
 RECORDS = "dataframe_records"
+CSV = "text/csv"
+"""Goes to the process in one of the others, and is open where that one is."""
 
 PARAMS = {"probabilities": True}
 """The one value of `params` that the lane knows."""

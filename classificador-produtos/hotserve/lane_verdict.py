@@ -37,7 +37,7 @@ class LaneVerdict:
         return self.state == "open"
 
     def shown(self) -> dict[str, Any]:
-        """What `/model` tells of it."""
+        """As JSON."""
         return {
             "state": self.state,
             "why": self.why or None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import dataclass
+from typing import Any
 
 from hotserve import lane_forms
 from hotserve.lane_opening import LaneOpener, Unfinished
@@ -71,6 +72,15 @@ class Served:
             columns=columns,
             spares_numbers=csv == "auto" and kind == "unknown",
         )
+
+    def told_lane(self, csv: str) -> dict[str, Any]:
+        """What `/model` tells of its lane; `csv` is what `--csv` says."""
+        told = self.lane.shown()
+        target = self.lane_target(csv)
+        if target is not None and target.csv:
+            # Not compared by itself, as it goes to the process in another form.
+            told["forms"] = [lane_forms.CSV, *told["forms"]]
+        return told
 
     async def compare(
         self, opener: LaneOpener, compiling: asyncio.Task[LaneVerdict | None] | None

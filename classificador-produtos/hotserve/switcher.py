@@ -221,7 +221,7 @@ class Switcher:
         self._current = served
         self._healthy, self._hold = False, True
         seconds = time.monotonic() - begun
-        self.status.lane(verdict.shown())
+        self.status.lane(served.told_lane(self._settings.csv))
         self.status.answering(served.version, seconds)
         logger.info(
             "the fast lane of %s answers after %.2f s", self._title(served.version), seconds
@@ -244,7 +244,7 @@ class Switcher:
         else:
             logger.warning("the fast lane of %s stays shut: %s", name, verdict.why)
         if self._current is served:
-            self.status.lane(verdict.shown())
+            self.status.lane(served.told_lane(self._settings.csv))
             self._publish()
 
     def _switch(self, served: Served, seconds: float, *, remember: bool = True) -> None:
@@ -254,7 +254,7 @@ class Switcher:
             self._keeping.cancel()
         was_healthy = self._healthy
         self._take_over(served)
-        self.status.lane(served.lane.shown())
+        self.status.lane(served.told_lane(self._settings.csv))
         self.status.serving(served.version, seconds)
         logger.info("serving %s, healthy after %.1f s", self._title(served.version), seconds)
         if before is not None and before is not served:

@@ -150,6 +150,7 @@ def test_csv_is_answered_by_the_lane(beside: Beside) -> None:
         answer = beside.hotserve.predict(text)
         assert is_fast(answer)
         assert answer.json() == {"predictions": [category]}
+    assert {"text/csv", "inputs"} <= set(beside.hotserve.model()["lane"]["forms"])
 
 
 @pytest.mark.parametrize("form", FORMS)
