@@ -49,7 +49,7 @@ def _run(arguments: Sequence[str]) -> int:
     except HelpWanted as wanted:
         _become(wanted.command)
     # No process that is started from here on gets to see it.
-    os.environ.pop(access.VARIABLE, None)
+    token = os.environ.pop(access.VARIABLE, None)
     program, environment = _find(settings.command.program[0])
     command = settings.command.with_program(program)
     settings = dataclasses.replace(settings, command=command)
@@ -63,6 +63,8 @@ def _run(arguments: Sequence[str]) -> int:
         make_ready(settings.log_folder, settings.log_folder, "folder for the output", "--child-log")
     listeners = manager.listen(settings.command.host, settings.command.port)
     log.to_stderr(settings.log_format)
+    if token == "" and not settings.tokens:
+        log.logger.warning("%s is empty: everybody is answered", access.VARIABLE)
     return uvloop.run(manager.run(settings, reference, connection, cache, listeners, environment))
 
 
