@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Sized
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import httptools
 from uvicorn.config import Config
@@ -254,7 +254,8 @@ class LimitedProtocol(HttpToolsProtocol):
         cycle = self.cycle
         in_body = self._state == _BODY and not self.pipeline
         if in_body:
-            cycle.scope[REFUSED] = status  # type: ignore[literal-required]
+            # The types of ASGI know no keys of a server's own.
+            cast(dict[str, Any], cycle.scope)[REFUSED] = status
         self._on_refusal(self, status, None if in_body else len(body))
         self._deaf = True
         if in_body:
