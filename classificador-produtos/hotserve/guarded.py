@@ -37,7 +37,9 @@ class Exit:
             return f"ended by {name}"
         if _TRACEBACK in lines:
             lines = lines[: lines.index(_TRACEBACK)]
-        return lines[-1][:500] if lines else f"ended with code {self.code}"
+        if lines:
+            return lines[-1][:500]
+        return "its guard was killed" if self.code is None else f"ended with code {self.code}"
 
 
 def _signal_name(code: int | None, lines: list[str]) -> str | None:

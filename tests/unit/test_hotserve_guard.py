@@ -142,6 +142,7 @@ def test_the_reason_of_an_end_is_its_last_error(tmp_path: Path) -> None:
     killed = asyncio.run(end_of("import os; os.kill(os.getpid(), 9)"))
     assert (killed.code, killed.reason()) == (-9, "ended by SIGKILL")
     assert asyncio.run(end_of("raise SystemExit(3)")).reason() == "ended with code 3"
+    assert Exit(None, ()).reason() == "its guard was killed"
     assert "ValueError: no such file" in (tmp_path / "log").read_text()
 
 
