@@ -165,7 +165,7 @@ def check_dataset(settings: Settings) -> None:
         SettingsError: the trainer's own line about what is wrong with it.
     """
     check = subprocess.run(
-        [sys.executable, "-m", "produtos.dataset", settings.dataset],
+        [sys.executable, "-m", "produtos.check", settings.dataset],
         cwd=ROOT / "trainer",
         capture_output=True,
         text=True,

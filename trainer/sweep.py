@@ -17,7 +17,7 @@ def main() -> None:
     """Read the parameters and the data set, then train, compare, register and place."""
     options = _parse()
 
-    from produtos import dataset
+    from produtos import check, dataset
     from produtos.parameters import Parameters
 
     common = Parameters(
@@ -26,7 +26,9 @@ def main() -> None:
         dataset=options.dataset,
     )
     if options.check_only:
-        print(dataset.load(common.dataset).summary())
+        data = dataset.load(common.dataset)
+        check.check(data, common)
+        print(data.summary())
         return
 
     if options.first:
@@ -43,6 +45,7 @@ def main() -> None:
 
     data = dataset.load(common.dataset)
     print(f"{data.shown}: {data.summary()}", flush=True)
+    check.check(data, common)
 
     from produtos import registry, tracking
 
@@ -50,7 +53,6 @@ def main() -> None:
 
     from produtos import sweeping
 
-    sweeping.check(data, common)
     resumed = None
     if options.first:
         resumed = first_start.interrupted_attempt(tracker, data, common)

@@ -259,6 +259,17 @@ def test_table_that_is_not_one_is_one_line_and_nothing_starts(tmp_path: Path) ->
     assert not (tmp_path / "home").exists()
 
 
+def test_table_of_a_few_products_is_one_line_and_nothing_starts(tmp_path: Path) -> None:
+    table = tmp_path / "tabela.csv"
+    rows = ["b;;livro", "c;;livro", "e;;game", "f;;game"]
+    table.write_text("\n".join(["nome;descricao;categoria", *rows]), encoding="utf-8")
+    code, output = refused(STACK_HOME=tmp_path / "home", DATASET=table)
+    assert code == 2
+    assert "4 products are too few to set some aside" in output
+    assert len(output.strip().splitlines()) == 1
+    assert not (tmp_path / "home").exists()
+
+
 def test_ports_must_differ(tmp_path: Path) -> None:
     port = free_port()
     code, output = refused(STACK_HOME=tmp_path / "home", MLFLOW_PORT=port, SERVE_PORT=port)

@@ -1,6 +1,4 @@
 import http.server
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +9,6 @@ from produtos import source
 from produtos.dataset import Dataset, load
 from produtos.errors import BadInput
 
-TRAINER = Path(__file__).resolve().parents[2] / "trainer"
 HEADER = "nome;descricao;categoria\n"
 ENOUGH = "a;;livro\nb;;livro\nc;;game\nd;;game\n"
 
@@ -208,19 +205,3 @@ def test_the_shipped_file_stands_for_its_name_in_any_folder(
     assert source.location("produtos.csv") == source.location(None) == str(source.SHIPPED)
     (tmp_path / "produtos.csv").touch()
     assert source.location("produtos.csv") == str(tmp_path / "produtos.csv")
-
-
-def test_checking_a_data_set_needs_no_library() -> None:
-    program = (
-        "import sys, runpy\n"
-        "try:\n"
-        "    runpy.run_module('produtos.dataset', run_name='__main__')\n"
-        "except SystemExit as end:\n"
-        "    assert not end.code, end.code\n"
-        "print(sorted({'mlflow', 'sklearn', 'pandas', 'nltk'} & sys.modules.keys()))\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=TRAINER, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.splitlines()[-1] == "[]"
-    assert "products, 4 categories" in done.stdout

@@ -1,7 +1,6 @@
 """The table of products: read, checked, cleaned, and what was left out of it, with why.
 
-Imports neither pandas, scikit-learn nor MLflow, so that a bad file is told at once:
-`python -m produtos.dataset PATH` (in the `trainer` folder) does nothing but check.
+Imports neither pandas, scikit-learn nor MLflow, so that a bad file is told at once.
 """
 
 import csv
@@ -256,17 +255,3 @@ def _check_categories(dataset: Dataset) -> None:
             f"dataset {where}: only one product in the category {', '.join(alone[:5])}; "
             "add more of its products, or leave the category out"
         )
-
-
-def main() -> int:
-    """Check the data set named on the command line; 0 if it can be trained on, else 2."""
-    try:
-        print(load(sys.argv[1] if len(sys.argv) > 1 else None).summary())
-    except BadInput as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,11 +1,12 @@
-"""Which products a run trains on, which it tests on, and which no run ever trains on."""
+"""Which products a run trains on, which it tests on, and which no run ever trains on.
+
+Only the split itself imports scikit-learn, so that a check can do without.
+"""
 
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-from sklearn.model_selection import train_test_split
 
 from produtos.dataset import Dataset, Product
 from produtos.errors import BadInput
@@ -16,6 +17,23 @@ HOLDOUT_SHARE = 0.15
 
 RANDOM_STATE = 10
 """The chapter's seed for the test split."""
+
+
+@dataclass(frozen=True)
+class Pool:
+    """What is left beside the hold-out for a run to train and to be tested on.
+
+    Attributes:
+        products: no two with the same text, none with a text of the hold-out.
+        left_out: products that the run can neither train nor be tested on, counted by reason.
+    """
+
+    products: list[Product]
+    left_out: dict[str, int]
+
+    def rarest(self) -> int:
+        """How many products the smallest category has."""
+        return min(Counter(product.category for product in self.products).values())
 
 
 @dataclass(frozen=True)
@@ -68,8 +86,8 @@ def holdout_digest(holdout: Sequence[Product]) -> str:
     return digest.hexdigest()
 
 
-def split(dataset: Dataset, *, test_size: float, include_names: bool) -> Split:
-    """Set the hold-out aside, then split the rest as the chapter does.
+def pool_of(dataset: Dataset, holdout: Sequence[Product], *, include_names: bool) -> Pool:
+    """The products beside the hold-out that have a text of their own.
 
     Without names, several products may share one description and some have none. No text is
     both learnt from and asked for: of those with the same text one is kept, and none whose text
@@ -77,13 +95,12 @@ def split(dataset: Dataset, *, test_size: float, include_names: bool) -> Split:
 
     Args:
         dataset: where the products come from.
-        test_size: the part of the rest that is tested on, between 0 and 1.
+        holdout: its hold-out, by `holdout_of`.
         include_names: whether the model's text holds the product's name.
 
     Raises:
-        BadInput: too little is left to train or to test on.
+        BadInput: fewer than two categories are left.
     """
-    holdout = holdout_of(dataset)
     seen = {normal_form(product.text(include_name=include_names)) for product in holdout}
     pool: list[Product] = []
     left_out = {"no_text": 0, "repeated": 0, "in_holdout": 0}
@@ -107,13 +124,31 @@ def split(dataset: Dataset, *, test_size: float, include_names: bool) -> Split:
             f"dataset {dataset.where}: beside the hold-out, {len(pool)} different products have "
             f"{what}; two categories of them are needed to train; add more rows"
         )
-    train, test = _train_and_test(pool, test_size, dataset.where)
-    return Split(train, test, holdout, left_out)
+    return Pool(pool, left_out)
+
+
+def split(dataset: Dataset, *, test_size: float, include_names: bool) -> Split:
+    """Set the hold-out aside, then split the rest as the chapter does.
+
+    Args:
+        dataset: where the products come from.
+        test_size: the part of the rest that is tested on, between 0 and 1.
+        include_names: whether the model's text holds the product's name.
+
+    Raises:
+        BadInput: too little is left to train or to test on.
+    """
+    holdout = holdout_of(dataset)
+    pool = pool_of(dataset, holdout, include_names=include_names)
+    train, test = _train_and_test(pool.products, test_size, dataset.where)
+    return Split(train, test, holdout, pool.left_out)
 
 
 def _train_and_test(
     pool: list[Product], test_size: float, where: str
 ) -> tuple[list[Product], list[Product]]:
+    from sklearn.model_selection import train_test_split
+
     counts = Counter(product.category for product in pool)
     for_test = len(pool) * test_size
     can_stratify = (

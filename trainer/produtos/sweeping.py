@@ -17,7 +17,7 @@ from produtos.outcome import (
     Outcome,
 )
 from produtos.parameters import Parameters, grid, yes_or_no
-from produtos.split import holdout_digest, holdout_of, split
+from produtos.split import holdout_digest, holdout_of
 from produtos.tracking import (
     Tracker,
     log_metrics,
@@ -38,16 +38,6 @@ class Sweep:
     parent_id: str
     outcomes: list[Outcome]
     placed: promotion.Placed
-
-
-def check(dataset: Dataset, common: Parameters) -> None:
-    """Split as every run of the sweep will.
-
-    Raises:
-        BadInput: for one of them the data set is too small.
-    """
-    for parameters in grid(common):
-        split(dataset, test_size=parameters.test_size, include_names=parameters.include_names)
 
 
 def ranked(outcomes: Sequence[Outcome]) -> list[Outcome]:

@@ -1,0 +1,49 @@
+"""Whether a sweep can be trained on a data set: `python -m produtos.check PATH`, in `trainer`.
+
+Tells in a fraction of a second, before a server is started: without pandas and MLflow, and without
+scikit-learn unless a category is so rare that only the splits themselves can tell.
+"""
+
+import sys
+
+from produtos.dataset import Dataset, load
+from produtos.errors import BadInput
+from produtos.parameters import Parameters, grid
+from produtos.split import holdout_of, pool_of, split
+
+_SURE = 50
+"""With this many products of each category beside the hold-out no split of the grid can fail."""
+
+
+def check(dataset: Dataset, common: Parameters) -> None:
+    """Try what every run of the sweep will do to the data set before it trains.
+
+    Raises:
+        BadInput: for one of them the data set is too small.
+    """
+    holdout = holdout_of(dataset)
+    runs = grid(common)
+    rarest = min(
+        pool_of(dataset, holdout, include_names=include_names).rarest()
+        for include_names in {parameters.include_names for parameters in runs}
+    )
+    if rarest >= _SURE:
+        return
+    for parameters in runs:
+        split(dataset, test_size=parameters.test_size, include_names=parameters.include_names)
+
+
+def main() -> int:
+    """Check the data set named on the command line; 0 if it can be trained on, else 2."""
+    try:
+        dataset = load(sys.argv[1] if len(sys.argv) > 1 else None)
+        check(dataset, Parameters())
+    except BadInput as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(dataset.summary())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
