@@ -381,7 +381,8 @@ def under_way(server: MlflowServer, folder: Path) -> subprocess.Popen[str]:
     products(folder / "muitos.csv", 400_000)
     process = subprocess.Popen(
         command("--input", "muitos.csv", "--output", "saida.csv", "--workers", "2"),
-        env=server.environment(),
+        # What it keeps for a while is to be gone, too.
+        env=server.environment() | {"TMPDIR": str(folder)},
         cwd=folder,
         stderr=subprocess.PIPE,
         text=True,
