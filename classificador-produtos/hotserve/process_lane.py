@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections import Counter
 
 from hotserve import process_answer, unreadable
 from hotserve.errors import RequestError, Scrubber
@@ -16,7 +17,8 @@ from hotserve.tally import PROCESS, Tally
 from hotserve.target import Target
 from hotserve.translation import translate
 
-_TRIES = 3
+_MOST_LOST = 3
+"""Processes that may end while they have a request: it may be the request that ends them."""
 _RESET_WAIT = 0.2
 _JSON = (b"content-type", b"application/json")
 
@@ -96,7 +98,8 @@ class ProcessLane:
     ) -> tuple[Target, Answer]:
         """Of one version, whichever it is by then."""
         give_up = time.monotonic() + self._hold_timeout
-        for _ in range(_TRIES):
+        lost = Counter[int]()
+        while True:
             await self._serving.wait_until_not(None, give_up)
             target = self.target()
             self._serving.begin(target)
@@ -115,9 +118,16 @@ class ProcessLane:
                 # It died, and the manager will soon say what takes its place. Where somebody still
                 # listens, one of several processes died: the others answer.
                 wait = give_up if gone.refused else min(give_up, time.monotonic() + _RESET_WAIT)
+                if not gone.refused:
+                    lost[target.generation] += 1
                 await self._serving.wait_until_not(target, wait)
             finally:
                 self._serving.end(target)
+            # A process that is slow to go may take connections for a while that it never answers.
+            if max(len(lost), *lost.values(), 0) >= _MOST_LOST:
+                break
+            if time.monotonic() >= give_up and self._serving.now().target == target:
+                break
         raise RequestError(
             503,
             "the model's process ended while it answered this request",
