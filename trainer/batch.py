@@ -60,25 +60,27 @@ def main() -> None:
     # The heavy imports come after what can be refused without them.
     from produtos import model_reference, tracking
     from produtos.batch import inputs, job
+    from produtos.batch.record import Record
 
     opened = inputs.open_inputs(request)
     predictor.prepare(opened.size, request.workers)
     own_run = tracking.project_run_id()
-    if not os.environ.get("MLFLOW_EXPERIMENT_ID"):
-        os.environ.setdefault("MLFLOW_EXPERIMENT_NAME", EXPERIMENT)
-    tracker = tracking.connect(existing=True)
-    models = [model_reference.resolve(tracker.client, asked) for asked in request.models]
+    client = tracking.reach_registry()
+    models = [model_reference.resolve(client, asked) for asked in request.models]
 
     def say(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
     if request.texts and not request.output and not own_run and not compared:
-        # Trying a text or two leaves no trace.
-        job.run(request, opened, models, tracker=tracker, logged=None, say=say)
+        # Trying a text or two leaves no trace, and needs no experiment.
+        job.run(request, opened, models, record=None, say=say)
         return
+    if not os.environ.get("MLFLOW_EXPERIMENT_ID"):
+        os.environ.setdefault("MLFLOW_EXPERIMENT_NAME", EXPERIMENT)
+    tracker = tracking.connect()
     name = f"batch {' '.join(request.models)}"
-    with tracking.running(tracker, name, run_id=own_run) as logged:
-        job.run(request, opened, models, tracker=tracker, logged=logged, say=say)
+    with tracking.running(tracker, name, run_id=own_run) as run:
+        job.run(request, opened, models, record=Record(tracker, run), say=say)
 
 
 def _two_models(written: list[str]) -> tuple[tuple[str, ...], list[str]]:

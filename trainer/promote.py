@@ -71,12 +71,12 @@ def _check(given: argparse.Namespace) -> None:
 def _roll_back(given: argparse.Namespace) -> None:
     from produtos import stage_change, tracking
 
-    tracker = tracking.connect(existing=True)
+    client = tracking.reach_registry()
     if given.dry_run:
-        leaving, coming = stage_change.plan_roll_back(tracker.client, given.to)
+        leaving, coming = stage_change.plan_roll_back(client, given.to)
         print(f"would put version {coming.version} back into {given.to}, for {leaving.version}")
         return
-    leaving, coming = stage_change.roll_back(tracker.client, given.to, given.reason)
+    leaving, coming = stage_change.roll_back(client, given.to, given.reason)
     print(f"version {coming.version} is back in {given.to}; version {leaving.version} is archived")
 
 
@@ -85,8 +85,7 @@ def _promote(given: argparse.Namespace) -> None:
 
     number = str(int(given.version))
     data = dataset.load(given.dataset) if given.to in stage_change.SERVED else None
-    tracker = tracking.connect(existing=True)
-    client = tracker.client
+    client = tracking.reach_registry()
     version = stage_change.find(client, number)
     current = registry.in_stage(client, given.to) if data else None
     forced = False

@@ -34,8 +34,8 @@ def main() -> None:
     if options.first:
         from produtos import first_start, registry, tracking
 
-        tracker = tracking.connect()
-        version = first_start.existing_version(tracker)
+        # Asks for no experiment: what is served stays, whatever became of the runs.
+        version = first_start.existing_version(tracking.reach())
         if version is not None:
             print(
                 f"{registry.MODEL_NAME} has a version already: {version.version} "
@@ -49,15 +49,12 @@ def main() -> None:
 
     from produtos import registry, tracking
 
-    tracking.reach()
+    # Before the imports below, which take their time.
+    tracker = tracking.connect()
 
     from produtos import sweeping
 
-    resumed = None
-    if options.first:
-        resumed = first_start.interrupted_attempt(tracker, data, common)
-    else:
-        tracker = tracking.connect()
+    resumed = first_start.interrupted_attempt(tracker, data, common) if options.first else None
     done = sweeping.sweep(
         tracker,
         data,

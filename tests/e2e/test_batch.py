@@ -125,14 +125,18 @@ def test_a_model_is_named_by_version_stage_or_alias(
     assert found.uri == f"models:/classificador-produtos/{number}"
 
 
-def test_texts_on_the_command_line(server: MlflowServer, tmp_path: Path) -> None:
-    shown, _ = done(server, "boneca de pano", "senhor dos aneis", cwd=tmp_path)
+def test_texts_on_the_command_line(
+    server: MlflowServer, client: MlflowClient, tmp_path: Path
+) -> None:
+    texts = ("boneca de pano", "senhor dos aneis")
+    shown, _ = done(server, *texts, cwd=tmp_path, MLFLOW_EXPERIMENT_NAME="not-there")
     assert shown.splitlines() == [
         "texto;categoria_prevista",
         "boneca de pano;brinquedo",
         "senhor dos aneis;brinquedo",
     ]
     assert not list(tmp_path.iterdir())
+    assert client.get_experiment_by_name("not-there") is None
 
 
 def test_a_csv_file_to_a_csv_file(

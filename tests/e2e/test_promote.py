@@ -269,6 +269,17 @@ def test_where_it_is_already_stage_and_alias_are_made_to_agree(
     assert places(client) == AT_FIRST
 
 
+def test_no_experiment_is_needed_or_made(
+    client: MlflowClient, promote: Promote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "not-there")
+    assert "would move version 2" in promote("--version", "2", "--dry-run")[0]
+    assert client.get_experiment_by_name("not-there") is None
+
+    client.delete_experiment(client.create_experiment("not-there"))
+    assert "would move version 2" in promote("--version", "2", "--dry-run")[0]
+
+
 def test_on_another_data_set_both_are_measured_again(
     server: MlflowServer, client: MlflowClient, promote: Promote, tmp_path: Path
 ) -> None:

@@ -180,6 +180,25 @@ class TestFirstStart:
         assert statuses(client) == before
         assert len(registry.versions(client)) == 1
 
+    def test_nor_when_the_experiment_was_deleted(
+        self, server: MlflowServer, client: MlflowClient
+    ) -> None:
+        experiment = client.get_experiment_by_name(NAME)
+        assert experiment is not None
+        number = str(experiment.experiment_id)
+        client.delete_experiment(number)
+
+        again = run(server, "sweep", "--first")
+        assert (again.returncode, again.stderr) == (0, "")
+        assert "nothing to train" in again.stdout
+        # Only who wants to log to it is told, and how to have it back.
+        for variables in ({}, {"MLFLOW_EXPERIMENT_ID": number}):
+            refused = run(server, "train", **variables)
+            assert refused.returncode == 2
+            (line,) = refused.stderr.splitlines()
+            assert line.endswith(f"mlflow experiments restore --experiment-id {number}")
+        client.restore_experiment(number)
+
     def test_cut_off_between_version_and_stage_it_is_placed(
         self, server: MlflowServer, client: MlflowClient
     ) -> None:

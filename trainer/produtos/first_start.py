@@ -8,8 +8,9 @@ the version (tagged with its sweep), its stage, its alias, and last the end of t
 
 from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
+from mlflow.tracking import MlflowClient
 
-from produtos import registry
+from produtos import registry, tracking
 from produtos.dataset import Dataset
 from produtos.outcome import (
     DATASET_DIGEST,
@@ -26,24 +27,26 @@ from produtos.tracking import Tracker
 UNFINISHED = ("RUNNING", "SCHEDULED", "KILLED", "FAILED")
 
 
-def existing_version(tracker: Tracker) -> ModelVersion | None:
+def existing_version(client: MlflowClient) -> ModelVersion | None:
     """The newest version in Production, or the newest of all; none when the first is to be made.
 
     A first version that was registered and not placed is placed now.
     """
-    found = registry.versions(tracker.client)
+    found = registry.versions(client)
     if not found:
         return None
-    unfinished = {run.info.run_id: run for run in _attempts(tracker)}
+    experiment_id = tracking.active_experiment_id(client)
+    attempts = _attempts(Tracker(client, experiment_id)) if experiment_id else []
+    unfinished = {run.info.run_id: run for run in attempts}
     for version in found:
         if version.tags.get(SWEEP) != FIRST or version.tags.get(SWEEP_RUN) not in unfinished:
             continue
         # Left alone if somebody moved it elsewhere meanwhile.
         if version.current_stage in ("None", registry.PRODUCTION):
-            registry.move(tracker.client, version, registry.PRODUCTION)
-        tracker.client.set_terminated(unfinished.pop(version.tags[SWEEP_RUN]).info.run_id)
-    _close(tracker, list(unfinished.values()))
-    return registry.in_stage(tracker.client, registry.PRODUCTION) or found[-1]
+            registry.move(client, version, registry.PRODUCTION)
+        client.set_terminated(unfinished.pop(version.tags[SWEEP_RUN]).info.run_id)
+    _close(client, list(unfinished.values()))
+    return registry.in_stage(client, registry.PRODUCTION) or found[-1]
 
 
 def interrupted_attempt(tracker: Tracker, dataset: Dataset, common: Parameters) -> Attempt | None:
@@ -53,7 +56,7 @@ def interrupted_attempt(tracker: Tracker, dataset: Dataset, common: Parameters) 
     """
     shared = {k: v for k, v in common.logged().items() if k in ("strip_accents", "classifier")}
     attempts = _attempts(tracker)
-    _close(tracker, attempts)
+    _close(tracker.client, attempts)
     for run in attempts:
         same_file = run.data.tags.get(DATASET_DIGEST) == dataset.digest
         if same_file and shared.items() <= run.data.params.items():
@@ -71,24 +74,24 @@ def _attempts(tracker: Tracker) -> list[Run]:
     return [run for run in runs if run.info.status in UNFINISHED]
 
 
-def _children(tracker: Tracker, parent: Run) -> list[Run]:
+def _children(client: MlflowClient, parent: Run) -> list[Run]:
     return list(
-        tracker.client.search_runs(
-            [tracker.experiment_id], f"tags.mlflow.parentRunId = '{parent.info.run_id}'"
+        client.search_runs(
+            [parent.info.experiment_id], f"tags.mlflow.parentRunId = '{parent.info.run_id}'"
         )
     )
 
 
-def _close(tracker: Tracker, parents: list[Run]) -> None:
+def _close(client: MlflowClient, parents: list[Run]) -> None:
     for parent in parents:
-        for run in (*_children(tracker, parent), parent):
+        for run in (*_children(client, parent), parent):
             if run.info.status in ("RUNNING", "SCHEDULED"):
-                tracker.client.set_terminated(run.info.run_id, "KILLED")
+                client.set_terminated(run.info.run_id, "KILLED")
 
 
 def _finished(tracker: Tracker, parent: Run, common: Parameters) -> dict[Parameters, Outcome]:
     finished = {}
-    for run in _children(tracker, parent):
+    for run in _children(tracker.client, parent):
         for parameters in grid(common):
             same = parameters.logged().items() <= run.data.params.items()
             complete = run.info.status == "FINISHED" and set(METRICS) <= run.data.metrics.keys()

@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import mlflow
-from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.entities import Experiment, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from mlflow.tracking.context import registry as context
@@ -109,20 +109,25 @@ def _check_there() -> None:
         raise BadInput(f"{unset}there are no models in {uri}, which does not exist; {SET_IT}")
 
 
-def connect(*, existing: bool = False) -> Tracker:
+def reach_registry() -> MlflowClient:
+    """Reach a registry that is there already, for what needs versions and no experiment.
+
+    Raises:
+        BadInput: the server does not answer, or there is no such registry.
+    """
+    _check_there()
+    return reach()
+
+
+def connect() -> Tracker:
     """Reach the tracking server and find or make the experiment.
 
     The experiment is the one of the run that `mlflow run` made, else the one that
     MLFLOW_EXPERIMENT_NAME or MLFLOW_EXPERIMENT_ID says, else `classificador-produtos`.
 
-    Args:
-        existing: whether there must be a registry already, as for all that needs a version.
-
     Raises:
-        BadInput: the server does not answer, or there is no such experiment or registry.
+        BadInput: the server does not answer, or there is no such experiment.
     """
-    if existing:
-        _check_there()
     client = reach()
     experiment_id = _experiment_id(client)
     # MLflow logs a model to the experiment that is set here, whatever run it belongs to.
@@ -133,32 +138,49 @@ def connect(*, existing: bool = False) -> Tracker:
 def _experiment_id(client: MlflowClient) -> str:
     if run_id := project_run_id():
         return str(client.get_run(run_id).info.experiment_id)
-    name = os.environ.get("MLFLOW_EXPERIMENT_NAME")
-    number = os.environ.get("MLFLOW_EXPERIMENT_ID")
-    if number and not name:
-        try:
-            return str(client.get_experiment(number).experiment_id)
-        except MlflowException:
-            raise BadInput(
-                f"there is no experiment {number}; set MLFLOW_EXPERIMENT_ID to one that exists, "
-                "or unset it"
-            ) from None
-    name = name or EXPERIMENT_NAME
-    found = client.get_experiment_by_name(name)
+    found = _experiment(client)
     if found is None:
         try:
-            return client.create_experiment(name)
+            return client.create_experiment(_experiment_name())
         except MlflowException:
             # Somebody else made it meanwhile.
-            found = client.get_experiment_by_name(name)
+            found = _experiment(client)
             if found is None:
                 raise
     if found.lifecycle_stage != "active":
         raise BadInput(
-            f"the experiment {name} was deleted; restore it, or set MLFLOW_EXPERIMENT_NAME to "
-            "another name"
+            f"the experiment {found.name} was deleted; set MLFLOW_EXPERIMENT_NAME to another "
+            "name, or restore it while MLflow runs: "
+            f"mlflow experiments restore --experiment-id {found.experiment_id}"
         )
     return str(found.experiment_id)
+
+
+def active_experiment_id(client: MlflowClient) -> str | None:
+    """The experiment that `connect` would log to, if it is there; none is made.
+
+    Raises:
+        BadInput: MLFLOW_EXPERIMENT_ID names one that never was.
+    """
+    found = _experiment(client)
+    return str(found.experiment_id) if found and found.lifecycle_stage == "active" else None
+
+
+def _experiment_name() -> str:
+    return os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT_NAME
+
+
+def _experiment(client: MlflowClient) -> Experiment | None:
+    number = os.environ.get("MLFLOW_EXPERIMENT_ID")
+    if not number or os.environ.get("MLFLOW_EXPERIMENT_NAME"):
+        return client.get_experiment_by_name(_experiment_name())
+    try:
+        return client.get_experiment(number)
+    except MlflowException:
+        raise BadInput(
+            f"there is no experiment {number}; set MLFLOW_EXPERIMENT_ID to one that exists, "
+            "or unset it"
+        ) from None
 
 
 def _reason(error: Exception) -> str:

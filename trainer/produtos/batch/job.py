@@ -10,13 +10,12 @@ from pathlib import Path
 
 import mlflow.artifacts
 import pyarrow as pa
-from mlflow.entities import Run
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 from produtos.batch import database, predictor
 from produtos.batch.differences import Differences
 from produtos.batch.inputs import Inputs, answer_columns, chunks, version_columns
-from produtos.batch.record import Result, log_bad_rows, log_result, log_start
+from produtos.batch.record import Record, Result
 from produtos.batch.request import Request
 from produtos.batch.rows import AnsweredRows
 from produtos.batch.sinks import BadRows, CsvFile, CsvRows, ParquetFile, Sink
@@ -24,7 +23,6 @@ from produtos.batch.storage import locate
 from produtos.batch.worker import ModelFolder
 from produtos.errors import BadInput
 from produtos.model_reference import ModelReference
-from produtos.tracking import Tracker
 
 Say = Callable[[str], None]
 
@@ -34,8 +32,7 @@ def run(
     inputs: Inputs,
     models: Sequence[ModelReference],
     *,
-    tracker: Tracker,
-    logged: Run | None,
+    record: Record | None,
     say: Say,
 ) -> Result:
     """Do the job.
@@ -46,8 +43,7 @@ def run(
         request: what is asked.
         inputs: what `open_inputs` found.
         models: the versions that `request.models` mean.
-        tracker: where models come from and runs go.
-        logged: the run to record it with, if there is one.
+        record: the run to record it with, if there is one.
         say: told what the console should show.
 
     Raises:
@@ -56,8 +52,8 @@ def run(
     versions = dict(zip(version_columns(request), models, strict=True))
     if notice := inputs.notice():
         say(notice)
-    if logged is not None:
-        log_start(tracker, logged, request, versions)
+    if record is not None:
+        record.start(request, versions)
     schema = inputs.schema
     for name in answer_columns(request):
         schema = schema.append(pa.field(name, pa.string()))
@@ -65,7 +61,7 @@ def run(
     if len(models) == 2:
         one, other = request.labels()
         differences = Differences((one, other))
-    run_id = logged.info.run_id if logged is not None else ""
+    run_id = record.run_id if record is not None else ""
     bad = BadRows(request.bad_rows_address)
     sink = _sink(request, schema, versions, run_id)
     try:
@@ -75,16 +71,16 @@ def run(
             rows = _classify(request, inputs, folders, schema, sink, bad, differences)
         seconds = time.monotonic() - started
         result = Result(rows, bad.count, seconds, differences)
-        if logged is not None:
-            log_result(tracker, logged.info.run_id, result)
+        if record is not None:
+            record.result(result)
         bad.commit()
         sink.commit()
     except BaseException:
         sink.abort()
         bad.abort()
         raise
-    if logged is not None and bad.count:
-        log_bad_rows(tracker, logged.info.run_id, bad)
+    if record is not None and bad.count:
+        record.bad_rows(bad)
     if differences is not None:
         say(differences.table())
     say(_summary(result, models, request, bad))

@@ -49,36 +49,44 @@ class Result:
         return figures
 
 
-def log_start(
-    tracker: Tracker, logged: Run, request: Request, versions: dict[str, ModelReference]
-) -> None:
-    """Say what is about to be done; `versions` by the name of their column."""
-    log_parameters(
-        tracker,
-        logged,
-        {
-            "model": " ".join(request.models),
-            "input": request.input or f"({len(request.texts)} texts)",
-            "output": request.shown_output,
-            "workers": str(request.workers),
-        },
-    )
-    told = {column: model.version for column, model in versions.items()}
-    told |= {"modelo": ", ".join(dict.fromkeys(model.name for model in versions.values()))}
-    log_tags(tracker, logged.info.run_id, told)
+@dataclass(frozen=True)
+class Record:
+    """The run that a job is recorded with."""
 
+    tracker: Tracker
+    run: Run
 
-def log_result(tracker: Tracker, run_id: str, result: Result) -> None:
-    """Say what came of it: figures, and where two models differ."""
-    log_metrics(tracker, run_id, result.metrics())
-    if result.differences is not None:
-        with tempfile.TemporaryDirectory() as folder:
-            result.differences.save(Path(folder))
-            tracker.client.log_artifacts(run_id, folder, "comparison")
+    @property
+    def run_id(self) -> str:
+        """Of the run."""
+        return str(self.run.info.run_id)
 
+    def start(self, request: Request, versions: dict[str, ModelReference]) -> None:
+        """Say what is about to be done; `versions` by the name of their column."""
+        log_parameters(
+            self.tracker,
+            self.run,
+            {
+                "model": " ".join(request.models),
+                "input": request.input or f"({len(request.texts)} texts)",
+                "output": request.shown_output,
+                "workers": str(request.workers),
+            },
+        )
+        told = {column: model.version for column, model in versions.items()}
+        told |= {"modelo": ", ".join(dict.fromkeys(model.name for model in versions.values()))}
+        log_tags(self.tracker, self.run_id, told)
 
-def log_bad_rows(tracker: Tracker, run_id: str, bad: BadRows) -> None:
-    """Keep the side file with the run, if it is on this machine and not too large."""
-    target = locate(bad.address)
-    if target.is_local and Path(target.path).stat().st_size <= LARGEST_BAD_ROWS_ARTIFACT:
-        tracker.client.log_artifact(run_id, target.path)
+    def result(self, result: Result) -> None:
+        """Say what came of it: figures, and where two models differ."""
+        log_metrics(self.tracker, self.run_id, result.metrics())
+        if result.differences is not None:
+            with tempfile.TemporaryDirectory() as folder:
+                result.differences.save(Path(folder))
+                self.tracker.client.log_artifacts(self.run_id, folder, "comparison")
+
+    def bad_rows(self, bad: BadRows) -> None:
+        """Keep the side file with the run, if it is on this machine and not too large."""
+        target = locate(bad.address)
+        if target.is_local and Path(target.path).stat().st_size <= LARGEST_BAD_ROWS_ARTIFACT:
+            self.tracker.client.log_artifact(self.run_id, target.path)
