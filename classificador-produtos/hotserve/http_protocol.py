@@ -63,6 +63,19 @@ class _Stop(Exception):
     """Raised in a callback: nothing more is to be parsed."""
 
 
+class _Trailers(list[tuple[bytes, bytes]]):
+    """What stands behind a chunked body in the manner of headers: it is none of them, and not kept.
+
+    The parser gives no other sign of it than one more header (RFC 9110, 6.5.1).
+    """
+
+    def append(self, _: tuple[bytes, bytes]) -> None:
+        """Forget it."""
+
+
+_TRAILERS = _Trailers()
+
+
 class _Flow(FlowControl):
     """Reads nothing while requests that were sent ahead wait for their turn."""
 
@@ -94,6 +107,8 @@ class LimitedProtocol(HttpToolsProtocol):
         self._state = _WAITING
         self._since: float | None = None  # when `look` first saw it in this state
         self._came = 0  # bytes of this request after its first packet
+        self._goes_on = False  # whether a packet held a part of the body, or the size of one
+        self._between = 0  # bytes of packets that held neither, one after another
         self._deaf = False
         self._upgrading = False
         self._refusal: tuple[int, str] | None = None
@@ -127,6 +142,7 @@ class LimitedProtocol(HttpToolsProtocol):
         if self._deaf:
             return
         before, last = self._state, self.cycle
+        self._goes_on = False
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -139,8 +155,11 @@ class LimitedProtocol(HttpToolsProtocol):
                 # The first packet of this one may hold the end of the request before, too.
                 same = before == self._state and last is self.cycle
                 self._came = self._came + len(data) if same else 0
+                self._between = self._between + len(data) if same and not self._goes_on else 0
                 if self._state == _HEAD and self._came > MAX_HEAD:
                     self._refuse(*self._too_long())
+                elif self._state == _BODY and self._between > MAX_HEAD:
+                    self._refuse(431, f"chunk extensions or trailers are beyond {MAX_HEAD} bytes")
 
     def _packet_read(self) -> None:
         """What came together has been parsed."""
@@ -184,7 +203,17 @@ class LimitedProtocol(HttpToolsProtocol):
             self._upgrading = True
             return
         super().on_headers_complete()
+        self.headers = _TRAILERS
         self._state, self._since = _BODY, None
+
+    def on_chunk_header(self) -> None:
+        """The size of a part of the body is known."""
+        self._goes_on = True
+
+    def on_body(self, body: bytes) -> None:
+        """A part of the body."""
+        self._goes_on = True
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """A request is whole."""

@@ -18,6 +18,8 @@ JSON = "application/json"
 CSV = "text/csv"
 HEAD = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+WHOLE_IN_CHUNKS = CHUNKED + b"4\r\nhalo\r\n0\r\n"
+"""But for the line that ends it: trailers may follow."""
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +106,9 @@ def is_error(answer: Answer, status: int) -> str:
         pytest.param(431, b"GET /ping HTTP/1.1\r\nX: " + b"a" * 40_000, id="long header"),
         pytest.param(431, b"GET /ping HTTP/1.1\r\nX: " + b"a" * 8_000_000, id="endless header"),
         pytest.param(431, b"GET /ping HTTP/1.1\r\n" + b"X: a\r\n" * 10**6, id="endless headers"),
+        pytest.param(431, WHOLE_IN_CHUNKS + b"X: " + b"a" * 8_000_000, id="endless trailer"),
+        pytest.param(431, WHOLE_IN_CHUNKS + b"X: a\r\n" * 10**6, id="endless trailers"),
+        pytest.param(431, CHUNKED + b"4;" + b"a" * 8_000_000, id="endless chunk extension"),
     ],
 )
 def test_what_is_no_http_is_refused(hotserve: Hotserve, status: int, request_: bytes) -> None:
@@ -212,6 +217,21 @@ def test_a_client_that_asks_first_is_told_to_go_on(hotserve: Hotserve) -> None:
         connection.send(HEAD + b"Expect: 100-continue\r\nContent-Length: 4\r\n\r\n")
         assert connection.answer().status == 100
         assert connection.send(b"halo").answer().json() == {"predictions": ["game"]}
+
+
+def test_trailers_are_no_headers(hotserve: Hotserve) -> None:
+    trailers = b"Content-Type: application/json\r\nContent-Encoding: gzip\r\n" + b"X: a\r\n" * 200
+    with RawConnection(hotserve.url) as connection:
+        for _ in range(2):
+            answer = connection.send(WHOLE_IN_CHUNKS + trailers + b"\r\n").answer()
+            assert answer.json() == {"predictions": ["game"]}
+
+
+def test_many_small_chunks_are_one_body(hotserve: Hotserve) -> None:
+    chunks = [b"%x;why=not\r\n%s\r\n" % (len(part), part) for part in [b"halo", b"\n"] * 20_000]
+    with RawConnection(hotserve.url) as connection:
+        answer = connection.send(CHUNKED + b"".join(chunks) + b"0\r\n\r\n").answer()
+        assert answer.json() == {"predictions": ["game"] * 20_000}
 
 
 def test_clients_that_stop_in_the_middle(hotserve: Hotserve) -> None:
