@@ -194,7 +194,8 @@ class App:
         declared = None
         for name, value in headers:
             if name == b"content-type":
-                content_type = value
+                # Of several the first one counts, as in MLflow.
+                content_type = content_type or value
             elif name == b"content-length":
                 declared = int(value)
             elif name in _CODINGS and value.lower() not in (b"identity", b"chunked"):

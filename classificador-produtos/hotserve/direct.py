@@ -82,7 +82,7 @@ class DirectProtocol(LimitedProtocol):
             return False
         content_type = length = None
         for name, value in self.headers:
-            if name == b"content-type":
+            if name == b"content-type" and content_type is None:
                 content_type = value
             elif name == b"content-length":
                 length = value

@@ -234,6 +234,13 @@ def test_many_small_chunks_are_one_body(hotserve: Hotserve) -> None:
         assert answer.json() == {"predictions": ["game"] * 20_000}
 
 
+def test_of_several_content_types_the_first_one_counts(hotserve: Hotserve) -> None:
+    one_more = "Content-Type: application/json", "Connection: close"
+    for request in post(b"halo", one_more[0]), post(b"halo", *one_more):
+        with RawConnection(hotserve.url) as connection:
+            assert connection.send(request).answer().json() == {"predictions": ["game"]}
+
+
 def test_clients_that_stop_in_the_middle(hotserve: Hotserve) -> None:
     halves = [
         b"POST /invocations HT",
