@@ -48,6 +48,16 @@ def test_up_while_everything_runs_changes_nothing(stack: Stack) -> None:
     assert all(stack.state(job)["ExitCode"] == 0 for job in JOBS)
 
 
+def test_everyday_commands_build_nothing_and_ask_no_registry(stack: Stack) -> None:
+    """The images are there: what they were made from may be out of reach, or another by now."""
+    before = {service: stack.container(service) for service in SERVERS}
+    away = dict.fromkeys(("PYTHON_IMAGE", "S3_IMAGE"), "registry.invalid/gone:1")
+    stack.compose("up", "--detach", settings=away)
+    stack.compose("run", "--rm", "-T", "trainer", "mlflow", "--version", settings=away)
+    stack.compose("run", "--rm", "-T", "batch", "--help", settings=away)
+    assert {service: stack.container(service) for service in SERVERS} == before
+
+
 @pytest.mark.parametrize("service", BEHIND_THE_API)
 def test_a_restart_behind_the_api_fails_no_request(
     stack: Stack, requests_go_on: Traffic, service: str
