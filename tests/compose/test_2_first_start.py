@@ -4,7 +4,7 @@ import boto3
 import pytest
 import requests
 
-from tests.compose.stack import JOBS, MODEL, SERVERS, Stack, docker
+from tests.compose.stack import JOBS, MODEL, SERVERS, Stack, docker, wait_until
 from tests.e2e.registry_page import chromium
 
 
@@ -104,3 +104,17 @@ def test_mlflow_s_job_runner_is_off(stack: Stack) -> None:
     processes = docker("top", stack.container("mlflow"), "-eo", "pid,args")
     assert "huey" not in processes
     assert len(processes.splitlines()) <= 4, processes
+
+
+def test_a_health_check_of_the_database_is_no_refused_login(stack: Stack) -> None:
+    """Each would be a warning in its log, some thirty thousand a day."""
+
+    seen: set[str] = set()
+
+    def three_checks() -> bool:
+        seen.add(stack.state("db")["Health"]["Log"][-1]["Start"])
+        return len(seen) >= 3
+
+    refused = stack.refused_logins()
+    wait_until(three_checks, "three health checks")
+    assert stack.refused_logins() == refused
