@@ -1,1 +1,1 @@
-"""What stands in the MLflow server's image beside MLflow: the bucket job and the wait for MySQL."""
+"""What stands in the MLflow server's image beside MLflow: the bucket job, and a start on MySQL."""

@@ -6,7 +6,8 @@ and ``MYSQL_PASSWORD``, so that a password may have any ASCII character in it.
 
 A refused password is said once, in one line, and then tried again now and then: neither a
 traceback nor a container that starts over and over, and a password that is mended in MySQL
-is taken up. Exit code 2: a setting is missing; 127: the command is not found.
+is taken up. Tables of a first start that was cut off are made again. Exit code 2: a setting
+is missing; 127: the command is not found.
 """
 
 from __future__ import annotations
@@ -15,10 +16,13 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pymysql
 from pymysql.constants import CR, ER
 from sqlalchemy import URL
+
+from server import half_made
 
 PAUSE_SECONDS = 2.0
 REQUIRED = ("MYSQL_DATABASE", "MYSQL_USER", "MYSQL_PASSWORD")
@@ -54,18 +58,22 @@ def address(environment: Mapping[str, str]) -> URL:
     )
 
 
+def _connect(url: URL) -> Any:
+    return pymysql.connect(
+        host=url.host,
+        port=url.port or 3306,
+        user=url.username,
+        password=str(url.password),
+        database=url.database,
+        connect_timeout=5,
+    )
+
+
 def trouble(url: URL) -> str | None:
     """Why MySQL does not let us in, in one line; None when it does."""
     place = f"{url.host}:{url.port}"
     try:
-        pymysql.connect(
-            host=url.host,
-            port=url.port or 3306,
-            user=url.username,
-            password=str(url.password),
-            database=url.database,
-            connect_timeout=5,
-        ).close()
+        _connect(url).close()
     except pymysql.MySQLError as error:
         code = error.args[0] if error.args else None
         if code == ER.ACCESS_DENIED_ERROR:
@@ -84,6 +92,21 @@ def trouble(url: URL) -> str | None:
     return None
 
 
+def clear_half_made_tables(url: URL) -> None:
+    """Let a first start that was cut off begin anew; what is in the way is said in one line."""
+    try:
+        with _connect(url) as connection:
+            if half_made.clear(connection):
+                say("the first start was cut off while it made the tables: making them again")
+    except pymysql.MySQLError as error:
+        # MLflow itself may still do, and says more if not.
+        say(f"could not look for tables of a first start that was cut off: {error.args[-1]}")
+
+
+def say(line: str) -> None:
+    print(f"mlflow: {line}", file=sys.stderr, flush=True)
+
+
 def main(command: Sequence[str], environment: Mapping[str, str] = os.environ) -> int:
     """Wait, then run the command in our place. Returns only when that cannot be done."""
     try:
@@ -91,19 +114,20 @@ def main(command: Sequence[str], environment: Mapping[str, str] = os.environ) ->
             raise SettingError("which command? python -m server.with_mysql mlflow server …")
         url = address(environment)
     except SettingError as error:
-        print(f"mlflow: {error}", file=sys.stderr)
+        say(str(error))
         return 2
     said = None
     while (wrong := trouble(url)) is not None:
         if wrong != said:
-            print(f"mlflow: {wrong}", file=sys.stderr, flush=True)
+            say(wrong)
             said = wrong
         time.sleep(PAUSE_SECONDS)
+    clear_half_made_tables(url)
     uri = url.render_as_string(hide_password=False)
     try:
         os.execvpe(command[0], list(command), {**environment, "MLFLOW_BACKEND_STORE_URI": uri})
     except FileNotFoundError:
-        print(f"mlflow: command not found: {command[0]}", file=sys.stderr)
+        say(f"command not found: {command[0]}")
         return 127
 
 

@@ -81,3 +81,34 @@ def test_a_password_changed_after_the_first_start_is_told_once_and_not_in_a_loop
     assert "Traceback" not in "".join(said)
     assert mine.state("mlflow")["RestartCount"] == 0
     mine.forget()
+
+
+def test_a_first_start_cut_off_while_mlflow_makes_its_tables_is_begun_anew(
+    built: None,  # noqa: ARG001
+    new_stack: Callable[..., Stack],
+) -> None:
+    mine = new_stack()
+    mine.compose("up", "--detach", "db", "s3")
+    mine.wait_healthy("db")
+    # A table of the user's own, which must outlive all of it.
+    mine.sql("CREATE TABLE theirs (id INT); INSERT INTO theirs VALUES (1)")
+    mine.compose("up", "--detach", "mlflow")
+    wait_until(lambda: "alembic_version" in mine.sql("SHOW TABLES"), "the first tables", pause=0)
+    mine.compose("kill", "mlflow")
+    half = mine.sql("SHOW TABLES").split()
+    assert "workspaces" not in half, "it was killed too late to show anything"
+
+    mine.compose("up", "--detach", "mlflow")
+    mine.wait_healthy("mlflow")
+    assert "the first start was cut off" in mine.logs("mlflow", tail=200)
+    assert mine.state("mlflow")["RestartCount"] == 0
+    assert mine.api("experiments/search", max_results=9)["experiments"][0]["name"] == "Default"
+    assert mine.sql("SELECT id FROM theirs") == "1"
+
+    # With data in them the tables are never touched.
+    mine.api("experiments/create", name="mine")
+    mine.kill_9("mlflow")
+    mine.compose("up", "--detach", "mlflow")
+    mine.wait_healthy("mlflow")
+    assert mine.sql("SELECT COUNT(*) FROM experiments") == "2"
+    mine.forget()

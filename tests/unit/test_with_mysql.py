@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import make_url
 
-from server import with_mysql
+from server import half_made, with_mysql
 
 SETTINGS = {"MYSQL_DATABASE": "mlflow", "MYSQL_USER": "mlflow", "MYSQL_PASSWORD": "segredo"}
 
@@ -49,3 +49,9 @@ def test_without_a_command(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_server_that_is_not_there_is_said_to_be_away() -> None:
     url = with_mysql.address(SETTINGS | {"MYSQL_HOST": "127.0.0.1", "MYSQL_PORT": "1"})
     assert with_mysql.trouble(url) == "MySQL at 127.0.0.1:1 does not answer yet"
+
+
+def test_the_tables_of_this_mlflow_are_known() -> None:
+    """They are MLflow's own business, so a new MLflow may have them elsewhere."""
+    names = half_made._mlflow_s_tables()
+    assert {"alembic_version", "experiments", "runs", "registered_models", "workspaces"} <= names
