@@ -82,6 +82,7 @@ def _roll_back(given: argparse.Namespace) -> None:
 
 def _promote(given: argparse.Namespace) -> None:
     from produtos import dataset, registry, stage_change, tracking
+    from produtos.errors import BadInput
 
     number = str(int(given.version))
     data = dataset.load(given.dataset) if given.to in stage_change.SERVED else None
@@ -104,6 +105,11 @@ def _promote(given: argparse.Namespace) -> None:
                 )
         comparison = holdouts.compare(before, after)
         print(comparison.table(), flush=True)
+        if not (any(before.right) or any(after.right) or given.force):
+            raise BadInput(
+                f"neither version is right on any product of {data.where}: give the data set that "
+                "they were trained for, --dataset PATH; --force moves it all the same"
+            )
         if comparison.worse and not given.force:
             print(
                 f"promote.py: refused: version {number} is worse than version {current.version} "

@@ -295,6 +295,19 @@ def test_on_another_data_set_both_are_measured_again(
     assert places(client) == AT_FIRST
 
 
+def test_on_a_data_set_of_other_categories_nothing_is_compared(
+    client: MlflowClient, promote: Promote, tmp_path: Path
+) -> None:
+    other = tmp_path / "outros.csv"
+    rows = [f"produto {n};de outra loja;{'casa' if n % 2 else 'jardim'}\n" for n in range(200)]
+    other.write_text("nome;descricao;categoria\n" + "".join(rows), encoding="utf-8")
+    asked = ("--version", "2", "--dry-run", "--dataset", str(other))
+    with pytest.raises(BadInput, match=r"neither version is right .*--dataset"):
+        promote(*asked)
+    assert "would move version 2" in promote(*asked, "--force")[0]
+    assert places(client) == AT_FIRST
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
