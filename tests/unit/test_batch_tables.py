@@ -214,6 +214,14 @@ def test_names_that_follow_from_others() -> None:
     assert Request(models=models).labels() == ["outro_production", "2"]
 
 
+@pytest.mark.parametrize("password", ["se@gredo", "se/gre@do", "se#gredo", "se:@gredo"])
+def test_a_password_that_tears_the_address_is_told_and_not_shown(password: str) -> None:
+    with pytest.raises(BadInput, match="%40 for an @") as error:
+        database.parse(f"mysql+pymysql://ana:{password}@127.0.0.1:3306/mlflow#predicoes")
+    assert "gredo" not in str(error.value)
+    assert database.parse("sqlite:////casa/ana@loja/a.db#predicoes")[1] == "predicoes"
+
+
 def test_a_password_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(BadInput, match="set BATCH_DATABASE_URL"):
         table_address("predicoes")

@@ -49,16 +49,27 @@ def parse(address: str) -> tuple[URL, str]:
     try:
         url = make_url(database)
     except (ArgumentError, ValueError):
+        url = None
+    if url is None or _is_torn(address, url):
+        # Nothing of it is shown: a part may be a password's.
         raise BadInput(
             "the output database's address cannot be understood; write it as "
-            "mysql+pymysql://user:password@host/database#table"
-        ) from None
+            "mysql+pymysql://user:password@host/database#table, with %40 for an @ and %23 for a # "
+            "in the user or the password"
+        )
     if not table or len(table) > LONGEST_TABLE_NAME:
         raise BadInput(
             f"output {url.render_as_string()}: end the address with # and the table's name, "
             "such as #predicoes"
         )
     return url, table
+
+
+def _is_torn(address: str, url: URL) -> bool:
+    """Whether a password's @ or # was taken for the end of a part."""
+    if url.get_backend_name() == "sqlite":
+        return False
+    return address.count("@") > (url.username is not None) or "@" in (url.host or "")
 
 
 def is_database(address: str) -> bool:
