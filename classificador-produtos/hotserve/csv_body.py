@@ -21,6 +21,9 @@ _LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+")
 _NO_NUMBER = re.compile(r"[^,\r\n]{1000}")
 _LINE_ENDS = re.compile(r"[\r\n]+")
 _NO_DELIMITER = "\x1f"
+_END, _END_READ = '"."', ["."]
+"""A line behind the last one. The csv module does not tell that a quote was still open at the end;
+this line comes out as a row of its own only if none was."""
 _PIECE = 1 << 16
 _MOST_FIELDS = 1 << 20
 """In a line. Each field is an object, so a line of nothing but commas would take many times its
@@ -146,11 +149,22 @@ def _lines(text: str, delimiter: str) -> Iterator[str]:
 
 def _rows(text: str, columns: tuple[str, ...], delimiter: str) -> Iterator[list[str] | None]:
     """The rows of a table below its header; None for a line that is blank."""
-    reader = csv.reader(_lines(text, delimiter), delimiter=delimiter)
-    seen_header = False
+    at_end = False
+
+    def lines() -> Iterator[str]:
+        nonlocal at_end
+        yield from _lines(text, delimiter)
+        at_end = True
+        yield _END
+
+    reader = csv.reader(lines(), delimiter=delimiter)
+    seen_header, begins = False, 1
     try:
         for row in reader:
-            if not row or (len(row) == 1 and row[0] and not row[0].strip()):
+            if at_end:
+                if row != _END_READ:
+                    raise CsvError(_never_closed(begins))
+            elif not row or (len(row) == 1 and row[0] and not row[0].strip()):
                 yield None
             elif not seen_header:
                 seen_header = bool("".join(row).strip())
@@ -158,8 +172,16 @@ def _rows(text: str, columns: tuple[str, ...], delimiter: str) -> Iterator[list[
                 raise CsvError(_too_many(reader.line_num, row, columns, delimiter))
             else:
                 yield row + [""] * (len(columns) - len(row))
+            begins = reader.line_num + 1
     except csv.Error as error:
         raise CsvError(f"line {reader.line_num}: {error}") from None
+
+
+def _never_closed(line: int) -> str:
+    return (
+        f"line {line}: a double quote opens a field and is never closed; "
+        "put a text that has quotes in it in double quotes, and write each of its own twice"
+    )
 
 
 def _too_many(line: int, row: list[str], columns: tuple[str, ...], delimiter: str) -> str:
@@ -205,27 +227,25 @@ def _header(text: str) -> tuple[tuple[str, ...], str] | None:
 
 
 def _table(text: str, columns: tuple[str, ...], delimiter: str) -> list[list[str]]:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    lines = itertools.chain(io.StringIO(text, newline=""), [_END])
     try:
-        rows = list(reader)
-    except csv.Error as error:
-        raise CsvError(f"line {reader.line_num}: {error}") from None
+        rows = list(csv.reader(lines, delimiter=delimiter))
+    except csv.Error:
+        rows = []
+    if not rows or rows.pop() != _END_READ:
+        return _one_by_one(text, columns, delimiter)
     # Blank lines are no rows, before the header neither.
     rows = [row for row in rows if row and (len(row) > 1 or not row[0] or row[0].strip())]
     header = next(place for place, row in enumerate(rows) if "".join(row).strip())
     del rows[: header + 1]
     if set(map(len, rows)) - {len(columns)}:
-        _check_lengths(text, columns, delimiter)
-        return [row + [""] * (len(columns) - len(row)) for row in rows]
+        return _one_by_one(text, columns, delimiter)
     return rows
 
 
-def _check_lengths(text: str, columns: tuple[str, ...], delimiter: str) -> None:
-    """Say which line is too long, if there is one; the reader counts lines, and `_table` rows."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    for row in reader:
-        if len(row) > len(columns):
-            raise CsvError(_too_many(reader.line_num, row, columns, delimiter))
+def _one_by_one(text: str, columns: tuple[str, ...], delimiter: str) -> list[list[str]]:
+    """The same rows, by the slower way that fills them up, and tells which line is wrong."""
+    return [row for row in _rows(text, columns, delimiter) if row is not None]
 
 
 def _unquote(line: str) -> str:

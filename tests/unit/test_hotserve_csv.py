@@ -71,6 +71,10 @@ def test_a_header_of_known_names_makes_a_table(body: str, expected: list[str]) -
         (b"boneca \xe9", "byte 7 is 0xe9"),
         (b"nome,nome\na,b", "twice"),
         (b"nome,descricao\na,b,c", "line 2 has 3 fields"),
+        (b'nome,descricao\na,b\n"c,d\ne,f\n', "line 3: a double quote .* never closed"),
+        (b'texto\n"', "line 2: a double quote"),
+        (b'texto\n"a\n b"\n"c', "line 4: a double quote"),
+        (b'"texto\na', "line 1: a double quote"),
     ],
 )
 def test_what_can_not_be_read_is_told(body: bytes, told: str) -> None:
