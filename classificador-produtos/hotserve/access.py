@@ -35,14 +35,17 @@ def read_tokens(environment: Mapping[str, str], file: str) -> tuple[str, ...]:
         if not _TOKEN.fullmatch(variable):
             raise TokenError(f"{VARIABLE} must be visible ASCII characters without spaces")
         return (variable,)
-    return _of_file(Path(file).expanduser()) if file else ()
+    return _of_file(Path(file)) if file else ()
 
 
 def _of_file(path: Path) -> tuple[str, ...]:
     try:
+        path = path.expanduser()
         lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
     except OSError as error:
         raise TokenError(f"the token file {path} can't be read: {error.strerror}") from None
+    except RuntimeError:
+        raise TokenError(f"the token file {path} can't be read: whose home is that?") from None
     except UnicodeDecodeError:
         raise TokenError(f"the token file {path} is no text") from None
     tokens = {n: line for n, line in enumerate(lines, 1) if line and not line.startswith("#")}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import configparser
+import os
 import ssl
 import urllib.parse
 from collections.abc import Mapping
@@ -56,7 +57,12 @@ def read(environment: Mapping[str, str], home: Path | None = None) -> Connection
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     port = f":{parts.port}" if parts.port else ""
     url = f"{parts.scheme}://{host}{port}{parts.path.rstrip('/')}"
-    return Connection(url, _headers(environment, parts, home or Path.home()), _tls(environment))
+    return Connection(url, _headers(environment, parts, home or _home()), _tls(environment))
+
+
+def _home() -> Path:
+    # Path.home() fails for a user without one, as containers run with any number.
+    return Path(os.path.expanduser("~"))
 
 
 def _split(variable: str, address: str) -> urllib.parse.SplitResult:

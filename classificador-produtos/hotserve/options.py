@@ -14,6 +14,7 @@ LANE_CHOICES = ("auto", "off")
 _WORKERS_OF_A_CORE = 4
 _WORKERS_ANYWHERE = 64
 _A_WHOLE_NUMBER = "a whole number above 0"
+_A_FOLDER = "a folder, and the home that ~ stands for known"
 _SWITCH_CHOICES = {"true": True, "1": True, "false": False, "0": False, "": False}
 
 
@@ -84,7 +85,13 @@ def _switch(text: str) -> bool:
 
 
 def _folder(text: str) -> Path:
-    return Path(os.path.abspath(Path(text).expanduser()))
+    if not text:
+        # It would be the current folder; rather, it is a variable of the shell that is not set.
+        raise ValueError
+    try:
+        return Path(os.path.abspath(Path(text).expanduser()))
+    except RuntimeError:
+        raise ValueError from None
 
 
 def _folder_or_stream(text: str) -> str:
@@ -137,6 +144,7 @@ def options(environment: Mapping[str, str]) -> dict[str, list[Option]]:
                 _folder,
                 "folder for models; the last good one is served from it when MLflow is down",
                 "DIR",
+                _A_FOLDER,
             ),
             Option(
                 "--keep-versions",
@@ -247,6 +255,7 @@ def options(environment: Mapping[str, str]) -> dict[str, list[Option]]:
                 "folder for the output of the wrapped command, or - for standard error "
                 "(default: in the cache)",
                 "DIR",
+                _A_FOLDER,
             ),
         ],
     }

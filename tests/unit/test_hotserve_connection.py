@@ -101,3 +101,13 @@ def test_every_error_answer_is_json() -> None:
     )
     assert b'"error_code"' in scrubber.error_body(504, b'"text"')
     assert b'"error_code"' in scrubber.error_body(500, b"")
+
+
+def test_a_user_without_a_home_has_no_stored_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_: int) -> None:
+        raise KeyError("getpwuid(): uid not found")
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("pwd.getpwuid", fails)
+    told = connection.read({"MLFLOW_TRACKING_URI": "http://h", "MLFLOW_TRACKING_TOKEN": "t"})
+    assert authorization(told) == "Bearer t"
