@@ -6,7 +6,7 @@ import dataclasses
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 import uvloop
@@ -20,7 +20,7 @@ from hotserve.connection import Connection, ConnectionSettingsError
 from hotserve.folder import FolderError, make_ready
 from hotserve.manager import PortError
 from hotserve.model_uri import ModelUriError
-from hotserve.settings import SettingsError
+from hotserve.settings import Settings, SettingsError
 from hotserve.wrapped import CommandError, HelpWanted
 
 _USER_ERRORS = (
@@ -63,9 +63,18 @@ def _run(arguments: Sequence[str]) -> int:
         make_ready(settings.log_folder, settings.log_folder, "folder for the output", "--child-log")
     listeners = manager.listen(settings.command.host, settings.command.port)
     log.to_stderr(settings.log_format)
-    if token == "" and not settings.tokens:
-        log.logger.warning("%s is empty: everybody is answered", access.VARIABLE)
+    _warn(settings, {**os.environ, access.VARIABLE: token} if token is not None else os.environ)
     return uvloop.run(manager.run(settings, reference, connection, cache, listeners, environment))
+
+
+def _warn(settings: Settings, environment: Mapping[str, str]) -> None:
+    """Tell of what may have been meant otherwise."""
+    if not settings.tokens:
+        for variable in (access.VARIABLE, access.FILE_VARIABLE):
+            if environment.get(variable) == "":
+                log.logger.warning("%s is empty: everybody is answered", variable)
+    for variable, known in settings_module.misspelt(environment).items():
+        log.logger.warning("%s is no setting; is %s meant?", variable, known)
 
 
 def _become(command: Sequence[str]) -> NoReturn:

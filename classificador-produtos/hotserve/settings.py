@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NoReturn
 
 from hotserve import __version__
-from hotserve.access import read_tokens
+from hotserve.access import VARIABLE, read_tokens
 from hotserve.options import Option, options
 from hotserve.wrapped import WrappedCommand
 from hotserve.wrapped import parse as parse_command
+
+_PREFIX = "HOTSERVE_"
 
 
 class SettingsError(ValueError):
@@ -142,3 +145,19 @@ def _value(option: Option, given: str | None, environment: Mapping[str, str]) ->
         return option.read(text)
     except ValueError:
         raise SettingsError(f"{source} must be {option.wanted}, not '{text}'") from None
+
+
+def misspelt(environment: Mapping[str, str]) -> dict[str, str]:
+    """Variables that are none of ours and look like one of them, and which.
+
+    Not every other one: in Kubernetes a service called hotserve gives HOTSERVE_PORT to all.
+    """
+    known = [each.variable for group in options(environment).values() for each in group]
+    known.append(VARIABLE)
+    others = [name for name in environment if name.startswith(_PREFIX) and name not in known]
+    names = {name.removeprefix(_PREFIX): name for name in known}
+    found = {}
+    for other in others:
+        for near in difflib.get_close_matches(other.removeprefix(_PREFIX), names, 1, 0.8):
+            found[other] = names[near]
+    return found

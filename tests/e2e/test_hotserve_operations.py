@@ -258,11 +258,12 @@ def test_a_token_file_that_changes_counts_from_then_on(tmp_path: Path) -> None:
 def test_an_empty_token_is_none_and_that_is_told(tmp_path: Path) -> None:
     model = save(text_model(), tmp_path / "model")
     environment = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
-    environment["HOTSERVE_TOKEN"] = ""
+    environment |= {"HOTSERVE_TOKEN": "", "HOTSERVE_TOKEN_FILE": ""}
     told = "HOTSERVE_TOKEN is empty: everybody is answered"
     with running_hotserve(str(model), tmp_path, environment, options=("--workers", "1")) as open_:
         assert open_.get("/model").status_code == 200
         assert told in open_.log.read_text("utf-8")
+        assert told.replace("TOKEN", "TOKEN_FILE") in open_.log.read_text("utf-8")
     (tmp_path / "tokens").write_text(TOKEN)
     options = ("--workers", "1", "--token-file", str(tmp_path / "tokens"))
     with running_hotserve(str(model), tmp_path, environment, options=options) as shut:

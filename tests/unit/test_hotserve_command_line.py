@@ -83,6 +83,18 @@ def test_workers_are_no_more_than_a_machine_can_use(
     assert f"at most {most} on this machine" in " ".join(capsys.readouterr().out.split())
 
 
+def test_a_variable_that_is_almost_a_setting_is_told() -> None:
+    meant = {
+        "HOTSERVE_TOKENS": "HOTSERVE_TOKEN",
+        "HOTSERVE_TOKENFILE": "HOTSERVE_TOKEN_FILE",
+        "HOTSERVE_WORKER": "HOTSERVE_WORKERS",
+        "HOTSERVE_MAXBODY": "HOTSERVE_MAX_BODY",
+    }
+    # What Kubernetes sets for a service called hotserve is no mistake, nor what is right.
+    others = ("HOTSERVE_PORT", "HOTSERVE_SERVICE_HOST", "HOTSERVE_PORT_8080_TCP", "HOTSERVE_CSV")
+    assert settings_module.misspelt(dict.fromkeys((*meant, *others, "TOKEN"), "x")) == meant
+
+
 def test_the_folder_for_the_output_may_be_below_home(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/somebody")
     command = [*SERVE, "-m", "models:/a/1"]
