@@ -37,8 +37,10 @@ START = 6.0
 """Seconds that a first start takes where these are meant as they stand.
 
 Where it takes longer, so do they: a process that is always killed before it is up can answer
-nobody, whoever the server is.
+nobody, whoever the server is. For the same reason there are not more than `MOST_IN_A_ROW`.
 """
+MOST_IN_A_ROW = 3
+"""Kills after which a process must have been up again before there are more."""
 SAMPLE_AFTER = 2.0
 _SETTLE = 180.0
 
@@ -151,6 +153,7 @@ def _disturb(
 ) -> None:
     begun = time.monotonic()
     next_promotion = next_kill = next_sample = 0.0
+    in_a_row = 0
     seen = hotserve.model()["since"]
     while (at := time.monotonic() - begun) < report.minutes * 60:
         if at >= next_sample:
@@ -163,8 +166,11 @@ def _disturb(
             promote()
             next_promotion = at + rng.choice(PROMOTE_AFTER) * report.pace
         if at >= next_kill:
-            if kind := _kill_one(hotserve, rng):
+            if hotserve.model()["state"] == "serving":
+                in_a_row = 0
+            if in_a_row < MOST_IN_A_ROW and (kind := _kill_one(hotserve, rng)):
                 report.kills[kind] += 1
+                in_a_row += 1
             next_kill = at + rng.choice(KILL_AFTER) * report.pace
         time.sleep(0.1)
 
