@@ -140,9 +140,12 @@ def test_port_in_use_is_named(stack: Stack, tmp_path: Path) -> None:
     assert not (tmp_path / "home").exists()
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.parametrize("service", ["mlflow", "hotserve"])
-def test_a_service_that_somebody_ends_is_started_again(stack: Stack, service: str) -> None:
-    """Even if it ends as it should when it is told to."""
+def test_a_service_that_somebody_ends_is_started_again(
+    stack: Stack, service: str, number: signal.Signals
+) -> None:
+    """Even if it ends as it should when it is told to; and nothing of the one before is left."""
 
     def ones() -> set[psutil.Process]:
         return {each for each in stack.processes() if is_main(each, service)}
@@ -155,18 +158,21 @@ def test_a_service_that_somebody_ends_is_started_again(stack: Stack, service: st
 
     before = ones()
     assert before
+    started = {child for each in before for child in each.children(recursive=True)}
     for process in before:
-        process.terminate()
+        process.send_signal(number)
     wait_for(lambda: bool(ones() - before) and not ones() & before, f"another {service}")
+    wait_for(lambda: not any(each.is_running() for each in started), "the end of its children")
     wait_for(works, "answers")
 
 
 def is_main(process: psutil.Process, service: str) -> bool:
-    """Whether it is what supervisord starts for a service, and not a child of that."""
+    """Whether it is what the stack starts for a service, and not a child of that."""
     try:
         command, parent = process.cmdline(), process.parent()
         names = [Path(part).name for part in command[:2]]
-        return service in names and parent is not None and "supervisord" in str(parent.cmdline())
+        starts = str(parent.cmdline()) if parent else ""
+        return service in names and ("supervisord" in starts or "with-its-children" in starts)
     except psutil.Error:
         return False
 
