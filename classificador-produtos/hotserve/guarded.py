@@ -28,11 +28,16 @@ class Exit:
     tail: tuple[str, ...]
 
     def reason(self) -> str:
-        """One line that says most: the last one that looks like an error, or the signal."""
+        """One line that says most: the last one that looks like an error, or the signal.
+
+        Where that one ends in a colon, what follows it belongs to it.
+        """
         lines = [line.strip() for line in self.tail if line.strip()]
-        errors = [line for line in lines if _is_error(line)]
+        errors = [place for place, line in enumerate(lines) if _is_error(line)]
         if errors:
-            return errors[-1][:500]
+            first, *rest = lines[errors[-1] :]
+            # MLflow's list of files that can't be fetched stands below its line.
+            return " ".join([first, *rest])[:500] if first.endswith(":") else first[:500]
         if name := _signal_name(self.code, lines):
             return f"ended by {name}"
         if _TRACEBACK in lines:

@@ -156,6 +156,13 @@ def test_a_launchers_last_word_does_not_hide_the_reason() -> None:
     assert Exit(1, ("ImportError: no x", trace, launcher + "1")).reason() == "ImportError: no x"
 
 
+def test_a_reason_that_stands_below_the_error_is_told() -> None:
+    told = "mlflow.exceptions.MlflowException: The following failures occurred while downloading:"
+    below = ("##### File model.pkl #####", "[Errno 28] No space left on device", "")
+    assert Exit(1, ("INFO: x", told, *below)).reason() == " ".join([told, *below[:2]])
+    assert Exit(1, ("ValueError: no model", *below)).reason() == "ValueError: no model"
+
+
 def test_a_program_that_is_not_there_is_told(tmp_path: Path) -> None:
     async def scenario() -> Exit:
         process = await GuardedProcess.start(
