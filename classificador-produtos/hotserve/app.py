@@ -166,7 +166,14 @@ class App:
 
     async def _ping(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
         if self._serving.now().lane is None:
-            self._process.target()
+            try:
+                self._process.target()
+            except RequestError as error:
+                # Why can name the model, the registry's address, or what MLflow said.
+                if self._access is None or self._access.refusal(scope["headers"]) is None:
+                    raise
+                told = "nothing is served at the moment; /model says why to who has the token"
+                raise RequestError(error.status, told, *error.headers) from None
         await _answer(send, 200, [(b"content-type", _JSON)], b"\n")
 
     async def _version(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002

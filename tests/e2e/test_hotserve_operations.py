@@ -99,6 +99,30 @@ def test_what_is_no_secret_is_open(hotserve: Hotserve, path: str) -> None:
     assert asked(hotserve, "GET", path, {}).status_code == 200
 
 
+def test_why_nothing_is_served_is_told_to_who_has_the_token(tmp_path: Path) -> None:
+    environment = os.environ | {
+        "HOTSERVE_TOKEN": TOKEN,
+        "MLFLOW_TRACKING_URI": "http://127.0.0.1:1",
+    }
+    with running_hotserve(
+        "models:/secreto/Production", tmp_path, environment, options=("--workers", "1")
+    ) as running:
+
+        def ping(headers: dict[str, str]) -> str:
+            answer = asked(running, "GET", "/ping", headers)
+            assert answer.status_code == 503
+            assert int(answer.headers["Retry-After"]) >= 1
+            return str(answer.json()["message"])
+
+        running.get("/docs")
+        eventually(lambda: "127.0.0.1:1 can't be reached" in ping(SHOWN), "it does not say why")
+        for headers in ({}, {"Authorization": "Bearer another"}):
+            told = ping(headers)
+            assert "/model says why" in told
+            assert "127.0.0.1" not in told
+            assert "secreto" not in told
+
+
 def test_answers_are_as_described(hotserve: Hotserve) -> None:
     described = asked(hotserve, "GET", "/openapi.json", {}).json()
     validator = OAS31Validator(described)
