@@ -6,6 +6,7 @@ says when everything answers, and stops it all on Ctrl-C or SIGTERM.
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import signal
@@ -21,12 +22,15 @@ from types import FrameType
 from local import settings as settings_module
 from local.services import Services, ServicesError
 from local.settings import ROOT, Settings, SettingsError, short
-from local.summary import summary
+from local.summary import hindrance, summary
 
 CONFIGURATION = ROOT / "local" / "supervisord.conf"
 PROGRESS = "trainer-progress.log"
 CONSOLE = "supervisord-console.log"
 POLL_SECONDS = 0.2
+
+NOTICED_WITHIN = 10
+"""Seconds after training in which the API surely sees the version that was made."""
 
 
 class Stopped(Exception):
@@ -137,16 +141,30 @@ def _watch(chosen: Settings, services: Services) -> None:
     with (chosen.logs / PROGRESS).open("a+", encoding="utf-8", errors="replace") as progress:
         progress.seek(0)
         announced = False
+        noticed_at = math.inf
+        told = ""
         while True:
             trained = services.trainer_has_finished(chosen.logs)
             if not announced:
                 sys.stdout.write(progress.read())
                 sys.stdout.flush()
+                if trained:
+                    noticed_at = min(noticed_at, time.monotonic() + NOTICED_WITHIN)
                 if trained and (text := summary(chosen, time.monotonic() - started)):
                     print(text, flush=True)
                     announced = True
+                elif time.monotonic() > noticed_at and (why := hindrance(chosen)) not in ("", told):
+                    print(_waiting(chosen, why), flush=True)
+                    told = why
             services.check(chosen.logs)
             time.sleep(POLL_SECONDS if not announced else 1.0)
+
+
+def _waiting(chosen: Settings, why: str) -> str:
+    return (
+        f"the API waits: {why}\nit goes on by itself when a version that starts is in Production: "
+        f"http://localhost:{chosen.mlflow_port} moves one there"
+    )
 
 
 if __name__ == "__main__":

@@ -39,6 +39,17 @@ def summary(chosen: Settings, seconds: float) -> str | None:
     )
 
 
+def hindrance(chosen: Settings) -> str:
+    """Why the API has no version to answer with, when that does not pass by itself; else empty."""
+    model = _get(f"{chosen.serve_url}/model", token=chosen.token)
+    if model is None or model.get("version"):
+        return ""
+    if (model.get("wanted") or {}).get("state") == "failed":
+        error = model["last_error"]
+        return f"version {error['version']} does not start: {error['message']}"
+    return str(model["message"]) if model["state"] == "waiting" else ""
+
+
 def _served(model: dict[str, Any]) -> str:
     where = model.get("stage") or model.get("alias")
     return f"{model['name']} version {model['version']}" + (f" ({where})" if where else "")

@@ -74,3 +74,47 @@ def test_log_of_mlflow_is_named_when_mlflow_is_what_does_not_answer(
         runner.trainer_has_finished(chosen.logs)
     assert "wait-for-it.sh: time-out: no answer" in str(told.value)
     assert ("dados/logs/mlflow.log" in str(told.value)) is points_there
+
+
+WAITING = {"version": None, "state": "waiting", "message": "no version is in Production yet"}
+BROKEN = {
+    "version": None,
+    "state": "waiting",
+    "message": "no version has started yet",
+    "wanted": {"version": "1", "state": "failed"},
+    "last_error": {"version": "1", "message": "its files are gone"},
+}
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        (WAITING, "no version is in Production yet"),
+        (BROKEN, "version 1 does not start: its files are gone"),
+        ({"version": None, "state": "starting", "message": "version 1 is starting"}, None),
+        (None, None),
+    ],
+)
+def test_what_the_api_waits_for_is_told_once(
+    chosen: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    model: dict[str, object] | None,
+    said: str | None,
+) -> None:
+    monkeypatch.setattr(summary, "_get", lambda *_, **__: model)
+    monkeypatch.setattr(run, "NOTICED_WITHIN", -1)
+    monkeypatch.setattr(run, "POLL_SECONDS", 0)
+    looks = iter(range(3))
+
+    def check(_logs: Path) -> None:
+        if next(looks, None) is None:
+            raise run.Stopped(2)
+
+    runner = runner_that_ended(chosen, "")
+    monkeypatch.setattr(runner, "trainer_has_finished", lambda _: True)
+    monkeypatch.setattr(runner, "check", check)
+    with pytest.raises(run.Stopped):
+        run._watch(chosen, runner)
+    waits = [line for line in capsys.readouterr().out.splitlines() if "the API waits" in line]
+    assert waits == ([f"the API waits: {said}"] if said else [])
