@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from mlflow import MlflowClient
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -217,6 +218,18 @@ def test_section_says_what_happens(walk: Walk, section: Section) -> None:
             PAGE_STEPS[step.name](walk)
         elif step.text not in first_commands():
             walk.type_in(step)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_comparison_is_kept_where_the_page_says(walk: Walk, page: Path) -> None:
+    (told,) = re.findall(r"^`comparadas\.csv` .*?\n\n", page.read_text("utf-8"), re.M | re.S)
+    name = re.findall(r"experiment\w* `([\w-]+)`", told)[0]
+    client = MlflowClient(walk.stack.mlflow_url)
+    experiment = client.get_experiment_by_name(name)
+    assert experiment is not None, name
+    newest, *_ = client.search_runs([experiment.experiment_id], max_results=1)
+    kept = {file.path for file in client.list_artifacts(newest.info.run_id, "comparison")}
+    assert {"comparison/differences.csv", "comparison/differences.png"} <= kept
 
 
 def test_languages_have_the_same_steps() -> None:
