@@ -23,7 +23,9 @@ for argument; do
 done
 [[ -f $file ]] || fail "there is no file $file"
 
-project=${COMPOSE_PROJECT_NAME:-classificador-de-produtos}
+# The project as Compose finds it: the shell's variable, the file's line, compose.yml's name.
+project=${COMPOSE_PROJECT_NAME:-$(sed -n 's/^COMPOSE_PROJECT_NAME=//p' "$file" | tail -n 1 | tr -d "\"'\r ")}
+project=${project:-classificador-de-produtos}
 if [[ $force == no ]] && docker volume inspect "${project}_db_volume" >/dev/null 2>&1; then
   fail "the stack has data that were made with the passwords in $file: \`docker compose down -v\`" \
     "forgets them, --force writes new passwords all the same"

@@ -1,17 +1,21 @@
 """``make secrets``: strong passwords in place of the development ones."""
 
+import os
 import re
 import stat
 import subprocess
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 SECRETS = {"AWS_SECRET_ACCESS_KEY", "MYSQL_PASSWORD", "MYSQL_ROOT_PASSWORD"}
 
 
-def make_secrets(*arguments: str) -> subprocess.CompletedProcess[str]:
+def make_secrets(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [str(ROOT / "deploy" / "make-secrets.sh"), *arguments],
+        env=os.environ | variables,
         capture_output=True,
         text=True,
         check=False,
@@ -55,3 +59,24 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     done = make_secrets(str(tmp_path / "nowhere"))
     assert done.returncode == 2
     assert "nowhere" in done.stderr
+
+
+@pytest.mark.parametrize("line", ["COMPOSE_PROJECT_NAME=two", "COMPOSE_PROJECT_NAME='two'"])
+def test_data_of_a_project_that_the_file_names_are_seen(tmp_path: Path, line: str) -> None:
+    """A `docker` that knows one volume, and a file that names its project."""
+    docker = tmp_path / "docker"
+    docker.write_text('#!/bin/sh\n[ "$3" = two_db_volume ]\n', encoding="utf-8")
+    docker.chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    file = tmp_path / "settings"
+    plain = (ROOT / ".env").read_text(encoding="utf-8")
+
+    file.write_text(f"{plain}\n{line}\n", encoding="utf-8")
+    refused = make_secrets(str(file), PATH=path)
+    assert refused.returncode == 2
+    assert "the stack has data" in refused.stderr
+    assert file.read_text(encoding="utf-8") == f"{plain}\n{line}\n"
+
+    file.write_text(plain, encoding="utf-8")
+    assert make_secrets(str(file), PATH=path).returncode == 0
+    assert make_secrets(str(file), PATH=path, COMPOSE_PROJECT_NAME="two").returncode == 2
