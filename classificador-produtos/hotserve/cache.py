@@ -127,7 +127,11 @@ class Cache:
             complete = Path(scratch) / "entry"
             complete.mkdir()
             fetched.rename(complete / "model")
-            if entry.is_complete() and not replace:
+            if entry.is_complete():
+                if replace:
+                    # Only the files: what was compiled from them may be in use.
+                    entry.model.rename(Path(scratch) / "before")
+                    (complete / "model").rename(entry.model)
                 return
             with contextlib.suppress(FileNotFoundError):
                 entry.folder.rename(Path(scratch) / "before")

@@ -39,8 +39,17 @@ class Starter:
         self._environment = environment
         self._session = session
 
-    async def prepare(self, version: ModelVersion, hold: contextlib.ExitStack) -> Served:
+    def has(self, version: ModelVersion) -> bool:
+        """Whether its files are in the cache, from an earlier start."""
+        return self._reference.in_registry and self._cache.entry(version).is_complete()
+
+    async def prepare(
+        self, version: ModelVersion, hold: contextlib.ExitStack, *, anew: bool
+    ) -> Served:
         """Fetch it if need be; its process is not started yet. `hold` keeps its files in the cache.
+
+        Args:
+            anew: fetch it although it is in the cache.
 
         Raises:
             StartError: the files can't be had.
@@ -50,8 +59,9 @@ class Starter:
             files = LaneFiles(self._cache.loose_lane)
         else:
             entry = self._cache.entry(version)
-            if not entry.is_complete() or self._reference.kind == "remote":
-                await self._fetch(version)
+            anew = anew or self._reference.kind == "remote"
+            if anew or not entry.is_complete():
+                await self._fetch(version, replace=anew)
             try:
                 hold.enter_context(entry.in_use())
             except OSError as error:
@@ -92,7 +102,7 @@ class Starter:
             keep=self._reference.in_registry,
         )
 
-    async def _fetch(self, version: ModelVersion) -> None:
+    async def _fetch(self, version: ModelVersion, *, replace: bool) -> None:
         uri = (
             f"models:/{version.name}/{version.version}"
             if self._reference.in_registry
@@ -109,7 +119,7 @@ class Starter:
                 log=self.log(version),
                 label=_label(version),
                 timeout=self._settings.fetch_timeout,
-                replace=self._reference.kind == "remote",
+                replace=replace,
             )
         except StartError as error:
             if not entry.is_complete():

@@ -143,11 +143,14 @@ class Switcher:
 
     async def _keep_trying(self, version: ModelVersion) -> None:
         begun = time.monotonic()
-        for delay in _delays(5.0, 300.0):
+        kept = self._starter.has(version)
+        for tries, delay in enumerate(_delays(5.0, 300.0)):
             self.status.starting(version)
             logger.info("starting %s", self._title(version))
+            # Its files may have been damaged here, or put right there; once, as they can be large.
+            anew = kept and tries == 1
             try:
-                served = await self._start(version, begun)
+                served = await self._start(version, begun, anew=anew)
             except StartError as error:
                 reason = self._scrubber.text(str(error))
                 self.status.failed(version, reason)
@@ -181,14 +184,14 @@ class Switcher:
             self._switch(served, time.monotonic() - begun, remember=False)
             self.status.fell_back(failed, f"{reason}; the version served last is back")
 
-    async def _start(self, version: ModelVersion, begun: float) -> Served:
+    async def _start(self, version: ModelVersion, begun: float, *, anew: bool = False) -> Served:
         """Fetch it, start it, wait until it is healthy. StartError, or cancelled: nothing stays.
 
         With nothing to serve yet, a lane that was open before answers at once. Where another
         version answers, this one's lane is opened before it takes over.
         """
         with contextlib.ExitStack() as hold:
-            served = await self._starter.prepare(version, hold)
+            served = await self._starter.prepare(version, hold, anew=anew)
             server, opener = served.server, served.opener
             if opener is not None and self._current is None:
                 await self._answer_early(served, opener, begun)

@@ -210,6 +210,25 @@ def test_a_restart_with_a_broken_version_serves_the_last_good_one(
         assert load.failures == []
 
 
+def test_files_that_were_damaged_in_the_cache_are_fetched_again(
+    running: tuple[Hotserve, Registry], mlflow_server: MlflowServer, tmp_path: Path
+) -> None:
+    name = f"{NAME}-damaged"
+    running[1].register(name, text_model(" 1"), stage="Production")
+    uri, environment = f"models:/{name}/Production", mlflow_server.environment()
+    with running_hotserve(uri, tmp_path, environment, options=["--workers", "1"]) as hotserve:
+        hotserve.wait_for_version("1")
+        hotserve.wait_for("no lane", lambda model: model["lane"]["state"] == "open")
+    for file in tmp_path.glob("cache/*/*/model/model.*"):
+        file.write_bytes(b"")
+    with running_hotserve(uri, tmp_path, environment, options=["--workers", "1"]) as hotserve:
+        hotserve.wait_for("it is not told", lambda model: model["last_error"])
+        hotserve.wait_for("it does not come back", lambda model: model["state"] == "serving")
+        assert hotserve.predict("halo").json() == {"predictions": ["game 1"]}
+        [file] = tmp_path.glob("cache/*/*/model/model.*")
+        assert file.stat().st_size > 0
+
+
 def test_deleting_the_version_and_then_the_model_changes_nothing(switched: Switched) -> None:
     """The last test here: it leaves another model behind."""
     hotserve, client = switched.hotserve, switched.registry.client
