@@ -17,6 +17,7 @@ from typing import Self
 _GUARD = Path(__file__).with_name("guard.py")
 _ANSWER_LIMIT = 1 << 20
 _LAUNCHER = re.compile(r"returned non zero return code\. Return code = (-?\d+)")
+_ALL_IS_WELL = re.compile(r"(\d{4}/\d\d/\d\d \d\d:\d\d:\d\d )?INFO\b")
 _TRACEBACK = "Traceback (most recent call last):"
 
 
@@ -42,6 +43,8 @@ class Exit:
             return f"ended by {name}"
         if _TRACEBACK in lines:
             lines = lines[: lines.index(_TRACEBACK)]
+        # A server's word that all is well is no reason for its end.
+        lines = [line for line in lines if not _ALL_IS_WELL.match(line)]
         if lines:
             return lines[-1][:500]
         return "its guard was killed" if self.code is None else f"ended with code {self.code}"

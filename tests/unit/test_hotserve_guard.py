@@ -153,6 +153,10 @@ def test_a_launchers_last_word_does_not_hide_the_reason() -> None:
         "bash: exec: uvicorn: not found"
     )
     assert Exit(1, ("INFO: running", trace, launcher + "-9")).reason() == "ended by SIGKILL"
+    assert Exit(1, ("INFO:     Uvicorn running", trace, launcher + "1")).reason() == (
+        "ended with code 1"
+    )
+    assert Exit(3, ("2026/11/23 12:25:01 INFO mlflow: x",)).reason() == "ended with code 3"
     assert Exit(1, ("ImportError: no x", trace, launcher + "1")).reason() == "ImportError: no x"
 
 
