@@ -29,6 +29,9 @@ PROGRESS = "trainer-progress.log"
 CONSOLE = "supervisord-console.log"
 POLL_SECONDS = 0.2
 
+NEARLY_FULL = 1_000_000
+"""Bytes that are too few to write a model."""
+
 NOTICED_WITHIN = 10
 """Seconds after training in which the API surely sees the version that was made."""
 
@@ -51,7 +54,10 @@ def main() -> int:
         settings_module.check_port("SERVE_PORT", chosen.serve_port)
         settings_module.check_dataset(chosen)
         with settings_module.prepare_home(chosen), _supervisord(chosen) as services:
-            _watch(chosen, services)
+            try:
+                _watch(chosen, services)
+            except ServicesError as error:
+                raise ServicesError(f"{error}{_full_disk(chosen.home)}") from None
     except SettingsError as error:
         print(f"make run: {error}", file=sys.stderr)
         return 2
@@ -158,6 +164,13 @@ def _watch(chosen: Settings, services: Services) -> None:
                     told = why
             services.check(chosen.logs)
             time.sleep(POLL_SECONDS if not announced else 1.0)
+
+
+def _full_disk(folder: Path) -> str:
+    """What to add when no service could write any more: none of them can say so itself."""
+    if shutil.disk_usage(folder).free > NEARLY_FULL:
+        return ""
+    return f"; the disk is full: make room where {short(folder)} is, and start again"
 
 
 def _waiting(chosen: Settings, why: str) -> str:

@@ -1,6 +1,8 @@
 """What `make run` says when its process runner or a service of it will not go on."""
 
+import contextlib
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -118,3 +120,22 @@ def test_what_the_api_waits_for_is_told_once(
         run._watch(chosen, runner)
     waits = [line for line in capsys.readouterr().out.splitlines() if "the API waits" in line]
     assert waits == ([f"the API waits: {said}"] if said else [])
+
+
+def test_a_full_disk_is_told(
+    chosen: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runner = runner_that_ended(chosen, "")
+    monkeypatch.setattr("local.settings.read", lambda _: chosen)
+    monkeypatch.setattr("local.settings.check_port", lambda *_: None)
+    monkeypatch.setattr("local.settings.check_dataset", lambda _: None)
+    monkeypatch.setattr(run, "_supervisord", lambda _: contextlib.nullcontext(runner))
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    assert run.main() == 1
+    assert "disk" not in capsys.readouterr().err
+
+    full = shutil.disk_usage(chosen.home)._replace(free=0)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: full)
+    assert run.main() == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith("; the disk is full: make room where dados is, and start again")
