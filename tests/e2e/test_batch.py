@@ -157,6 +157,7 @@ def test_a_csv_file_to_a_csv_file(
     ]
     assert "2 products classified by classificador-produtos version 1 (Production)" in said
     assert "3 rows left out" in said
+    assert "if it is not utf-8, --encoding names another" in said
     # The progress bar is for a terminal: a log file gets one line.
     assert len(said.splitlines()) == 1
     assert "\r" not in said

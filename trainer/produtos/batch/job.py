@@ -17,7 +17,7 @@ from produtos.batch.differences import Differences
 from produtos.batch.inputs import Inputs, answer_columns, chunks, version_columns
 from produtos.batch.record import Record, Result
 from produtos.batch.request import Request
-from produtos.batch.rows import AnsweredRows
+from produtos.batch.rows import UNDECODABLE, AnsweredRows
 from produtos.batch.sinks import BadRows, CsvFile, CsvRows, ParquetFile, Sink
 from produtos.batch.storage import locate
 from produtos.batch.worker import ModelFolder
@@ -157,4 +157,6 @@ def _summary(
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in bad.by_reason.items())
         rows = "1 row" if bad.count == 1 else f"{bad.count:,} rows"
         said += f"; {rows} left out ({reasons}), listed in {bad.address}"
+    if UNDECODABLE in bad.by_reason:
+        said += f"; if it is not {request.encoding}, --encoding names another, such as cp1252"
     return said
