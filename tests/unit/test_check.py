@@ -4,6 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from produtos import check, dataset, split
+from produtos.parameters import Parameters
+
 ROOT = Path(__file__).resolve().parents[2]
 HEADER = "nome;descricao;categoria\n"
 
@@ -84,3 +87,21 @@ def test_few_products_that_are_enough_pass(tmp_path: Path) -> None:
     code, said, error, _ = run_check(table(tmp_path / "small.csv", rows))
     assert (code, error) == (0, "")
     assert "60 products, 2 categories" in said
+
+
+def test_a_rare_category_in_a_large_data_set_is_not_paid_for_ten_times(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [f"nome {n};descricao {n};{'livro' if n % 20 else 'game'}" for n in range(600)]
+    data = dataset.load(table(tmp_path / "a.csv", rows))
+    made = 0
+    original = split.Pool
+
+    def counted(*arguments: object) -> split.Pool:
+        nonlocal made
+        made += 1
+        return original(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(split, "Pool", counted)
+    check.check(data, Parameters())
+    assert made == 2

@@ -9,7 +9,7 @@ import sys
 from produtos.dataset import Dataset, load
 from produtos.errors import BadInput
 from produtos.parameters import Parameters, grid
-from produtos.split import holdout_of, pool_of, split
+from produtos.split import pool_of, split
 
 _SURE = 50
 """With this many products of each category beside the hold-out no split of the grid can fail."""
@@ -21,10 +21,9 @@ def check(dataset: Dataset, common: Parameters) -> None:
     Raises:
         BadInput: for one of them the data set is too small.
     """
-    holdout = holdout_of(dataset)
     runs = grid(common)
     rarest = min(
-        pool_of(dataset, holdout, include_names=include_names).rarest()
+        pool_of(dataset, include_names=include_names).rarest()
         for include_names in {parameters.include_names for parameters in runs}
     )
     if rarest >= _SURE:

@@ -7,6 +7,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from produtos.dataset import Dataset, Product
 from produtos.errors import BadInput
@@ -86,22 +87,24 @@ def holdout_digest(holdout: Sequence[Product]) -> str:
     return digest.hexdigest()
 
 
-def pool_of(dataset: Dataset, holdout: Sequence[Product], *, include_names: bool) -> Pool:
+@lru_cache(maxsize=2)
+def pool_of(dataset: Dataset, *, include_names: bool) -> Pool:
     """The products beside the hold-out that have a text of their own.
 
     Without names, several products may share one description and some have none. No text is
     both learnt from and asked for: of those with the same text one is kept, and none whose text
-    is also in the hold-out.
+    is also in the hold-out. Kept, since a sweep asks ten times for the two that there are.
 
     Args:
         dataset: where the products come from.
-        holdout: its hold-out, by `holdout_of`.
         include_names: whether the model's text holds the product's name.
 
     Raises:
         BadInput: fewer than two categories are left.
     """
-    seen = {normal_form(product.text(include_name=include_names)) for product in holdout}
+    seen = {
+        normal_form(product.text(include_name=include_names)) for product in holdout_of(dataset)
+    }
     pool: list[Product] = []
     left_out = {"no_text": 0, "repeated": 0, "in_holdout": 0}
     taken: set[str] = set()
@@ -139,7 +142,7 @@ def split(dataset: Dataset, *, test_size: float, include_names: bool) -> Split:
         BadInput: too little is left to train or to test on.
     """
     holdout = holdout_of(dataset)
-    pool = pool_of(dataset, holdout, include_names=include_names)
+    pool = pool_of(dataset, include_names=include_names)
     train, test = _train_and_test(pool.products, test_size, dataset.where)
     return Split(train, test, holdout, pool.left_out)
 
