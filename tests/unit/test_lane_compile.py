@@ -186,6 +186,17 @@ def test_labels_that_json_or_the_lane_can_not_say(labels: list[Any], tmp_path: P
         compiler.compile_pipeline(trained, tmp_path / "out")
 
 
+def test_more_classes_than_the_lane_answers_quickly(tmp_path: Path) -> None:
+    def compiled(classes: int) -> None:
+        texts = [f"word{n}" for n in range(classes)]
+        fitted = make_pipeline(CountVectorizer(), MultinomialNB()).fit(texts, range(classes))
+        compiler.compile_pipeline(fitted, tmp_path / "out")
+
+    compiled(500)
+    with pytest.raises(NotLinearText, match="it has 501 classes; the lane does up to 500"):
+        compiled(501)
+
+
 def test_a_classifier_alone_and_an_unfitted_pipeline(tmp_path: Path) -> None:
     with pytest.raises(NotLinearText, match="MultinomialNB is not a pipeline"):
         compiler.compile_pipeline(MultinomialNB(), tmp_path / "out")

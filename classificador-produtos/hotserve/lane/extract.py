@@ -37,6 +37,8 @@ LINEAR = (
     SGDClassifier,
 )
 NOT_LINEAR_TEXT = "not a linear text classifier"
+MOST_CLASSES = 500
+"""With more of them scikit-learn is quicker at batches, and a batch holds up other requests."""
 
 
 def extract(pipeline: Any) -> ModelArrays:
@@ -194,6 +196,8 @@ def _classes(classifier: Any) -> list[str | int | bool]:
     if labels is None or not isinstance(labels, np.ndarray) or labels.ndim != 1:
         raise NotLinearText(f"{_name(classifier)} is not trained, or has several outputs")
     classes: list[Any] = labels.tolist()
+    if len(classes) > MOST_CLASSES:
+        raise NotLinearText(f"it has {len(classes)} classes; the lane does up to {MOST_CLASSES}")
     for kind in (str, bool, int):
         if all(type(label) is kind for label in classes):
             return classes
