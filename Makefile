@@ -10,7 +10,7 @@ help: ## list these targets
 
 .PHONY: run
 run: env ## start everything on this machine: MLflow on 5000, the API on 8080
-	@exec .venv/bin/python -m local.run
+	@exec .venv/bin/python -m local
 
 .PHONY: up
 up: ## start everything in containers

@@ -178,7 +178,3 @@ def _waiting(chosen: Settings, why: str) -> str:
         f"the API waits: {why}\nit goes on by itself when a version that starts is in Production: "
         f"http://localhost:{chosen.mlflow_port} moves one there"
     )
-
-
-if __name__ == "__main__":
-    sys.exit(main())

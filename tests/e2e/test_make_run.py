@@ -191,7 +191,7 @@ def test_ctrl_c_leaves_nothing_and_the_next_start_picks_up(stack: Stack, tmp_pat
         with pytest.raises(urllib.error.HTTPError, match="401"):
             again.predict("boneca de pano")
 
-        launcher = next(p for p in again.processes() if "local.run" in p.cmdline())
+        launcher = next(p for p in again.processes() if p.cmdline()[1:] == ["-m", "local"])
         launcher.send_signal(signal.SIGKILL)
         wait_for(lambda: again.processes() == [], "the end of all processes", 30)
 
@@ -218,11 +218,28 @@ def test_data_set_of_ones_own(tmp_path: Path) -> None:
         assert stack.processes() == []
 
 
+def test_ctrl_c_while_it_is_still_imported_is_the_end_without_a_word() -> None:
+    program = (
+        "import builtins, os, runpy, signal\n"
+        "real = builtins.__import__\n"
+        "def imported(name, *rest, **named):\n"
+        "    if name == 'local.run':\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "    return real(name, *rest, **named)\n"
+        "builtins.__import__ = imported\n"
+        "runpy.run_module('local', run_name='__main__')\n"
+    )
+    ended = subprocess.run(
+        [".venv/bin/python", "-c", program], cwd=ROOT, capture_output=True, check=False
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (-signal.SIGINT, b"", b"")
+
+
 def refused(**settings: object) -> tuple[int, str]:
     """Exit code and output of a `make run` that must not start."""
     given = {"MLFLOW_PORT": free_port(), "SERVE_PORT": free_port(), **settings}
     ended = subprocess.run(
-        [".venv/bin/python", "-m", "local.run"],
+        [".venv/bin/python", "-m", "local"],
         cwd=ROOT,
         env=make_run_environment() | {name: str(value) for name, value in given.items()},
         capture_output=True,
