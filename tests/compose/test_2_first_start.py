@@ -106,6 +106,13 @@ def test_mlflow_s_job_runner_is_off(stack: Stack) -> None:
     assert len(processes.splitlines()) <= 4, processes
 
 
+def test_requests_to_mlflow_do_not_fill_its_log(stack: Stack) -> None:
+    """The API asks once a second, and the health check every five."""
+    log = stack.logs("mlflow", tail=2000)
+    assert "Uvicorn running" in log
+    assert "GET /" not in log
+
+
 def test_a_health_check_of_the_database_is_no_refused_login(stack: Stack) -> None:
     """Each would be a warning in its log, some thirty thousand a day."""
 
