@@ -168,7 +168,12 @@ def _watch(chosen: Settings, services: Services) -> None:
 
 def _full_disk(folder: Path) -> str:
     """What to add when no service could write any more: none of them can say so itself."""
-    if shutil.disk_usage(folder).free > NEARLY_FULL:
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError:
+        # It was taken away: a reason of its own, which the services' own words tell.
+        return ""
+    if free > NEARLY_FULL:
         return ""
     return f"; the disk is full: make room where {short(folder)} is, and start again"
 

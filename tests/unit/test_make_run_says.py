@@ -139,3 +139,7 @@ def test_a_full_disk_is_told(
     assert run.main() == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.endswith("; the disk is full: make room where dados is, and start again")
+
+
+def test_a_data_folder_that_was_taken_away_hides_no_other_reason(tmp_path: Path) -> None:
+    assert run._full_disk(tmp_path / "gone") == ""
