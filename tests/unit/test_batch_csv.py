@@ -215,13 +215,27 @@ def test_a_file_that_is_no_table(content: str, said: str, path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"PK\x03\x04\x14\0nome\n", "a zip file, as .xlsx and .ods are.*save the sheet as CSV"),
-        (b"\xd0\xcf\x11\xe0nome\n", "an .xls file"),
-        (b"PAR1nome\n", "end its name in .parquet"),
-        (gzip.compress(b"nome\nhalo\n"), "gzipped; end its name in .gz"),
-        ("nome\nhalo\n".encode("utf-16"), "as UTF-16 does.*as utf-8; say --encoding utf-16$"),
-        (codecs.BOM_UTF16_BE + "nome\nhalo\n".encode("utf-16-be"), "say --encoding utf-16$"),
-        ("nome\nhalo\n".encode("utf-32"), "say --encoding utf-32$"),
+        pytest.param(
+            b"PK\x03\x04\x14\0nome\n",
+            "a zip file, as .xlsx and .ods are.*save the sheet as CSV",
+            id="zip",
+        ),
+        pytest.param(b"\xd0\xcf\x11\xe0nome\n", "an .xls file", id="xls"),
+        pytest.param(b"PAR1nome\n", "end its name in .parquet", id="parquet"),
+        pytest.param(
+            gzip.compress(b"nome\nhalo\n", mtime=0), "gzipped; end its name in .gz", id="gzip"
+        ),
+        pytest.param(
+            "nome\nhalo\n".encode("utf-16"),
+            "as UTF-16 does.*as utf-8; say --encoding utf-16$",
+            id="utf-16",
+        ),
+        pytest.param(
+            codecs.BOM_UTF16_BE + "nome\nhalo\n".encode("utf-16-be"),
+            "say --encoding utf-16$",
+            id="utf-16-be",
+        ),
+        pytest.param("nome\nhalo\n".encode("utf-32"), "say --encoding utf-32$", id="utf-32"),
     ],
 )
 def test_bytes_that_are_no_csv_are_not_classified(content: bytes, said: str, path: Path) -> None:
