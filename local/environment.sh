@@ -47,7 +47,19 @@ ensure_venv_module() {
 
 wanted=$(cat "${files[@]}" classificador-produtos/pyproject.toml | sha256sum | cut -d' ' -f1)
 stamp=$venv/.installed-$kind
-[[ -f $stamp && $(<"$stamp") == "$wanted" ]] && exit 0
+is_made() { [[ -f $stamp && $(<"$stamp") == "$wanted" ]]; }
+is_made && exit 0
+
+# Two at the same time would take the ground from under each other. The lock is the folder itself, so that nothing is
+# left behind; where folders can't be locked (some network disks), the work is done without.
+if command -v flock >/dev/null; then
+  exec {lock}<.
+  if ! flock --nonblock "$lock" 2>/dev/null; then
+    echo "waiting for another make, which may be making the environment in $venv" >&2
+    flock "$lock" 2>/dev/null || true
+    is_made && exit 0
+  fi
+fi
 
 if [[ ! -x $venv/bin/uv ]]; then
   python=$(find_python)

@@ -1,0 +1,61 @@
+"""The script that makes `.venv`, with a Python that only writes down what it is asked for."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from local.settings import ROOT
+
+PYTHON = """\
+#!/bin/bash
+case "$*" in
+  "-m venv"*) echo venv >>calls; read -r _ <go; mkdir -p .venv/bin; cp "$0" .venv/bin/python ;;
+  "-m pip"*) echo pip >>calls; printf '#!/bin/bash\\n' >.venv/bin/uv; chmod +x .venv/bin/uv ;;
+esac
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A copy of what the script reads, in a folder where nothing is made yet."""
+    folder = tmp_path / "com espaço"
+    for name in (
+        "local/environment.sh",
+        "requirements.txt",
+        "requirements-local.txt",
+        "trainer/requirements.txt",
+        "classificador-produtos/requirements.txt",
+        "classificador-produtos/pyproject.toml",
+    ):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
+    (folder / "python").write_text(PYTHON, encoding="utf-8")
+    (folder / "python").chmod(0o755)
+    os.mkfifo(folder / "go")
+    return folder
+
+
+def start(project: Path) -> subprocess.Popen[str]:
+    """The script, as `make env` calls it."""
+    return subprocess.Popen(
+        [project / "local" / "environment.sh", "run"],
+        env={**os.environ, "PYTHON": str(project / "python")},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.timeout(60)
+def test_two_terminals_make_the_environment_once(project: Path) -> None:
+    first = start(project)
+    with (project / "go").open("w") as go:  # Opened: the first is in the middle of its work.
+        second = start(project)
+        assert second.stderr is not None
+        assert "waiting for another make" in second.stderr.readline()
+        go.write("\n")
+    assert (first.wait(), second.wait()) == (0, 0)
+    assert (project / "calls").read_text().split() == ["venv", "pip"]
