@@ -332,19 +332,21 @@ def test_what_cannot_be_done_is_one_line(
 
 
 def test_exit_codes_and_lines_of_the_command_itself(
-    server: MlflowServer, client: MlflowClient
+    server: MlflowServer, client: MlflowClient, tmp_path: Path
 ) -> None:
     registry.move(client, version(client, "2"), registry.PRODUCTION)
 
     def ended(*arguments: str, **variables: str) -> tuple[int, list[str]]:
         finished = subprocess.run(
             [sys.executable, str(PROMOTE), *arguments],
-            env=server.environment(**variables),
+            env=server.environment(**variables, TMPDIR=str(tmp_path)),
             capture_output=True,
             text=True,
             timeout=300,
             check=False,
         )
+        # The models that it looked at are gone from the temporary folder when it ends.
+        assert not list(tmp_path.rglob("MLmodel"))
         return finished.returncode, finished.stderr.splitlines()
 
     code, lines = ended("--version", "1", "--dataset", str(products(server)))

@@ -1,22 +1,19 @@
 """Two registered versions on the same products: figures, category by category, and a test."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-import mlflow
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from scipy.stats import binomtest  # type: ignore[import-untyped]
 
 from produtos.dataset import Dataset
-from produtos.errors import BadInput
 from produtos.evaluation import Evaluation, evaluate
 from produtos.outcome import HOLDOUT_DIGEST
 from produtos.parameters import YES
 from produtos.promotion import INCLUDE_NAMES
-from produtos.registry import MODEL_NAME
 from produtos.split import holdout_digest, holdout_of
+from produtos.version_answers import answers_of
 
 TOLERANCE = 1e-9
 """Sums of the same numbers in another order are not a difference."""
@@ -126,29 +123,13 @@ def measure(client: MlflowClient, dataset: Dataset, version: ModelVersion) -> Me
     truth = [product.category for product in holdout]
     with_name = _include_names(client, version) == YES
     texts = [product.text(include_name=with_name) for product in holdout]
-    answers = _answers(version, texts)
+    answers = answers_of(version, texts)
     return Measured(
         version=str(version.version),
         evaluation=evaluate(truth, answers, dataset.categories),
         right=[answer == category for answer, category in zip(answers, truth, strict=True)],
         same_holdout=_tag(client, version, HOLDOUT_DIGEST) == holdout_digest(holdout),
     )
-
-
-def _answers(version: ModelVersion, texts: Sequence[str]) -> list[str]:
-    uri = f"models:/{MODEL_NAME}/{version.version}"
-    try:
-        model = mlflow.pyfunc.load_model(uri, suppress_warnings=True)
-        answers = [str(answer) for answer in model.predict(list(texts))]
-    except Exception as error:
-        said = " ".join(str(error).split())[:200] or type(error).__name__
-        raise BadInput(f"version {version.version}: its model cannot be used ({said})") from None
-    if len(answers) != len(texts):
-        raise BadInput(
-            f"version {version.version}: its model gave {len(answers)} answers for {len(texts)} "
-            "texts, so it cannot be compared"
-        )
-    return answers
 
 
 def _include_names(client: MlflowClient, version: ModelVersion) -> str:

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import mlflow
 from mlflow.entities.model_registry import ModelVersion
 
 from produtos import registry
@@ -11,6 +10,7 @@ from produtos.outcome import HOLDOUT_DIGEST, Outcome
 from produtos.parameters import YES, yes_or_no
 from produtos.split import holdout_digest, holdout_of
 from produtos.tracking import Tracker
+from produtos.version_answers import answers_of
 
 INCLUDE_NAMES = "include_names"
 
@@ -95,16 +95,16 @@ def holdout_accuracy(dataset: Dataset, version: ModelVersion) -> float:
     """How many products of the hold-out a registered version gets right, as a share.
 
     Taken from its tags when it was measured on the same hold-out, else measured now.
+
+    Raises:
+        BadInput: its model cannot be loaded, or does not classify texts.
     """
     holdout = holdout_of(dataset)
     tags = version.tags
     if tags.get(HOLDOUT_DIGEST) == holdout_digest(holdout) and "acuracia_holdout" in tags:
         return round(float(tags["acuracia_holdout"]), 6)
-    served = mlflow.pyfunc.load_model(
-        f"models:/{registry.MODEL_NAME}/{version.version}", suppress_warnings=True
-    )
     with_name = tags.get(INCLUDE_NAMES, YES) == YES
-    answers = served.predict([product.text(include_name=with_name) for product in holdout])
+    answers = answers_of(version, [product.text(include_name=with_name) for product in holdout])
     right: int = sum(
         answer == product.category for answer, product in zip(answers, holdout, strict=True)
     )
