@@ -66,6 +66,28 @@ def test_any_usual_delimiter_is_found(delimiter: str, path: Path) -> None:
     assert of(content, path) == (["boneca de pano"], [])
 
 
+@pytest.mark.parametrize("first", ["sep=;\r\n", "\ufeffsep=;\r\n", '"sep=;"\n', "\nSEP=;\n"])
+def test_the_line_that_tells_excel_the_delimiter_is_no_product(first: str, path: Path) -> None:
+    lines = first.count("\n")
+    texts, bad = of(first + "nome;id\nhalo;1\n;2\nbatom;3\n", path)
+    assert (texts, bad) == (["halo", "batom"], [(lines + 3, "no text")])
+    assert of(first + "nome;id\nhalo;1\nbatom;3\n", path) == (["halo", "batom"], [])
+    assert of(first + "halo\nsep=;\n", path) == (["halo", "sep=;"], [])
+    path.write_text("sep=\t\nid\tnome\n1\thalo\n", encoding="utf-8")
+    assert read(path)[2] == [{"id": "1", "nome": "halo"}]
+
+
+def test_empty_fields_that_the_header_does_not_name_are_nothing(path: Path) -> None:
+    texts, bad = of("nome;id\nhalo;1;;\nbatom;2; \nbola;3;x\n", path)
+    assert (texts, bad) == (["halo", "batom"], [(4, "too many fields")])
+    assert [len(row) for row in read(path)[2]] == [2, 2]
+
+
+def test_known_columns_may_be_written_as_in_portuguese(path: Path) -> None:
+    assert of("NOME;Descri\u00e7\u00e3o\nboneca;de pano\n", path) == (["boneca de pano"], [])
+    assert of("Informa\u00e7\u00e3o;nome\nhalo;x\n", path) == (["halo"], [])
+
+
 def test_without_a_header_each_line_is_one_product(path: Path) -> None:
     content = 'boneca, de pano; azul\n\n"halo ""3"", o jogo"\r\n   \nbatom "matte"\n'
     assert of(content, path) == (["boneca, de pano; azul", 'halo "3", o jogo', 'batom "matte"'], [])

@@ -92,6 +92,34 @@ def test_quotes_columns_in_any_order_and_a_byte_order_mark(write: Write) -> None
     assert dataset.categories == ["game", "livro"]
 
 
+@pytest.mark.parametrize("first", ["sep=;\r\n", "\ufeffsep=;\r\n", '"sep=;"\n', "\nSEP=;\n"])
+def test_the_line_that_tells_excel_the_delimiter_is_no_header(write: Write, first: str) -> None:
+    dataset = load(write(first + HEADER + ENOUGH + ";;game\n"))
+    assert texts(dataset) == ["a", "b", "c", "d"]
+    assert list(dataset.dropped) == ["no_text"]
+
+
+def test_columns_that_are_empty_in_every_row_do_no_harm(write: Write) -> None:
+    rows = ENOUGH.replace("\n", ";;\n")
+    for header in (HEADER, HEADER.replace("\n", ";;\n")):
+        dataset = load(write(header + rows + "e;;game;; \n"))
+        assert dataset.rows_read == len(dataset.products) == 5
+
+
+def test_the_header_may_be_written_as_in_portuguese(write: Write) -> None:
+    dataset = load(write("NOME;Descri\u00e7\u00e3o;categoria\nHalo;um jogo;game\n" + ENOUGH))
+    assert texts(dataset)[0] == "Halo um jogo"
+    # Where there is a column without the accents, it is the one that is meant.
+    both = "descri\u00e7\u00e3o;nome;descricao;categoria\nx;Halo;um jogo;game\n"
+    rows = ";a;;livro\n;b;;livro\n;c;;game\n"
+    assert texts(load(write(both + rows)))[0] == "Halo um jogo"
+
+
+def test_categories_with_differences_that_nobody_sees_are_one(write: Write) -> None:
+    rows = "a;;jogo eletr\u00f4nico\nb;;jogo  eletro\u0302nico \nc;;livro\nd;;livro\n"
+    assert load(write(HEADER + rows)).categories == ["jogo eletr\u00f4nico", "livro"]
+
+
 def test_blank_lines_are_not_rows(write: Write) -> None:
     assert load(write(HEADER + "\n" + ENOUGH + "\n  \n")).rows_read == 4
 
@@ -114,6 +142,11 @@ def test_a_quote_inside_a_field_is_just_a_character(write: Write) -> None:
         (HEADER + ";;livro\na;b;\n", "1 without a text, 1 without a category"),
         (HEADER + "a;;livro\nb;;livro\n", "every product is of one category, livro"),
         (HEADER + "a;;livro\nb;;livro\nc;;game\n", "only one product in the category game"),
+        (HEADER + ENOUGH + "e;;Livro\nf;;Livro\n", "upper and lower case only (Livro, livro)"),
+        (b"PK\x03\x04\x14\x00\xe7", "as .xlsx and .ods are, not a CSV; save the sheet as CSV"),
+        (b"\x1f\x8b\x08", "gzipped; unpack it"),
+        (HEADER.encode("utf-16"), "Excel calls Unicode text; save the sheet as CSV, UTF-8"),
+        ("\n<!DOCTYPE html><html><body>Entrar</body>", "a web page, not a CSV"),
         (HEADER + 'a;;livro\nb;"aberta;livro\nc;;game\n', "line 3 is never closed"),
         (HEADER + ENOUGH + 'e;;game;"aberta', "line 6 is never closed"),
         # A quote far below is not the one that closes it.

@@ -3,6 +3,7 @@
 Imports neither pandas, scikit-learn nor MLflow, so that a bad file is told at once.
 """
 
+import codecs
 import csv
 import hashlib
 import io
@@ -17,10 +18,27 @@ from typing import Any
 from produtos.errors import BadInput
 from produtos.quotes import is_left_open
 from produtos.source import is_url, location, read_bytes
-from produtos.text import normal_form, product_text
+from produtos.spreadsheets import (
+    NOT_CSV,
+    SAVE_AS_CSV,
+    is_separator_line,
+    place_of,
+    without_empty_tail,
+)
+from produtos.text import normal_form, product_text, tidy
 
 COLUMNS = ("nome", "descricao", "categoria")
 DELIMITER = ";"
+FIRST_BYTES = {
+    **NOT_CSV,
+    b"PAR1": "this is a Parquet file; give a CSV file",
+    b"\x1f\x8b": "this file is gzipped; unpack it, and give the CSV file in it",
+    b"\xff\xfe": f"this is UTF-16, which Excel calls Unicode text; {SAVE_AS_CSV}",
+    b"<!doctype html": "this is a web page, not a CSV; give the address of the file itself",
+    b"<html": "this is a web page, not a CSV; give the address of the file itself",
+}
+"""What is wrong with a data set that begins so, in lower case, and what to do."""
+
 OTHER_DELIMITERS = {",": "a comma", "\t": "a tab", "|": "a bar"}
 
 NO_TEXT = "no_text"
@@ -137,6 +155,10 @@ def load(source: str | None = None) -> Dataset:
 
 
 def _decode(content: bytes, where: str) -> str:
+    start = content[:100].removeprefix(codecs.BOM_UTF8).lstrip()
+    for first, said in FIRST_BYTES.items():
+        if start.startswith(first) or start.lower().startswith(first):
+            raise BadInput(f"dataset {where}: {said}")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -155,6 +177,8 @@ def _rows(text: str, where: str) -> Iterator[tuple[int, list[str]]]:
     lines = _parse(text, where)
     try:
         _, header = next(lines)
+        if is_separator_line(DELIMITER.join(header)):
+            _, header = next(lines)
     except StopIteration:
         raise BadInput(
             f"dataset {where}: empty; it needs a header line {DELIMITER.join(COLUMNS)}"
@@ -163,11 +187,12 @@ def _rows(text: str, where: str) -> Iterator[tuple[int, list[str]]]:
     for number, fields in lines:
         if len(fields) == 1 and not fields[0].strip():
             continue
-        if len(fields) > len(header):
+        row = list(without_empty_tail(fields, len(header)))
+        if len(row) > len(header):
             yield number, []
         else:
-            padded = fields + [""] * (len(header) - len(fields))
-            yield number, [padded[place] for place in places]
+            row += [""] * (len(header) - len(row))
+            yield number, [row[place] for place in places]
 
 
 def _parse(text: str, where: str) -> Iterator[tuple[int, list[str]]]:
@@ -192,13 +217,13 @@ def _parse(text: str, where: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _places(header: list[str], where: str) -> list[int]:
-    names = [name.strip().casefold() for name in header]
-    missing = [name for name in COLUMNS if name not in names]
+    places = {name: place_of(name, header) for name in COLUMNS}
+    missing = [name for name, place in places.items() if place is None]
     if not missing:
-        return [names.index(name) for name in COLUMNS]
-    if len(names) == 1:
+        return [place for place in places.values() if place is not None]
+    if len(header) == 1:
         for delimiter, said in OTHER_DELIMITERS.items():
-            if delimiter in names[0]:
+            if delimiter in header[0]:
                 raise BadInput(
                     f"dataset {where}: fields are separated by {said} ({delimiter!r}); "
                     f"separate them by a semicolon ({DELIMITER!r})"
@@ -221,6 +246,7 @@ def _clean(rows: Iterable[tuple[int, list[str]]], content: bytes, where: str) ->
             reason = MISSHAPEN
         else:
             name, description, category = (field.strip() for field in fields)
+            category = tidy(category)
             key = normal_form(product_text(name, description))
             if not key:
                 reason = NO_TEXT
@@ -243,6 +269,14 @@ def _check_categories(dataset: Dataset) -> None:
         raise BadInput(
             f"dataset {where}: nothing left to train on ({dataset.summary()}); "
             "each row needs a category and a nome or a descricao"
+        )
+    spellings: dict[str, list[str]] = {}
+    for category in sorted(counts):
+        spellings.setdefault(normal_form(category), []).append(category)
+    if several := [", ".join(each) for each in spellings.values() if len(each) > 1]:
+        raise BadInput(
+            f"dataset {where}: categories that differ in upper and lower case only "
+            f"({'; '.join(several[:3])}); write each of them in one way"
         )
     if len(counts) == 1:
         raise BadInput(

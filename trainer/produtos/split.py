@@ -123,9 +123,14 @@ def pool_of(dataset: Dataset, *, include_names: bool) -> Pool:
             pool.append(product)
     if len({product.category for product in pool}) < 2:
         what = "a text" if include_names else "a descricao, and include_names is não"
+        add = (
+            "more rows"
+            if include_names
+            else "descriptions, or train one run with include_names=sim"
+        )
         raise BadInput(
             f"dataset {dataset.where}: beside the hold-out, {len(pool)} different products have "
-            f"{what}; two categories of them are needed to train; add more rows"
+            f"{what}; two categories of them are needed to train; add {add}"
         )
     return Pool(pool, left_out)
 

@@ -11,6 +11,15 @@ def product_text(name: str | None, description: str | None) -> str:
     return f"{name or ''} {description or ''}".strip()
 
 
+def tidy(text: str) -> str:
+    """The text without differences that nobody sees.
+
+    These are white space of other kinds and lengths, and the two ways Unicode has of writing an
+    accented letter.
+    """
+    return " ".join(unicodedata.normalize("NFC", text).split())
+
+
 def normal_form(text: str) -> str:
     """What two texts have in common when they are the same to a reader.
 

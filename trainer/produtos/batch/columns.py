@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from produtos.errors import BadInput
+from produtos.spreadsheets import place_of
 
 # The same as in `product_classifier`, which a test sees to: importing it takes seconds.
 TEXT_COLUMNS = ("texto", "informacao")
@@ -31,19 +32,21 @@ def find(names: Sequence[str], asked: str | None) -> TextColumns | None:
     """Look for the text among the names of columns.
 
     Args:
-        names: as the file has them; case and surrounding spaces do not count.
+        names: as the file has them; case, accents and surrounding spaces do not count.
         asked: the one to take, or nothing for `texto`, `informacao`, or `nome` and `descricao`.
 
     Returns:
         Nothing when there is no such column.
     """
-    folded = [fold(name) for name in names]
-    for name in (asked,) if asked else TEXT_COLUMNS:
-        if fold(name) in folded:
-            return TextColumns((folded.index(fold(name)),))
     if asked:
-        return None
-    places = tuple(folded.index(name) for name in PART_COLUMNS if name in folded)
+        folded = [fold(name) for name in names]
+        return TextColumns((folded.index(fold(asked)),)) if fold(asked) in folded else None
+    for name in TEXT_COLUMNS:
+        place = place_of(name, names)
+        if place is not None:
+            return TextColumns((place,))
+    parts = [place_of(name, names) for name in PART_COLUMNS]
+    places = tuple(place for place in parts if place is not None)
     return TextColumns(places) if places else None
 
 
@@ -61,7 +64,7 @@ def check_names(names: Sequence[str], where: str) -> None:
     folded = [fold(name) for name in names]
     for place, name in enumerate(folded, start=1):
         if not name:
-            raise BadInput(f"input {where}: column {place} has no name; give it one")
+            raise BadInput(f"input {where}: column {place} has no name; give it one, or delete it")
         if folded.index(name) + 1 != place:
             raise BadInput(f"input {where}: two columns are called {name}; rename one")
 

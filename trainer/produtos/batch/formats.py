@@ -8,14 +8,12 @@ from pathlib import PurePosixPath
 
 from produtos.batch.storage import CSV_ENDINGS, PARQUET_ENDINGS
 from produtos.errors import BadInput
+from produtos.spreadsheets import NOT_CSV, SAVE_AS_CSV
 
 SPREADSHEETS = (".xlsx", ".xls", ".ods")
-SPREADSHEET = "save the sheet as CSV, UTF-8, and give that file"
 
 FIRST_BYTES = {
-    b"PK\x03\x04": f"this is a zip file, as .xlsx and .ods are, not a CSV; {SPREADSHEET}",
-    b"\xd0\xcf\x11\xe0": f"this is an .xls file, not a CSV; {SPREADSHEET}",
-    b"%PDF": "this is a PDF, not a CSV; give a CSV or Parquet file",
+    **NOT_CSV,
     b"PAR1": "this is a Parquet file; end its name in .parquet",
     b"\x1f\x8b": "this file is gzipped; end its name in .gz",
 }
@@ -42,7 +40,7 @@ def check_name(path: str, address: str) -> None:
     ending = PurePosixPath(path).suffix
     known = CSV_ENDINGS + PARQUET_ENDINGS
     if ending.lower() in SPREADSHEETS:
-        raise BadInput(f"input {address}: this is a spreadsheet, not a CSV; {SPREADSHEET}")
+        raise BadInput(f"input {address}: this is a spreadsheet, not a CSV; {SAVE_AS_CSV}")
     if ending and not path.lower().endswith(known):
         raise BadInput(
             f"input {address}: a file that ends in {ending} is not read; give one that ends in "

@@ -26,6 +26,7 @@ from produtos.batch.rows import (
 )
 from produtos.batch.storage import Location, readable
 from produtos.errors import BadInput
+from produtos.spreadsheets import is_separator_line, without_empty_tail
 
 TEXT = "texto"
 """The column's name when the input has none."""
@@ -82,6 +83,7 @@ class CsvTable:
         text_columns: where the text is.
         delimiter: between fields; empty for a file without a header, where a line is a text.
         encoding: of the file.
+        rows_above: how many rows are above those of products.
     """
 
     location: Location
@@ -89,6 +91,7 @@ class CsvTable:
     text_columns: TextColumns
     delimiter: str
     encoding: str
+    rows_above: int
 
     @property
     def has_header(self) -> bool:
@@ -114,8 +117,9 @@ class CsvTable:
     def _blocks(self, blocks: Blocks) -> Iterator[tuple[list[list[str]], list[str], list[BadRow]]]:
         """Rows, texts and bad rows, block by block."""
         blocks.load()
-        if self.has_header:
-            next(csv_rows.careful(blocks, self.delimiter), None)
+        above = self._rows(blocks)
+        for _ in range(self.rows_above):
+            next(above, None)
         while True:
             text = blocks.rest()
             found = self._quick(text) if self.has_header and text else None
@@ -142,11 +146,7 @@ class CsvTable:
         return (rows, texts, lines) if all(map(str.strip, texts)) else None
 
     def _careful(self, blocks: Blocks) -> tuple[list[list[str]], list[str], list[BadRow]]:
-        rows = (
-            csv_rows.careful(blocks, self.delimiter)
-            if self.has_header
-            else csv_rows.whole_lines(blocks)
-        )
+        rows = self._rows(blocks)
         width = len(self.schema.names)
         good: list[list[str]] = []
         texts: list[str] = []
@@ -160,12 +160,18 @@ class CsvTable:
                 texts.append(text)
         return good, texts, bad
 
+    def _rows(self, blocks: Blocks) -> Iterator[csv_rows.Row]:
+        if self.has_header:
+            return csv_rows.careful(blocks, self.delimiter)
+        return csv_rows.whole_lines(blocks)
+
     def _read(self, fields: list[str] | str, lines: str, width: int) -> tuple[str, str]:
         """Why a row is bad, or nothing, and its text; missing fields are filled up."""
         if isinstance(fields, str):
             return fields, ""
         if not is_decoded(lines):
             return UNDECODABLE, ""
+        del fields[len(without_empty_tail(fields, width)) :]
         if len(fields) > width:
             return TOO_MANY_FIELDS, ""
         if len(fields) < width:
@@ -201,9 +207,11 @@ def _open_csv(location: Location, text_column: str | None, encoding: str) -> Csv
     raw, file = _open_text(location, encoding)
     with raw, file:
         formats.check_first_bytes(_first_bytes(file), encoding, location.address)
-        first = file.readline(LONGEST)
-        while first and not first.strip():
-            first = file.readline(LONGEST)
+        first = _line_with_text(file)
+        rows_above = 0
+        if is_separator_line(first):
+            first = _line_with_text(file)
+            rows_above = 1
     if not first:
         raise BadInput(f"input {location.address}: empty; there is nothing to classify")
     headers = list(csv_rows.header_of(first))
@@ -212,10 +220,17 @@ def _open_csv(location: Location, text_column: str | None, encoding: str) -> Csv
         if found:
             names = [field.strip() for field in fields]
             columns.check_names(names, location.address)
-            return CsvTable(location, _strings(names), found, delimiter, encoding)
+            return CsvTable(location, _strings(names), found, delimiter, encoding, rows_above + 1)
     if text_column:
         raise columns.no_text_column(headers[0][1], text_column, location.address)
-    return CsvTable(location, _strings([TEXT]), TextColumns((0,)), "", encoding)
+    return CsvTable(location, _strings([TEXT]), TextColumns((0,)), "", encoding, rows_above)
+
+
+def _line_with_text(file: io.TextIOWrapper) -> str:
+    line = file.readline(LONGEST)
+    while line and not line.strip():
+        line = file.readline(LONGEST)
+    return line
 
 
 def _strings(names: Sequence[str]) -> pa.Schema:
