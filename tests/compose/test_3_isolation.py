@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from tests.compose.stack import SERVERS, Stack, docker
+from tests.compose.stack import JOBS, SERVERS, Stack, docker
 
 
 def addresses(stack: Stack, service: str) -> dict[str, str]:
@@ -38,7 +38,7 @@ def test_it_can_neither_write_its_image_nor_gain_rights(stack: Stack, service: s
 
 
 def test_the_jobs_did_not_run_as_root(stack: Stack) -> None:
-    for job in ("create_s3_buckets", "trainer"):
+    for job in JOBS:
         user = docker("inspect", "--format", "{{.Config.User}}", stack.container(job))
         assert user.split(":")[0] not in {"", "0", "root"}
 

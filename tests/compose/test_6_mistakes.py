@@ -48,6 +48,29 @@ def test_an_endpoint_that_is_no_url(stack: Stack) -> None:
     assert said.startswith("S3_ENDPOINT_URL=s3")
 
 
+def test_settings_that_no_service_can_use_end_the_start_before_anything_runs(
+    built: None,  # noqa: ARG001
+    new_stack: Callable[..., Stack],
+) -> None:
+    mine = new_stack(MLFLOW_WORKERS="two", MYSQL_BUFFER_POOL="banana")
+    done = mine.try_compose("up", "--detach")
+    assert done.returncode != 0
+    assert 'service "check_settings" didn\'t complete successfully' in done.stderr
+    assert mine.logs("check_settings").strip().splitlines() == [
+        (
+            "check_settings: MYSQL_BUFFER_POOL=banana: must be a number of bytes, with K, M or G "
+            "behind it, such as 64M; change it in .env"
+        ),
+        "check_settings: MLFLOW_WORKERS=two: must be a whole number from 1; change it in .env",
+    ]
+    assert mine.compose("ps", "--services").split() == []
+
+    mine.settings |= {"MLFLOW_WORKERS": "1", "MYSQL_BUFFER_POOL": "64M"}
+    mine.compose("up", "--detach", "db")
+    mine.wait_healthy("db")
+    mine.forget()
+
+
 def test_a_port_in_use_stops_up_and_is_named(built: None, new_stack: Callable[..., Stack]) -> None:  # noqa: ARG001
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

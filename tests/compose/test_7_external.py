@@ -77,7 +77,13 @@ def test_both_are_used_and_neither_is_started(
 
     assert mine.classify() == "brinquedo"
     running = set(mine.compose("ps", "--all", "--services").split())
-    assert running == {"create_s3_buckets", "mlflow", "trainer", "classificador-produtos"}
+    assert running == {
+        "check_settings",
+        "create_s3_buckets",
+        "mlflow",
+        "trainer",
+        "classificador-produtos",
+    }
     assert "modelos-da-equipe was made" in mine.logs("create_s3_buckets")
     assert len(mine.runs()) == 11
 
