@@ -142,6 +142,11 @@ class Status:
             self._registry = {**told, "since": now()}
             self._changed()
 
+    def full_title(self, version: ModelVersion) -> str:
+        """Its title, and in brackets which stage or alias is followed, if one is."""
+        words = self._reference.describe()
+        return f"{title(version)} ({words})" if words else title(version)
+
     def to_json(self) -> dict[str, Any]:
         """The object that `/model` answers."""
         served = self._served

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 import aiohttp
 
+from hotserve.answering import Answering
+from hotserve.backoff import delays
 from hotserve.cache import Cache
 from hotserve.errors import Scrubber
 from hotserve.lane_opening import LaneOpener
@@ -17,15 +19,15 @@ from hotserve.lane_verdict import LaneVerdict
 from hotserve.log import logger
 from hotserve.model_server import StartError
 from hotserve.model_uri import ModelReference
+from hotserve.process_keeper import ProcessKeeper
 from hotserve.registry import ModelVersion
 from hotserve.served import Served
 from hotserve.settings import Settings
 from hotserve.starter import Starter
-from hotserve.status import Status, title
+from hotserve.status import title
 from hotserve.workers import WorkerPool
 
 _STOP_GRACE = 3.0
-_STEADY_SECONDS = 60.0
 _WAIT_FOR_LANE = 30.0
 """Seconds that a healthy version waits for its lane while another one answers."""
 
@@ -50,23 +52,19 @@ class Switcher:
             settings, reference, cache=cache, environment=environment, session=session
         )
         self._scrubber = scrubber
-        self._current: Served | None = None
         self._wanted: ModelVersion | None = None
         self._coming: ModelVersion | None = None
         self._pending: asyncio.Task[None] | None = None
         self._one_start = asyncio.Lock()
         self._keeping: asyncio.Task[None] | None = None
         self._closing: set[asyncio.Task[None]] = set()
-        self._generation = 0
-        self._healthy = False
-        self._hold = False
-        self._pool: WorkerPool | None = None
-        self.status = Status(reference, self._publish)
+        self._answering = Answering(reference, settings.csv)
+        self.status = self._answering.status
+        self._keeper = ProcessKeeper(settings, self._answering, scrubber, reopen=self._open)
 
     def use(self, pool: WorkerPool) -> None:
         """The workers to tell."""
-        self._pool = pool
-        self._publish()
+        self._answering.use(pool)
 
     def want(self, version: ModelVersion) -> None:
         """Serve `version`: nothing to do if it is served, or on its way."""
@@ -86,7 +84,7 @@ class Switcher:
             self._abandon()
             self._current.version = version
             self.status.still(version)
-            logger.info("%s is wanted again and stays", self._title(version))
+            logger.info("%s is wanted again and stays", self.status.full_title(version))
             return
         self._begin(version)
 
@@ -99,6 +97,10 @@ class Switcher:
             return
         self._abandon()
         self.status.nothing_is_coming()
+
+    @property
+    def _current(self) -> Served | None:
+        return self._answering.served
 
     @property
     def serves(self) -> ModelVersion | None:
@@ -144,9 +146,9 @@ class Switcher:
     async def _keep_trying(self, version: ModelVersion) -> None:
         begun = time.monotonic()
         kept = self._starter.has(version)
-        for tries, delay in enumerate(_delays(5.0, 300.0)):
+        for tries, delay in enumerate(delays(5.0, 300.0)):
             self.status.starting(version)
-            logger.info("starting %s", self._title(version))
+            logger.info("starting %s", self.status.full_title(version))
             # Its files may have been damaged here, or put right there; once, as they can be large.
             anew = kept and tries == 1
             try:
@@ -165,8 +167,7 @@ class Switcher:
                     await self._fall_back(version, reason)
                 elif not self._current.started:
                     # Requests waited for one start; more would only queue them up.
-                    self._hold = False
-                    self._publish()
+                    self._answering.let_go()
                 await asyncio.sleep(delay)
             else:
                 self._switch(served, time.monotonic() - begun)
@@ -221,13 +222,14 @@ class Switcher:
         if verdict is None or not verdict.is_open or self._current is not None:
             return
         served.lane = verdict
-        self._current = served
-        self._healthy, self._hold = False, True
+        self._answering.by_lane(served)
         seconds = time.monotonic() - begun
-        self.status.lane(served.told_lane(self._settings.csv))
+        self._answering.tell_lane()
         self.status.answering(served.version, seconds)
         logger.info(
-            "the fast lane of %s answers after %.2f s", self._title(served.version), seconds
+            "the fast lane of %s answers after %.2f s",
+            self.status.full_title(served.version),
+            seconds,
         )
 
     async def _open(
@@ -241,83 +243,37 @@ class Switcher:
         if verdict is None:
             return
         served.lane = verdict = replace(verdict, why=self._scrubber.text(verdict.why))
-        name = self._title(served.version)
+        name = self.status.full_title(served.version)
         if verdict.is_open:
             logger.info("the fast lane of %s is open", name)
         else:
             logger.warning("the fast lane of %s stays shut: %s", name, verdict.why)
         if self._current is served:
-            self.status.lane(served.told_lane(self._settings.csv))
-            self._publish()
+            self._answering.tell_lane()
+            self._answering.publish()
 
     def _switch(self, served: Served, seconds: float, *, remember: bool = True) -> None:
         """From now on requests go to `served`; the one before ends when it has none left."""
-        before, self._current = self._current, served
+        before, was_healthy = self._current, self._answering.is_healthy
         if self._keeping is not None:
             self._keeping.cancel()
-        was_healthy = self._healthy
-        self._take_over(served)
-        self.status.lane(served.told_lane(self._settings.csv))
+        self._answering.by_process(served)
+        self._answering.tell_lane()
         self.status.serving(served.version, seconds)
-        logger.info("serving %s, healthy after %.1f s", self._title(served.version), seconds)
+        logger.info(
+            "serving %s, healthy after %.1f s", self.status.full_title(served.version), seconds
+        )
         if before is not None and before is not served:
-            assert self._pool is not None
             # Where its process was dead, no worker has a request there, or will say so.
-            retired = self._pool.retired(before.generation) if was_healthy else None
+            retired = self._answering.retired(before) if was_healthy else None
             self._close_later(before, after=retired)
-        self._keeping = asyncio.create_task(self._keep(served))
+        self._keeping = asyncio.create_task(self._keeper.keep(served))
         try:
             if remember and self._reference.kind != "path":
                 self._cache.remember(served.version)
             self._cache.prune(self._settings.keep_versions)
         except OSError as error:
             logger.warning("the cache can't be written to: %s", error.strerror)
-
-    def _take_over(self, served: Served) -> None:
-        self._generation += 1
-        served.generation = self._generation
-        self._healthy, self._hold = True, False
-
-    async def _keep(self, served: Served) -> None:
-        """Start the process of `served` again whenever it ends by itself."""
-        loop = asyncio.get_running_loop()
-        while True:
-            begun = time.monotonic()
-            end = await served.server.ended()
-            self._healthy, self._hold = False, True
-            steady = time.monotonic() - begun > _STEADY_SECONDS
-            # No request waits longer; after that, more would only queue up.
-            patience = loop.call_later(self._settings.hold_timeout, self._let_go)
-            try:
-                await self._start_again(served, end.reason(), 0.0 if steady else 0.5)
-            finally:
-                patience.cancel()
-
-    async def _start_again(self, served: Served, reason: str, first_delay: float) -> None:
-        for delay in _delays(first_delay, 30.0):
-            self.status.restarting(served.version, self._scrubber.text(reason))
-            logger.error(
-                "the process of %s ended (%s); starting it again", title(served.version), reason
-            )
-            await asyncio.sleep(delay)
-            try:
-                await served.server.start(self._settings.start_timeout)
-            except StartError as error:
-                reason = str(error)
-            else:
-                break
-        self._take_over(served)
-        self.status.restarted()
-        logger.info("serving %s again", self._title(served.version))
-        if served.opener is not None and not served.is_settled:
-            # It ended while it was compared.
-            if served.opening is not None:
-                await asyncio.wait([served.opening])
-            served.opening = asyncio.create_task(self._open(served, served.opener))
-
-    def _let_go(self) -> None:
-        self._hold = False
-        self._publish()
 
     def _close_later(self, served: Served, after: asyncio.Event | None) -> None:
         async def close() -> None:
@@ -333,24 +289,3 @@ class Switcher:
         task = asyncio.create_task(close())
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
-
-    def _publish(self) -> None:
-        if self._pool is None:
-            return
-        target = self._current.target().to_json() if self._current and self._healthy else None
-        lane = self._current.lane_target(self._settings.csv) if self._current else None
-        self._pool.publish(
-            target, self.status.to_json(), self._hold, lane.to_json() if lane else None
-        )
-
-    def _title(self, version: ModelVersion) -> str:
-        words = self._reference.describe()
-        return f"{title(version)} ({words})" if words else title(version)
-
-
-def _delays(first: float, longest: float) -> Iterator[float]:
-    """Seconds to wait after each failure: doubling, up to `longest`."""
-    delay = first
-    while True:
-        yield delay
-        delay = min(max(2 * delay, 1.0), longest)
