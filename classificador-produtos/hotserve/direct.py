@@ -18,7 +18,8 @@ from uvicorn.server import ServerState
 from hotserve.access import Access
 from hotserve.access_log import RequestLog
 from hotserve.fast_lane import FastLane
-from hotserve.http_protocol import LimitedProtocol, Limits, Refused
+from hotserve.http_limits import Limits
+from hotserve.http_protocol import LimitedProtocol, Refused
 from hotserve.serving import Serving
 from hotserve.tally import FAST, Tally
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from hotserve import csv_body, lane_forms
+from hotserve import csv_body, lane_forms, mlflow_json
 from hotserve.lane import Lane, Uncertain
 from hotserve.lane_target import LaneTarget
 from hotserve.tally import Tally
@@ -203,7 +203,7 @@ class FastLane:
         columns = self.target.columns
         if not columns:
             return products.texts()
-        return _joined(columns, csv_body.frame(products, columns))
+        return _joined(columns, mlflow_json.frame(products, columns))
 
     def _of_json(self, body: bytes) -> tuple[Texts, bool] | None:
         """The texts of a request, and whether it asks for probabilities."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sized
-from dataclasses import dataclass
 from typing import Any, cast
 
 import httptools
@@ -21,38 +20,13 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from hotserve import errors
-
-MAX_HEAD = 32 << 10
-"""Bytes of a request line and its headers."""
-MAX_HEADERS = 100
-MAX_URL = 8 << 10
-MAX_AHEAD = 64
-"""Requests that a client may send before the answer to the first; what follows is not read."""
-SLOWEST = 64 << 10
-"""Bytes a second: a body that comes as fast as this is waited for to its end."""
-LINGER = 2.0
-"""Seconds in which what is still sent is thrown away, so that the error reaches the client."""
+from hotserve.http_limits import LINGER, MAX_AHEAD, MAX_HEAD, MAX_HEADERS, MAX_URL, SLOWEST, Limits
 
 REFUSED = "hotserve.refused"
 """In the scope of a request that ended in its body: the status that its client was told."""
 
 _WAITING, _HEAD, _BODY, _WHOLE, _ENDED = range(5)
 _HOP_BY_HOP = (b"connection", b"upgrade", b"http2-settings")
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a client may take.
-
-    Attributes:
-        read_timeout: seconds for a request's head, and for its body above what `SLOWEST` gives.
-        idle_timeout: seconds between two requests.
-        connections: open connections of this worker.
-    """
-
-    read_timeout: float
-    idle_timeout: float
-    connections: int
 
 
 Refused = Callable[["LimitedProtocol", int, int | None], None]

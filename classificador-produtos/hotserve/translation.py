@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hotserve import csv_body
+from hotserve import csv_body, mlflow_json
 from hotserve.errors import RequestError
 from hotserve.fast_lane import LARGE_CSV
 from hotserve.mlmodel import TEXTS, UNKNOWN
@@ -40,7 +40,7 @@ def translate(target: Target, content_type: bytes, body: bytes, csv: str) -> tup
         return content_type, body
     try:
         if len(body) > LARGE_CSV:
-            return _JSON, csv_body.large_to_json(body, wanted)
-        return _JSON, csv_body.to_json(csv_body.read(body), wanted)
+            return _JSON, mlflow_json.large_to_json(body, wanted)
+        return _JSON, mlflow_json.to_json(csv_body.read(body), wanted)
     except csv_body.CsvError as error:
         raise RequestError(400, str(error)) from None

@@ -28,7 +28,8 @@ from hotserve.direct import DirectProtocol
 from hotserve.errors import Scrubber
 from hotserve.fast_lane import FastLane
 from hotserve.forward import Forwarder
-from hotserve.http_protocol import LimitedProtocol, Limits
+from hotserve.http_limits import Limits
+from hotserve.http_protocol import LimitedProtocol
 from hotserve.lane import LaneError
 from hotserve.lane_target import LaneTarget
 from hotserve.process_lane import ProcessLane

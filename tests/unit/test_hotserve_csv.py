@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hotserve import csv_body, mlmodel
+from hotserve import csv_body, mlflow_json, mlmodel
 from hotserve.csv_body import CsvError
 from hotserve.mlmodel import TEXTS, TextInput
 
@@ -139,7 +139,7 @@ def test_a_table_written_by_a_csv_writer_comes_back(
 def test_products_take_the_form_that_the_model_takes(
     body: str, wanted: TextInput, expected: object
 ) -> None:
-    assert json.loads(csv_body.to_json(csv_body.read(body.encode()), wanted)) == expected
+    assert json.loads(mlflow_json.to_json(csv_body.read(body.encode()), wanted)) == expected
 
 
 def test_tables_that_are_not_of_products_are_known() -> None:
@@ -224,8 +224,8 @@ def test_a_large_body_is_read_as_a_small_one(header: str, rest: str, wanted: Tex
     body = (header + rest).encode()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(csv_body, "_PIECE", 3)
-        large = outcome(lambda: csv_body.large_to_json(body, wanted))
-    assert large == outcome(lambda: csv_body.to_json(csv_body.read(body), wanted))
+        large = outcome(lambda: mlflow_json.large_to_json(body, wanted))
+    assert large == outcome(lambda: mlflow_json.to_json(csv_body.read(body), wanted))
 
 
 @pytest.mark.parametrize("blank", [" ", "\t", "\n", "\r", " \n"])
@@ -243,7 +243,7 @@ def test_a_line_of_nothing_but_delimiters_takes_little_memory(header: bytes) -> 
     try:
         if header:
             with pytest.raises(CsvError, match="line 2 has more than 1048576 fields"):
-                csv_body.large_to_json(body, TEXTS)
+                mlflow_json.large_to_json(body, TEXTS)
         assert not csv_body.is_table_of_numbers(body)
         assert not csv_body.is_stock_table(body, ["nome"])
         peak = tracemalloc.get_traced_memory()[1]
