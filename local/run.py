@@ -156,7 +156,8 @@ def _watch(chosen: Settings, services: Services) -> None:
                 sys.stdout.flush()
                 if trained:
                     noticed_at = min(noticed_at, time.monotonic() + NOTICED_WITHIN)
-                if trained and (text := summary(chosen, time.monotonic() - started)):
+                now = time.monotonic()
+                if trained and (text := summary(chosen, now - started, settled=now > noticed_at)):
                     print(text, flush=True)
                     announced = True
                 elif time.monotonic() > noticed_at and (why := hindrance(chosen)) not in ("", told):

@@ -17,10 +17,25 @@ AUTHORIZED = "-H 'Authorization: Bearer …' "
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
-def summary(chosen: Settings, seconds: float) -> str | None:
-    """The text of the block, or None as long as the API does not answer yet."""
+def summary(chosen: Settings, seconds: float, *, settled: bool = True) -> str | None:
+    """The text of the block, or None as long as the API does not answer yet.
+
+    Nor is it ready while it answers with a version of an earlier start, from its cache, and the
+    one that was trained is on its way: that passes by itself.
+
+    Args:
+        chosen: where the API is.
+        seconds: since the start.
+        settled: whether the API has surely seen what the registry holds now.
+    """
     model = _get(f"{chosen.serve_url}/model", token=chosen.token)
     if model is None or not model.get("version"):
+        return None
+    coming = model.get("wanted") or {}
+    if coming.get("state") == "starting" and coming["version"] != model["version"]:
+        return None
+    note = model.get("note")
+    if note and not settled:
         return None
     if _get(f"{chosen.serve_url}/ping", parse=False) is None:
         return None
@@ -32,6 +47,7 @@ def summary(chosen: Settings, seconds: float) -> str | None:
             f"  MLflow   http://localhost:{chosen.mlflow_port}   runs, figures, the registry",
             f"  API      http://localhost:{chosen.serve_port}   {_served(model)}",
             f"           {_accuracy(chosen, model)}",
+            *([f"           {note}"] if note else []),
             f"  logs     {short(chosen.logs)}",
             f"  try it   {TRY} {authorized}localhost:{chosen.serve_port}/invocations",
             "  stop     Ctrl-C",

@@ -64,6 +64,25 @@ def test_block_names_the_logs_as_the_readme_shows_them(
     assert "  logs     dados/logs\n" in (summary.summary(chosen, 1.0) or "")
 
 
+SERVED = {"name": "classificador-produtos", "version": "2", "stage": "Production"}
+NOTE = "no version of 'classificador-produtos' is in Production; version 2 is served until there is"
+
+
+def test_block_waits_for_the_version_that_was_trained(
+    chosen: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model: dict[str, object] = {**SERVED, "note": NOTE}
+    monkeypatch.setattr(summary, "_get", lambda *_, **__: model)
+    assert summary.summary(chosen, 1.0, settled=False) is None
+    model["wanted"] = {"version": "1", "state": "starting"}
+    assert summary.summary(chosen, 1.0) is None
+    # The lane of a version answers before its process: that is ready.
+    model["wanted"] = {"version": "2", "state": "starting"}
+    assert "version 2" in (summary.summary(chosen, 1.0) or "")
+    model["wanted"] = {"version": "1", "state": "failed"}
+    assert f"           {NOTE}\n" in (summary.summary(chosen, 1.0) or "")
+
+
 @pytest.mark.parametrize(("code", "points_there"), [(124, True), (2, False)])
 def test_log_of_mlflow_is_named_when_mlflow_is_what_does_not_answer(
     chosen: Settings, monkeypatch: pytest.MonkeyPatch, code: int, points_there: bool

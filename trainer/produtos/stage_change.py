@@ -90,7 +90,7 @@ def plan_roll_back(client: MlflowClient, stage: str) -> tuple[ModelVersion, Mode
         raise BadInput(f"--rollback --to {stage}: only Production and Staging can be rolled back")
     leaving = registry.in_stage(client, stage)
     if leaving is None:
-        raise BadInput(f"--rollback: no version is in {stage}")
+        raise BadInput(f"--rollback: no version is in {stage}; move one there with --version")
     history = stage_history.read(client, MODEL_NAME, stage)
     known = history.tells_of(leaving)
     before = next((e.number for e in history.entries[-2::-1] if e.number != leaving.version), None)
