@@ -28,6 +28,9 @@ DEFAULTS = {
 }
 """Set before MLflow is imported, unless the user has set them."""
 
+LONGEST = 400
+"""Characters of an error that is not ours: it may carry a whole answer of a server."""
+
 
 def run(main: Callable[[], None]) -> Never:
     """Call `main` and end the process.
@@ -99,7 +102,10 @@ def _is_servers_fault(error: Exception) -> bool:
 
 
 def _one_line(error: Exception) -> str:
-    said = " ".join(str(error).split())[:300] or type(error).__name__
+    said = " ".join(str(error).split()) or type(error).__name__
+    if len(said) > LONGEST:
+        # An address comes first and the reason last.
+        said = f"{said[: LONGEST // 2]} … {said[-LONGEST // 2 :]}"
     if _is_servers_fault(error):
         return f"the tracking server could not do it: {said}"
     return f"{type(error).__name__}: {said} (an error of this program; TRAINER_DEBUG=1 shows where)"
