@@ -14,7 +14,7 @@ run: env ## start everything on this machine: MLflow on 5000, the API on 8080
 
 .PHONY: up
 up: ## start everything in containers
-	@docker compose up --build --detach || { docker compose logs --no-log-prefix check_settings >&2; exit 1; }
+	@docker compose up --build --detach || { docker compose logs --no-log-prefix create_s3_buckets >&2; exit 1; }
 
 .PHONY: down
 down: ## stop the containers; the data stays

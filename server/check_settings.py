@@ -1,17 +1,14 @@
-"""Looks at the settings of ``.env`` before anything starts: ``python -m server.check_settings``.
+"""What the settings of ``.env`` must be.
 
-The service ``check_settings``. What Compose can't see, that a value is there but can't be used,
-would end some service over and over, with the reason in its log. Every wrong one is said here,
-in a line each: its name, its value (no secret's) and what it must be. Exit code 0: all can be
-used; 2: one can't. Of a variable that isn't there nothing is said: Compose has done that.
+What Compose can't see, that a value is there but can't be used, would end some service over and
+over, with the reason in its log. So the first job, ``create_s3_buckets``, says it and ends the
+start. Two settings are secrets that it is not given: the services that use them look at them.
 """
 
 from __future__ import annotations
 
 import fnmatch
-import os
 import re
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -83,7 +80,6 @@ RULES = {
         _is_address, "an address that begins with http:// or https://, such as http://s3:9000"
     ),
     "MYSQL_USER": Rule(_matches(".{1,32}"), "of 32 characters at most"),
-    "MYSQL_PASSWORD": Rule(str.isascii, "of ASCII characters only", secret=True),
     "MYSQL_BUFFER_POOL": Rule(
         _matches("0*[1-9][0-9]*[KMGkmg]?"),
         "a number of bytes, with K, M or G behind it, such as 64M",
@@ -103,9 +99,6 @@ RULES = {
     ),
     "MLFLOW_ACCESS_LOG": SWITCH,
     "MLFLOW_JOBS": SWITCH,
-    "HOTSERVE_TOKEN": Rule(
-        _matches("[!-~]+"), "visible ASCII characters without spaces", secret=True
-    ),
 }
 
 
@@ -127,7 +120,10 @@ def _together(environment: Mapping[str, str]) -> list[str]:
 
 
 def wrong(environment: Mapping[str, str]) -> list[str]:
-    """A line for each setting that can't be used."""
+    """A line for each setting that can't be used: its name, its value (no secret's), its rule.
+
+    Of a variable that isn't there nothing is said: Compose has done that.
+    """
     lines = []
     for name, rule in RULES.items():
         value = environment.get(name)
@@ -135,15 +131,3 @@ def wrong(environment: Mapping[str, str]) -> list[str]:
             shown = name if rule.secret else f"{name}={value}"
             lines.append(f"{shown}: must be {rule.wanted}")
     return lines + _together(environment)
-
-
-def main(environment: Mapping[str, str] = os.environ) -> int:
-    """Say what is wrong, if anything is. Returns the exit code."""
-    lines = wrong(environment)
-    for line in lines:
-        print(f"check_settings: {line}; change it in .env", file=sys.stderr)
-    return 2 if lines else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

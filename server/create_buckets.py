@@ -1,6 +1,7 @@
 """Makes the bucket for the artifacts if it is missing: ``python -m server.create_buckets``.
 
-The service ``create_s3_buckets``. Settings come from the environment: ``AWS_BUCKET_NAME``,
+The service ``create_s3_buckets``. MLflow and its clients wait for it, so it looks at the settings
+of all services first (``check_settings``). Its own come from the environment: ``AWS_BUCKET_NAME``,
 ``AWS_REGION``, ``AWS_ACCESS_KEY_ID``, ``AWS_SECRET_ACCESS_KEY``, ``S3_ENDPOINT_URL`` (without
 it AWS itself) and ``S3_WAIT_SECONDS`` (how long to try; 60). Exit code 0: the bucket is
 there; 1: it could not be had; 2: a setting is missing or wrong.
@@ -17,6 +18,8 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+
+from server import check_settings
 
 PAUSE_SECONDS = 1.0
 REQUIRED = ("AWS_BUCKET_NAME", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
@@ -126,7 +129,11 @@ def _explained(error: ClientError, name: str) -> Exception:
 
 
 def main(environment: Mapping[str, str] = os.environ) -> int:
-    """Run the job; all it has to say is one line. Returns the exit code."""
+    """Run the job; it says one line, or one for each wrong setting. Returns the exit code."""
+    if unusable := check_settings.wrong(environment):
+        for line in unusable:
+            print(f"create_s3_buckets: {line}; change it in .env", file=sys.stderr)
+        return 2
     where = environment.get("S3_ENDPOINT_URL") or "AWS"
     try:
         s3 = client(environment)

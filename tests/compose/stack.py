@@ -18,7 +18,7 @@ import requests
 ROOT = Path(__file__).resolve().parents[2]
 PORTS = ("S3_PORT", "S3_CONSOLE_PORT", "MLFLOW_PORT", "SERVE_PORT")
 SERVERS = ("s3", "db", "mlflow", "classificador-produtos")
-JOBS = ("check_settings", "create_s3_buckets", "trainer")
+JOBS = ("create_s3_buckets", "trainer")
 MODEL = "classificador-produtos"
 
 

@@ -74,7 +74,6 @@ def test_the_bind_address_moves_all_four(new_stack: Callable[..., Stack]) -> Non
 def test_the_chapter_s_names_are_kept(new_stack: Callable[..., Stack]) -> None:
     read = config(new_stack())
     assert set(read["services"]) == {
-        "check_settings",  # ours
         "s3",
         "create_s3_buckets",
         "db",
@@ -95,21 +94,18 @@ def test_no_client_is_given_the_keys_of_s3_or_the_database(
         assert set(services[client]["environment"]) == {"MLFLOW_TRACKING_URI"} | own
 
 
-def test_the_api_is_given_its_token_and_nobody_on_a_network_is(
-    new_stack: Callable[..., Stack],
-) -> None:
+def test_the_api_and_nobody_else_is_given_its_token(new_stack: Callable[..., Stack]) -> None:
     services = config(new_stack(HOTSERVE_TOKEN="abre-te-sesamo"))["services"]
     given = {name for name, service in services.items() if "abre-te-sesamo" in json.dumps(service)}
-    assert given == {"classificador-produtos", "check_settings"}
-    assert services["check_settings"]["network_mode"] == "none"
+    assert given == {"classificador-produtos"}
 
 
 def test_the_check_is_given_every_setting_that_it_has_a_rule_for(
     new_stack: Callable[..., Stack],
 ) -> None:
-    looked_at = set(config(new_stack())["services"]["check_settings"]["environment"])
+    looked_at = set(config(new_stack())["services"]["create_s3_buckets"]["environment"])
     assert set(check_settings.RULES) <= looked_at
-    assert looked_at <= set(SETTINGS)
+    assert looked_at <= set(SETTINGS) | {"S3_WAIT_SECONDS"}
 
 
 def test_the_batch_job_is_there_when_asked_for_and_has_what_it_needs_and_no_more(

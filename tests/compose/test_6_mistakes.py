@@ -48,26 +48,34 @@ def test_an_endpoint_that_is_no_url(stack: Stack) -> None:
     assert said.startswith("S3_ENDPOINT_URL=s3")
 
 
-def test_settings_that_no_service_can_use_end_the_start_before_anything_runs(
+def test_settings_that_no_service_can_use_end_the_start_and_are_named(
     built: None,  # noqa: ARG001
     new_stack: Callable[..., Stack],
 ) -> None:
-    mine = new_stack(MLFLOW_WORKERS="two", MYSQL_BUFFER_POOL="banana")
+    mine = new_stack(MLFLOW_WORKERS="two", MYSQL_BUFFER_POOL="banana", AWS_SECRET_ACCESS_KEY="abc")
     done = mine.try_compose("up", "--detach")
     assert done.returncode != 0
-    assert 'service "check_settings" didn\'t complete successfully' in done.stderr
-    assert mine.logs("check_settings").strip().splitlines() == [
+    assert 'service "create_s3_buckets" didn\'t complete successfully' in done.stderr
+    assert mine.logs("create_s3_buckets").strip().splitlines() == [
         (
-            "check_settings: MYSQL_BUFFER_POOL=banana: must be a number of bytes, with K, M or G "
-            "behind it, such as 64M; change it in .env"
+            "create_s3_buckets: AWS_SECRET_ACCESS_KEY: must be 8 characters at least; "
+            "change it in .env"
         ),
-        "check_settings: MLFLOW_WORKERS=two: must be a whole number from 1; change it in .env",
+        (
+            "create_s3_buckets: MYSQL_BUFFER_POOL=banana: must be a number of bytes, with K, M or "
+            "G behind it, such as 64M; change it in .env"
+        ),
+        "create_s3_buckets: MLFLOW_WORKERS=two: must be a whole number from 1; change it in .env",
     ]
-    assert mine.compose("ps", "--services").split() == []
+    assert not {"mlflow", "trainer"} & set(mine.compose("ps", "--services").split())
 
-    mine.settings |= {"MLFLOW_WORKERS": "1", "MYSQL_BUFFER_POOL": "64M"}
-    mine.compose("up", "--detach", "db")
-    mine.wait_healthy("db")
+    mine.settings |= {
+        "MLFLOW_WORKERS": "1",
+        "MYSQL_BUFFER_POOL": "64M",
+        "AWS_SECRET_ACCESS_KEY": "longa-o-bastante",
+    }
+    mine.compose("up", "--detach", "mlflow")
+    mine.wait_healthy("mlflow")
     mine.forget()
 
 

@@ -77,13 +77,7 @@ def test_both_are_used_and_neither_is_started(
 
     assert mine.classify() == "brinquedo"
     running = set(mine.compose("ps", "--all", "--services").split())
-    assert running == {
-        "check_settings",
-        "create_s3_buckets",
-        "mlflow",
-        "trainer",
-        "classificador-produtos",
-    }
+    assert running == {"create_s3_buckets", "mlflow", "trainer", "classificador-produtos"}
     assert "modelos-da-equipe was made" in mine.logs("create_s3_buckets")
     assert len(mine.runs()) == 11
 

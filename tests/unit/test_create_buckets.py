@@ -7,7 +7,7 @@ from server import create_buckets
 SETTINGS = {
     "AWS_BUCKET_NAME": "mlflow",
     "AWS_ACCESS_KEY_ID": "chave",
-    "AWS_SECRET_ACCESS_KEY": "segredo",
+    "AWS_SECRET_ACCESS_KEY": "um-segredo",
     "S3_ENDPOINT_URL": "http://127.0.0.1:1",
     "S3_WAIT_SECONDS": "0.1",
 }
@@ -34,7 +34,7 @@ def test_an_s3_that_is_not_there_is_given_up_with_one_line(
     said = capsys.readouterr().err
     assert said.startswith("create_s3_buckets: gave up on http://127.0.0.1:1 after 0.1 s: ")
     assert len(said.splitlines()) == 1
-    assert "segredo" not in said
+    assert "um-segredo" not in said
 
 
 def test_an_endpoint_that_is_no_url(capsys: pytest.CaptureFixture[str]) -> None:
