@@ -32,6 +32,9 @@ POLL_SECONDS = 0.2
 NEARLY_FULL = 1_000_000
 """Bytes that are too few to write a model."""
 
+LONGEST_TMPDIR = 60
+"""Bytes."""
+
 NOTICED_WITHIN = 10
 """Seconds after training in which the API surely sees the version that was made."""
 
@@ -79,8 +82,7 @@ def _stop(number: int, _frame: FrameType | None) -> None:
 @contextmanager
 def _supervisord(chosen: Settings) -> Iterator[Services]:
     """Start the process runner; on leaving, stop it and all it runs."""
-    # A socket's path may have 107 characters at most, so it does not lie in the data folder.
-    runtime = Path(tempfile.mkdtemp(prefix="stack-"))
+    runtime = _folder_of_socket()
     # The progress of an earlier start is not shown again.
     (chosen.logs / PROGRESS).unlink(missing_ok=True)
     console = chosen.logs / CONSOLE
@@ -107,6 +109,16 @@ def _supervisord(chosen: Settings) -> Iterator[Services]:
             process.terminate()
         process.wait()
         shutil.rmtree(runtime, ignore_errors=True)
+
+
+def _folder_of_socket() -> Path:
+    """A new folder, neither in the data folder nor in a TMPDIR that is long.
+
+    A socket's path may have 107 characters at most, and while it is made its name has a number
+    behind it.
+    """
+    long = len(os.fsencode(tempfile.gettempdir())) > LONGEST_TMPDIR
+    return Path(tempfile.mkdtemp(prefix="stack-", dir="/tmp" if long else None))
 
 
 def _environment(chosen: Settings, runtime: Path) -> dict[str, str]:

@@ -193,8 +193,12 @@ def test_several_processes_keep_the_order_and_agree_with_one(
 ) -> None:
     products(tmp_path / "muitos.csv", 3 * CHUNK_ROWS + 1)
     for workers in ("3", "1"):
+    # The path of a socket may be no longer than 107 characters.
+    temporary = tmp_path / ("temporário" * 10)
+    temporary.mkdir()
         arguments = ("--input", "muitos.csv", "--output", f"{workers}.csv", "--workers", workers)
-        done(server, *arguments, cwd=tmp_path)
+        done(server, *arguments, cwd=tmp_path, TMPDIR=str(temporary))
+    assert not list(temporary.iterdir())
     many = answers(tmp_path / "3.csv")
     assert [row["id"] for row in many] == [str(n) for n in range(3 * CHUNK_ROWS + 1)]
     assert many == answers(tmp_path / "1.csv")

@@ -46,6 +46,30 @@ def test_process_runner_that_cannot_start_says_why_in_one_line(
     assert capfd.readouterr() == ("", "")
 
 
+def test_process_runner_starts_with_a_long_tmpdir(
+    chosen: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A socket's path may have 107 characters at most."""
+    long = chosen.home / ("temporario" * 10)
+    long.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(long))
+    configuration = chosen.home / "leer.conf"
+    configuration.write_text(
+        "[supervisord]\nnodaemon=true\nlogfile=/dev/null\nlogfile_maxbytes=0\n"
+        "pidfile=%(ENV_STACK_RUNTIME)s/pid\n"
+        "[unix_http_server]\nfile=%(ENV_STACK_RUNTIME)s/supervisor.sock\n"
+        "[rpcinterface:supervisor]\n"
+        "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n"
+        "[program:trainer]\ncommand=sleep 600\n",
+        encoding="utf-8",
+    )
+    monkeypatch.setattr(run, "CONFIGURATION", configuration)
+    with run._supervisord(chosen) as runner:
+        while not runner._states():
+            pass
+    assert list(long.iterdir()) == []
+
+
 def test_process_runner_that_says_nothing_is_told_by_its_code(chosen: Settings) -> None:
     with pytest.raises(services.ServicesError, match=r"ended with code 2 \(its log: dados/logs/"):
         runner_that_ended(chosen, "").check(chosen.logs)

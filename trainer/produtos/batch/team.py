@@ -8,10 +8,12 @@ is the end of its pipe, which its thread sees.
 from __future__ import annotations
 
 import multiprocessing
+import os
 import queue
+import tempfile
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from multiprocessing import forkserver
+from multiprocessing import forkserver, util
 from multiprocessing.context import ForkServerContext
 
 from produtos.batch import worker
@@ -25,6 +27,9 @@ PRELOADED = (
 """What loading a model imports; nothing of this project, which Python 3.11's fork server cannot
 find."""
 
+LONGEST_FOLDER_OF_SOCKETS = 107 - len("/pymp-12345678/listener-12345678")
+"""Bytes of the temporary folder's path, to which Python adds a folder and a name."""
+
 
 def prepare() -> None:
     """Let the workers' imports begin."""
@@ -35,9 +40,25 @@ def prepare() -> None:
 def _context() -> ForkServerContext:
     # Neither fork, which copies locks that a thread of pyarrow may hold, nor spawn, which would
     # import everything once for each worker.
+    _choose_folder_of_sockets()
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(PRELOADED))
     return context
+
+
+def _choose_folder_of_sockets() -> None:
+    """See that the fork server's socket can be made where the path of TMPDIR is long.
+
+    A socket's path may have 107 characters at most. Python 3.14 does the same by itself.
+    """
+    if len(os.fsencode(tempfile.gettempdir())) <= LONGEST_FOLDER_OF_SOCKETS:
+        return
+    before, tempfile.tempdir = tempfile.tempdir, "/tmp"
+    try:
+        # It is made once, and kept in mind.
+        util.get_temp_dir()
+    finally:
+        tempfile.tempdir = before
 
 
 class Team:
