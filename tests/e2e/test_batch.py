@@ -3,6 +3,7 @@
 import csv
 import os
 import platform
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -356,7 +357,8 @@ def test_a_tracking_server_that_is_down_is_one_line(server: MlflowServer, tmp_pa
 def test_a_model_that_is_no_classifier_of_texts(
     server: MlflowServer, client: MlflowClient, tmp_path: Path
 ) -> None:
-    model = tmp_path / "tres.py"
+    (tmp_path / "modelo").mkdir()
+    model = tmp_path / "modelo" / "tres.py"
     model.write_text(
         "import mlflow\n"
         "class Three(mlflow.pyfunc.PythonModel):\n"
@@ -369,7 +371,8 @@ def test_a_model_that_is_no_classifier_of_texts(
     mlflow.pyfunc.log_model(
         name="tres", python_model=str(model), registered_model_name="tres", pip_requirements=[]
     )
-    model.unlink()
+    # With the bytecode that Python may have put beside it.
+    shutil.rmtree(model.parent)
 
     asked = ("--model", "models:/tres/1")
     assert "gave 1 answers for 2 texts" in refused(server, *asked, "halo", "boneca", cwd=tmp_path)
