@@ -4,6 +4,11 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
+
+# The same examples on every machine, and no limit to the time of one: what fails is a fault, never
+# luck or a busy machine. `--hypothesis-profile=default` tries others.
+settings.load_profile("ci")
 
 
 @pytest.fixture(scope="module", autouse=True)
