@@ -1,6 +1,7 @@
 """What holds for every test."""
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -9,6 +10,10 @@ from hypothesis import settings
 # The same examples on every machine, and no limit to the time of one: what fails is a fault, never
 # luck or a busy machine. `--hypothesis-profile=default` tries others.
 settings.load_profile("ci")
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    # So it is for a job in the background, and for all that it starts: no Ctrl-C would end them.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="module", autouse=True)
