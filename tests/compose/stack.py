@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import threading
 import time
@@ -14,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import requests
+
+from tests.e2e.conftest import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 PORTS = ("S3_PORT", "S3_CONSOLE_PORT", "MLFLOW_PORT", "SERVE_PORT")
@@ -30,18 +31,6 @@ def docker(*arguments: str, check: bool = True, timeout: float = 120) -> str:
     if check and done.returncode:
         raise AssertionError(f"docker {' '.join(arguments)}: {done.stderr.strip()}")
     return done.stdout.strip()
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of the loopback that nobody listened on a moment ago, all different."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
 
 
 def wait_until(
@@ -76,7 +65,7 @@ class Stack:
     settings: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        ports = dict(zip(PORTS, map(str, free_ports(len(PORTS))), strict=True))
+        ports = {name: str(free_port()) for name in PORTS}
         self.settings = {"IMAGE_TAG": "test", **ports, **self.settings}
 
     def command_line(self) -> list[str]:

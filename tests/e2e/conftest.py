@@ -16,8 +16,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-HEALTHY_WITHIN = 120.0
+HEALTHY_WITHIN = 300.0
 """Seconds: a first start compiles MLflow's bytecode and migrates a database."""
+
+_reserved: list[socket.socket] = []
 
 
 @dataclass(frozen=True)
@@ -46,11 +48,18 @@ class MlflowServer:
 
 
 def free_port() -> int:
-    """A TCP port of the loopback that nobody listened on a moment ago."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+    """A TCP port of the loopback that nobody listens on and that nobody else is given.
+
+    It stays bound without listening, as long as the tests run: a server that sets SO_REUSEADDR, as
+    all of ours do, can still bind it, again and again, and the system gives it to no other test and
+    to no outgoing connection between now and then.
+    """
+    keeper = socket.socket()
+    keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    keeper.bind(("127.0.0.1", 0))
+    _reserved.append(keeper)
+    port: int = keeper.getsockname()[1]
+    return port
 
 
 def wait_until_healthy(
