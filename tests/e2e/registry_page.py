@@ -18,15 +18,22 @@ CHROMIUM_ARGUMENTS = [
 ]
 
 
+PATIENCE = 90_000
+"""Milliseconds for one step in a page: a moment, but not where everything else runs beside it."""
+
+
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """The system's Chromium, headless; skips the test where there is none."""
+    """The system's Chromium, headless, with patience; skips the test where there is none."""
     names = ("chromium", "chromium-browser", "google-chrome")
     executable = next(filter(None, map(shutil.which, names)), None)
     if executable is None:
         pytest.skip("no Chromium on this machine; tests/install-tools.sh installs it on Debian")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=CHROMIUM_ARGUMENTS)
+        expect.set_options(timeout=PATIENCE)
+        browser = playwright.chromium.launch(
+            executable_path=executable, args=CHROMIUM_ARGUMENTS, timeout=PATIENCE
+        )
         yield browser
         browser.close()
 
@@ -42,6 +49,7 @@ class RegistryPage:
     def __init__(self, page: Page, url: str) -> None:
         self.page = page
         self.url = url
+        page.set_default_timeout(PATIENCE)
         page.goto(url)
         # It takes a third of the page; closed once, it stays closed.
         page.get_by_role("button", name="Close", exact=True).click()
@@ -89,11 +97,18 @@ class RegistryPage:
     def column(self, name: str) -> list[str]:
         """What a column of the list of runs shows, from the top."""
         cells = self.page.locator(f"[role=gridcell][col-id$='`{name}`']")
-        by_row = {
-            int(cell.locator("xpath=..").get_attribute("row-index") or 0): cell.inner_text().strip()
-            for cell in cells.all()
-        }
-        return [by_row[row] for row in sorted(by_row)]
+        # All at one moment: the list may be drawn anew while it is read.
+        shown = cells.evaluate_all(
+            "cells => cells.map(c => [Number(c.parentElement.getAttribute('row-index')),"
+            " c.innerText.trim()])"
+        )
+        return [text for _, text in sorted(shown)]
+
+    def figures(self, name: str) -> list[float]:
+        """What such a column shows, as numbers; empty while one of them is not there yet."""
+        texts = [text.strip("…") for text in self.column(name)]
+        are_there = all(re.fullmatch(r"\d+(\.\d+)?", text) for text in texts)
+        return [float(text) for text in texts] if are_there else []
 
     def open_model_of_run(self, run_name: str) -> None:
         """From the list of runs, open a run and then the model that it logged."""

@@ -26,7 +26,6 @@ from tests.e2e.hotserve_models import Registry, constant_model
 from tests.e2e.hotserve_process import Hotserve, running_hotserve
 from tests.e2e.registry_page import chromium
 from tests.e2e.watched_page import (
-    PATIENCE,
     Watched,
     assert_fits_and_reads_well,
     opened,
@@ -85,7 +84,6 @@ def served(
     browser: Browser, mlflow_server: MlflowServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Served]:
     """Begins without any version, with a page open on it that somebody has typed into."""
-    expect.set_options(timeout=PATIENCE)
     registry = Registry(mlflow_server.url)
     home = tmp_path_factory.mktemp("hotserve-page")
     uri = f"models:/{NAME}/Production"
@@ -156,8 +154,10 @@ def test_an_answer_that_comes_late_is_not_shown(watched: Watched) -> None:
     page.route("**/invocations", hold_the_first)
     with page.expect_request("**/invocations") as first:
         watched.type("boneca de pano")
-    watched.type("senhor dos anéis")
+    with page.expect_event("requestfailed") as failed:
+        watched.type("senhor dos anéis")
     watched.has_answered("livro")
+    assert failed.value == first.value
     assert first.value.failure == "net::ERR_ABORTED"
 
 

@@ -19,7 +19,7 @@ from playwright.sync_api import expect
 from tests.e2e.conftest import MlflowServer
 from tests.e2e.git_repository import Repository, copy_of_a_clone
 from tests.e2e.git_server import GitServer, running_git_server
-from tests.e2e.registry_page import chromium
+from tests.e2e.registry_page import PATIENCE, chromium
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -213,6 +213,7 @@ def test_page_of_a_run_shows_the_commit(rounds: Rounds) -> None:
     assert run.data.tags["mlflow.source.git.commit"] == project.second
     with chromium() as browser:
         page = browser.new_page(viewport={"width": 1600, "height": 1000}, locale="en-US")
+        page.set_default_timeout(PATIENCE)
         page.goto(
             f"{shell.server.url}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
         )

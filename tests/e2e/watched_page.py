@@ -7,8 +7,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect
 
-PATIENCE = 60_000
-"""Milliseconds: an answer takes a few, and a start of a model several thousand."""
+from tests.e2e.registry_page import PATIENCE
 
 
 @dataclass
