@@ -106,8 +106,11 @@ class Hotserve:
         return [p for p in self.family() if "hotserve.worker" in _command(p)]
 
     def guards(self) -> list[psutil.Process]:
-        """The guards of the server processes."""
-        return [p for p in self.family() if any(a.endswith("/guard.py") for a in _command(p))]
+        """The guards of the server processes.
+
+        Each leads a session. Its child has the same command line until it becomes another program.
+        """
+        return [p for p in self.family() if _is_guard(p)]
 
     def nothing_is_left(self) -> bool:
         """Whether all of its processes are gone."""
@@ -119,6 +122,14 @@ def _command(process: psutil.Process) -> list[str]:
         return process.cmdline()
     except psutil.Error:
         return []
+
+
+def _is_guard(process: psutil.Process) -> bool:
+    try:
+        leads = os.getsid(process.pid) == process.pid
+    except OSError:
+        return False
+    return leads and any(part.endswith("/guard.py") for part in _command(process))
 
 
 def _has_mark(process: psutil.Process, mark: str) -> bool:

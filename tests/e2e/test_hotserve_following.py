@@ -66,6 +66,11 @@ def followed(
     uri = f"models:/{NAME}/Production"
     with running_hotserve(uri, home, mlflow_server.environment()) as hotserve:
         nothing = hotserve.get("/ping")
+        # The port may be open before the registry has answered.
+        hotserve.wait_for(
+            "it does not say what is missing",
+            lambda model: f"no registered model '{NAME}'" in str(model["message"]),
+        )
         assert nothing.status_code == 503
         assert nothing.headers["Retry-After"]
         assert nothing.json()["error_code"] == "TEMPORARILY_UNAVAILABLE"

@@ -191,7 +191,8 @@ def test_ctrl_c_leaves_nothing_and_the_next_start_picks_up(stack: Stack, tmp_pat
         with pytest.raises(urllib.error.HTTPError, match="401"):
             again.predict("boneca de pano")
 
-        launcher = next(p for p in again.processes() if p.cmdline()[1:] == ["-m", "local"])
+        [launcher] = psutil.Process(again.process.pid).children()
+        assert launcher.cmdline()[1:] == ["-m", "local"]
         launcher.send_signal(signal.SIGKILL)
         wait_for(lambda: again.processes() == [], "the end of all processes", 30)
 

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +27,11 @@ def executed(tmp_path_factory: pytest.TempPathFactory) -> Any:
         ROOT / "trainer", clone / "trainer", ignore=shutil.ignore_patterns("__pycache__")
     )
     notebook = nbformat.read(NOTEBOOK, as_version=4)  # type: ignore[no-untyped-call]
+    # A first import on a slow machine says that it looks at the fonts; this is not about that.
+    subprocess.run([sys.executable, "-c", "import matplotlib.font_manager"], check=True)
     # Raises at the first cell that fails, with its traceback.
-    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(folder)}}).execute()
+    where = {"metadata": {"path": str(folder)}}
+    NotebookClient(notebook, timeout=300, startup_timeout=300, resources=where).execute()
     assert list(folder.iterdir()) == []
     return notebook
 

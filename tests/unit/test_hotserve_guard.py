@@ -76,7 +76,8 @@ def manager_in(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
         env={**os.environ, "MARK": mark},
     )
     eventually(lambda: is_ready(folder / "log"))
-    assert len(marked(mark)) == 4, "not the manager, guard, command and grandchild"
+    # The manager, guard, command and grandchild, which may not yet be the program it becomes.
+    eventually(lambda: len(marked(mark)) == 4)
     return manager, mark
 
 
