@@ -18,7 +18,7 @@ import requests
 
 from tests.e2e.conftest import free_port
 
-PATIENCE = 120.0
+PATIENCE = 240.0
 """Seconds: a start of `mlflow models serve` takes from 5 to 15, more on a busy machine."""
 
 CSV = {"Content-Type": "text/csv"}
@@ -209,7 +209,10 @@ def stream_of_requests(hotserve: Hotserve, threads: int = 3) -> Iterator[Stream]
             while not over.is_set():
                 try:
                     answer = session.post(
-                        f"{hotserve.url}/invocations", b"boneca de pano", headers=CSV, timeout=90
+                        f"{hotserve.url}/invocations",
+                        b"boneca de pano",
+                        headers=CSV,
+                        timeout=PATIENCE,
                     )
                 except requests.RequestException as error:
                     stream.errors.append(repr(error))

@@ -16,10 +16,11 @@ from typing import Any
 import psutil
 
 from tests.e2e.conftest import free_port
+from tests.e2e.hotserve_process import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 READY = "ready after"
-START_WITHIN = 300.0
+START_WITHIN = 600.0
 """Seconds: the environment may have to be made first."""
 
 
@@ -72,7 +73,7 @@ class Stack:
     def stop(self, number: int = signal.SIGINT) -> int:
         """Stop it as a terminal does, by a signal to the process group; returns the exit code."""
         os.killpg(self.process.pid, number)
-        return self.process.wait(timeout=60)
+        return self.process.wait(PATIENCE)
 
     def predict(self, csv: str, token: str = "") -> list[str]:
         """The categories that the API answers for a text/csv body."""
@@ -80,7 +81,7 @@ class Stack:
         if token:
             headers["Authorization"] = f"Bearer {token}"
         request = urllib.request.Request(f"{self.serve_url}/invocations", csv.encode(), headers)
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             return list(json.load(answer)["predictions"])
 
     def mlflow(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -90,7 +91,7 @@ class Stack:
             None if body is None else json.dumps(body).encode(),
             {"Content-Type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             return dict(json.load(answer))
 
     def runs(self) -> list[dict[str, Any]]:

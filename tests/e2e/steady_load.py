@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-PATIENCE = 150.0
+PATIENCE = 240.0
 """Seconds for one request: it may be held while a process is started again."""
 
 ONE = b"boneca de pano"

@@ -51,7 +51,7 @@ class Stream:
         return [told for begun, _, told in self.spans if begun > first and told != version]
 
     def _post_on_and_on(self) -> None:
-        connection = http.client.HTTPConnection(self.host, self.port, timeout=60)
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=240)
         while not self._stop.is_set():
             begun = time.monotonic()
             try:

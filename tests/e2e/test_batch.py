@@ -25,7 +25,7 @@ from produtos import model_reference, registry
 from produtos.batch.rows import CHUNK_ROWS
 from produtos.errors import BadInput
 from tests.e2e.conftest import MlflowServer, free_port, running_mlflow_server
-from tests.e2e.hotserve_process import eventually
+from tests.e2e.hotserve_process import PATIENCE, eventually
 from tests.e2e.two_versions import train_two_versions
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -193,10 +193,10 @@ def test_several_processes_keep_the_order_and_agree_with_one(
     server: MlflowServer, tmp_path: Path
 ) -> None:
     products(tmp_path / "muitos.csv", 3 * CHUNK_ROWS + 1)
-    for workers in ("3", "1"):
     # The path of a socket may be no longer than 107 characters.
     temporary = tmp_path / ("temporário" * 10)
     temporary.mkdir()
+    for workers in ("3", "1"):
         arguments = ("--input", "muitos.csv", "--output", f"{workers}.csv", "--workers", workers)
         done(server, *arguments, cwd=tmp_path, TMPDIR=str(temporary))
     assert not list(temporary.iterdir())
@@ -399,7 +399,7 @@ def under_way(server: MlflowServer, folder: Path) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
     )
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE
     while not any(part.stat().st_size > 0 for part in folder.glob(".saida.csv.*")):
         assert process.poll() is None, process.stderr.read() if process.stderr else ""
         assert time.monotonic() < deadline
@@ -415,8 +415,8 @@ def test_a_job_that_is_stopped_leaves_no_output_and_no_process(
     family = children(process)
     assert len(family) >= 2
     process.send_signal(number)
-    _, said = process.communicate(timeout=60)
-    _, alive = psutil.wait_procs(family, timeout=30)
+    _, said = process.communicate(timeout=PATIENCE)
+    _, alive = psutil.wait_procs(family, timeout=PATIENCE)
     assert not alive
     assert not (tmp_path / "saida.csv").exists()
     if number != signal.SIGKILL:
@@ -452,7 +452,7 @@ def test_a_worker_that_is_killed_ends_the_job_with_one_line(
     )
     next((each for each in workers if is_in(WRITE, each)), workers[0]).kill()
     process.send_signal(signal.SIGCONT)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == 2
     assert "a worker process was killed" in said
     assert len(said.splitlines()) == 1

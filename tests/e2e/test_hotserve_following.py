@@ -13,6 +13,7 @@ import pytest
 from tests.e2e.conftest import MlflowServer
 from tests.e2e.hotserve_models import Registry, constant_model, save, text_model
 from tests.e2e.hotserve_process import (
+    PATIENCE,
     Hotserve,
     eventually,
     running_hotserve,
@@ -65,12 +66,12 @@ def followed(
     registry = Registry(mlflow_server.url)
     uri = f"models:/{NAME}/Production"
     with running_hotserve(uri, home, mlflow_server.environment()) as hotserve:
-        nothing = hotserve.get("/ping")
         # The port may be open before the registry has answered.
         hotserve.wait_for(
             "it does not say what is missing",
             lambda model: f"no registered model '{NAME}'" in str(model["message"]),
         )
+        nothing = hotserve.get("/ping")
         assert nothing.status_code == 503
         assert nothing.headers["Retry-After"]
         assert nothing.json()["error_code"] == "TEMPORARILY_UNAVAILABLE"
@@ -203,7 +204,7 @@ def test_a_guard_that_is_killed_leaves_no_server_process(followed: Followed) -> 
     before = guard.children(recursive=True)
     assert before
     guard.kill()
-    _, alive = psutil.wait_procs(before, timeout=30)
+    _, alive = psutil.wait_procs(before, timeout=PATIENCE)
     assert alive == []
     assert hotserve.predict("boneca de pano").json() == {"predictions": ["brinquedo"]}
 
@@ -263,11 +264,11 @@ def test_other_paths_and_methods_are_json_errors(followed: Followed) -> None:
     import requests
 
     url = followed.hotserve.url
-    missing = requests.get(f"{url}/nothing-here", timeout=30)
+    missing = requests.get(f"{url}/nothing-here", timeout=PATIENCE)
     assert (missing.status_code, missing.json()["error_code"]) == (404, "ENDPOINT_NOT_FOUND")
-    wrong = requests.get(f"{url}/invocations", timeout=30)
+    wrong = requests.get(f"{url}/invocations", timeout=PATIENCE)
     assert (wrong.status_code, wrong.headers["Allow"]) == (405, "POST")
-    untyped = requests.post(f"{url}/invocations", timeout=30)
+    untyped = requests.post(f"{url}/invocations", timeout=PATIENCE)
     assert (untyped.status_code, untyped.json()["error_code"]) == (415, "UNSUPPORTED_MEDIA_TYPE")
 
 
@@ -288,7 +289,7 @@ def test_sigterm_ends_it_and_all_it_started(tmp_path: Path) -> None:
         assert hotserve.model()["version"] is None
         assert str(tmp_path) not in hotserve.get("/model").text
         hotserve.process.send_signal(signal.SIGTERM)
-        assert hotserve.process.wait(60) == 0
+        assert hotserve.process.wait(PATIENCE) == 0
         assert hotserve.nothing_is_left()
 
 
@@ -298,7 +299,7 @@ def test_ctrl_c_during_the_start_is_a_clean_stop(tmp_path: Path) -> None:
     with running_hotserve(str(folder), tmp_path, environment, options=("--workers", "4")) as hot:
         eventually(lambda: len(hot.workers()) == 4, "the workers are not started")
         os.killpg(hot.process.pid, signal.SIGINT)
-        assert hot.process.wait(60) == 0
+        assert hot.process.wait(PATIENCE) == 0
         assert hot.nothing_is_left()
         lines = hot.log.read_text("utf-8").splitlines()
     assert [line for line in lines if " hotserve: " not in line] == []
@@ -315,4 +316,4 @@ def test_sigkill_of_the_manager_leaves_no_process(
         hotserve.wait_for_version("2")
         assert "campeã" in hotserve.model()["aliases"]
         hotserve.process.kill()
-        eventually(hotserve.nothing_is_left, "processes are left", seconds=30)
+        eventually(hotserve.nothing_is_left, "processes are left")

@@ -193,7 +193,10 @@ def test_of_a_key_that_is_there_twice_the_last_one_counts(beside: Beside) -> Non
     body = b'{"inputs": ["boneca de pano"], "inputs": ["dom casmurro"]}'
     ours, stock = (
         requests.post(
-            f"{url}/invocations", body, headers={"Content-Type": "application/json"}, timeout=60
+            f"{url}/invocations",
+            body,
+            headers={"Content-Type": "application/json"},
+            timeout=PATIENCE,
         )
         for url in (beside.hotserve.url, beside.stock)
     )

@@ -54,7 +54,9 @@ def is_open(model: dict[str, Any]) -> bool:
 def asked(
     hotserve: Hotserve, method: str, path: str, headers: dict[str, str], body: bytes = b""
 ) -> requests.Response:
-    return requests.request(method, hotserve.url + path, data=body, headers=headers, timeout=60)
+    return requests.request(
+        method, hotserve.url + path, data=body, headers=headers, timeout=PATIENCE
+    )
 
 
 def logged(hotserve: Hotserve) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from tests.e2e.conftest import free_port
-from tests.e2e.hotserve_process import eventually
+from tests.e2e.hotserve_process import PATIENCE, eventually
 
 PACKAGE = Path(__file__).resolve().parents[2] / "classificador-produtos"
 
@@ -67,7 +67,7 @@ def address(installed: Path, environment: dict[str, str], tmp_path: Path) -> Ite
     def is_open() -> bool:
         assert process.poll() is None, "it ended"
         try:
-            requests.get(url, timeout=10)
+            requests.get(url, timeout=PATIENCE)
         except requests.ConnectionError:
             return False
         return True
@@ -77,7 +77,7 @@ def address(installed: Path, environment: dict[str, str], tmp_path: Path) -> Ite
         yield url
     finally:
         process.terminate()
-        process.wait(60)
+        process.wait(PATIENCE)
 
 
 def test_it_brings_neither_mlflow_nor_scikit_learn(installed: Path) -> None:
@@ -85,7 +85,7 @@ def test_it_brings_neither_mlflow_nor_scikit_learn(installed: Path) -> None:
         [installed / "python", "-c", "import numpy, hotserve.cli; print(hotserve.cli.__file__)"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=True,
     )
     assert done.stdout.startswith(str(installed.parent))
@@ -102,7 +102,7 @@ def test_its_help_is_there(installed: Path, environment: dict[str, str]) -> None
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -110,12 +110,12 @@ def test_its_help_is_there(installed: Path, environment: dict[str, str]) -> None
 
 
 def test_its_front_answers_with_all_of_its_files(address: str) -> None:
-    assert requests.get(f"{address}/ping", timeout=30).status_code == 503
-    assert requests.get(f"{address}/model", timeout=30).json()["name"] == "m"
-    assert requests.get(f"{address}/docs", timeout=30).status_code == 200
-    page = requests.get(f"{address}/", timeout=30)
+    assert requests.get(f"{address}/ping", timeout=PATIENCE).status_code == 503
+    assert requests.get(f"{address}/model", timeout=PATIENCE).json()["name"] == "m"
+    assert requests.get(f"{address}/docs", timeout=PATIENCE).status_code == 200
+    page = requests.get(f"{address}/", timeout=PATIENCE)
     assert page.status_code == 200
     linked = re.findall(r'(?:src|href)="([\w./-]+\.(?:js|css|svg))"', page.text)
     assert linked
     for place in linked:
-        assert requests.get(f"{address}/{place}", timeout=30).status_code == 200, place
+        assert requests.get(f"{address}/{place}", timeout=PATIENCE).status_code == 200, place

@@ -23,7 +23,7 @@ from produtos.parameters import LOGISTIC_REGRESSION, NAIVE_BAYES, Parameters
 from produtos.training import train
 from tests.e2e.conftest import MlflowServer
 from tests.e2e.hotserve_models import Registry, constant_model
-from tests.e2e.hotserve_process import Hotserve, running_hotserve
+from tests.e2e.hotserve_process import PATIENCE, Hotserve, running_hotserve
 from tests.e2e.registry_page import chromium
 from tests.e2e.watched_page import (
     Watched,
@@ -379,7 +379,7 @@ def test_the_description_of_the_api_is_a_page(
         assert_fits_and_reads_well(page)
         page.get_by_role("link", name="GET /model").click()
         expect(page).to_have_url(re.compile("#get-model$"))
-    document = requests.get(f"{url}/openapi.json", timeout=60)
+    document = requests.get(f"{url}/openapi.json", timeout=PATIENCE)
     assert document.headers["Content-Type"] == "application/json"
     assert document.json()["openapi"].startswith("3.1")
 
@@ -551,7 +551,7 @@ def test_a_page_that_nobody_sees_asks_nothing(watched: Watched) -> None:
 
 def test_files_are_sent_once_and_let_nothing_else_in(at_first: Served) -> None:
     url = at_first.hotserve.url
-    page = requests.get(url, timeout=60)
+    page = requests.get(url, timeout=PATIENCE)
     assert page.headers["Content-Type"] == "text/html; charset=utf-8"
     policy = page.headers["Content-Security-Policy"]
     for rule in ("default-src 'none'", "script-src 'self'", "frame-ancestors 'none'"):
@@ -559,16 +559,16 @@ def test_files_are_sent_once_and_let_nothing_else_in(at_first: Served) -> None:
     names = set(re.findall(r'(?:href|src)="(page/[^"]+)"', page.text))
     assert {name.rpartition(".")[2] for name in names} == {"css", "js", "svg"}
     for name in ["", *sorted(names)]:
-        first = requests.get(f"{url}/{name}", timeout=60)
+        first = requests.get(f"{url}/{name}", timeout=PATIENCE)
         assert first.status_code == 200, name
         assert first.headers["X-Content-Type-Options"] == "nosniff"
         known = {"If-None-Match": first.headers["ETag"]}
-        again = requests.get(f"{url}/{name}", headers=known, timeout=60)
+        again = requests.get(f"{url}/{name}", headers=known, timeout=PATIENCE)
         assert (again.status_code, again.content) == (304, b"")
-    assert requests.head(url, timeout=60).status_code == 200
-    assert requests.post(url, timeout=60).status_code == 405
+    assert requests.head(url, timeout=PATIENCE).status_code == 200
+    assert requests.post(url, timeout=PATIENCE).status_code == 405
     for missing in ("page/", "page/../page_files.py", "page/index.html", "page/nada.js"):
-        assert requests.get(f"{url}/{missing}", timeout=60).status_code == 404
+        assert requests.get(f"{url}/{missing}", timeout=PATIENCE).status_code == 404
 
 
 def test_a_promotion_shows_without_a_reload(watched: Watched, at_first: Served) -> None:

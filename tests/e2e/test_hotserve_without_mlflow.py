@@ -8,7 +8,12 @@ from pathlib import Path
 
 from tests.e2e.conftest import free_port, running_mlflow_server
 from tests.e2e.hotserve_models import Registry, constant_model
-from tests.e2e.hotserve_process import eventually, running_hotserve, stream_of_requests
+from tests.e2e.hotserve_process import (
+    PATIENCE,
+    eventually,
+    running_hotserve,
+    stream_of_requests,
+)
 
 NAME = "hotserve-without-mlflow"
 
@@ -54,7 +59,7 @@ def test_service_outlives_mlflow_and_a_restart_uses_the_cache(tmp_path: Path) ->
                     "it does not notice that MLflow is away",
                     lambda model: not model["registry"]["reachable"],
                 )
-                mlflow_server.process.wait(30)
+                mlflow_server.process.wait(PATIENCE)
                 with nobody_at_home(port) as callers:
                     eventually(lambda: len(callers) >= 4, "it asks no more")
                 assert hotserve.model()["state"] == "serving"

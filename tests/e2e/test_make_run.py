@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from tests.e2e.conftest import free_port
+from tests.e2e.hotserve_process import PATIENCE
 from tests.e2e.registry_page import RegistryPage, chromium
 from tests.e2e.stack import ROOT, Stack, make_run, make_run_environment, metrics_of, parameters_of
 from tests.e2e.stream import Stream
@@ -36,7 +37,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield started
 
 
-def wait_for(condition: Callable[[], bool], what: str, seconds: float = 90.0) -> None:
+def wait_for(condition: Callable[[], bool], what: str, seconds: float = PATIENCE) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"in vain: {what}"
@@ -194,7 +195,7 @@ def test_ctrl_c_leaves_nothing_and_the_next_start_picks_up(stack: Stack, tmp_pat
         [launcher] = psutil.Process(again.process.pid).children()
         assert launcher.cmdline()[1:] == ["-m", "local"]
         launcher.send_signal(signal.SIGKILL)
-        wait_for(lambda: again.processes() == [], "the end of all processes", 30)
+        wait_for(lambda: again.processes() == [], "the end of all processes")
 
 
 def test_data_set_of_ones_own(tmp_path: Path) -> None:
@@ -215,7 +216,7 @@ def test_data_set_of_ones_own(tmp_path: Path) -> None:
         assert stack.predict("\n".join(SAMPLES)) == list(SAMPLES.values())
         make = psutil.Process(stack.process.pid)
         make.send_signal(signal.SIGTERM)
-        stack.process.wait(timeout=60)
+        stack.process.wait(timeout=PATIENCE)
         assert stack.processes() == []
 
 
@@ -245,7 +246,7 @@ def refused(**settings: object) -> tuple[int, str]:
         env=make_run_environment() | {name: str(value) for name, value in given.items()},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     return ended.returncode, ended.stdout + ended.stderr

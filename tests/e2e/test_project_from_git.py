@@ -21,7 +21,7 @@ from tests.e2e.git_repository import Repository, copy_of_a_clone
 from tests.e2e.git_server import GitServer, running_git_server
 from tests.e2e.registry_page import PATIENCE, chromium
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1800)
 
 NAME = "classificador-produtos.git"
 

@@ -25,7 +25,7 @@ from tests.e2e import pictures, tutorial_text
 from tests.e2e.conftest import free_port
 from tests.e2e.git_repository import Repository, copy_of_a_clone
 from tests.e2e.git_server import running_git_server
-from tests.e2e.hotserve_process import eventually
+from tests.e2e.hotserve_process import PATIENCE, eventually
 from tests.e2e.registry_page import RegistryPage, chromium
 from tests.e2e.stack import Stack, make_run
 from tests.e2e.stream import Stream
@@ -72,7 +72,7 @@ class Walk:
 
     def answered_by(self) -> str:
         """The version that answers on its own, all switching done; empty while there is more."""
-        model = requests.get(f"{self.stack.serve_url}/model", timeout=60).json()
+        model = requests.get(f"{self.stack.serve_url}/model", timeout=PATIENCE).json()
         return str(model["version"]) if model["wanted"] is None else ""
 
 
@@ -205,7 +205,7 @@ PAGE_STEPS: dict[str, Callable[[Walk], None]] = {
 SECTIONS = [section for section in tutorial_text.read(PAGES[0]).sections if section.steps]
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.heading)
 def test_section_says_what_happens(walk: Walk, section: Section) -> None:
     for step in section.steps:
@@ -279,7 +279,7 @@ def test_powershell_lines_ask_for_what_is_answered(walk: Walk) -> None:
                 url,
                 data=given["-Body"].encode(),
                 headers={"Content-Type": given["-ContentType"]},
-                timeout=60,
+                timeout=PATIENCE,
             )
             assert answer.status_code == 200
             assert answer.json()["predictions"]
@@ -309,7 +309,9 @@ def test_requests_of_the_editors_file_are_answered(walk: Walk) -> None:
         first, *fields = head.splitlines()
         method, url = first.split(" ", 1)
         headers = dict(line.split(": ", 1) for line in fields)
-        answer = requests.request(method, url, headers=headers, data=body.encode(), timeout=60)
+        answer = requests.request(
+            method, url, headers=headers, data=body.encode(), timeout=PATIENCE
+        )
         assert answer.status_code == 200, text
         if url.endswith("/invocations") and headers["Content-Type"].startswith("text/csv"):
             table = ";" in body
