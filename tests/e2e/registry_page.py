@@ -55,6 +55,18 @@ class RegistryPage:
         page.get_by_role("button", name="Close", exact=True).click()
         page.get_by_role("button", name="Model training").click()
 
+    def _see(self, what: Locator) -> None:
+        """Return once it is there.
+
+        A busy server may close a connection on which the browser is about to fetch a part of the
+        page. MLflow says then that something went wrong, and a person loads the page anew.
+        """
+        failed = self.page.get_by_role("heading", name="Something went wrong")
+        expect(what.or_(failed).first).to_be_visible()
+        if failed.is_visible():
+            self.page.reload()
+            expect(what).to_be_visible()
+
     def open_runs(self, experiment: str) -> Locator:
         """Open an experiment and unfold its latest parent run; returns the links of its runs."""
         self.open_experiment(experiment)
@@ -66,8 +78,10 @@ class RegistryPage:
         self.page.goto(f"{self.url}/#/experiments")
         # A model of the same name has links of that name, on the page that is left.
         links = self.page.locator("a[href*='/experiments/']")
-        links.filter(has_text=re.compile(f"^{re.escape(experiment)}$")).first.click()
-        expect(self.page.locator("a[href*='/runs/']").first).to_be_visible()
+        link = links.filter(has_text=re.compile(f"^{re.escape(experiment)}$")).first
+        self._see(link)
+        link.click()
+        self._see(self.page.locator("a[href*='/runs/']").first)
 
     def choose_columns(self, shown: list[str], hidden: list[str]) -> None:
         """In the list of runs, show some columns and leave others out."""
@@ -113,9 +127,9 @@ class RegistryPage:
     def open_model_of_run(self, run_name: str) -> None:
         """From the list of runs, open a run and then the model that it logged."""
         self.page.get_by_role("link", name=run_name, exact=True).first.click()
-        expect(self.page.get_by_role("heading", name=run_name)).to_be_visible()
+        self._see(self.page.get_by_role("heading", name=run_name))
         self.page.locator("a[href*='/models/m-']:not([target=_blank])").first.click()
-        expect(self.page.get_by_role("button", name="Register model")).to_be_visible()
+        self._see(self.page.get_by_role("button", name="Register model"))
 
     def register_as_new_model(self, name: str) -> None:
         """On a logged model's page, register it as version 1 of a new model."""
@@ -142,12 +156,12 @@ class RegistryPage:
     def open_version(self, model: str, version: int) -> None:
         """Open the page of one version of a registered model."""
         self.page.goto(f"{self.url}/#/models/{model}/versions/{version}")
-        expect(self.page.get_by_role("heading", name=f"Version {version}")).to_be_visible()
+        self._see(self.page.get_by_role("heading", name=f"Version {version}"))
 
     def open_model(self, model: str) -> Locator:
         """Open the page of a registered model; returns the links to its versions."""
         self.page.goto(f"{self.url}/#/models/{model}")
-        expect(self.page.get_by_role("heading", name=model)).to_be_visible()
+        self._see(self.page.get_by_role("heading", name=model))
         return self.page.get_by_role("link", name=re.compile(r"^Version \d+$"))
 
     def set_alias(self, alias: str) -> None:
