@@ -21,6 +21,9 @@ from tests.e2e.conftest import free_port
 PATIENCE = 240.0
 """Seconds: a start of `mlflow models serve` takes from 5 to 15, more on a busy machine."""
 
+HELD = ("--hold-timeout", "180")
+"""Requests wait so long while a process is started again: less than who sends them."""
+
 CSV = {"Content-Type": "text/csv"}
 
 
@@ -160,7 +163,15 @@ def running_hotserve(
     with log.open("wb") as stderr, (stdout or Path(os.devnull)).open("ab") as told:
         process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "hotserve", "--cache", str(home / "cache"), *options),
+                *(
+                    sys.executable,
+                    "-m",
+                    "hotserve",
+                    "--cache",
+                    str(home / "cache"),
+                    *HELD,
+                    *options,
+                ),
                 *(sys.executable, "-m", "mlflow", "models", "serve", "-m", uri),
                 *("-p", str(port), "-h", "127.0.0.1", "--env-manager", "local", *more),
             ],
