@@ -407,7 +407,7 @@ def under_way(server: MlflowServer, folder: Path) -> subprocess.Popen[str]:
     return process
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
 def test_a_job_that_is_stopped_leaves_no_output_and_no_process(
     server: MlflowServer, client: MlflowClient, number: signal.Signals, tmp_path: Path
 ) -> None:

@@ -392,7 +392,9 @@ def test_mlflow_run_uses_the_run_that_it_made(
 
 
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)], ids=["SIGTERM", "SIGINT"]
+    ("number", "code"),
+    [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)],
+    ids=["SIGTERM", "SIGINT", "SIGHUP"],
 )
 def test_told_to_stop_it_closes_its_runs(
     server: MlflowServer, client: MlflowClient, small: Path, number: signal.Signals, code: int

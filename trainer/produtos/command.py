@@ -31,12 +31,15 @@ DEFAULTS = {
 LONGEST = 400
 """Characters of an error that is not ours: it may carry a whole answer of a server."""
 
+STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""SIGHUP comes when the terminal is closed."""
+
 
 def run(main: Callable[[], None]) -> Never:
     """Call `main` and end the process.
 
     Exit codes: 0; 2 for bad input, with one line on stderr; 128 plus the signal's number after
-    SIGTERM or SIGINT; 1 for an error of this program. TRAINER_DEBUG=1 shows the traceback.
+    one of `STOPPING`; 1 for an error of this program. TRAINER_DEBUG=1 shows the traceback.
     """
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
@@ -44,8 +47,10 @@ def run(main: Callable[[], None]) -> Never:
     warnings.simplefilter("ignore")
     for library in ("mlflow", "alembic", "git", "matplotlib"):
         logging.getLogger(library).setLevel(logging.ERROR)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _stop)
+    for number in STOPPING:
+        # What nohup started is to go on when the terminal is closed.
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _stop)
     program = os.path.basename(sys.argv[0])
     code = 0
     try:
@@ -91,7 +96,7 @@ def _tidy_run_of_project() -> None:
 
 def _stop(number: int, _frame: FrameType | None) -> Never:
     # The second signal must not cut off the closing of runs that the first one started.
-    for each in (signal.SIGTERM, signal.SIGINT):
+    for each in STOPPING:
         signal.signal(each, signal.SIG_IGN)
     raise Stopped(number)
 

@@ -10,7 +10,7 @@ class BadInput(Exception):
 
 
 class Stopped(BaseException):
-    """SIGTERM or SIGINT arrived.
+    """SIGTERM, SIGINT or SIGHUP arrived.
 
     Not an `Exception`, so that no `except Exception` of a library swallows it.
 

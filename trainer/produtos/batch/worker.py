@@ -52,8 +52,10 @@ def serve(connection: Connection, folders: Sequence[ModelFolder]) -> None:
 
 def start(folders: Sequence[ModelFolder]) -> None:
     """Prepare a process; the models are loaded when the first chunk comes."""
-    # Ctrl-C goes to the whole group; the job's own process says what is to be done about it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C, and the end of a terminal, go to the whole group; the job's own process says what is
+    # to be done about it.
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     use(folders)
     threading.Thread(target=_end_with_parent, daemon=True).start()
