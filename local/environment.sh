@@ -9,8 +9,9 @@ cd "$(dirname "$0")/.."
 
 kind=${1:?run or dev}
 venv=.venv
+run_files=(requirements.txt requirements-local.txt trainer/requirements.txt classificador-produtos/requirements.txt)
 case $kind in
-  run) files=(requirements.txt requirements-local.txt trainer/requirements.txt classificador-produtos/requirements.txt) ;;
+  run) files=("${run_files[@]}") ;;
   dev) files=(requirements-dev.txt) ;;
   *) echo "environment.sh: '$kind' is neither run nor dev" >&2; exit 2 ;;
 esac
@@ -45,7 +46,8 @@ ensure_venv_module() {
 # A link leads to the environment of another checkout: it is used, and never changed, from here.
 [[ -L $venv ]] && exit 0
 
-wanted=$(cat "${files[@]}" classificador-produtos/pyproject.toml | sha256sum | cut -d' ' -f1)
+hash_of() { cat "$@" classificador-produtos/pyproject.toml | sha256sum | cut -d' ' -f1; }
+wanted=$(hash_of "${files[@]}")
 stamp=$venv/.installed-$kind
 is_made() { [[ -f $stamp && $(<"$stamp") == "$wanted" ]]; }
 is_made && exit 0
@@ -79,3 +81,6 @@ VIRTUAL_ENV=$PWD/$venv "$venv/bin/uv" pip install --quiet --require-hashes --com
 VIRTUAL_ENV=$PWD/$venv "$venv/bin/uv" pip install --quiet --no-deps --no-build-isolation --editable classificador-produtos \
   || fail "could not install hotserve; see the lines above"
 printf '%s\n' "$wanted" >"$stamp"
+# What is there for development holds everything: `make run` has nothing to do then, least of all beside tests, which
+# would find hotserve gone for a moment.
+if [[ $kind == dev ]]; then hash_of "${run_files[@]}" >"$venv/.installed-run"; fi

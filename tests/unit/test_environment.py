@@ -13,7 +13,8 @@ PYTHON = """\
 #!/bin/bash
 case "$*" in
   "-m venv"*) echo venv >>calls; read -r _ <go; mkdir -p .venv/bin; cp "$0" .venv/bin/python ;;
-  "-m pip"*) echo pip >>calls; printf '#!/bin/bash\\n' >.venv/bin/uv; chmod +x .venv/bin/uv ;;
+  "-m pip"*) echo pip >>calls; printf '#!/bin/bash\\necho uv >>calls\\n' >.venv/bin/uv
+    chmod +x .venv/bin/uv ;;
 esac
 """
 
@@ -25,6 +26,7 @@ def project(tmp_path: Path) -> Path:
     for name in (
         "local/environment.sh",
         "requirements.txt",
+        "requirements-dev.txt",
         "requirements-local.txt",
         "trainer/requirements.txt",
         "classificador-produtos/requirements.txt",
@@ -38,10 +40,10 @@ def project(tmp_path: Path) -> Path:
     return folder
 
 
-def start(project: Path) -> subprocess.Popen[str]:
+def start(project: Path, kind: str = "run") -> subprocess.Popen[str]:
     """The script, as `make env` calls it."""
     return subprocess.Popen(
-        [project / "local" / "environment.sh", "run"],
+        [project / "local" / "environment.sh", kind],
         env={**os.environ, "PYTHON": str(project / "python")},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -49,7 +51,6 @@ def start(project: Path) -> subprocess.Popen[str]:
     )
 
 
-@pytest.mark.timeout(60)
 def test_two_terminals_make_the_environment_once(project: Path) -> None:
     first = start(project)
     with (project / "go").open("w") as go:  # Opened: the first is in the middle of its work.
@@ -58,4 +59,18 @@ def test_two_terminals_make_the_environment_once(project: Path) -> None:
         assert "waiting for another make" in second.stderr.readline()
         go.write("\n")
     assert (first.wait(), second.wait()) == (0, 0)
-    assert (project / "calls").read_text().split() == ["venv", "pip"]
+    assert (project / "calls").read_text().split() == ["venv", "pip", "uv", "uv"]
+
+
+def test_what_is_there_for_development_is_enough_for_make_run(project: Path) -> None:
+    for_development = start(project, "dev")
+    (project / "go").write_text("\n")
+    assert for_development.wait() == 0
+    (project / "calls").unlink()
+    assert start(project).wait() == 0
+    assert not (project / "calls").exists()
+
+    with (project / "trainer" / "requirements.txt").open("a") as changed:
+        changed.write("# another\n")
+    assert start(project).wait() == 0
+    assert (project / "calls").read_text().split() == ["uv", "uv"]
