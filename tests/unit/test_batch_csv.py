@@ -205,8 +205,18 @@ def test_another_encoding_and_compression(tmp_path: Path) -> None:
     path.write_bytes(gzip.compress("nome\nsenhor dos anéis\n".encode("cp1252")))
     assert read(path, encoding="cp1252")[0] == ["senhor dos anéis"]
     assert [bad.reason for bad in read(path)[1]] == [rows.UNDECODABLE]
-    with pytest.raises(BadInput, match="there is no encoding latim"):
-        read(path, encoding="latim")
+    for name in ("latim", "base64"):
+        with pytest.raises(BadInput, match=f"there is no encoding {name}"):
+            read(path, encoding=name)
+
+
+@pytest.mark.parametrize(
+    "content", [b"nome\nhalo\n", "nome\nhalo\n".encode("utf-16") + b"\n", b"\xff\xfen\0\0\xdcx\0"]
+)
+def test_a_file_that_is_not_of_the_wide_encoding_that_was_named(content: bytes, path: Path) -> None:
+    path.write_bytes(content)
+    with pytest.raises(BadInput, match="not of the encoding that was named.*--encoding"):
+        read(path, encoding="utf-16")
 
 
 def test_a_file_larger_than_a_chunk_keeps_its_order(path: Path) -> None:

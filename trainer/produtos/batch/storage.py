@@ -163,6 +163,10 @@ def readable(address: str) -> Iterator[None]:
         yield
     except (OSError, pa.ArrowException) as error:
         raise BadInput(f"input {address}: cannot be read ({reason(error)})") from None
+    except UnicodeError as error:
+        # Of the wide encodings, in which a byte that does not fit spoils more than its row.
+        said = f"it is not of the encoding that was named ({reason(error)})"
+        raise BadInput(f"input {address}: {said}; name another with --encoding") from None
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """Tables of products, whatever file they are in, as chunks."""
 
-import codecs
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -199,8 +198,9 @@ def _first_bytes(file: io.TextIOWrapper) -> bytes:
 
 def _open_csv(location: Location, text_column: str | None, encoding: str) -> CsvTable:
     try:
-        codecs.lookup(encoding)
-    except LookupError:
+        # Python has more under these names than encodings of text.
+        b" ".decode(encoding, "replace")
+    except (LookupError, UnicodeError):
         raise BadInput(f"there is no encoding {encoding}; try utf-8 or cp1252") from None
     if encoding.lower().replace("_", "-") in ("utf-8", "utf8"):
         encoding = "utf-8-sig"
