@@ -210,12 +210,19 @@ def test_another_encoding_and_compression(tmp_path: Path) -> None:
             read(path, encoding=name)
 
 
+def test_an_encoding_that_the_mark_of_the_file_belies_is_refused(path: Path) -> None:
+    path.write_bytes(codecs.BOM_UTF8 + "nome;descricao\nboné;x\n".encode())
+    with pytest.raises(BadInput, match=r"begins as UTF-8 does.*as cp1252; say --encoding utf-8$"):
+        read(path, encoding="cp1252")
+    assert read(path, encoding="utf8")[0] == ["boné x"]
+
+
 @pytest.mark.parametrize(
     "content", [b"nome\nhalo\n", "nome\nhalo\n".encode("utf-16") + b"\n", b"\xff\xfen\0\0\xdcx\0"]
 )
 def test_a_file_that_is_not_of_the_wide_encoding_that_was_named(content: bytes, path: Path) -> None:
     path.write_bytes(content)
-    with pytest.raises(BadInput, match="not of the encoding that was named.*--encoding"):
+    with pytest.raises(BadInput, match=r"not of the encoding that was named.*--encoding"):
         read(path, encoding="utf-16")
 
 

@@ -19,7 +19,8 @@ FIRST_BYTES = {
 }
 """What is wrong with a file that begins so, and what to do."""
 
-WIDE = {
+MARKS = {
+    codecs.BOM_UTF8: "utf-8",
     # UTF-32 first: its mark begins with that of UTF-16.
     codecs.BOM_UTF32_LE: "utf-32",
     codecs.BOM_UTF32_BE: "utf-32",
@@ -57,11 +58,10 @@ def check_first_bytes(first: bytes, encoding: str, address: str) -> None:
     for start, said in FIRST_BYTES.items():
         if first.startswith(start):
             raise BadInput(f"input {address}: {said}")
-    if codecs.lookup(encoding).name.startswith(("utf-16", "utf-32")):
-        return
-    for mark, wide in WIDE.items():
-        if first.startswith(mark):
-            raise BadInput(
-                f"input {address}: begins as {wide.upper()} does and cannot be read as "
-                f"{codecs.lookup(encoding).name.removesuffix('-sig')}; say --encoding {wide}"
-            )
+    named = codecs.lookup(encoding).name.removesuffix("-sig")
+    meant = next((MARKS[mark] for mark in MARKS if first.startswith(mark)), named)
+    if not named.startswith(meant):
+        raise BadInput(
+            f"input {address}: begins as {meant.upper()} does and cannot be read as {named}; "
+            f"say --encoding {meant}"
+        )
