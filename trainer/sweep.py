@@ -35,12 +35,18 @@ def main() -> None:
         from produtos import first_start, registry, tracking
 
         # Asks for no experiment: what is served stays, whatever became of the runs.
-        version = first_start.existing_version(tracking.reach())
+        client = tracking.reach()
+        version = first_start.existing_version(client)
         if version is not None:
             print(
                 f"{registry.MODEL_NAME} has a version already: {version.version} "
                 f"({version.current_stage}); nothing to train"
             )
+            if first_start.is_new_to_all(client, common.dataset):
+                print(
+                    f"no version was trained on {common.dataset}: sweep.py --dataset trains on "
+                    "it, as another version; a stack of its own makes it the first one"
+                )
             return
 
     data = dataset.load(common.dataset)

@@ -177,12 +177,22 @@ class TestFirstStart:
 
     def test_the_next_start_makes_nothing(self, server: MlflowServer, client: MlflowClient) -> None:
         before = statuses(client)
-        # Not even the data set is looked at.
+        # A data set that is not there any more is of no interest.
         again = run(server, "sweep", "--first", "--dataset", "/nada.csv")
         assert (again.returncode, again.stderr) == (0, "")
         assert "nothing to train" in again.stdout
         assert statuses(client) == before
         assert len(registry.versions(client)) == 1
+
+    def test_who_names_another_data_set_is_told_that_it_was_not_trained_on(
+        self, server: MlflowServer, small: Path, tmp_path: Path
+    ) -> None:
+        other = tmp_path / "meus produtos.csv"
+        other.write_bytes(small.read_bytes() + b"mais um;;livro\n")
+        told = f"no version was trained on {other}: sweep.py --dataset trains on it"
+        assert told in run(server, "sweep", "--first", "--dataset", other).stdout
+        for same in (["--dataset", small], []):
+            assert "no version" not in run(server, "sweep", "--first", *same).stdout
 
     def test_nor_when_the_experiment_was_deleted(
         self, server: MlflowServer, client: MlflowClient

@@ -6,12 +6,17 @@ left RUNNING is closed. The order in which things are recorded makes that possib
 the version (tagged with its sweep), its stage, its alias, and last the end of the parent run.
 """
 
+import hashlib
+from pathlib import Path
+
 from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from produtos import registry, tracking
 from produtos.dataset import Dataset
+from produtos.errors import BadInput
 from produtos.outcome import (
     DATASET_DIGEST,
     FIRST,
@@ -22,6 +27,7 @@ from produtos.outcome import (
     Outcome,
 )
 from produtos.parameters import Parameters, grid
+from produtos.source import SHIPPED, is_url, location, read_bytes
 from produtos.tracking import Tracker
 
 UNFINISHED = ("RUNNING", "SCHEDULED", "KILLED", "FAILED")
@@ -47,6 +53,22 @@ def existing_version(client: MlflowClient) -> ModelVersion | None:
         client.set_terminated(unfinished.pop(version.tags[SWEEP_RUN]).info.run_id)
     _close(client, list(unfinished.values()))
     return registry.in_stage(client, registry.PRODUCTION) or found[-1]
+
+
+def is_new_to_all(client: MlflowClient, source: str | None) -> bool:
+    """Whether, as far as one can tell, no version was trained on a file of the user's own.
+
+    Who names a data set may believe that it is what the model knows.
+    """
+    where = location(source)
+    if is_url(where) or Path(where).resolve() == SHIPPED:
+        return False
+    try:
+        digest = hashlib.sha256(read_bytes(where)).hexdigest()
+        known = [client.get_run(version.run_id or "") for version in registry.versions(client)]
+    except (BadInput, MlflowException):
+        return False
+    return digest not in {run.data.tags.get(DATASET_DIGEST) for run in known}
 
 
 def interrupted_attempt(tracker: Tracker, dataset: Dataset, common: Parameters) -> Attempt | None:
