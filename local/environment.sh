@@ -49,7 +49,10 @@ ensure_venv_module() {
 hash_of() { cat "$@" classificador-produtos/pyproject.toml | sha256sum | cut -d' ' -f1; }
 wanted=$(hash_of "${files[@]}")
 stamp=$venv/.installed-$kind
-is_made() { [[ -f $stamp && $(<"$stamp") == "$wanted" ]]; }
+# In a folder that was moved or copied, the programs in it still name the Python of the old place.
+# shellcheck disable=SC1091
+is_at_home() { [[ $(. "$venv/bin/activate" 2>/dev/null && printf %s "$VIRTUAL_ENV") -ef $venv ]]; }
+is_made() { [[ -f $stamp && $(<"$stamp") == "$wanted" ]] && is_at_home; }
 is_made && exit 0
 
 # Two at the same time would take the ground from under each other. The lock is the folder itself, so that nothing is
@@ -63,7 +66,7 @@ if command -v flock >/dev/null; then
   fi
 fi
 
-if [[ ! -x $venv/bin/uv ]]; then
+if [[ ! -x $venv/bin/uv ]] || ! is_at_home; then
   python=$(find_python)
   ensure_venv_module "$python"
   echo "making the environment in $venv with $("$python" --version)"

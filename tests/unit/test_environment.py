@@ -12,7 +12,14 @@ from local.settings import ROOT
 PYTHON = """\
 #!/bin/bash
 case "$*" in
-  "-m venv"*) echo venv >>calls; read -r _ <go; mkdir -p .venv/bin; cp "$0" .venv/bin/python ;;
+  "-m venv"*)
+    echo venv >>calls
+    read -r _ <go
+    rm -rf .venv
+    mkdir -p .venv/bin
+    cp "$0" .venv/bin/python
+    echo "VIRTUAL_ENV='$PWD/.venv'" >.venv/bin/activate
+    ;;
   "-m pip"*) echo pip >>calls; printf '#!/bin/bash\\necho uv >>calls\\n' >.venv/bin/uv
     chmod +x .venv/bin/uv ;;
 esac
@@ -74,3 +81,22 @@ def test_what_is_there_for_development_is_enough_for_make_run(project: Path) -> 
         changed.write("# another\n")
     assert start(project).wait() == 0
     assert (project / "calls").read_text().split() == ["uv", "uv"]
+
+
+@pytest.mark.timeout(60)
+def test_a_project_that_was_moved_gets_its_environment_anew(project: Path, tmp_path: Path) -> None:
+    def made(folder: Path) -> list[str]:
+        (folder / "calls").write_text("")
+        process = start(folder)
+        # It opens the pipe only if it makes something.
+        with os.fdopen(os.open(folder / "go", os.O_RDWR), "r+b", buffering=0) as go:
+            go.write(b"\n")
+            assert process.wait() == 0
+        return (folder / "calls").read_text().split()
+
+    assert made(project)[0] == "venv"
+    assert made(project) == []
+    (tmp_path / "atalho").symlink_to(project)
+    assert made(tmp_path / "atalho") == []
+    (tmp_path / "atalho").unlink()
+    assert made(project.rename(tmp_path / "movida"))[0] == "venv"
