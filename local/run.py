@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -69,6 +69,10 @@ def main() -> int:
         return 1
     except Stopped:
         pass
+    except BrokenPipeError:
+        # Who read what we say is gone, such as a `tee` that Ctrl-C ended first: nobody watches.
+        # What Python has not written yet goes nowhere, or it would complain at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 
@@ -105,7 +109,9 @@ def _supervisord(chosen: Settings) -> Iterator[Services]:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         if process.poll() is None:
-            print("stopping …", flush=True)
+            # A terminal that was closed takes no more words.
+            with suppress(OSError):
+                print("stopping …", flush=True)
             process.terminate()
         process.wait()
         shutil.rmtree(runtime, ignore_errors=True)

@@ -3,13 +3,27 @@
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from local import run, services, summary
 from local.settings import Settings, short
+
+
+@pytest.fixture(autouse=True)
+def _signals() -> Iterator[None]:
+    """The stop of a stack has its process ignore further ones; this process goes on."""
+    before = {
+        number: signal.getsignal(number)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture
@@ -186,3 +200,43 @@ def test_a_full_disk_is_told(
 
 def test_a_data_folder_that_was_taken_away_hides_no_other_reason(tmp_path: Path) -> None:
     assert run._full_disk(tmp_path / "gone") == ""
+
+
+@contextlib.contextmanager
+def nobody_reads() -> Iterator[None]:
+    """What is printed goes into a pipe that is closed at its other end."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    stdout = os.fdopen(writing, "w")
+    with contextlib.redirect_stdout(stdout):
+        yield
+    with contextlib.suppress(OSError):
+        stdout.close()
+
+
+def test_end_of_who_reads_is_the_end(chosen: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("local.settings.read", lambda _: chosen)
+    monkeypatch.setattr("local.settings.check_port", lambda *_: None)
+    monkeypatch.setattr("local.settings.check_dataset", lambda _: None)
+    monkeypatch.setattr(run, "_supervisord", lambda _: contextlib.nullcontext(None))
+    with nobody_reads():
+        assert run.main() == 0
+
+
+@pytest.mark.timeout(60)
+def test_runner_is_stopped_when_nobody_can_be_told(
+    chosen: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configuration = chosen.home / "nada.conf"
+    configuration.write_text(
+        "[supervisord]\nnodaemon=true\nlogfile=/dev/null\nlogfile_maxbytes=0\npidfile=%(here)s/pid\n",
+        encoding="utf-8",
+    )
+    monkeypatch.setattr(run, "CONFIGURATION", configuration)
+    runtime = chosen.home / "runtime"
+    runtime.mkdir()
+    monkeypatch.setattr("tempfile.mkdtemp", lambda **_: str(runtime))
+    with nobody_reads(), pytest.raises(run.Stopped), run._supervisord(chosen) as runner:
+        raise run.Stopped(1)
+    assert runner._process.returncode is not None
+    assert not runtime.exists()
