@@ -102,10 +102,13 @@ def test_mlflow_refuses_a_host_that_it_was_not_told_of(stack: Stack) -> None:
 
 def test_mlflow_s_job_runner_is_off(stack: Stack) -> None:
     processes = docker("top", stack.container("mlflow"), "-eo", "pid,args")
-    # By name and not by number: a health check may be there at that moment.
-    assert "uvicorn" in processes
     assert "huey" not in processes
-    assert "mlflow.server.jobs" not in processes
+    # A health check may be there at that moment, as itself or as Docker is starting it.
+    others = ("runc init", "urllib.request")
+    servers = [
+        line for line in processes.splitlines() if not any(other in line for other in others)
+    ]
+    assert len(servers) <= 4, processes
 
 
 def test_requests_to_mlflow_do_not_fill_its_log(stack: Stack) -> None:

@@ -117,7 +117,7 @@ def soak(mlflow: MlflowServer, home: Path, *, minutes: float, seed: int) -> Repo
         f"models:/{name}/Production",
         home,
         mlflow.environment(),
-        options=["--workers", "2", "--poll-interval", "0.3"],
+        options=["--workers", "2", "--poll-interval", "0.3", "--hold-timeout", "120"],
     ) as hotserve:
         hotserve.wait_for_version(versions[0])
         pace = max(1.0, (time.monotonic() - begun) / START)

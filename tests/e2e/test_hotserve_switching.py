@@ -68,7 +68,9 @@ def running(
         assert registry.register(NAME, text_model(f" {number}")) == number
     registry.move(NAME, "1", "Production")
     home = tmp_path_factory.mktemp("hotserve-switching")
-    options = ["--workers", "2", "--poll-interval", "0.3", "--start-timeout", "60"]
+    # On a busy machine two starts can take longer than requests are held by default.
+    options = ["--workers", "2", "--poll-interval", "0.3"]
+    options += ["--start-timeout", "60", "--hold-timeout", "120"]
     with running_hotserve(URI, home, mlflow_server.environment(), options=options) as hotserve:
         hotserve.wait_for_version("1")
         yield hotserve, registry
