@@ -178,7 +178,7 @@ def _watch(chosen: Settings, services: Services) -> None:
                 if trained and (text := summary(chosen, now - started, settled=now > noticed_at)):
                     print(text, flush=True)
                     announced = True
-                elif time.monotonic() > noticed_at and (why := hindrance(chosen)) not in ("", told):
+                elif now > noticed_at and (why := hindrance(chosen)) not in ("", told):
                     print(_waiting(chosen, why), flush=True)
                     told = why
             services.check(chosen.logs)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from types import FrameType
 from typing import Never
 
-from produtos.errors import BadInput, Stopped
+from produtos.errors import BadInput, Stopped, in_one_line
 
 DEFAULTS = {
     # A server that is restarted meanwhile is waited for; one that is gone is not, for minutes.
@@ -27,9 +27,6 @@ DEFAULTS = {
     "OPENBLAS_NUM_THREADS": "1",
 }
 """Set before MLflow is imported, unless the user has set them."""
-
-LONGEST = 400
-"""Characters of an error that is not ours: it may carry a whole answer of a server."""
 
 STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """SIGHUP comes when the terminal is closed."""
@@ -107,10 +104,7 @@ def _is_servers_fault(error: Exception) -> bool:
 
 
 def _one_line(error: Exception) -> str:
-    said = " ".join(str(error).split()) or type(error).__name__
-    if len(said) > LONGEST:
-        # An address comes first and the reason last.
-        said = f"{said[: LONGEST // 2]} … {said[-LONGEST // 2 :]}"
+    said = in_one_line(error)
     if _is_servers_fault(error):
         return f"the tracking server could not do it: {said}"
     return f"{type(error).__name__}: {said} (an error of this program; TRAINER_DEBUG=1 shows where)"

@@ -1,5 +1,8 @@
 """The two ways a command ends early: what it was given is no good, or it was told to stop."""
 
+LONGEST = 400
+"""Characters of an error that is not ours: it may carry a whole answer of a server."""
+
 
 class BadInput(Exception):
     """Something the user gave, or a server it depends on, is not usable.
@@ -21,3 +24,13 @@ class Stopped(BaseException):
     def __init__(self, signal_number: int) -> None:
         super().__init__(signal_number)
         self.signal_number = signal_number
+
+
+def in_one_line(error: Exception) -> str:
+    """What an error of a library says, or its kind where it says nothing.
+
+    One that is long loses its middle: MLflow's begin with an address and end with the reason.
+    """
+    said = " ".join(str(error).split()) or type(error).__name__
+    half = LONGEST // 2
+    return said if len(said) <= LONGEST else f"{said[:half]} … {said[-half:]}"

@@ -6,6 +6,7 @@ from mlflow.entities.model_registry import ModelVersion
 
 from produtos import registry
 from produtos.dataset import Dataset
+from produtos.errors import in_one_line
 from produtos.outcome import HOLDOUT_DIGEST, Outcome
 from produtos.parameters import YES, yes_or_no
 from produtos.split import holdout_digest, holdout_of
@@ -75,10 +76,9 @@ def place(
             standard = holdout_accuracy(dataset, served)
         except Exception as error:
             # Somebody else's model, or one whose files are gone: no ground to replace it on.
-            reason = " ".join(str(error).split())[:200]
             note = (
                 f"not promoted: version {served.version} in Production could not be measured on "
-                f"the hold-out ({reason})"
+                f"the hold-out ({in_one_line(error)})"
             )
             return Placed(version.version, registry.STAGING, note)
         if round(figure, 6) < standard:

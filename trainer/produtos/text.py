@@ -26,4 +26,4 @@ def normal_form(text: str) -> str:
     Case, white space and the two ways Unicode has of writing an accented letter do not count;
     accents do, since `avó` and `avô` are two words.
     """
-    return " ".join(unicodedata.normalize("NFC", text).casefold().split())
+    return tidy(text).casefold()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import mlflow
 from mlflow.entities.model_registry import ModelVersion
 
-from produtos.errors import BadInput
+from produtos.errors import BadInput, in_one_line
 
 
 def answers_of(version: ModelVersion, texts: Sequence[str]) -> list[str]:
@@ -26,9 +26,8 @@ def answers_of(version: ModelVersion, texts: Sequence[str]) -> list[str]:
             )
             answers = [str(answer) for answer in model.predict(list(texts))]
         except Exception as error:
-            said = " ".join(str(error).split())[:200] or type(error).__name__
             raise BadInput(
-                f"version {version.version}: its model cannot be used ({said})"
+                f"version {version.version}: its model cannot be used ({in_one_line(error)})"
             ) from None
     if len(answers) != len(texts):
         raise BadInput(

@@ -21,7 +21,7 @@ from produtos.batch.rows import UNDECODABLE, AnsweredRows
 from produtos.batch.sinks import BadRows, CsvFile, CsvRows, ParquetFile, Sink
 from produtos.batch.storage import locate
 from produtos.batch.worker import ModelFolder
-from produtos.errors import BadInput
+from produtos.errors import BadInput, in_one_line
 from produtos.model_reference import ModelReference
 
 Say = Callable[[str], None]
@@ -140,7 +140,7 @@ def _download(model: ModelReference, folder: Path) -> ModelFolder:
     try:
         path = mlflow.artifacts.download_artifacts(artifact_uri=model.uri, dst_path=str(folder))
     except Exception as error:
-        said = " ".join(str(error).split())[:200]
+        said = in_one_line(error)
         raise BadInput(f"model {model.uri}: its files cannot be fetched ({said})") from None
     return ModelFolder(path, model.uri)
 

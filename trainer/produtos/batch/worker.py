@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from produtos.errors import BadInput
+from produtos.errors import BadInput, in_one_line
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def _load(folder: ModelFolder) -> Any:
     try:
         return mlflow.pyfunc.load_model(folder.path, suppress_warnings=True)
     except Exception as error:
-        raise BadInput(f"model {folder.name}: cannot be loaded ({_words(error)})") from None
+        raise BadInput(f"model {folder.name}: cannot be loaded ({in_one_line(error)})") from None
 
 
 def _answers(folder: ModelFolder, model: Any, texts: list[str]) -> list[str]:
@@ -109,7 +109,7 @@ def _answers(folder: ModelFolder, model: Any, texts: list[str]) -> list[str]:
         answers = [str(answer) for answer in _listed(model.predict(texts))]
     except Exception as error:
         raise BadInput(
-            f"model {folder.name}: does not classify a list of texts ({_words(error)})"
+            f"model {folder.name}: does not classify a list of texts ({in_one_line(error)})"
         ) from None
     if len(answers) != len(texts):
         raise BadInput(
@@ -127,7 +127,3 @@ def _listed(answers: Any) -> Iterable[Any]:
         return listed
     items: Iterable[Any] = answers
     return items
-
-
-def _words(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
