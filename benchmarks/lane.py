@@ -25,8 +25,8 @@ from sklearn.pipeline import Pipeline
 from benchmarks.machine import machine, write
 from hotserve.lane import Lane
 from hotserve.lane.compile import compile_pipeline
-from produtos import dataset as datasets
-from produtos import model
+from produtos.data import dataset as datasets
+from produtos.model import pipeline as model
 from produtos.parameters import LOGISTIC_REGRESSION, NAIVE_BAYES
 
 ROUNDS = 7

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from hotserve import access
+from hotserve.worker import auth as access
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -58,9 +58,10 @@ def main() -> None:
     requests.check(request)
 
     # The heavy imports come after what can be refused without them.
-    from produtos import model_reference, tracking
     from produtos.batch import inputs, job
     from produtos.batch.record import Record
+    from produtos.registry import reference as model_reference
+    from produtos.runs import tracking
 
     opened = inputs.open_inputs(request)
     predictor.prepare(opened.size, request.workers)

@@ -69,7 +69,8 @@ def _check(given: argparse.Namespace) -> None:
 
 
 def _roll_back(given: argparse.Namespace) -> None:
-    from produtos import stage_change, tracking
+    from produtos.registry import stage_change
+    from produtos.runs import tracking
 
     client = tracking.reach_registry()
     if given.dry_run:
@@ -81,8 +82,10 @@ def _roll_back(given: argparse.Namespace) -> None:
 
 
 def _promote(given: argparse.Namespace) -> None:
-    from produtos import dataset, registry, stage_change, tracking
+    from produtos.data import dataset
     from produtos.errors import BadInput
+    from produtos.registry import registry, stage_change
+    from produtos.runs import tracking
 
     number = str(int(given.version))
     data = dataset.load(given.dataset) if given.to in stage_change.SERVED else None
@@ -92,7 +95,7 @@ def _promote(given: argparse.Namespace) -> None:
     forced = False
     if data is not None and current is not None and current.version != version.version:
         # Imports scikit-learn: only when there is something to compare.
-        from produtos import holdout_comparison as holdouts
+        from produtos.registry import comparison as holdouts
 
         print(f"on the hold-out of {data.where}:", flush=True)
         before = holdouts.measure(client, data, current)

@@ -17,7 +17,8 @@ def main() -> None:
     """Read the parameters and the data set, then train, compare, register and place."""
     options = _parse()
 
-    from produtos import check, dataset
+    from produtos import check
+    from produtos.data import dataset
     from produtos.parameters import Parameters
 
     common = Parameters(
@@ -32,7 +33,8 @@ def main() -> None:
         return
 
     if options.first:
-        from produtos import first_start, registry, tracking
+        from produtos.registry import registry
+        from produtos.runs import first_start, tracking
 
         # Asks for no experiment: what is served stays, whatever became of the runs.
         client = tracking.reach()
@@ -53,12 +55,13 @@ def main() -> None:
     print(f"{data.shown}: {data.summary()}", flush=True)
     check.check(data, common)
 
-    from produtos import registry, tracking
+    from produtos.registry import registry
+    from produtos.runs import tracking
 
     # Before the imports below, which take their time.
     tracker = tracking.connect()
 
-    from produtos import sweeping
+    from produtos.runs import sweep as sweeping
 
     resumed = first_start.interrupted_attempt(tracker, data, common) if options.first else None
     done = sweeping.sweep(

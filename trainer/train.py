@@ -17,17 +17,18 @@ def main() -> None:
     add_arguments(parser, ["test_size", "include_names", "strip_accents", "classifier", "dataset"])
     parameters = Parameters(**vars(parser.parse_args()))
 
-    from produtos import dataset
+    from produtos.data import dataset
 
     data = dataset.load(parameters.dataset)
     print(f"{data.shown}: {data.summary()}", flush=True)
 
     # The heavy imports come after what can be refused without them.
-    from produtos import tracking
+    from produtos.runs import tracking
 
     tracking.reach()
 
-    from produtos import split, training
+    from produtos.data import split
+    from produtos.runs import training
 
     split.split(data, test_size=parameters.test_size, include_names=parameters.include_names)
     tracker = tracking.connect()

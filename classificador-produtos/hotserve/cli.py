@@ -11,17 +11,20 @@ from typing import NoReturn
 
 import uvloop
 
-from hotserve import access, log, manager, model_uri
-from hotserve import connection as connections
-from hotserve import settings as settings_module
-from hotserve.access import TokenError
-from hotserve.cache import Cache
-from hotserve.connection import Connection, ConnectionSettingsError
-from hotserve.folder import FolderError, make_ready
-from hotserve.manager import PortError
-from hotserve.model_uri import ModelUriError
-from hotserve.settings import Settings, SettingsError
-from hotserve.wrapped import CommandError, HelpWanted
+from hotserve import log
+from hotserve.config import model_uri
+from hotserve.config import registry_credentials as connections
+from hotserve.config import settings as settings_module
+from hotserve.config.folders import FolderError, make_ready
+from hotserve.config.mlflow_command import CommandError, HelpWanted
+from hotserve.config.model_uri import ModelUriError
+from hotserve.config.registry_credentials import Connection, ConnectionSettingsError
+from hotserve.config.settings import Settings, SettingsError
+from hotserve.manager import main as manager
+from hotserve.manager.cache import Cache
+from hotserve.manager.main import PortError
+from hotserve.worker import auth as access
+from hotserve.worker.auth import TokenError
 
 _USER_ERRORS = (
     CommandError,

@@ -223,7 +223,7 @@ def _kill_one(hotserve: Hotserve, rng: random.Random) -> str | None:
 
 def _kind(command: list[str]) -> str | None:
     line = " ".join(command)
-    if "hotserve" in command or "hotserve.worker" in command:
+    if "hotserve" in command or "hotserve.worker.main" in command:
         return None  # a worker, or a child that is not yet itself
     for mark, kind in (
         ("/guard.py", "guard"),
@@ -231,7 +231,7 @@ def _kind(command: list[str]) -> str | None:
         ("models serve", "launcher"),
         ("artifacts download", "fetching helper"),
         ("/lane/compile.py", "compiling helper"),
-        ("hotserve.lane_check", "comparing helper"),
+        ("hotserve.manager.lane_check", "comparing helper"),
     ):
         if mark in line:
             return kind

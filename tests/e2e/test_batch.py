@@ -21,9 +21,10 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from produtos import model_reference, registry
 from produtos.batch.rows import CHUNK_ROWS
 from produtos.errors import BadInput
+from produtos.registry import reference as model_reference
+from produtos.registry import registry
 from tests.e2e.conftest import MlflowServer, free_port, running_mlflow_server
 from tests.e2e.hotserve_process import PATIENCE, eventually
 from tests.e2e.two_versions import train_two_versions

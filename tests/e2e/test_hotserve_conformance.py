@@ -19,8 +19,8 @@ from mlflow.models import Model
 from sklearn.datasets import load_iris
 from sklearn.tree import DecisionTreeClassifier
 
-from produtos import model as trainer_model
-from produtos import model_flavor
+from produtos.model import flavor as model_flavor
+from produtos.model import pipeline as trainer_model
 from tests.e2e.hotserve_models import TEXTS
 from tests.e2e.hotserve_process import PATIENCE, running_hotserve
 from tests.e2e.stock_server import stock_server

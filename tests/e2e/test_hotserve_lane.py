@@ -17,9 +17,9 @@ import requests
 import yaml
 from mlflow.models import Model
 
-from hotserve.fast_lane import LARGE_CSV
-from produtos import model as trainer_model
-from produtos import model_flavor
+from hotserve.worker.fast_lane import LARGE_CSV
+from produtos.model import flavor as model_flavor
+from produtos.model import pipeline as trainer_model
 from tests.e2e.conftest import MlflowServer
 from tests.e2e.hotserve_models import Registry
 from tests.e2e.hotserve_process import CSV, PATIENCE, Hotserve, eventually, running_hotserve

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.e2e.conftest import MlflowServer
 from tests.e2e.hotserve_models import Registry, constant_model, text_model
 from tests.e2e.hotserve_process import CSV, PATIENCE, Hotserve, eventually, running_hotserve
-from tests.unit.hotserve_samples import Samples
+from tests.unit.hotserve.samples import Samples
 
 NAME = "hotserve-metrics"
 REQUESTS = "hotserve_requests_total"

@@ -16,11 +16,11 @@ import pytest
 import requests
 from playwright.sync_api import Browser, Route, expect
 
-from hotserve import csv_body
-from produtos import model_flavor
-from produtos.dataset import load
+from hotserve.inputs import csv as csv_body
+from produtos.data.dataset import load
+from produtos.model import flavor as model_flavor
 from produtos.parameters import LOGISTIC_REGRESSION, NAIVE_BAYES, Parameters
-from produtos.training import train
+from produtos.runs.training import train
 from tests.e2e.conftest import MlflowServer
 from tests.e2e.hotserve_models import Registry, constant_model
 from tests.e2e.hotserve_process import PATIENCE, Hotserve, running_hotserve

@@ -7,8 +7,9 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.store.artifact.utils.models import get_model_name_and_version
 
-from hotserve import connection, model_uri
-from hotserve.registry import Registry, RegistryUnavailable, Resolution
+from hotserve.config import model_uri
+from hotserve.config import registry_credentials as connection
+from hotserve.manager.registry import Registry, RegistryUnavailable, Resolution
 from tests.e2e.conftest import MlflowServer, free_port
 
 NAME = "hotserve registry"

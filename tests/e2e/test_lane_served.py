@@ -20,10 +20,10 @@ from sklearn.pipeline import make_pipeline, make_union
 from hotserve.lane import Lane
 from hotserve.lane.compile import main
 from hotserve.lane.probes import compare, read_probes
-from produtos import model as trainer_model
-from produtos import model_flavor
+from produtos.model import flavor as model_flavor
+from produtos.model import pipeline as trainer_model
 from tests.e2e.conftest import free_port, stop_tree, wait_until_healthy
-from tests.unit.lane_corpus import LABELS, TEXTS
+from tests.unit.hotserve.lane.lane_corpus import LABELS, TEXTS
 
 
 @contextmanager

@@ -14,9 +14,11 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 
-from produtos import command, registry, stage_history
+from produtos import command
 from produtos.errors import BadInput
-from produtos.registry import MODEL_NAME
+from produtos.registry import history as stage_history
+from produtos.registry import registry
+from produtos.registry.registry import MODEL_NAME
 from tests.e2e.conftest import MlflowServer, free_port, running_mlflow_server
 from tests.e2e.two_versions import train_two_versions
 

@@ -15,7 +15,8 @@ import pandas as pd
 import pytest
 from mlflow.models import Model
 
-from produtos import model, model_flavor
+from produtos.model import flavor as model_flavor
+from produtos.model import pipeline as model
 from tests.e2e.conftest import free_port, stop_tree, wait_until_healthy
 
 TRAINING = {

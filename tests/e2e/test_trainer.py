@@ -16,10 +16,10 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from produtos import promotion, registry
-from produtos.dataset import load
-from produtos.outcome import HOLDOUT_DIGEST
-from produtos.tracking import Tracker
+from produtos.data.dataset import load
+from produtos.registry import promotion, registry
+from produtos.runs.outcome import HOLDOUT_DIGEST
+from produtos.runs.tracking import Tracker
 from tests.e2e.conftest import MlflowServer, running_mlflow_server
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,7 +9,7 @@ from pathlib import Path
 import mlflow
 from mlflow import MlflowClient
 
-from produtos import registry
+from produtos.registry import registry
 from tests.e2e.conftest import MlflowServer
 
 TRAIN = Path(__file__).resolve().parents[2] / "trainer" / "train.py"

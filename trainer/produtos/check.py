@@ -6,10 +6,10 @@ scikit-learn unless a category is so rare that only the splits themselves can te
 
 import sys
 
-from produtos.dataset import Dataset, load
+from produtos.data.dataset import Dataset, load
+from produtos.data.split import pool_of, split
 from produtos.errors import BadInput
 from produtos.parameters import Parameters, grid
-from produtos.split import pool_of, split
 
 _SURE = 50
 """With this many products of each category beside the hold-out no split of the grid can fail."""

@@ -85,7 +85,7 @@ def run(main: Callable[[], None]) -> Never:
 def _tidy_run_of_project() -> None:
     """What `mlflow run` wrote down must not stay as it was typed because a parameter was wrong."""
     if os.environ.get("MLFLOW_RUN_ID"):
-        from produtos import tracking
+        from produtos.runs import tracking
 
         with suppress(BadInput):
             tracking.reach()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Never
 
-from produtos.source import SHIPPED_NAME
+from produtos.data.source import SHIPPED_NAME
 
 NAIVE_BAYES = "naive_bayes"
 LOGISTIC_REGRESSION = "logistic_regression"

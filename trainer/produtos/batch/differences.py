@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from produtos.batch.csv_writer import CsvWriter
+from produtos.batch.io.csv_writer import CsvWriter
 
 LISTED = 1_000
 """Products that `differences.csv` names; the output has them all."""

@@ -12,17 +12,18 @@ import mlflow.artifacts
 import pyarrow as pa
 from tqdm import tqdm  # type: ignore[import-untyped]
 
-from produtos.batch import database, predictor
+from produtos.batch import predictor
 from produtos.batch.differences import Differences
 from produtos.batch.inputs import Inputs, answer_columns, chunks, version_columns
+from produtos.batch.io import database
+from produtos.batch.io.sinks import BadRows, CsvFile, CsvRows, ParquetFile, Sink
+from produtos.batch.io.storage import locate
 from produtos.batch.record import Record, Result
 from produtos.batch.request import Request
 from produtos.batch.rows import UNDECODABLE, AnsweredRows
-from produtos.batch.sinks import BadRows, CsvFile, CsvRows, ParquetFile, Sink
-from produtos.batch.storage import locate
 from produtos.batch.worker import ModelFolder
 from produtos.errors import BadInput, in_one_line
-from produtos.model_reference import ModelReference
+from produtos.registry.reference import ModelReference
 
 Say = Callable[[str], None]
 

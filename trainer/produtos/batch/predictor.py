@@ -7,10 +7,10 @@ from itertools import chain
 
 from joblib import cpu_count  # type: ignore[import-untyped]
 
-from produtos.batch import team as teams
+from produtos.batch import pool as teams
 from produtos.batch import worker
+from produtos.batch.pool import Team
 from produtos.batch.rows import Chunk
-from produtos.batch.team import Team
 from produtos.batch.worker import ModelFolder
 
 Answered = tuple[Chunk, list[list[str]]]

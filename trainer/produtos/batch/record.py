@@ -7,11 +7,11 @@ from pathlib import Path
 from mlflow.entities import Run
 
 from produtos.batch.differences import Differences
+from produtos.batch.io.sinks import BadRows
+from produtos.batch.io.storage import locate
 from produtos.batch.request import Request
-from produtos.batch.sinks import BadRows
-from produtos.batch.storage import locate
-from produtos.model_reference import ModelReference
-from produtos.tracking import Tracker, log_metrics, log_parameters, log_tags
+from produtos.registry.reference import ModelReference
+from produtos.runs.tracking import Tracker, log_metrics, log_parameters, log_tags
 
 LARGEST_BAD_ROWS_ARTIFACT = 50_000_000
 """Bytes of the side file that are worth sending to the tracking server, too."""

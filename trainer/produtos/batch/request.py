@@ -7,8 +7,8 @@ from pathlib import Path
 
 from sqlalchemy.engine import URL
 
-from produtos.batch import database
-from produtos.batch.storage import PARQUET_ENDINGS
+from produtos.batch.io import database
+from produtos.batch.io.storage import PARQUET_ENDINGS
 from produtos.errors import BadInput
 
 DATABASE_VARIABLE = "BATCH_DATABASE_URL"

@@ -1,0 +1,1 @@
+"""What a user sets: the command line, its variables, and the addresses in them."""

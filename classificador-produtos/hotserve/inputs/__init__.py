@@ -1,0 +1,1 @@
+"""Bodies of requests to rows and texts; imports nothing else of hotserve."""

@@ -1,0 +1,1 @@
+"""What the manager and the workers say to each other, and the memory they share."""

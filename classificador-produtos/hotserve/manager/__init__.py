@@ -1,0 +1,1 @@
+"""The process behind `hotserve`: follows the registry, starts, switches and stops versions."""

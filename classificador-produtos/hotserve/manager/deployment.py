@@ -1,0 +1,110 @@
+"""A version that is served, or about to be: its process, its files, its fast lane."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+from typing import Any
+
+from hotserve.inputs import json_forms as lane_forms
+from hotserve.inputs.model_input import TextInput
+from hotserve.ipc.lane_target import LaneTarget
+from hotserve.ipc.target import Target
+from hotserve.log import logger
+from hotserve.manager.lane_opener import LaneOpener, Unfinished
+from hotserve.manager.lane_verdict import COMPILING, LaneFiles, LaneVerdict
+from hotserve.manager.registry import ModelVersion
+from hotserve.processes.model_server import ModelServer
+
+_TRIES = 3
+
+
+@dataclass(slots=True, eq=False)
+class Served:
+    """A version with its process.
+
+    Attributes:
+        is_settled: whether `lane` is the outcome of a comparison that came to its end.
+        generation: grows with each process that takes over.
+    """
+
+    version: ModelVersion
+    server: ModelServer
+    text_input: TextInput
+    hold: contextlib.ExitStack
+    files: LaneFiles
+    lane: LaneVerdict = COMPILING
+    opener: LaneOpener | None = None
+    opening: asyncio.Task[None] | None = None
+    is_settled: bool = False
+    generation: int = 0
+
+    @property
+    def started(self) -> bool:
+        """Whether its process was healthy once."""
+        return self.generation > 0
+
+    def target(self) -> Target:
+        """Where to send requests for it."""
+        return Target(
+            self.generation,
+            self.server.port,
+            self.version.version,
+            self.server.mlflow,
+            self.text_input,
+        )
+
+    def lane_target(self, csv: str) -> LaneTarget | None:
+        """What answers for it in the workers, if its lane is open; `csv` is what `--csv` says."""
+        if not self.lane.is_open:
+            return None
+        kind, columns = self.text_input.kind, self.text_input.columns
+        # The form that text/csv has on its way to the process.
+        form = lane_forms.table_form(lane_forms.SPLIT, columns) if columns else lane_forms.INPUTS
+        takes_csv = csv != "table" and (csv == "text" or kind != "table")
+        return LaneTarget(
+            path=str(self.files.compiled),
+            version=self.version.version,
+            mlflow=self.lane.environment.get("mlflow") or self.server.mlflow,
+            forms=self.lane.forms,
+            csv=takes_csv and form in self.lane.forms,
+            columns=columns,
+            spares_numbers=csv == "auto" and kind == "unknown",
+        )
+
+    def told_lane(self, csv: str) -> dict[str, Any]:
+        """What `/model` tells of its lane; `csv` is what `--csv` says."""
+        told = self.lane.shown()
+        target = self.lane_target(csv)
+        if target is not None and target.csv:
+            # Not compared by itself, as it goes to the process in another form.
+            told["forms"] = [lane_forms.CSV, *told["forms"]]
+        return told
+
+    async def compare(
+        self, opener: LaneOpener, compiling: asyncio.Task[LaneVerdict | None] | None
+    ) -> LaneVerdict | None:
+        """The verdict on its lane, from its healthy process; None leaves the lane open as it is."""
+        verdict = COMPILING
+        for _ in range(_TRIES):
+            compiling = compiling or opener.compiling()
+            try:
+                verdict = await compiling or await opener.check(self.server.port)
+            except Unfinished as error:
+                verdict = LaneVerdict("shut", str(error))
+                if not error.was_killed:
+                    break
+                compiling = None
+            except asyncio.CancelledError:
+                compiling.cancel()
+                await asyncio.wait([compiling])
+                raise
+            else:
+                self.is_settled = True
+                return verdict
+        if self.lane.is_open:
+            # It was found equal before, on the same versions of everything.
+            logger.warning("the fast lane was not compared again: %s", verdict.why)
+            return None
+        return verdict

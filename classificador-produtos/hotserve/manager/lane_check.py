@@ -1,0 +1,128 @@
+"""Compares the fast lane with the model's own process.
+
+`python -m hotserve.manager.lane_check FILE PORT` asks the probes of a compiled FILE of the
+`mlflow models serve` on the loopback's PORT, and writes one line of JSON: `{"forms": […]}`, the
+forms in which all answers are equal, or `{"difference": {"text": …, "lane": …, "model": …}}`, or
+`{"error": text}`.
+
+A process of its own, so that neither a fault nor a long text there holds anybody up.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from hotserve.inputs import json_forms as lane_forms
+from hotserve.lane import Lane, LaneError
+from hotserve.lane.probes import Difference, compare, read_probes
+
+_TIMEOUT = 60.0
+_ONE_BY_ONE = 24
+"""Probes that are asked alone, too: a model may do otherwise with one text than with many."""
+
+
+class Unanswered(Exception):
+    """The process gave no prediction; the text says what came instead."""
+
+
+def check(file: str, port: int) -> dict[str, Any]:
+    """The line to write, for a compiled file and the process on `port`."""
+    try:
+        lane = Lane.open(file)
+        probes = read_probes(file)
+    except (LaneError, OSError, ValueError) as error:
+        return {"error": str(error)}
+    with contextlib.closing(
+        http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT)
+    ) as connection:
+        forms = []
+        refusal, first = "", None
+        for form in lane_forms.ALL:
+            try:
+                difference = _compared(lane, connection, form, probes)
+            except Unanswered as error:
+                # A model that does not take this form is none the worse; but one it must.
+                refusal = refusal or str(error)
+                continue
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                return {"error": f"the model's process can't be asked: {error!r}"}
+            if difference is None:
+                forms.append(form)
+            else:
+                first = first or difference
+                if form == lane_forms.INPUTS:
+                    break
+        if not forms:
+            if first is None:
+                return {"error": refusal}
+            # The guard passes on lines of up to 2,000 bytes.
+            told = {"text": first.text[:80], "lane": first.lane[:150]}
+            return {"difference": {**told, "model": first.model[:150]}}
+        if lane.has_probabilities:
+            for form in map(lane_forms.with_probabilities, tuple(forms)):
+                # Most models give none, in whatever form.
+                if not _same_probabilities(lane, connection, form, probes):
+                    break
+                forms.append(form)
+    return {"forms": forms}
+
+
+def _compared(
+    lane: Lane, connection: http.client.HTTPConnection, form: str, probes: Sequence[str]
+) -> Difference | None:
+    body, texts = lane_forms.request(form, probes)
+    difference = compare(lane, texts, _ask(connection, body))
+    if difference is not None:
+        return difference
+    for probe in probes[:: max(1, len(probes) // _ONE_BY_ONE)]:
+        body, texts = lane_forms.request(form, [probe])
+        difference = compare(lane, texts, _ask(connection, body))
+        if difference is not None:
+            return difference
+    return None
+
+
+def _same_probabilities(
+    lane: Lane, connection: http.client.HTTPConnection, form: str, probes: Sequence[str]
+) -> bool:
+    body, texts = lane_forms.request(form, probes)
+    try:
+        answers = _ask(connection, body)
+        names = [str(label) for label in lane.classes]
+        fields = [lane_forms.CATEGORY, lane_forms.CHANCES]
+        if not all(list(answer) == fields for answer in answers):
+            return False
+        if not all(list(answer[lane_forms.CHANCES]) == names for answer in answers):
+            return False
+        labels = [answer[lane_forms.CATEGORY] for answer in answers]
+        chances = [list(answer[lane_forms.CHANCES].values()) for answer in answers]
+        best = [names[each.index(max(each))] for each in chances]
+        return best == labels and compare(lane, texts, labels, chances) is None
+    except (Unanswered, OSError, http.client.HTTPException, ValueError, TypeError, AttributeError):
+        # Most models give none, or in another way: those requests go to the process.
+        return False
+
+
+def _ask(connection: http.client.HTTPConnection, body: dict[str, Any]) -> Any:
+    connection.request(
+        "POST", "/invocations", lane_forms.dumps(body), {"Content-Type": "application/json"}
+    )
+    answer = connection.getresponse()
+    told = answer.read()
+    if answer.status != 200:
+        reason = told.decode("utf-8", "replace")
+        with contextlib.suppress(ValueError, TypeError, KeyError):
+            reason = str(json.loads(told)["message"])
+        first = reason.strip().partition("\n")[0][:300]
+        raise Unanswered(f"the model's process answered {answer.status} to the probes: {first}")
+    decoded = json.loads(told)
+    return decoded.get("predictions") if isinstance(decoded, dict) else None
+
+
+if __name__ == "__main__":
+    print(json.dumps(check(sys.argv[1], int(sys.argv[2]))), flush=True)

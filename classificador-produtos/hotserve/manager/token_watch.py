@@ -1,0 +1,45 @@
+"""Reads the token file again when it changes, so that a token can be replaced without a stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from pathlib import Path
+
+from hotserve.log import logger
+from hotserve.manager.worker_pool import WorkerPool
+from hotserve.worker.auth import TokenError, read_tokens
+
+_INTERVAL = 1.0
+
+
+async def follow(file: str, pool: WorkerPool) -> None:
+    """Tell the workers what the file holds whenever it is another; never returns.
+
+    A file that is gone or can't be used changes nothing, as no token at all would let everybody in.
+    """
+    path = Path(file).expanduser()
+    known, before = _look(path), None
+    while True:
+        await asyncio.sleep(_INTERVAL)
+        found = _look(path)
+        # Once more, as somebody may be writing it: only what stays for a moment counts.
+        if found == known or found != before:
+            before = found
+            continue
+        known = found
+        try:
+            tokens = read_tokens({}, file)
+        except TokenError as error:
+            logger.error("%s; the tokens of before still count", error)
+            continue
+        pool.admit(tokens)
+        logger.info("the token file was read again: %d tokens", len(tokens))
+
+
+def _look(path: Path) -> tuple[int, int, int] | None:
+    with contextlib.suppress(OSError):
+        told = os.stat(path)
+        return told.st_mtime_ns, told.st_size, told.st_ino
+    return None

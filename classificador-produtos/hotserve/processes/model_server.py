@@ -1,0 +1,125 @@
+"""One `mlflow models serve` on a private port of the loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import aiohttp
+
+from hotserve.config.mlflow_command import WrappedCommand
+from hotserve.processes import guard
+from hotserve.processes.guarded_process import Exit, GuardedProcess
+
+_PING_TIMEOUT = aiohttp.ClientTimeout(total=5)
+_PING_INTERVAL = 0.1
+_SERVER_MODULE = "mlflow.pyfunc.scoring_server"
+
+
+class StartError(Exception):
+    """A version can't be fetched or would not start; the text says why in one line."""
+
+
+class ModelServer:
+    """The wrapped command for one model folder; it can be started again after it died.
+
+    Args:
+        command: the wrapped command line.
+        model: folder with the model.
+        environment: variables of the process.
+        log: file for its output; None sends it to stderr with `label` in front.
+        session: HTTP client of the manager.
+    """
+
+    def __init__(
+        self,
+        command: WrappedCommand,
+        model: Path,
+        *,
+        environment: Mapping[str, str],
+        log: Path | None,
+        label: str,
+        session: aiohttp.ClientSession,
+    ) -> None:
+        self._command = command
+        self._model = model
+        self._environment = environment
+        self._log = log
+        self._label = label
+        self._session = session
+        self._process: GuardedProcess | None = None
+        # Bound and not listening: nobody else is given the port, and the server process, which
+        # sets SO_REUSEADDR too, can still bind it.
+        self._reserved = socket.socket()
+        self._reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._reserved.bind(("127.0.0.1", 0))
+        self.port: int = self._reserved.getsockname()[1]
+        self.mlflow = ""
+
+    @property
+    def pid(self) -> int:
+        """Of the wrapped command."""
+        return self._process.pid if self._process else 0
+
+    async def start(self, timeout: float) -> None:
+        """Run the command and return when it is healthy; `mlflow` is its version then.
+
+        Raises:
+            StartError: it ended, or was not healthy after `timeout` seconds.
+        """
+        self._process = process = await GuardedProcess.start(
+            self._command.serve(str(self._model), self.port),
+            environment=self._environment,
+            log=self._log,
+            label=self._label,
+        )
+        deadline = time.monotonic() + timeout
+        try:
+            while True:
+                if process.exited.done():
+                    raise StartError(process.exited.result().reason())
+                if await self._get("/ping") is not None:
+                    break
+                if time.monotonic() > deadline:
+                    raise StartError(f"it was not healthy after {timeout:g} s")
+                await asyncio.wait([process.exited], timeout=_PING_INTERVAL)
+            self.mlflow = await self._get("/version") or ""
+        except BaseException:
+            await process.stop(grace=0.5)
+            raise
+
+    def interpreter(self) -> str | None:
+        """The Python that runs the healthy server process: that of the model's own environment."""
+        for pid in guard.descendants(self.pid):
+            with contextlib.suppress(OSError):
+                program, *words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
+                serves = any(word.startswith(_SERVER_MODULE) for word in words)
+                # Not /proc/…/exe: of a virtual environment that is the Python that made it.
+                if serves and os.path.isabs(program) and os.access(program, os.X_OK):
+                    return program
+        return None
+
+    async def _get(self, path: str) -> str | None:
+        url = f"http://127.0.0.1:{self.port}{path}"
+        try:
+            async with self._session.get(url, timeout=_PING_TIMEOUT) as response:
+                return (await response.text()).strip() if response.status == 200 else None
+        except (TimeoutError, aiohttp.ClientError, OSError):
+            return None
+
+    async def ended(self) -> Exit:
+        """Wait until the process is gone."""
+        assert self._process is not None, "never started"
+        return await asyncio.shield(self._process.exited)
+
+    async def close(self, grace: float) -> None:
+        """Stop the process, leaving nothing of it; `grace` seconds before SIGKILL."""
+        if self._process is not None:
+            await self._process.stop(grace)
+        with contextlib.suppress(OSError):
+            self._reserved.close()

@@ -1,0 +1,300 @@
+"""The fast lane in a front worker: from a request's body to the body of its answer.
+
+Whatever is not plainly one of the forms that were compared gives None, and goes to the model's
+own process: a body that can't be read, a number among the texts, a key too many.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from hotserve.inputs import csv as csv_body
+from hotserve.inputs import json_forms as lane_forms
+from hotserve.inputs import mlflow_json
+from hotserve.ipc.lane_target import LaneTarget
+from hotserve.lane import Lane, Uncertain
+from hotserve.worker.counters import Tally
+
+Headers = list[tuple[bytes, bytes]]
+Texts = list[str]
+
+SLICE = 1024
+"""Texts that are answered in one go; other requests have their turn between two of them."""
+FEW = 16
+"""Texts that are answered without letting another request in between."""
+LONGEST_TEXT = 20_000
+"""Characters; a longer text would hold up the others for too long."""
+LARGEST_JSON = 2 << 20
+"""Bytes; JSON is read in one go, so a larger one would hold up the others for too long."""
+LARGE_CSV = 1 << 20
+"""Bytes; a larger one is read in parts, a little more slowly."""
+CLOSE = 1e-6
+"""Two probabilities nearer than this may be in another order in the model's own sums."""
+
+_CSV = (b"text/csv", b"text/csv;charset=utf-8", b"text/csv; charset=utf-8")
+_CSV_TYPES = frozenset((*_CSV, b"text/csv;charset=UTF-8", b"text/csv; charset=UTF-8"))
+_JSON_TYPES = frozenset(name.replace(b"text/csv", b"application/json") for name in _CSV_TYPES)
+_LIKE_A_HEADER = re.compile(r"\s*(?:texto|informacao|nome|descricao)", re.IGNORECASE)
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+class FastLane:
+    """An open lane, ready to answer.
+
+    Attributes:
+        target: what the manager told of it.
+        tally: where its answers are counted; the caller counts their time.
+    """
+
+    def __init__(self, target: LaneTarget, tally: Tally) -> None:
+        """Map the file.
+
+        Raises:
+            LaneError: it can't be used.
+        """
+        self.target = target
+        self._lane = lane = Lane.open(target.path)
+        self._place = lane.place
+        self._forms, self._with_chances = lane_forms.by_probabilities(target.forms)
+        self._names = [str(label) for label in lane.classes]
+        self.tally = tally.lane(target.version, self._names)
+        self._counts = self.tally.places
+        self._bodies = [lane.json_of([place]) for place in range(len(lane.classes))]
+        self._head: Headers = [
+            (b"content-type", b"application/json"),
+            (b"x-model-version", target.version.encode()),
+            (b"x-hotserve-lane", b"fast"),
+        ]
+        self._heads: dict[int, Headers] = {}
+        self._sent_heads: dict[int, bytes] = {}
+        self._csv = target.csv
+        self._lines_are_texts = target.csv and not target.columns
+
+    def answer_one(self, content_type: bytes, body: bytes) -> bytes | None:
+        """The answer to text/csv that is plainly a single text: the case that has to be quick."""
+        if content_type != b"text/csv" or not self._lines_are_texts or len(body) > LONGEST_TEXT:
+            return None
+        if body[-1:] == b"\n":
+            body = body[:-2] if body[-2:] == b"\r\n" else body[:-1]
+        if b'"' in body or b"\n" in body or b"\r" in body or body[:3] == _BYTE_ORDER_MARK:
+            return None
+        try:
+            text = body.decode()
+            if _LIKE_A_HEADER.match(text) is not None or not text.strip():
+                return None
+            place = self._place(text)
+        except (UnicodeDecodeError, Uncertain):
+            return None
+        self._counts[place] += 1
+        return self._bodies[place]
+
+    def answer_now(self, content_type: bytes, body: bytes) -> bytes | None:
+        """The body of the answer to a few texts without probabilities, else None."""
+        if content_type not in _JSON_TYPES:
+            return self.answer_one(content_type, body)
+        request = self._of_json(body)
+        if request is None:
+            return None
+        texts, probabilities = request
+        if probabilities or len(texts) > FEW or len(body) > LONGEST_TEXT:
+            return None
+        try:
+            places = self._lane.places(texts)
+        except Uncertain:
+            return None
+        self.tally.count(places)
+        return self._lane.json_of(places)
+
+    async def answer(self, content_type: bytes, body: bytes) -> bytes | None:
+        """The body of the answer, or None where the model's process has to give it."""
+        probabilities = False
+        if content_type in _JSON_TYPES:
+            if len(body) > LARGEST_JSON:
+                return None
+            request = self._of_json(body)
+            if request is None:
+                return None
+            texts, probabilities = request
+        elif content_type in _CSV_TYPES:
+            if len(body) > LARGE_CSV:
+                return await self._large_csv(body) if self._csv else None
+            read = self._of_csv(body)
+            if read is None:
+                return None
+            texts = read
+        else:
+            return None
+        if len(body) > LONGEST_TEXT and max(map(len, texts)) > LONGEST_TEXT:
+            return None
+        try:
+            if probabilities:
+                return await self._probabilities(texts)
+            if len(texts) <= SLICE:
+                places = self._lane.places(texts)
+            else:
+                places = []
+                for start in range(0, len(texts), SLICE):
+                    places += self._lane.places(texts[start : start + SLICE])
+                    await asyncio.sleep(0)
+        except Uncertain:
+            return None
+        self.tally.count(places)
+        return self._lane.json_of(places)
+
+    def head(self, length: int) -> bytes:
+        """The same headers as they are sent, with the empty line after them."""
+        known = self._sent_heads.get(length)
+        if known is None:
+            lines = b"".join(b"%b: %b\r\n" % pair for pair in self.headers(length))
+            known = lines + b"\r\n"
+            if len(self._sent_heads) < 256:
+                self._sent_heads[length] = known
+        return known
+
+    async def _large_csv(self, body: bytes) -> bytes | None:
+        """In parts, between which other requests have their turn."""
+        if self.target.spares_numbers and await asyncio.to_thread(
+            csv_body.is_table_of_numbers, body
+        ):
+            return None
+        columns = self.target.columns
+        if columns and csv_body.is_stock_table(body, columns):
+            return None
+        places: list[int] = []
+        try:
+            for part in csv_body.read_in_parts(body, SLICE):
+                if part.rows:
+                    texts = self._texts_of(part)
+                    if texts is None or any(len(text) > LONGEST_TEXT for text in texts):
+                        return None
+                    places += self._lane.places(texts)
+                await asyncio.sleep(0)
+        except (csv_body.CsvError, Uncertain):
+            return None
+        self.tally.count(places)
+        return self._lane.json_of(places)
+
+    def headers(self, length: int) -> Headers:
+        """The headers of an answer of that length."""
+        known = self._heads.get(length)
+        if known is None:
+            known = [*self._head, (b"content-length", str(length).encode())]
+            if len(self._heads) < 256:
+                self._heads[length] = known
+        return known
+
+    def _of_csv(self, body: bytes) -> Texts | None:
+        if not self._csv:
+            return None
+        if self.target.spares_numbers and csv_body.is_table_of_numbers(body):
+            return None
+        columns = self.target.columns
+        if columns and csv_body.is_stock_table(body, columns):
+            return None
+        try:
+            products = csv_body.read(body)
+        except csv_body.CsvError:
+            return None
+        return self._texts_of(products)
+
+    def _texts_of(self, products: csv_body.Products) -> Texts | None:
+        columns = self.target.columns
+        if not columns:
+            return products.texts()
+        return _joined(columns, mlflow_json.frame(products, columns))
+
+    def _of_json(self, body: bytes) -> tuple[Texts, bool] | None:
+        """The texts of a request, and whether it asks for probabilities."""
+        try:
+            # The same parser as MLflow's: of a key that is there twice the last one counts.
+            request = json.loads(body)
+        except (ValueError, RecursionError):
+            return None
+        if type(request) is not dict:
+            return None
+        probabilities = False
+        if len(request) != 1:
+            params = request.pop("params", None)
+            if len(request) != 1 or type(params) is not dict or len(params) != 1:
+                return None
+            # Not ==, to which 1 and True are one.
+            if params.get("probabilities") is not True:
+                return None
+            probabilities = True
+        ((kind, data),) = request.items()
+        texts = self._texts(kind, data, self._with_chances if probabilities else self._forms)
+        return None if not texts else (texts, probabilities)
+
+    def _texts(self, kind: str, data: Any, forms: frozenset[str]) -> Texts | None:
+        if kind in (lane_forms.INPUTS, lane_forms.INSTANCES):
+            return data if kind in forms and _all_text(data) else None
+        if kind == lane_forms.SPLIT:
+            if type(data) is not dict or data.keys() != {"columns", "data"}:
+                return None
+            columns, rows = data["columns"], data["data"]
+            if (
+                not _all_text(columns)
+                or not _is_among(forms, kind, columns)
+                or type(rows) is not list
+            ):
+                return None
+            if not all(_all_text(row) and len(row) == len(columns) for row in rows):
+                return None
+            return _joined(columns, rows)
+        if kind == lane_forms.RECORDS:
+            if type(data) is not list or not data or not all(type(row) is dict for row in data):
+                return None
+            names = data[0].keys()
+            if not _is_among(forms, kind, names) or not all(row.keys() == names for row in data):
+                return None
+            order = sorted(names, reverse=True)  # `nome` before `descricao`
+            rows = [[row[name] for name in order] for row in data]
+            if not all(map(_all_text, rows)):
+                return None
+            return [lane_forms.text_of(row) for row in rows]
+        return None
+
+    async def _probabilities(self, texts: Texts) -> bytes | None:
+        names = self._names
+        answers = []
+        places = []
+        for start in range(0, len(texts), SLICE):
+            for chances in self._lane.predict_proba(texts[start : start + SLICE]):
+                first, second = _two_largest(chances)
+                if first - second < CLOSE:
+                    return None
+                place = chances.index(first)
+                places.append(place)
+                answers.append(
+                    {
+                        lane_forms.CATEGORY: names[place],
+                        lane_forms.CHANCES: dict(zip(names, chances, strict=True)),
+                    }
+                )
+            if len(texts) > SLICE:
+                await asyncio.sleep(0)
+        self.tally.count(places)
+        return json.dumps({"predictions": answers}).encode()
+
+
+def _is_among(forms: frozenset[str], kind: str, columns: Iterable[str]) -> bool:
+    return lane_forms.table_form(kind, columns) in forms
+
+
+def _joined(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Texts:
+    if list(columns) == ["descricao", "nome"]:
+        rows = [row[::-1] for row in rows]
+    return [lane_forms.text_of(row) for row in rows]
+
+
+def _two_largest(chances: Sequence[float]) -> tuple[float, float]:
+    first, *others = sorted(chances, reverse=True)
+    return first, others[0] if others else -1.0
+
+
+def _all_text(values: Any) -> bool:
+    return type(values) is list and bool(values) and all(type(value) is str for value in values)

@@ -1,0 +1,321 @@
+"""uvicorn's HTTP protocol with limits: what is sent, how slowly, on how many connections.
+
+What uvicorn leaves open is closed here: a head or a body that never ends, a client that does not
+read its answer, requests sent ahead of the answers without end. Errors of the protocol are JSON.
+
+No request has a timer of its own: one look at all connections a second (`sweep`) finds those that
+are late.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sized
+from typing import Any, cast
+
+import httptools
+from uvicorn.config import Config
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from hotserve.worker import errors
+from hotserve.worker.http_limits import (
+    LINGER,
+    MAX_AHEAD,
+    MAX_HEAD,
+    MAX_HEADERS,
+    MAX_URL,
+    SLOWEST,
+    Limits,
+)
+
+REFUSED = "hotserve.refused"
+"""In the scope of a request that ended in its body: the status that its client was told."""
+
+_WAITING, _HEAD, _BODY, _WHOLE, _ENDED = range(5)
+_HOP_BY_HOP = (b"connection", b"upgrade", b"http2-settings")
+
+
+Refused = Callable[["LimitedProtocol", int, int | None], None]
+"""Told of a refusal: its status, and how long its body is where no application heard of it."""
+
+
+class _Stop(Exception):
+    """Raised in a callback: nothing more is to be parsed."""
+
+
+class _Trailers(list[tuple[bytes, bytes]]):
+    """What stands behind a chunked body in the manner of headers: it is none of them, and not kept.
+
+    The parser gives no other sign of it than one more header (RFC 9110, 6.5.1).
+    """
+
+    def append(self, _: tuple[bytes, bytes]) -> None:
+        """Forget it."""
+
+
+_TRAILERS = _Trailers()
+
+
+class _Flow(FlowControl):
+    """Reads nothing while requests that were sent ahead wait for their turn."""
+
+    def __init__(self, transport: asyncio.Transport, ahead: Sized) -> None:
+        super().__init__(transport)
+        self._ahead = ahead
+
+    def resume_reading(self) -> None:
+        if not self._ahead:
+            super().resume_reading()
+
+
+class LimitedProtocol(HttpToolsProtocol):
+    """One connection."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        limits: Limits,
+        on_refusal: Refused,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._limits = limits
+        self._on_refusal = on_refusal
+        self._state = _WAITING
+        self._since: float | None = None  # when `look` first saw it in this state
+        self._came = 0  # bytes of this request after its first packet
+        self._goes_on = False  # whether a packet held a part of the body, or the size of one
+        self._between = 0  # bytes of packets that held neither, one after another
+        self._deaf = False
+        self._upgrading = False
+        self._refusal: tuple[int, str] | None = None
+        self._last_words = b""
+        self._unsent = (0, 0.0)
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Where there are too many, an idle one goes; if none is idle, this one."""
+        super().connection_made(transport)
+        self.flow = _Flow(transport, self.pipeline)
+        if len(self.connections) <= self._limits.connections:
+            return
+        for other in self.connections:
+            if isinstance(other, LimitedProtocol) and other._state == _WAITING and other != self:
+                other.transport.close()
+                self.connections.discard(other)
+                return
+        self._refuse(503, "too many connections are open")
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser."""
+        if self._state == _WAITING and len(data) > MAX_HEAD:
+            last = self.cycle
+            self._feed(data[:MAX_HEAD])
+            if self._state == _HEAD and self.cycle is last and not self._deaf:
+                self._refuse(*self._too_long())
+            data = data[MAX_HEAD:]
+        self._feed(data)
+
+    def _feed(self, data: bytes) -> None:
+        if self._deaf:
+            return
+        before, last = self._state, self.cycle
+        self._goes_on = False
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._stay(data[upgrade.args[0] :])
+        except httptools.HttpParserError as error:
+            self._refuse(*(self._refusal or (400, _what_is_wrong(data, error))))
+        else:
+            self._packet_read()
+            if self._state in (_HEAD, _BODY):
+                # The first packet of this one may hold the end of the request before, too.
+                same = before == self._state and last is self.cycle
+                self._came = self._came + len(data) if same else 0
+                self._between = self._between + len(data) if same and not self._goes_on else 0
+                if self._state == _HEAD and self._came > MAX_HEAD:
+                    self._refuse(*self._too_long())
+                elif self._state == _BODY and self._between > MAX_HEAD:
+                    self._refuse(431, f"chunk extensions or trailers are beyond {MAX_HEAD} bytes")
+
+    def _packet_read(self) -> None:
+        """What came together has been parsed."""
+
+    def _await_next(self) -> None:
+        """A request was answered; the next one may come."""
+        self.server_state.total_requests += 1
+        self._state, self._since = _WAITING, None
+
+    def _too_long(self) -> tuple[int, str]:
+        if len(self.url) > MAX_URL:
+            return 414, f"the address is longer than {MAX_URL} bytes"
+        return 431, f"the headers are more than {MAX_HEADERS} or longer than {MAX_HEAD} bytes"
+
+    def _stay(self, rest: bytes) -> None:
+        """Read a request that asks for another protocol as if it did not (RFC 9110, 7.8)."""
+        self._upgrading = False
+        method = self.parser.get_method()
+        if method == b"CONNECT":
+            self._refuse(405, "CONNECT is for proxies, and this is none")
+            return
+        kept = [(name, value) for name, value in self.headers if name not in _HOP_BY_HOP]
+        head = b"".join(b"%s: %s\r\n" % pair for pair in kept)
+        self.parser = httptools.HttpRequestParser(self)
+        self._feed(b"%s %s HTTP/1.1\r\n%s\r\n%s" % (method, self.url, head, rest))
+
+    def on_message_begin(self) -> None:
+        """The first byte of a request is here."""
+        super().on_message_begin()
+        self._state, self._since = _HEAD, None
+
+    def on_headers_complete(self) -> None:
+        """A head is whole."""
+        if len(self.headers) > MAX_HEADERS or len(self.url) > MAX_URL:
+            self._refusal = self._too_long()
+            raise _Stop
+        if len(self.pipeline) >= MAX_AHEAD:
+            self._refusal = 503, f"more than {MAX_AHEAD} requests were sent ahead of the answers"
+            raise _Stop
+        if self.parser.should_upgrade():
+            self._upgrading = True
+            return
+        super().on_headers_complete()
+        self.headers = _TRAILERS
+        self._state, self._since = _BODY, None
+
+    def on_chunk_header(self) -> None:
+        """The size of a part of the body is known."""
+        self._goes_on = True
+
+    def on_body(self, body: bytes) -> None:
+        """A part of the body."""
+        self._goes_on = True
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """A request is whole."""
+        if self._upgrading:
+            return
+        super().on_message_complete()
+        self._state = _WAITING if self.cycle.response_complete else _WHOLE
+        self._since = None
+
+    def on_response_complete(self) -> None:
+        """An answer is written: the next request's turn."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+            return
+        self.flow.resume_reading()
+        if self._last_words:
+            self._end(self._last_words)
+        elif self._state == _WHOLE:
+            self._state, self._since = _WAITING, None
+        elif self._state == _BODY and self.expect_100_continue and not self._came:
+            # Whether the body still comes is the client's choice, and not to be known.
+            self.transport.close()
+
+    def eof_received(self) -> bool | None:  # type: ignore[override]
+        """Stay open for the answer to a whole request."""
+        if self._state != _WHOLE:
+            return None
+        self.cycle.keep_alive = False
+        return True
+
+    def shutdown(self) -> None:
+        """The worker stops."""
+        if self._state == _ENDED:
+            self.transport.close()
+        else:
+            super().shutdown()
+
+    def look(self, now: float) -> None:
+        """End the connection if its client is late; `now` is in seconds of `time.monotonic`."""
+        unsent = self.transport.get_write_buffer_size()
+        if unsent != self._unsent[0]:
+            self._unsent = unsent, now
+        elif unsent and now - self._unsent[1] > self._limits.read_timeout:
+            self.transport.abort()
+            return
+        if self._since is None or self.flow.read_paused:
+            # While nothing is read, it is not the client that is late.
+            self._since = now
+            return
+        late = now - self._since
+        if self._state == _WAITING and late > self._limits.idle_timeout:
+            self.transport.close()
+        elif self._state == _ENDED and late > LINGER:
+            self.transport.abort()
+        elif self._state == _HEAD and late > self._limits.read_timeout:
+            self._refuse(408, f"the headers took more than {self._limits.read_timeout:g} s")
+        elif self._state == _BODY and late > self._limits.read_timeout + self._came / SLOWEST:
+            self._refuse(408, f"the body came too slowly: {late:.0f} s and not at its end")
+
+    def _refuse(self, status: int, message: str) -> None:
+        """Answer an error when those before have their answers, and end the connection."""
+        body = errors.body(status, message)
+        answer = self._error(status, body)
+        cycle = self.cycle
+        in_body = self._state == _BODY and not self.pipeline
+        if in_body:
+            # The types of ASGI know no keys of a server's own.
+            cast(dict[str, Any], cycle.scope)[REFUSED] = status
+        self._on_refusal(self, status, None if in_body else len(body))
+        self._deaf = True
+        if in_body:
+            # Its application waits for the body, or has answered without it.
+            answer = b"" if cycle.response_started else answer
+            cycle.disconnected = True
+            cycle.message_event.set()
+            self._end(answer)
+            return
+        if self._state == _BODY:
+            self.pipeline.popleft()
+        if not self.pipeline and (cycle is None or cycle.response_complete):
+            self._end(answer)
+        else:
+            self._last_words = answer
+
+    def _end(self, answer: bytes) -> None:
+        self.flow.resume_reading()
+        self._state, self._since = _ENDED, None
+        if answer:
+            self.transport.write(answer)
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+
+    def _error(self, status: int, body: bytes) -> bytes:
+        headers = [
+            *self.server_state.default_headers,
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(body)),
+            (b"connection", b"close"),
+        ]
+        if status == 503:
+            headers.append((b"retry-after", b"1"))
+        lines = b"".join(b"%s: %s\r\n" % pair for pair in headers)
+        return b"%s%s\r\n%s" % (STATUS_LINE[status], lines, body)
+
+
+def _what_is_wrong(data: bytes, error: httptools.HttpParserError) -> str:
+    if data[:2] == b"\x16\x03":
+        return "this port speaks HTTP, not HTTPS"
+    if data[:3] == b"PRI":
+        return "this port speaks HTTP/1.1, not HTTP/2"
+    if isinstance(error, httptools.HttpParserCallbackError):
+        return "the address of the request can't be read"
+    return f"this is no HTTP/1.1 request: {error}"
+
+
+def sweep(connections: Iterable[object], now: float) -> None:
+    """Look at every connection; to be called about once a second."""
+    for connection in list(connections):
+        if isinstance(connection, LimitedProtocol):
+            connection.look(now)

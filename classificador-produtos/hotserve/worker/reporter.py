@@ -1,0 +1,63 @@
+"""A worker's side of `/metrics`: reports what it counted, and asks the manager for the sum."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import count
+from typing import Any
+
+from hotserve.ipc.channel import Channel
+from hotserve.worker.counters import Tally
+
+_INTERVAL = 1.0
+"""Seconds of counts that a worker killed with -9 takes with it at most."""
+_ANSWER_SECONDS = 10.0
+
+
+class Reporter:
+    """Tells the manager what a tally counted.
+
+    Args:
+        tally: the worker's.
+        channel: to the manager.
+    """
+
+    def __init__(self, tally: Tally, channel: Channel) -> None:
+        self._tally = tally
+        self._channel = channel
+        self._in_flight = 0
+        self._numbers = count(1)
+        self._asked: dict[int, asyncio.Future[tuple[str, bytes]]] = {}
+
+    async def run(self) -> None:
+        """Report again and again; never returns."""
+        while True:
+            await asyncio.sleep(_INTERVAL)
+            self.report()
+
+    def report(self, scrape: int = 0) -> None:
+        """Report now, if there is news; for the `scrape` of that number in any case."""
+        counts = self._tally.take()
+        if scrape or counts != {"in_flight": self._in_flight}:
+            self._in_flight = counts["in_flight"]
+            self._channel.send("counts", counts=counts, scrape=scrape)
+
+    async def metrics(self, accept: str) -> tuple[str, bytes]:
+        """Content type and body of the answer to a scrape.
+
+        Raises:
+            TimeoutError: the manager does not answer.
+        """
+        number = next(self._numbers)
+        future = self._asked[number] = asyncio.get_running_loop().create_future()
+        self._channel.send("scrape", number=number, accept=accept)
+        try:
+            return await asyncio.wait_for(future, _ANSWER_SECONDS)
+        finally:
+            del self._asked[number]
+
+    def answered(self, message: dict[str, Any]) -> None:
+        """Take the manager's answer."""
+        future = self._asked.get(message["number"])
+        if future is not None and not future.done():
+            future.set_result((message["content_type"], message["body"].encode()))

@@ -1,0 +1,1 @@
+"""The way to the model's own server process."""

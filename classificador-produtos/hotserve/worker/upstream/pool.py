@@ -1,0 +1,117 @@
+"""Hands a request to a model's server process and brings back its answer."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+
+from hotserve.ipc.target import Target
+from hotserve.worker.upstream.connection import Answer, Closed, Headers, ProcessConnection
+
+# Of one connection only (RFC 9110, 7.6.1), or made anew on the other side.
+_OWN_TO_CONNECTION = frozenset(
+    b"connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer "
+    b"transfer-encoding upgrade".split()
+)
+_NOT_FORWARDED = _OWN_TO_CONNECTION | frozenset(
+    b"host content-length content-type expect accept-encoding authorization cookie".split()
+)
+_NOT_RETURNED = _OWN_TO_CONNECTION | frozenset(b"content-length date server".split())
+
+IDLE_SECONDS = 4.0
+"""Below the 5 s after which uvicorn closes a connection, so that few are found closed."""
+
+
+class Gone(Exception):
+    """No answer: the connection was closed, or nobody listens there (`refused`)."""
+
+    def __init__(self, *, refused: bool) -> None:
+        super().__init__()
+        self.refused = refused
+
+
+class Forwarder:
+    """A pool of connections to the server processes on the loopback.
+
+    Args:
+        timeout: seconds for one request.
+    """
+
+    def __init__(self, timeout: float) -> None:
+        self.timeout = timeout
+        self._idle: defaultdict[int, list[ProcessConnection]] = defaultdict(list)
+
+    def close(self) -> None:
+        """Close every connection that is idle."""
+        for connections in list(self._idle.values()):
+            for connection in connections:
+                connection.close()
+
+    async def post(
+        self,
+        target: Target,
+        content_type: bytes,
+        body: bytes,
+        headers: Headers,
+    ) -> Answer:
+        """POST to `/invocations` of `target`.
+
+        A prediction changes nothing, so a request that found its connection closed is sent again.
+
+        Raises:
+            Gone: no process answers there.
+            TimeoutError: it did not answer in time.
+        """
+        head = _head(target.port, content_type, len(body), headers)
+        async with asyncio.timeout(self.timeout):
+            for last_try in (False, True):
+                connection = self._take(target.generation)
+                if connection is None:
+                    connection = await self._open(target)
+                try:
+                    answer = await connection.ask(head, body)
+                except Closed:
+                    if last_try:
+                        raise Gone(refused=False) from None
+                else:
+                    if connection.is_usable:
+                        self._idle[target.generation].append(connection)
+                    answer.headers = [
+                        pair for pair in answer.headers if pair[0] not in _NOT_RETURNED
+                    ]
+                    return answer
+        raise AssertionError("unreachable")
+
+    def _take(self, generation: int) -> ProcessConnection | None:
+        """The connection that was used last; those that were idle for too long are closed."""
+        connections = self._idle.get(generation, [])
+        while connections:
+            connection = connections.pop()
+            if time.monotonic() - connection.idle_since < IDLE_SECONDS and connection.is_usable:
+                return connection
+            connection.close()
+        return None
+
+    async def _open(self, target: Target) -> ProcessConnection:
+        def forget(connection: ProcessConnection) -> None:
+            connections = self._idle.get(target.generation, [])
+            if connection in connections:
+                connections.remove(connection)
+            if not connections:
+                self._idle.pop(target.generation, None)
+
+        try:
+            return await ProcessConnection.open(target.port, forget)
+        except OSError:
+            raise Gone(refused=True) from None
+
+
+def _head(port: int, content_type: bytes, length: int, headers: Headers) -> bytes:
+    lines = [
+        b"POST /invocations HTTP/1.1\r\nhost: 127.0.0.1:%d\r\n" % port,
+        b"content-type: %b\r\ncontent-length: %d\r\n" % (content_type, length),
+    ]
+    lines += [b"%b: %b\r\n" % pair for pair in headers if pair[0] not in _NOT_FORWARDED]
+    lines.append(b"\r\n")
+    return b"".join(lines)

@@ -1,0 +1,282 @@
+"""hotserve's command line: what is passed on, and what is refused with one line."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hotserve import cli
+from hotserve.config import settings as settings_module
+from hotserve.config.settings import Settings, SettingsError
+
+SERVE = ["mlflow", "models", "serve"]
+
+
+def read(*arguments: str, **environment: str) -> Settings:
+    return settings_module.read(arguments, environment)
+
+
+@pytest.mark.parametrize(
+    "model", [["-m", "models:/a/1"], ["--model-uri", "models:/a/1"], ["--model-uri=models:/a/1"]]
+)
+@pytest.mark.parametrize("port", [["-p", "8080"], ["--port", "8080"], ["--port=8080"], ["-p8080"]])
+def test_every_way_to_write_mlflows_options_is_understood(
+    model: list[str], port: list[str]
+) -> None:
+    command = read(*SERVE, *model, *port, "--host", "0.0.0.0").command
+    assert (command.model_uri, command.port, command.host) == ("models:/a/1", 8080, "0.0.0.0")
+
+
+def test_the_wrapped_command_gets_a_private_port_and_every_other_option() -> None:
+    command = read(
+        *(*SERVE, "-m", "models:/a/1", "-p", "8080", "-h", "0.0.0.0"),
+        *("--env-manager", "local", "-w", "2", "--install-mlflow"),
+    ).command
+    assert command.serve("/cache/model", 40001) == [
+        *(*SERVE, "-m", "/cache/model", "-p", "40001", "-h", "127.0.0.1", "-t", "60"),
+        *("--env-manager", "local", "-w", "2", "--install-mlflow"),
+    ]
+
+
+def test_the_program_may_be_more_than_a_word() -> None:
+    command = read("python", "-m", *SERVE, "-m", "models:/a/1").command
+    assert command.program == ("python", "-m", "mlflow")
+
+
+def test_mlflows_variables_count_where_no_option_is_given() -> None:
+    variables = {
+        "MLFLOW_HOST": "0.0.0.0",
+        "MLFLOW_PORT": "7000",
+        "MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT": "9",
+    }
+    command = read(*SERVE, "-m", "models:/a/1", **variables).command
+    assert (command.host, command.port, command.timeout) == ("0.0.0.0", 7000, 9)
+    command = read(*SERVE, "-m", "models:/a/1", "-p", "8080", **variables).command
+    assert command.port == 8080
+
+
+def test_own_settings_come_from_options_before_variables_before_defaults() -> None:
+    command = [*SERVE, "-m", "models:/a/1"]
+    assert read(*command).poll_interval == 1
+    assert read(*command, HOTSERVE_POLL_INTERVAL="3").poll_interval == 3
+    given = read("--poll-interval", "0.5", *command, HOTSERVE_POLL_INTERVAL="3")
+    assert given.poll_interval == 0.5
+    assert read("--max-body", "10k", *command).max_body == 10240
+    assert read(*command, XDG_CACHE_HOME="/somewhere").cache == Path("/somewhere/hotserve")
+
+
+@pytest.mark.parametrize(("cores", "most"), [(1, 64), (16, 64), (48, 192)])
+def test_workers_are_no_more_than_a_machine_can_use(
+    cores: int, most: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: range(cores))
+    command = [*SERVE, "-m", "models:/a/1"]
+    assert read(*command).workers == cores
+    assert read("--workers", str(most), *command).workers == most
+    with pytest.raises(SettingsError, match=f"from 1 to {most}, not '{most + 1}'"):
+        read("--workers", str(most + 1), *command)
+    with pytest.raises(SystemExit):
+        read("--help")
+    assert f"at most {most} on this machine" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_variable_that_is_almost_a_setting_is_told() -> None:
+    meant = {
+        "HOTSERVE_TOKENS": "HOTSERVE_TOKEN",
+        "HOTSERVE_TOKENFILE": "HOTSERVE_TOKEN_FILE",
+        "HOTSERVE_WORKER": "HOTSERVE_WORKERS",
+        "HOTSERVE_MAXBODY": "HOTSERVE_MAX_BODY",
+    }
+    # What Kubernetes sets for a service called hotserve is no mistake, nor what is right.
+    others = ("HOTSERVE_PORT", "HOTSERVE_SERVICE_HOST", "HOTSERVE_PORT_8080_TCP", "HOTSERVE_CSV")
+    assert settings_module.misspelt(dict.fromkeys((*meant, *others, "TOKEN"), "x")) == meant
+
+
+def test_the_folder_for_the_output_may_be_below_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/somebody")
+    command = [*SERVE, "-m", "models:/a/1"]
+    assert read(*command, HOTSERVE_CHILD_LOG="~/logs").log_folder == Path("/home/somebody/logs")
+    assert read("--child-log", "-", *command).log_folder is None
+    assert read(*command).log_folder is None
+
+
+class Refusal:
+    """Runs the command where it is expected to end at once.
+
+    Attributes:
+        code: exit code.
+        told: what it wrote to stderr.
+    """
+
+    def __init__(
+        self, patch: pytest.MonkeyPatch, capture: pytest.CaptureFixture[str], cache: Path
+    ) -> None:
+        self._patch = patch
+        self._capture = capture
+        self._cache = cache
+        self.code = 0
+        self.told = ""
+
+    def __call__(self, *arguments: str, **environment: str) -> None:
+        for variable in list(os.environ):
+            if variable.startswith(("MLFLOW_", "HOTSERVE_")):
+                self._patch.delenv(variable)
+        for variable, value in {"HOTSERVE_CACHE": str(self._cache), **environment}.items():
+            self._patch.setenv(variable, value)
+        self.code = cli.main(arguments)
+        self.told = self._capture.readouterr().err
+
+
+@pytest.fixture
+def refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Refusal:
+    return Refusal(monkeypatch, capsys, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ([], "no command to run"),
+        (["mlflow", "server"], "must be 'mlflow models serve"),
+        (SERVE, "-m/--model-uri"),
+        ([*SERVE, "-m", "models:/a/1", "-p", "eighty"], "invalid port value: 'eighty'"),
+        ([*SERVE, "-m", "models:/a/1", "-p", "70000"], "invalid port value: '70000'"),
+        ([*SERVE, "-m", "models:/a/1", "--env-manager", "nix"], "invalid choice: 'nix'"),
+        ([*SERVE, "-m", "models:/a/Prodction"], "'Prodction' is no stage"),
+        ([*SERVE, "-m", "models:/a/1/2"], "not a proper models:/ URI"),
+        ([*SERVE, "-m", "models:/a@"], "not a proper models:/ URI"),
+        ([*SERVE, "-m", "models:/a"], "names no stage, alias or version; use models:/<name>/"),
+        ([*SERVE, "-m", "models:/spam"], "names no stage, alias or version"),
+        ([*SERVE, "-m", "models://profile/a/1"], "another registry"),
+        ([*SERVE, "-m", "model:/a/1"], "'model:' is unknown"),
+        ([*SERVE, "-m", "./no-such-folder"], "no MLmodel file"),
+        (["--poll-interval", "soon", *SERVE, "-m", "models:/a/1"], "--poll-interval must be"),
+        (["--poll-interval", "-1", *SERVE, "-m", "models:/a/1"], "must be a number above 0"),
+        (["--max-body", "10MB", *SERVE, "-m", "models:/a/1"], "with k, M or G behind it, not"),
+        (["--max-body", "1.5G", *SERVE, "-m", "models:/a/1"], "must be a whole number of bytes"),
+        (["--workers", "2.5", *SERVE, "-m", "models:/a/1"], "must be a whole number from 1 to"),
+        (["--workers", "100000", *SERVE, "-m", "models:/a/1"], "must be a whole number from 1 to"),
+        (["--keep-versions", "0", *SERVE, "-m", "models:/a/1"], "must be a whole number above 0"),
+        (["--cache", "", *SERVE, "-m", "models:/a/1"], "--cache must be a folder, "),
+        (["--cache", "~nobody-here/x", *SERVE, "-m", "models:/a/1"], "not '~nobody-here/x'"),
+        (["--child-log", "~nobody-here/x", *SERVE, "-m", "models:/a/1"], "--child-log must be a"),
+        (["--token-file", "~nobody-here/x", *SERVE, "-m", "models:/a/1"], "whose home is that?"),
+        (["--csv", "xml", *SERVE, "-m", "models:/a/1"], "one of auto, text, table"),
+        (["--nonsense", *SERVE, "-m", "models:/a/1"], "--nonsense"),
+        (["no-such-mlflow", "models", "serve", "-m", "models:/a/1"], "no program 'no-such-mlflow'"),
+    ],
+)
+def test_a_bad_command_line_is_one_line_and_code_2(
+    arguments: list[str], told: str, refused: Refusal
+) -> None:
+    refused(*arguments, MLFLOW_TRACKING_URI="http://127.0.0.1:1")
+    assert refused.code == 2
+    assert told in refused.told
+    assert len(refused.told.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("environment", "told"),
+    [
+        ({}, "MLFLOW_TRACKING_URI is not set"),
+        ({"MLFLOW_TRACKING_URI": "sqlite:///mlflow.db"}, "must be an http(s) address"),
+        ({"MLFLOW_TRACKING_URI": "http://host:port"}, "must be an http(s) address"),
+        ({"MLFLOW_TRACKING_URI": "http://h", "MLFLOW_REGISTRY_URI": "x"}, "MLFLOW_REGISTRY_URI"),
+        (
+            {"MLFLOW_TRACKING_URI": "https://h", "MLFLOW_TRACKING_SERVER_CERT_PATH": "/nowhere"},
+            "MLFLOW_TRACKING_SERVER_CERT_PATH can't be read",
+        ),
+        (
+            {"MLFLOW_TRACKING_URI": "http://h", "HOTSERVE_CACHE": "/proc/nowhere"},
+            "cache folder /proc/nowhere",
+        ),
+        (
+            {"MLFLOW_TRACKING_URI": "http://h", "HOTSERVE_CHILD_LOG": "/proc/nowhere"},
+            "the folder for the output /proc/nowhere can't be written to (",
+        ),
+        (
+            {"MLFLOW_TRACKING_URI": "http://h", "HOTSERVE_CHILD_LOG": "/proc/nowhere"},
+            "name another with --child-log or HOTSERVE_CHILD_LOG",
+        ),
+        (
+            {"MLFLOW_TRACKING_URI": "http://h", "HOTSERVE_CHILD_LOG": __file__},
+            "can't be written to (File exists)",
+        ),
+        ({"MLFLOW_TRACKING_URI": "http://h", "HOTSERVE_WORKERS": "0"}, "HOTSERVE_WORKERS"),
+    ],
+)
+def test_a_bad_variable_is_one_line_and_code_2(
+    environment: dict[str, str], told: str, refused: Refusal
+) -> None:
+    refused(*SERVE, "-m", "models:/a/1", **environment)
+    assert refused.code == 2
+    assert told in refused.told
+    assert len(refused.told.splitlines()) == 1
+
+
+def test_a_secret_in_the_address_is_not_shown(refused: Refusal) -> None:
+    refused(*SERVE, "-m", "models:/a/1", MLFLOW_TRACKING_URI="ftp://user:s3cret@host")
+    assert refused.code == 2
+    assert "s3cret" not in refused.told
+
+
+def test_a_port_in_use_is_one_line_and_code_2(refused: Refusal) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        refused(
+            *(*SERVE, "-m", "models:/a/1", "-p", str(port)),
+            MLFLOW_TRACKING_URI="http://127.0.0.1:1",
+        )
+    assert refused.code == 2
+    assert refused.told == f"hotserve: can't listen on 127.0.0.1 port {port}: it is in use\n"
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The command as a process that is expected to end by itself."""
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW_", "HOTSERVE_"))}
+    return subprocess.run(
+        [sys.executable, "-m", "hotserve", *arguments],
+        env=inherited | environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_an_option_that_mlflow_does_not_know_ends_with_code_2(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    result = run(
+        *(*SERVE, "-m", "models:/a/1", "-p", str(port), "--bogus"),
+        MLFLOW_TRACKING_URI="http://127.0.0.1:1",
+        HOTSERVE_CACHE=str(tmp_path),
+    )
+    assert result.returncode == 2
+    assert "--bogus" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_the_help_of_the_wrapped_command_is_its_own(tmp_path: Path) -> None:
+    program = tmp_path / "mlflow"
+    program.write_text('#!/bin/sh\necho "$@"; echo told >&2; exit 3\n')
+    program.chmod(0o755)
+    for arguments in (["--help"], ["-m", "models:/a/1", "-p", "eighty", "--help"]):
+        told = run("--workers", "2", str(program), "models", "serve", *arguments)
+        assert told.stdout == " ".join(["models", "serve", *arguments]) + "\n"
+        assert (told.stderr, told.returncode) == ("told\n", 3)
+    told = run("no-such-mlflow", "models", "serve", "--help")
+    assert (told.returncode, len(told.stderr.splitlines())) == (2, 1)
+
+
+def test_help_names_every_option_with_its_default() -> None:
+    result = run("--help")
+    assert result.returncode == 0
+    for option in ("--workers", "--poll-interval", "--cache", "--max-body", "HOTSERVE_"):
+        assert option in result.stdout

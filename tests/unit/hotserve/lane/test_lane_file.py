@@ -1,0 +1,177 @@
+"""A compiled file: small to open, and refused with one clear line when it is not what it was."""
+
+import json
+import os
+import pickletools
+import random
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+from hotserve.lane import Lane, LaneError, container
+from hotserve.lane.compile import compile_pipeline
+from hotserve.lane.container import Container
+from hotserve.lane.term_table import TermTable, build
+from tests.unit.hotserve.lane.lane_corpus import LABELS, TEXTS
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("lane") / "model.lane"
+    pipeline = make_pipeline(TfidfVectorizer(ngram_range=(1, 2)), LogisticRegression())
+    compile_pipeline(pipeline.fit(TEXTS, LABELS), path)
+    return path
+
+
+def whole(path: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """The header and the sections of a file."""
+    file = Container(path)
+    return file.header, {name: bytes(file.section(name)) for name in file.sections}
+
+
+def test_a_cut_file_is_refused_wherever_it_is_cut(compiled: Path, tmp_path: Path) -> None:
+    content = compiled.read_bytes()
+    cut = tmp_path / "cut.lane"
+    chance = random.Random(1)
+    for length in [
+        0,
+        1,
+        7,
+        8,
+        19,
+        20,
+        21,
+        len(content) - 1,
+        *chance.sample(range(len(content)), 60),
+    ]:
+        cut.write_bytes(content[:length])
+        with pytest.raises(LaneError, match=r"cut\.lane"):
+            Lane.open(cut)
+
+
+def test_a_changed_byte_is_noticed(compiled: Path, tmp_path: Path) -> None:
+    content = compiled.read_bytes()
+    damaged = tmp_path / "damaged.lane"
+    chance = random.Random(2)
+    for place in [*range(24), *chance.sample(range(len(content)), 60)]:
+        changed = bytearray(content)
+        changed[place] ^= 1 << chance.randrange(8)
+        damaged.write_bytes(changed)
+        with pytest.raises(LaneError):
+            Lane.open(damaged)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "too short"),
+        (b"PK\x03\x04" + bytes(100), "not a compiled model"),
+        (b"\x80\x04}." * 50, "not a compiled model"),
+        (b"HSLANE2\n" + bytes(100), "not a compiled model"),
+    ],
+)
+def test_a_file_of_another_kind(content: bytes, says: str, tmp_path: Path) -> None:
+    path = tmp_path / "other"
+    path.write_bytes(content)
+    with pytest.raises(LaneError, match=says):
+        Lane.open(path)
+
+
+def test_a_file_that_is_not_there_or_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(LaneError, match="No such file"):
+        Lane.open(tmp_path / "none.lane")
+    with pytest.raises(LaneError, match="directory"):
+        Lane.open(tmp_path)
+
+
+def test_a_sound_file_with_a_wrong_header(compiled: Path, tmp_path: Path) -> None:
+    header, sections = whole(compiled)
+    path = tmp_path / "model.lane"
+    changes: list[tuple[dict[str, object], str]] = [
+        ({"format": 99}, "format 99"),
+        ({"unicode": "3.2.0"}, r"Unicode 3\.2\.0"),
+        ({"classes": []}, "not complete"),
+        ({"groups": None}, "not complete"),
+        ({"groups": [{}]}, "not complete"),
+        ({"columns": 7}, "differ in length"),
+        ({"intercept": "abc"}, "not complete"),
+    ]
+    for change, says in changes:
+        container.write(path, {**header, **change}, sections)
+        with pytest.raises(LaneError, match=says):
+            Lane.open(path)
+    container.write(path, {}, {})
+    with pytest.raises(LaneError, match="format None"):
+        Lane.open(path)
+
+
+def test_arrays_that_do_not_fit_together(compiled: Path, tmp_path: Path) -> None:
+    header, sections = whole(compiled)
+    path = tmp_path / "model.lane"
+    for name in ("coefficients", "rows.0"):
+        container.write(path, header, {**sections, name: sections[name][:-8]})
+        with pytest.raises(LaneError, match="differ in length"):
+            Lane.open(path)
+        container.write(path, header, {**sections, name: sections[name][:-3]})
+        with pytest.raises(LaneError):
+            Lane.open(path)
+
+
+def test_the_file_holds_no_pickle(compiled: Path) -> None:
+    content = compiled.read_bytes()
+    header = json.dumps(Container(compiled).header)
+    assert "pickle" not in header
+    with pytest.raises(ValueError, match="opcode"):
+        list(pickletools.genops(content[:4096]))
+
+
+def test_who_has_the_old_file_open_keeps_it_when_it_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "model.lane"
+    vectorizer, classifier = TfidfVectorizer(), LogisticRegression()
+    compile_pipeline(make_pipeline(vectorizer, classifier).fit(TEXTS, LABELS), path)
+    lane = Lane.open(path)
+    answers = lane.predict(TEXTS)
+    shifted = [*LABELS[4:], *LABELS[:4]]
+    compile_pipeline(make_pipeline(vectorizer, classifier).fit(TEXTS, shifted), path)
+    assert Lane.open(path).predict(TEXTS) != answers
+    path.write_bytes(path.read_bytes())
+    assert lane.predict(TEXTS) == answers
+    assert [name for name in os.listdir(tmp_path) if name.startswith(".")] == []
+
+
+def test_a_worker_needs_only_the_standard_library(compiled: Path) -> None:
+    script = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from hotserve.lane import Lane\n"
+        "lane = Lane.open(sys.argv[2])\n"
+        "print(lane.predict_json(['Halo 5', 'senhor dos anéis']).decode())\n"
+        "print(sorted({'numpy', 'scipy', 'sklearn', 'mlflow', 'pandas', 'yaml', 'skops'}"
+        " & set(sys.modules)))"
+    )
+    package = Path(container.__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", script, str(package), str(compiled)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines() == ['{"predictions": ["game", "livro"]}', "[]"]
+
+
+def test_terms_are_found_and_others_are_not(tmp_path: Path) -> None:
+    terms = ["", " ", "a", "á", "a\u0301", "日本", "\ud800", "a b", *map(str, range(3000))]
+    path = tmp_path / "table"
+    container.write(path, {}, build("terms", terms))
+    table = TermTable(Container(path), "terms")
+    assert len(table) == len(terms)
+    for place, term in enumerate(terms):
+        assert table.find(term) == place
+        assert table.term(place) == term
+    for term in ["A", "aa", "3000", "-1", "\udc00", "a  b", "00"]:
+        assert table.find(term) is None

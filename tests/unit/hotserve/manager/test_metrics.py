@@ -1,0 +1,169 @@
+"""What front workers count, and how the manager adds it up."""
+
+import json
+from typing import Any
+
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families
+
+from hotserve import __version__
+from hotserve.manager.metrics import MOST_CATEGORIES, Metrics, State
+from hotserve.worker.counters import BOUNDS, NONE, PROCESS, Tally
+from hotserve.worker.upstream import answer as process_answer
+from tests.unit.hotserve.samples import Samples
+
+SERVING = {
+    "name": "produtos",
+    "version": "7",
+    "stage": "Production",
+    "run_id": "abc",
+    "since": "2026-11-23T02:25:05Z",
+    "lane": {"state": "open"},
+    "registry": {"reachable": True},
+    "restarts": 3,
+}
+
+
+def state(model: dict[str, Any] = SERVING, *, ready: bool = True) -> State:
+    return State(model, ready=ready, switches=2, failed_starts=1, worker_restarts=4)
+
+
+def scraped(metrics: Metrics) -> Samples:
+    content_type, body = metrics.text("text/plain")
+    assert content_type.startswith("text/plain")
+    return Samples(text_string_to_metric_families(body.decode()))
+
+
+def sent(tally: Tally) -> Any:
+    """A report as it arrives: through JSON."""
+    return json.loads(json.dumps(tally.take()))
+
+
+def test_two_workers_give_the_sum() -> None:
+    metrics = Metrics(state)
+    for worker in (11, 12):
+        tally = Tally()
+        lane = tally.lane("7", ["livro", "game"])
+        tally.begun = 5
+        for seconds in (0.00001, 0.0002):
+            lane.latency.add(seconds)
+        lane.count([0])
+        lane.count([0, 1, 1])
+        tally.request(200, PROCESS, "7", 0.02)
+        tally.products("7", ["livro", "brinquedo"])
+        tally.request(503, NONE, "", 30.5)
+        tally.other("/ping", 200)
+        metrics.add(worker, sent(tally))
+    found = scraped(metrics)
+    requests = "hotserve_requests_total"
+    assert found.value(requests, code="200", lane="fast", version="7") == 4
+    assert found.value(requests, code="200", lane="process", version="7") == 2
+    assert found.value(requests, code="503", lane="none", version="") == 2
+    products = {c: found.value("hotserve_products_total", category=c) for c in ("livro", "game")}
+    assert products == {"livro": 6, "game": 4}
+    assert found.value("hotserve_products_total", category="brinquedo", version="7") == 2
+    assert found.value("hotserve_other_requests_total", path="/ping", code="200") == 2
+    # Five begun and four ended, in each worker.
+    assert found.value("hotserve_requests_in_flight") == 2
+    metrics.gone(11)
+    assert scraped(metrics).value("hotserve_requests_in_flight") == 1
+
+
+def test_a_report_tells_only_what_is_new() -> None:
+    tally = Tally()
+    tally.request(200, PROCESS, "1", 0.1)
+    tally.begun += 1
+    assert "requests" in sent(tally)
+    assert sent(tally) == {"in_flight": 0}
+
+
+def test_the_histogram_counts_a_request_in_every_bucket_from_its_own_on() -> None:
+    tally = Tally()
+    tally.lane("1", ["a"]).latency.add(BOUNDS[3])
+    tally.request(200, PROCESS, "1", 0.03)
+    tally.request(504, PROCESS, "1", 62.0)
+    metrics = Metrics(state)
+    metrics.add(1, sent(tally))
+    found = scraped(metrics)
+    name = "hotserve_request_duration_seconds"
+    assert found.value(f"{name}_bucket", lane="fast", le=str(BOUNDS[3])) == 1
+    assert found.value(f"{name}_bucket", lane="fast", le=str(BOUNDS[2])) == 0
+    by_bound = {
+        bound: found.value(f"{name}_bucket", lane="process", le=bound)
+        for bound in ("0.025", "0.05", "60.0", "+Inf")
+    }
+    assert by_bound == {"0.025": 0, "0.05": 1, "60.0": 1, "+Inf": 2}
+    assert found.value(f"{name}_count", lane="process") == 2
+    assert found.value(f"{name}_sum", lane="process") == 62.03
+
+
+def test_the_state_of_service() -> None:
+    found = scraped(Metrics(state))
+    for name, value in {
+        "ready": 1,
+        "lane_open": 1,
+        "registry_reachable": 1,
+        "switches_total": 2,
+        "failed_starts_total": 1,
+        "process_restarts_total": 3,
+        "worker_restarts_total": 4,
+    }.items():
+        assert found.value(f"hotserve_{name}") == value, name
+    labels = {"name": "produtos", "version": "7", "stage": "Production", "run_id": "abc"}
+    assert found.value("hotserve_model_info", **labels) == 1
+    assert found.value("hotserve_build_info", version=__version__) == 1
+
+
+def test_nothing_is_served_and_no_registry_followed() -> None:
+    nothing = {"since": None, "lane": None, "registry": None, "restarts": 0, "version": None}
+    found = scraped(Metrics(lambda: state(nothing, ready=False)))
+    assert found.value("hotserve_ready") == 0
+    assert found.value("hotserve_lane_open") == 0
+    assert not found.named("hotserve_registry_reachable")
+    assert not found.named("hotserve_model_info")
+
+
+def test_a_model_that_answers_any_text_makes_no_endless_series() -> None:
+    tally = Tally()
+    metrics = Metrics(state)
+    for start in range(0, 5000, 500):
+        tally.products("1", [f"text {number}" for number in range(start, start + 500)])
+        metrics.add(1, sent(tally))
+    tally.products("1", [f"one report {number}" for number in range(5000)])
+    tally.products("1", ["x" * 100_000])
+    report = sent(tally)
+    assert len(report["products"]) < 2000
+    metrics.add(1, report)
+    found = scraped(metrics).named("hotserve_products_total")
+    assert len(found) == MOST_CATEGORIES + 1
+    assert sum(sample.value for sample in found) == 10_001
+
+
+def test_a_category_that_is_no_valid_text_spoils_nothing() -> None:
+    metrics = Metrics(state)
+    tally = Tally()
+    tally.products("1", ["\ud800", 'a "quoted"\nline', "açaí"])
+    metrics.add(1, sent(tally))
+    named = scraped(metrics).named("hotserve_products_total")
+    assert {s.labels["category"] for s in named} == {"?", 'a "quoted"\nline', "açaí"}
+
+
+def test_openmetrics_for_who_asks_for_it() -> None:
+    metrics = Metrics(state)
+    content_type, body = metrics.text("application/openmetrics-text; version=1.0.0")
+    assert content_type.startswith("application/openmetrics-text")
+    parsed = parse_openmetrics(body.decode())  # type: ignore[no-untyped-call]
+    assert Samples(parsed).value("hotserve_ready") == 1
+
+
+def test_what_the_process_answers_is_counted_by_category() -> None:
+    def of(answer: object) -> list[str]:
+        return process_answer.categories(json.dumps(answer).encode())
+
+    assert of({"predictions": ["livro", "game"]}) == ["livro", "game"]
+    assert of(["livro"]) == ["livro"]
+    assert of({"predictions": [{"categoria": "livro", "probabilidades": {}}]}) == ["livro"]
+    for other in ({"predictions": [1.5, None]}, {"predictions": {"a": 1}}, "livro", 3, {}, [[1]]):
+        assert of(other) == []
+    assert process_answer.categories(b"no JSON") == []
+    assert process_answer.categories(b"[" * 100_000) == []

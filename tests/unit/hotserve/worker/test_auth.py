@@ -1,0 +1,72 @@
+"""Tokens: where they come from, what is refused, and who is let in."""
+
+from pathlib import Path
+
+import pytest
+
+from hotserve.config import settings as settings_module
+from hotserve.worker.auth import Access, TokenError, read_tokens
+
+COMMAND = ["mlflow", "models", "serve", "-m", "models:/a/1"]
+
+
+def bearer(*values: str) -> list[tuple[bytes, bytes]]:
+    return [(b"host", b"h"), *((b"authorization", value.encode()) for value in values)]
+
+
+def test_nothing_set_is_open() -> None:
+    assert read_tokens({}, "") == ()
+    assert read_tokens({"HOTSERVE_TOKEN": ""}, "") == ()
+
+
+def test_a_variable_or_a_file_with_several(tmp_path: Path) -> None:
+    assert read_tokens({"HOTSERVE_TOKEN": "abre-te"}, "") == ("abre-te",)
+    file = tmp_path / "tokens"
+    file.write_text("# the one that goes in May\n velho \r\n\nnovo\n")
+    assert read_tokens({}, str(file)) == ("velho", "novo")
+    settings = settings_module.read(COMMAND, {"HOTSERVE_TOKEN_FILE": str(file)})
+    assert settings.tokens == ("velho", "novo")
+    assert settings_module.read(["--token-file", str(file), *COMMAND], {}).tokens[0] == "velho"
+    assert "velho" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\n \n# none\n", b"two words\n", b"\xff\xfe", "não".encode()]
+)
+def test_a_file_without_a_usable_token_is_refused_in_one_line(
+    tmp_path: Path, content: bytes
+) -> None:
+    file = tmp_path / "tokens"
+    file.write_bytes(content)
+    with pytest.raises(TokenError) as error:
+        read_tokens({}, str(file))
+    told = str(error.value)
+    assert str(file) in told
+    assert len(told.splitlines()) == 1
+    assert "two words" not in told
+
+
+def test_what_can_not_be_meant_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "tokens"
+    file.write_text("novo\n")
+    for variables, path, told in (
+        ({"HOTSERVE_TOKEN": "a"}, str(file), "both given"),
+        ({"HOTSERVE_TOKEN": " "}, "", "visible ASCII"),
+        ({"HOTSERVE_TOKEN": "one two"}, "", "visible ASCII"),
+        ({}, str(tmp_path / "nowhere"), "No such file"),
+        ({}, str(tmp_path), "Is a directory"),
+    ):
+        with pytest.raises(TokenError, match=told):
+            read_tokens(variables, path)
+    with pytest.raises(settings_module.SettingsError, match="names no file"):
+        settings_module.read(["--token-file", "", *COMMAND], {})
+
+
+def test_who_is_let_in() -> None:
+    access = Access(["velho", "novo"])
+    for shown in ("Bearer velho", "Bearer novo", "bearer novo", "BEARER  novo "):
+        assert access.refusal(bearer(shown)) is None, shown
+    for nothing in ([], ["Basic bm92bzpub3Zv"], ["novo"]):
+        assert access.refusal(bearer(*nothing)) == b"Bearer"
+    for wrong in ("Bearer", "Bearer nov", "Bearer novoo", "Bearer velho novo", "Bearer \xe9"):
+        assert access.refusal(bearer(wrong)) == b'Bearer error="invalid_token"', wrong

@@ -1,0 +1,119 @@
+"""The description of the API: valid, complete, and shown to people."""
+
+import json
+from html.parser import HTMLParser
+from importlib import resources
+from typing import Any
+
+import pytest
+from openapi_spec_validator import validate
+
+from hotserve import __version__
+from hotserve.config.settings import read
+from hotserve.ipc.shared_version import Agreement
+from hotserve.worker import openapi_page as api_docs
+from hotserve.worker.app import App
+from hotserve.worker.counters import Tally
+from hotserve.worker.errors import CODES
+from hotserve.worker.serving import Serving
+
+DOCUMENT: dict[str, Any] = json.loads(
+    resources.files("hotserve").joinpath("openapi.json").read_text("utf-8")
+)
+
+
+def app() -> App:
+    """An application that was never asked anything."""
+    settings = read(["mlflow", "models", "serve", "-m", "models:/a/1"], {})
+    unused: Any = None
+    return App(
+        Serving(unused, Agreement.create()),
+        unused,
+        max_body=settings.max_body,
+        max_concurrency=settings.max_concurrency,
+        access=None,
+        on_fault=unused,
+        tally=Tally(),
+        metrics=unused,
+    )
+
+
+def test_it_is_a_valid_openapi_document() -> None:
+    validate(DOCUMENT)
+    assert DOCUMENT["info"]["version"] == __version__
+
+
+def test_its_paths_are_those_of_the_application() -> None:
+    assert set(DOCUMENT["paths"]) == {*app().paths, "/page/{file}"}
+
+
+def test_it_knows_every_status_of_an_error() -> None:
+    described = {
+        int(status)
+        for item in DOCUMENT["paths"].values()
+        for operation in (item.get("get"), item.get("post"))
+        if operation
+        for status in operation["responses"]
+    }
+    # 404 stands with the page's files; a 502 is MLflow's own to give.
+    assert described - {200} == set(CODES) - {502}
+
+
+@pytest.mark.parametrize("path", sorted(DOCUMENT["paths"]))
+def test_every_reference_leads_somewhere_and_every_error_is_the_same_json(path: str) -> None:
+    item = DOCUMENT["paths"][path]
+    operation = item.get("get") or item["post"]
+    for status, told in operation["responses"].items():
+        if status == "200":
+            continue
+        name = told["$ref"].rpartition("/")[2]
+        error = DOCUMENT["components"]["responses"][name]
+        schema = error["content"]["application/json"]["schema"]
+        assert schema == {"$ref": "#/components/schemas/Error"}
+
+
+class _Page(HTMLParser):
+    """Collects headings, links, and tags left open."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+        self.ids: set[str] = set()
+        self.open: list[str] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in ("meta", "link"):
+            self.open.append(tag)
+        for name, value in attrs:
+            if name in ("href", "src"):
+                self.addresses.append(value or "")
+            elif name == "id":
+                self.ids.add(value or "")
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_the_page_for_people_shows_every_path_and_asks_no_other_host() -> None:
+    page = _Page()
+    page.feed(api_docs.page(DOCUMENT))
+    assert page.open == []
+    for path in DOCUMENT["paths"]:
+        assert path in page.text
+    for name in ("X-Model-Version", "text/csv", "Retry-After", "probabilidades", "last_error"):
+        assert name in page.text
+    for address in page.addresses:
+        assert ":" not in address
+        assert not address.startswith("/")
+        assert not address.startswith("#") or address[1:] in page.ids
+
+
+def test_what_the_document_says_is_text_and_not_markup() -> None:
+    info = {**DOCUMENT["info"], "description": "<script>alert(1)</script> `a<b`"}
+    page = api_docs.page({**DOCUMENT, "info": info})
+    assert "<script" not in page
+    assert "<code>a&lt;b</code>" in page

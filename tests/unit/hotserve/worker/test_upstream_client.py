@@ -1,0 +1,126 @@
+"""A request and processes that end while they have it."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, cast
+
+import pytest
+
+from hotserve.inputs.model_input import TextInput
+from hotserve.ipc.shared_version import Agreement
+from hotserve.ipc.target import Target
+from hotserve.worker.counters import Tally
+from hotserve.worker.errors import RequestError, Scrubber
+from hotserve.worker.serving import News, Serving
+from hotserve.worker.upstream.client import ProcessLane
+from hotserve.worker.upstream.connection import Answer
+from hotserve.worker.upstream.pool import Forwarder, Gone
+
+pytestmark = pytest.mark.anyio
+
+BODY = b'{"inputs": ["boneca"]}'
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@dataclass
+class Manager:
+    """Says which process is to be asked."""
+
+    agreement: Agreement = field(default_factory=Agreement.create)
+
+    def __post_init__(self) -> None:
+        self.serving = Serving(lambda _: None, self.agreement)
+
+    def say(self, generation: int | None, *, hold: bool = False) -> None:
+        target = None
+        if generation is not None:
+            target = Target(generation, 1, str(generation), "3.0", TextInput("texts", ()))
+        number = self.agreement.number + 1
+        self.serving.hear(News(number, target, {"message": "is being started again"}, hold))
+        self.agreement.number = number
+        self.serving.now()
+
+
+@dataclass
+class Processes:
+    """Does one step of a script for each request that is sent, in the place of a Forwarder."""
+
+    steps: list[Callable[[], None]]
+    asked: list[str] = field(default_factory=list)
+    timeout = 60.0
+
+    async def post(self, target: Target, *_: Any) -> Answer:
+        self.asked.append(target.version)
+        self.steps.pop(0)()
+        return Answer(200, [], b'{"predictions": ["brinquedo"]}')
+
+
+def lost(*, refused: bool = False, then: Callable[[], None] | None = None) -> Callable[[], None]:
+    """The connection ends; `then` is what the manager says soon after."""
+
+    def step() -> None:
+        if then is not None:
+            asyncio.get_running_loop().call_soon(then)
+        raise Gone(refused=refused)
+
+    return step
+
+
+def answers() -> None:
+    """It answers."""
+
+
+async def ask(manager: Manager, processes: Processes, hold_timeout: float = 60.0) -> str:
+    lane = ProcessLane(
+        manager.serving,
+        cast(Forwarder, processes),
+        Scrubber([]),
+        Tally(),
+        hold_timeout=hold_timeout,
+        csv="auto",
+    )
+    target, _ = await lane.answer(b"application/json", BODY, [])
+    return target.version
+
+
+async def test_a_process_that_is_slow_to_go_costs_no_request() -> None:
+    manager = Manager()
+    manager.say(1)
+    # It is asked twice more before the manager knows, and the next one ends as well.
+    processes = Processes(
+        [
+            lost(),
+            lost(refused=True, then=lambda: manager.say(2)),
+            lost(then=lambda: manager.say(3)),
+            answers,
+        ]
+    )
+    assert await ask(manager, processes) == "3"
+    assert processes.asked == ["1", "1", "2", "3"]
+
+
+@pytest.mark.parametrize("moves_on", [True, False], ids=["three in turn", "three of one server"])
+async def test_a_request_that_ends_every_process_is_given_up(moves_on: bool) -> None:
+    manager = Manager()
+    manager.say(1)
+    processes = Processes(
+        [lost(then=partial(manager.say, n) if moves_on else None) for n in range(2, 9)]
+    )
+    with pytest.raises(RequestError, match="ended while it answered this request") as error:
+        await ask(manager, processes)
+    assert error.value.status == 503
+    assert len(processes.asked) == 3
+
+
+async def test_nobody_there_for_as_long_as_a_request_is_held_is_told() -> None:
+    manager = Manager()
+    manager.say(1)
+    gone = lost(refused=True, then=lambda: manager.say(None, hold=True))
+    with pytest.raises(RequestError, match="is being started again"):
+        await ask(manager, Processes([gone]), hold_timeout=0.05)

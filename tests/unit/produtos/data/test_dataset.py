@@ -1,0 +1,240 @@
+import http.server
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from produtos.data import source
+from produtos.data.dataset import Dataset, load
+from produtos.errors import BadInput
+
+HEADER = "nome;descricao;categoria\n"
+ENOUGH = "a;;livro\nb;;livro\nc;;game\nd;;game\n"
+
+Write = Callable[..., str]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Write a data set; its path."""
+
+    def write(content: str | bytes, name: str = "produtos.csv") -> str:
+        path = tmp_path / name
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return str(path)
+
+    return write
+
+
+def texts(dataset: Dataset) -> list[str]:
+    return [product.text(include_name=True) for product in dataset.products]
+
+
+def test_no_row_with_a_text_and_a_category_is_lost(write: Write) -> None:
+    dataset = load(write(HEADER + "Halo;;game\n;um jogo;game\nO Hobbit;um livro;livro\nIt;;livro"))
+    assert texts(dataset) == ["Halo", "um jogo", "O Hobbit um livro", "It"]
+    assert dataset.rows_read == 4
+    assert dataset.dropped == {}
+
+
+def test_each_row_left_out_is_counted_with_why_and_where(write: Write) -> None:
+    dataset = load(
+        write(
+            HEADER
+            + ENOUGH
+            + "; ;livro\n"  # line 6
+            + "Sem categoria;x; \n"
+            + " B ;;livro\n"  # as line 3, but for case and white space
+            + "b;;game\n"
+            + "um;campo;a;mais\n"
+            + ";;\n"
+        )
+    )
+    assert dataset.dropped == {
+        "no_text": [6, 11],
+        "no_category": [7],
+        "repeated": [8],
+        "conflicting": [9],
+        "misshapen": [10],
+    }
+    assert dataset.rows_read == len(dataset.products) + 6
+    assert dataset.report()["rows_dropped"]["repeated"]["rows"] == 1
+    assert "2 without a text" in dataset.summary()
+
+
+def test_of_equal_texts_the_first_is_kept(write: Write) -> None:
+    dataset = load(write(HEADER + "Halo;o jogo;game\nHalo o;jogo;livro\n" + ENOUGH))
+    assert dataset.products[0].category == "game"
+    assert texts(dataset).count("Halo o jogo") == 1
+
+
+def test_line_numbers_count_lines_inside_quotes(write: Write) -> None:
+    dataset = load(write(HEADER + 'x;"duas\nlinhas";livro\n;;livro\n' + ENOUGH))
+    assert dataset.dropped == {"no_text": [4]}
+    assert dataset.products[0].description == "duas\nlinhas"
+
+
+def test_a_quote_inside_a_field_and_a_line_end_inside_another_are_one_row(write: Write) -> None:
+    dataset = load(write(HEADER + '"dita "a" boa";"duas\nlinhas ""b""";livro\n' + ENOUGH))
+    assert texts(dataset)[0] == 'dita a" boa" duas\nlinhas "b"'
+    assert dataset.rows_read == 5
+
+
+def test_quotes_columns_in_any_order_and_a_byte_order_mark(write: Write) -> None:
+    dataset = load(
+        write(
+            "\ufeffcategoria;Nome ;extra;descricao\r\n"
+            'livro;"It; a coisa";1;"o ""medo"""\r\nlivro;b;2;\r\ngame;c;3;\r\ngame;d;4;\r\n'
+        )
+    )
+    assert texts(dataset)[0] == 'It; a coisa o "medo"'
+    assert dataset.categories == ["game", "livro"]
+
+
+@pytest.mark.parametrize("first", ["sep=;\r\n", "\ufeffsep=;\r\n", '"sep=;"\n', "\nSEP=;\n"])
+def test_the_line_that_tells_excel_the_delimiter_is_no_header(write: Write, first: str) -> None:
+    dataset = load(write(first + HEADER + ENOUGH + ";;game\n"))
+    assert texts(dataset) == ["a", "b", "c", "d"]
+    assert list(dataset.dropped) == ["no_text"]
+
+
+def test_columns_that_are_empty_in_every_row_do_no_harm(write: Write) -> None:
+    rows = ENOUGH.replace("\n", ";;\n")
+    for header in (HEADER, HEADER.replace("\n", ";;\n")):
+        dataset = load(write(header + rows + "e;;game;; \n"))
+        assert dataset.rows_read == len(dataset.products) == 5
+
+
+def test_the_header_may_be_written_as_in_portuguese(write: Write) -> None:
+    dataset = load(write("NOME;Descri\u00e7\u00e3o;categoria\nHalo;um jogo;game\n" + ENOUGH))
+    assert texts(dataset)[0] == "Halo um jogo"
+    # Where there is a column without the accents, it is the one that is meant.
+    both = "descri\u00e7\u00e3o;nome;descricao;categoria\nx;Halo;um jogo;game\n"
+    rows = ";a;;livro\n;b;;livro\n;c;;game\n"
+    assert texts(load(write(both + rows)))[0] == "Halo um jogo"
+
+
+def test_categories_with_differences_that_nobody_sees_are_one(write: Write) -> None:
+    rows = "a;;jogo eletr\u00f4nico\nb;;jogo  eletro\u0302nico \nc;;livro\nd;;livro\n"
+    assert load(write(HEADER + rows)).categories == ["jogo eletr\u00f4nico", "livro"]
+
+
+def test_blank_lines_are_not_rows(write: Write) -> None:
+    assert load(write(HEADER + "\n" + ENOUGH + "\n  \n")).rows_read == 4
+
+
+def test_a_quote_inside_a_field_is_just_a_character(write: Write) -> None:
+    dataset = load(write(HEADER + 'Tela 5" nova;"dita "a" boa";game\n' + ENOUGH))
+    assert texts(dataset)[0].startswith('Tela 5" nova')
+    assert len(dataset.products) == 5
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "empty"),
+        (HEADER.encode() + b"bo\xe7a;x;livro\n", "not UTF-8 at line 2, byte offset 27"),
+        ("nome,descricao,categoria\na,b,c\n", "separated by a comma"),
+        ("nome\tdescricao\tcategoria\na\tb\tc\n", "separated by a tab"),
+        ("nome;categoria\na;b\n", "no column descricao; there are: nome, categoria"),
+        (HEADER, "nothing left"),
+        (HEADER + ";;livro\na;b;\n", "1 without a text, 1 without a category"),
+        (HEADER + "a;;livro\nb;;livro\n", "every product is of one category, livro"),
+        (HEADER + "a;;livro\nb;;livro\nc;;game\n", "only one product in the category game"),
+        (HEADER + ENOUGH + "e;;Livro\nf;;Livro\n", "upper and lower case only (Livro, livro)"),
+        (b"PK\x03\x04\x14\x00\xe7", "as .xlsx and .ods are, not a CSV; save the sheet as CSV"),
+        (b"\x1f\x8b\x08", "gzipped; unpack it"),
+        (HEADER.encode("utf-16"), "Excel calls Unicode text; save the sheet as CSV, UTF-8"),
+        ("\n<!DOCTYPE html><html><body>Entrar</body>", "a web page, not a CSV"),
+        (HEADER + 'a;;livro\nb;"aberta;livro\nc;;game\n', "line 3 is never closed"),
+        (HEADER + ENOUGH + 'e;;game;"aberta', "line 6 is never closed"),
+        # A quote far below is not the one that closes it.
+        (HEADER + 'a;;livro\n"b;;livro\n' + ENOUGH + '"e; f";;game\n', "line 3 is never closed"),
+        (HEADER + '"b;;livro\n' + ENOUGH + 'tela 5" nova;"a; b";game\n', "line 2 is never closed"),
+        (HEADER + 'a "b";"c "d" e";game\n"f;;game\n' + ENOUGH, "line 3 is never closed"),
+    ],
+)
+def test_what_cannot_be_trained_on_is_told_in_one_line(
+    write: Write, content: str | bytes, said: str
+) -> None:
+    path = write(content)
+    with pytest.raises(BadInput) as refusal:
+        load(path)
+    message = str(refusal.value)
+    assert said in message
+    assert path in message
+    assert "\n" not in message
+
+
+def test_a_path_that_is_not_there_or_is_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="no such file"):
+        load(str(tmp_path / "nada.csv"))
+    with pytest.raises(BadInput, match="this is a folder"):
+        load(str(tmp_path))
+    with pytest.raises(BadInput, match="only paths and http"):
+        load("s3://bucket/produtos.csv")
+
+
+@pytest.fixture
+def web(write: Write) -> Iterator[str]:
+    """An HTTP server with one data set, at /produtos.csv."""
+    folder = Path(write(HEADER + ENOUGH)).parent
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *arguments: object) -> None:
+            super().__init__(*arguments, directory=str(folder))  # type: ignore[arg-type]
+
+        def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
+            del format, arguments
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_data_set_is_read_over_http(web: str) -> None:
+    assert texts(load(f"{web}/produtos.csv")) == ["a", "b", "c", "d"]
+
+
+def test_an_address_that_is_wrong_is_told_in_one_line(web: str) -> None:
+    with pytest.raises(BadInput, match="answered 404"):
+        load(f"{web}/nada.csv")
+
+
+@pytest.mark.parametrize(
+    "address", ["http://[bad", "http://host:porta/a.csv", "HTTP://", "http://a b/c d"]
+)
+def test_what_is_no_address_is_told_in_one_line(address: str) -> None:
+    with pytest.raises(BadInput) as refusal:
+        load(address)
+    message = str(refusal.value)
+    assert message.startswith(f"dataset {address}: ")
+    assert "\n" not in message
+
+
+def test_a_server_that_is_down_is_told_in_one_line(web: str) -> None:
+    del web
+    with pytest.raises(BadInput, match="refused"):
+        load("http://127.0.0.1:1/produtos.csv")
+
+
+def test_a_file_that_is_too_large_is_refused(
+    web: str, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(HEADER + ENOUGH)
+    monkeypatch.setattr(source, "LARGEST", 20)
+    for where in (path, f"{web}/produtos.csv"):
+        with pytest.raises(BadInput, match="more than 20 bytes"):
+            load(where)
+
+
+def test_the_shipped_file_stands_for_its_name_in_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert source.location("produtos.csv") == source.location(None) == str(source.SHIPPED)
+    (tmp_path / "produtos.csv").touch()
+    assert source.location("produtos.csv") == str(tmp_path / "produtos.csv")

@@ -1,0 +1,67 @@
+"""Whether a version may replace another: figures, and McNemar's exact test."""
+
+import pytest
+
+from produtos.model.evaluation import evaluate
+from produtos.registry.comparison import Comparison, Measured, compare
+
+TRUTH = ["livro"] * 10 + ["game"] * 10
+CATEGORIES = ["game", "livro"]
+
+
+def measured(version: str, *wrong: int) -> Measured:
+    """A version that is wrong on the products of these places."""
+    other = {"livro": "game", "game": "livro"}
+    answers = [other[c] if place in wrong else c for place, c in enumerate(TRUTH)]
+    right = [place not in wrong for place in range(len(TRUTH))]
+    return Measured(version, evaluate(TRUTH, answers, CATEGORIES), right, same_holdout=True)
+
+
+def test_better_and_equal_versions_are_not_refused() -> None:
+    assert compare(measured("1", 0, 1), measured("2", 0)).worse == []
+    assert compare(measured("1", 0, 1), measured("2", 0, 1)).worse == []
+    # Other products, but as many of each category.
+    assert compare(measured("1", 0, 11), measured("2", 5, 15)).worse == []
+
+
+def test_a_worse_version_is_told_by_how_much() -> None:
+    worse = compare(measured("1", 0), measured("2", 0, 1)).worse
+    assert worse[0] == "accuracy 0.9000 is below 0.9500"
+    assert worse[1].startswith("macro F1 0.89")
+
+
+def test_equal_accuracy_with_a_category_neglected_is_worse() -> None:
+    spread, lopsided = measured("1", 0, 1, 10, 11), measured("2", 0, 1, 2, 3)
+    assert spread.evaluation.accuracy == lopsided.evaluation.accuracy
+    (said,) = compare(spread, lopsided).worse
+    assert said.startswith("macro F1")
+    assert compare(lopsided, spread).worse == []
+
+
+@pytest.mark.parametrize(
+    ("only_current", "only_candidate", "p_value"),
+    [
+        # By hand: twice the sum of the binomial's tail, of n at one half.
+        (0, 0, 1.0),
+        (1, 0, 1.0),
+        (0, 5, 2 / 2**5),
+        (2, 8, 2 * (1 + 10 + 45) / 2**10),
+        (8, 2, 2 * (1 + 10 + 45) / 2**10),
+        (4, 4, 1.0),
+    ],
+)
+def test_mcnemars_exact_test(only_current: int, only_candidate: int, p_value: float) -> None:
+    comparison = Comparison(measured("1"), measured("2"), only_current, only_candidate)
+    assert comparison.p_value == pytest.approx(p_value)
+
+
+def test_the_table_shows_both_versions_category_by_category() -> None:
+    comparison = compare(measured("1", 0, 1), measured("7", 10))
+    assert (comparison.only_current, comparison.only_candidate) == (1, 2)
+    lines = comparison.table().splitlines()
+    assert lines[0].split() == ["version", "1", "version", "7", "difference"]
+    assert lines[1].split() == ["accuracy", "0.9000", "0.9500", "+0.0500"]
+    assert [line.split()[:2] for line in lines[3:5]] == [["F1", "game"], ["F1", "livro"]]
+    assert lines[-1] == (
+        "only version 1 is right on 1, only version 7 on 2: McNemar's exact test p = 1"
+    )

@@ -1,0 +1,1 @@
+"""Where a batch job reads from and writes to."""

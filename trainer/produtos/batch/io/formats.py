@@ -1,0 +1,67 @@
+"""Files that are no CSV although they were given as such: told by their names or first bytes.
+
+Read as CSV, each would be products made of gibberish.
+"""
+
+import codecs
+from pathlib import PurePosixPath
+
+from produtos.batch.io.storage import CSV_ENDINGS, PARQUET_ENDINGS
+from produtos.data.spreadsheets import NOT_CSV, SAVE_AS_CSV
+from produtos.errors import BadInput
+
+SPREADSHEETS = (".xlsx", ".xls", ".ods")
+
+FIRST_BYTES = {
+    **NOT_CSV,
+    b"PAR1": "this is a Parquet file; end its name in .parquet",
+    b"\x1f\x8b": "this file is gzipped; end its name in .gz",
+}
+"""What is wrong with a file that begins so, and what to do."""
+
+MARKS = {
+    codecs.BOM_UTF8: "utf-8",
+    # UTF-32 first: its mark begins with that of UTF-16.
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+"""Byte order marks, and the encoding that each means."""
+
+LONGEST_MARK = 4
+
+
+def check_name(path: str, address: str) -> None:
+    """See that a file's name ends as one of a table does, or has no ending.
+
+    Raises:
+        BadInput: it ends in another way.
+    """
+    ending = PurePosixPath(path).suffix
+    known = CSV_ENDINGS + PARQUET_ENDINGS
+    if ending.lower() in SPREADSHEETS:
+        raise BadInput(f"input {address}: this is a spreadsheet, not a CSV; {SAVE_AS_CSV}")
+    if ending and not path.lower().endswith(known):
+        raise BadInput(
+            f"input {address}: a file that ends in {ending} is not read; give one that ends in "
+            f"{', '.join(known[:-1])} or {known[-1]}"
+        )
+
+
+def check_first_bytes(first: bytes, encoding: str, address: str) -> None:
+    """See that a file does not begin as one that is no CSV, or one of another encoding.
+
+    Raises:
+        BadInput: it does.
+    """
+    for start, said in FIRST_BYTES.items():
+        if first.startswith(start):
+            raise BadInput(f"input {address}: {said}")
+    named = codecs.lookup(encoding).name.removesuffix("-sig")
+    meant = next((MARKS[mark] for mark in MARKS if first.startswith(mark)), named)
+    if not named.startswith(meant):
+        raise BadInput(
+            f"input {address}: begins as {meant.upper()} does and cannot be read as {named}; "
+            f"say --encoding {meant}"
+        )

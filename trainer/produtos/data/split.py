@@ -1,0 +1,182 @@
+"""Which products a run trains on, which it tests on, and which no run ever trains on.
+
+Only the split itself imports scikit-learn, so that a check can do without.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from produtos.data.dataset import Dataset, Product
+from produtos.errors import BadInput
+from produtos.text import normal_form
+
+HOLDOUT_SHARE = 0.15
+"""About this part of all products is the hold-out."""
+
+RANDOM_STATE = 10
+"""The chapter's seed for the test split."""
+
+
+@dataclass(frozen=True)
+class Pool:
+    """What is left beside the hold-out for a run to train and to be tested on.
+
+    Attributes:
+        products: no two with the same text, none with a text of the hold-out.
+        left_out: products that the run can neither train nor be tested on, counted by reason.
+    """
+
+    products: list[Product]
+    left_out: dict[str, int]
+
+    def rarest(self) -> int:
+        """How many products the smallest category has."""
+        return min(Counter(product.category for product in self.products).values())
+
+
+@dataclass(frozen=True)
+class Split:
+    """The products of one run.
+
+    Attributes:
+        train: trained on.
+        test: the chapter's test split, for `acuracia`.
+        holdout: the same for every run on the same data set, for `acuracia_holdout`.
+        left_out: products that this run can neither train nor be tested on, counted by reason.
+    """
+
+    train: list[Product]
+    test: list[Product]
+    holdout: list[Product]
+    left_out: dict[str, int]
+
+
+def in_holdout(product: Product) -> bool:
+    """Whether a product belongs to the hold-out.
+
+    Decided by a hash of the product alone, so that the answer stays the same when other rows are
+    added, taken away or moved, and for every parameter of a run.
+    """
+    digest = hashlib.blake2b(product.key.encode(), digest_size=8, person=b"holdout").digest()
+    return int.from_bytes(digest, "big") < HOLDOUT_SHARE * 2**64
+
+
+def holdout_of(dataset: Dataset) -> list[Product]:
+    """The products that no run trains on.
+
+    Raises:
+        BadInput: there are so few products that none of them was chosen.
+    """
+    chosen = [product for product in dataset.products if in_holdout(product)]
+    if not chosen:
+        raise BadInput(
+            f"dataset {dataset.where}: {len(dataset.products)} products are too few to set some "
+            f"aside for the hold-out (about {HOLDOUT_SHARE:.0%} of all); add more rows"
+        )
+    return chosen
+
+
+def holdout_digest(holdout: Sequence[Product]) -> str:
+    """What two hold-outs have in common when figures on them can be compared, in 32 hex digits."""
+    digest = hashlib.blake2b(digest_size=16)
+    for line in sorted(f"{product.key}\0{product.category}\n" for product in holdout):
+        digest.update(line.encode())
+    return digest.hexdigest()
+
+
+@lru_cache(maxsize=2)
+def pool_of(dataset: Dataset, *, include_names: bool) -> Pool:
+    """The products beside the hold-out that have a text of their own.
+
+    Without names, several products may share one description and some have none. No text is
+    both learnt from and asked for: of those with the same text one is kept, and none whose text
+    is also in the hold-out. Kept, since a sweep asks ten times for the two that there are.
+
+    Args:
+        dataset: where the products come from.
+        include_names: whether the model's text holds the product's name.
+
+    Raises:
+        BadInput: fewer than two categories are left.
+    """
+    seen = {
+        normal_form(product.text(include_name=include_names)) for product in holdout_of(dataset)
+    }
+    pool: list[Product] = []
+    left_out = {"no_text": 0, "repeated": 0, "in_holdout": 0}
+    taken: set[str] = set()
+    for product in dataset.products:
+        if in_holdout(product):
+            continue
+        text = normal_form(product.text(include_name=include_names))
+        if not text:
+            left_out["no_text"] += 1
+        elif text in seen:
+            left_out["in_holdout"] += 1
+        elif text in taken:
+            left_out["repeated"] += 1
+        else:
+            taken.add(text)
+            pool.append(product)
+    if len({product.category for product in pool}) < 2:
+        what = "a text" if include_names else "a descricao, and include_names is não"
+        add = (
+            "more rows"
+            if include_names
+            else "descriptions, or train one run with include_names=sim"
+        )
+        raise BadInput(
+            f"dataset {dataset.where}: beside the hold-out, {len(pool)} different products have "
+            f"{what}; two categories of them are needed to train; add {add}"
+        )
+    return Pool(pool, left_out)
+
+
+def split(dataset: Dataset, *, test_size: float, include_names: bool) -> Split:
+    """Set the hold-out aside, then split the rest as the chapter does.
+
+    Args:
+        dataset: where the products come from.
+        test_size: the part of the rest that is tested on, between 0 and 1.
+        include_names: whether the model's text holds the product's name.
+
+    Raises:
+        BadInput: too little is left to train or to test on.
+    """
+    holdout = holdout_of(dataset)
+    pool = pool_of(dataset, include_names=include_names)
+    train, test = _train_and_test(pool.products, test_size, dataset.where)
+    return Split(train, test, holdout, pool.left_out)
+
+
+def _train_and_test(
+    pool: list[Product], test_size: float, where: str
+) -> tuple[list[Product], list[Product]]:
+    from sklearn.model_selection import train_test_split
+
+    counts = Counter(product.category for product in pool)
+    for_test = len(pool) * test_size
+    can_stratify = (
+        min(counts.values()) > 1
+        and for_test >= len(counts)
+        and len(pool) - for_test >= len(counts) + 1
+    )
+    try:
+        train, test = train_test_split(
+            pool,
+            test_size=test_size,
+            random_state=RANDOM_STATE,
+            stratify=[product.category for product in pool] if can_stratify else None,
+        )
+    except ValueError:
+        train, test = [], []
+    if not test or len({product.category for product in train}) < len(counts):
+        raise BadInput(
+            f"dataset {where}: with test_size {test_size} the {len(pool)} products beside the "
+            f"hold-out leave too few to train on all {len(counts)} categories; add more rows, or "
+            "change test_size"
+        )
+    return train, test

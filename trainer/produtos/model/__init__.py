@@ -1,0 +1,1 @@
+"""The pipelines, how they are evaluated, and how they are saved."""

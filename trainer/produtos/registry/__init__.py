@@ -1,0 +1,1 @@
+"""Registered versions: which one is meant, compared, promoted, rolled back."""

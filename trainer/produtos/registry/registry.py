@@ -1,0 +1,95 @@
+"""The model registry: versions, and stages that agree with aliases.
+
+A stage is what the web page moves and what is served from; `Production` = `@production` and
+`Staging` = `@staging` whenever this module sets them.
+"""
+
+import contextlib
+import io
+import warnings
+
+import mlflow
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.tracking import MlflowClient
+
+from produtos.registry import history as stage_history
+
+MODEL_NAME = "classificador-produtos"
+PRODUCTION = "Production"
+STAGING = "Staging"
+
+
+def versions(client: MlflowClient) -> list[ModelVersion]:
+    """Every version, oldest first."""
+    found = client.search_model_versions(f"name='{MODEL_NAME}'", max_results=1000)
+    return sorted(found, key=lambda version: int(version.version))
+
+
+def in_stage(client: MlflowClient, stage: str) -> ModelVersion | None:
+    """The newest version in a stage."""
+    there = [version for version in versions(client) if version.current_stage == stage]
+    return there[-1] if there else None
+
+
+def version_of_run(client: MlflowClient, run_id: str) -> ModelVersion | None:
+    """The version that was made from a run, if there is one."""
+    made = [version for version in versions(client) if version.run_id == run_id]
+    return made[-1] if made else None
+
+
+def register(
+    client: MlflowClient, model_id: str, tags: dict[str, str], description: str
+) -> ModelVersion:
+    """Make a version of a logged model; the registered model too, if there is none yet."""
+    # It says on stderr what its caller says better.
+    with contextlib.redirect_stderr(io.StringIO()):
+        version = mlflow.register_model(f"models:/{model_id}", MODEL_NAME, tags=tags)
+    client.update_model_version(MODEL_NAME, version.version, description=description)
+    return version
+
+
+def move(client: MlflowClient, version: ModelVersion, stage: str) -> None:
+    """Put a version into `Production` or `Staging`, alone, and its alias with it.
+
+    What was there before is kept as a tag of the version and in the stage's history, so that it
+    can be rolled back. Doing it again changes nothing, so a move that was cut off half-way can be
+    repeated.
+    """
+    before = in_stage(client, stage)
+    history = stage_history.read(client, MODEL_NAME, stage)
+    if before is not None and before.version != version.version:
+        client.set_model_version_tag(
+            MODEL_NAME, version.version, f"before.{stage}", str(before.version)
+        )
+        history.add(before)
+    take_over(client, version, stage)
+    history.add(client.get_model_version(MODEL_NAME, version.version))
+    history.write(client)
+
+
+def take_over(client: MlflowClient, version: ModelVersion, stage: str) -> None:
+    """Put a version into a stage, alone, with its alias, and tell no history of it."""
+    leaving = {str(each.version) for each in versions(client) if each.current_stage == stage}
+    with warnings.catch_warnings():
+        # Deprecated, and still what the web page and `models:/name/Production` go by.
+        warnings.simplefilter("ignore", FutureWarning)
+        client.transition_model_version_stage(
+            MODEL_NAME, version.version, stage, archive_existing_versions=True
+        )
+    client.set_registered_model_alias(MODEL_NAME, stage.lower(), version.version)
+    other = STAGING if stage == PRODUCTION else PRODUCTION
+    aliases = client.get_registered_model(MODEL_NAME).aliases
+    # Neither this version nor one that was archived just now is in the other stage.
+    if str(aliases.get(other.lower())) in {str(version.version), *leaving}:
+        client.delete_registered_model_alias(MODEL_NAME, other.lower())
+
+
+def retire(client: MlflowClient, version: ModelVersion, stage: str) -> None:
+    """Put a version into `None` or `Archived`; the trainer's aliases leave it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        client.transition_model_version_stage(MODEL_NAME, version.version, stage)
+    aliases = client.get_registered_model(MODEL_NAME).aliases
+    for alias in (PRODUCTION.lower(), STAGING.lower()):
+        if str(aliases.get(alias)) == str(version.version):
+            client.delete_registered_model_alias(MODEL_NAME, alias)

@@ -1,0 +1,130 @@
+"""Moving versions between stages by command: what was there is remembered, and who moved it."""
+
+import getpass
+import os
+from datetime import UTC, datetime
+
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.tracking import MlflowClient
+
+from produtos.errors import BadInput
+from produtos.registry import history as stage_history
+from produtos.registry import registry
+from produtos.registry.registry import MODEL_NAME
+from produtos.runs import tracking
+
+SERVED = (registry.PRODUCTION, registry.STAGING)
+"""Stages that hold one version, which an alias names too."""
+
+
+def find(client: MlflowClient, number: str) -> ModelVersion:
+    """A version by its number.
+
+    Raises:
+        BadInput: there is none, with those that there are.
+    """
+    there = registry.versions(client)
+    found = [each for each in there if str(each.version) == number]
+    if found:
+        return found[0]
+    if not there:
+        raise BadInput(
+            f"version {number}: {MODEL_NAME} has no version yet; train one first "
+            f"({tracking.looked_in()})"
+        )
+    listed = ", ".join(f"{each.version} ({each.current_stage})" for each in there[-8:])
+    raise BadInput(f"version {number}: {MODEL_NAME} has none of that number; there are: {listed}")
+
+
+def move(
+    client: MlflowClient, version: ModelVersion, stage: str, reason: str, *, forced: bool = False
+) -> None:
+    """Put a version into a stage; stage and alias agree afterwards.
+
+    What it replaces is archived. For a version that is there already, who moved it and why stays
+    on record, unless there is a reason to add.
+
+    Args:
+        client: of the registry.
+        version: which.
+        stage: one of MLflow's four.
+        reason: why, kept with who and when as tags of the version.
+        forced: whether it was found to be worse.
+    """
+    stays = version.current_stage == stage
+    if stage in SERVED:
+        registry.move(client, version, stage)
+    else:
+        registry.retire(client, version, stage)
+    if stays and not reason:
+        return
+    told = {"to": stage, "reason": reason}
+    if forced or not stays:
+        told["forced"] = "yes" if forced else "no"
+    _tell(client, version, "promotion", told)
+
+
+def roll_back(client: MlflowClient, stage: str, reason: str) -> tuple[ModelVersion, ModelVersion]:
+    """Put back into a stage what was there before the version that is there now.
+
+    Returns:
+        The version that leaves, and the one that comes back.
+
+    Raises:
+        BadInput: the stage is empty, or nothing is known to have been there before.
+    """
+    leaving, coming = plan_roll_back(client, stage)
+    _tell(client, leaving, "rolled_back", {"from": stage, "reason": reason})
+    registry.take_over(client, coming, stage)
+    # The history is as if the one that left had never been there: a second roll-back goes on.
+    history = stage_history.read(client, MODEL_NAME, stage)
+    history.entries.pop()
+    history.add(client.get_model_version(MODEL_NAME, coming.version))
+    history.write(client)
+    why = f"roll-back from version {leaving.version}" + (f": {reason}" if reason else "")
+    _tell(client, coming, "promotion", {"to": stage, "reason": why, "forced": "no"})
+    return leaving, coming
+
+
+def plan_roll_back(client: MlflowClient, stage: str) -> tuple[ModelVersion, ModelVersion]:
+    """What `roll_back` would do; see there."""
+    if stage not in SERVED:
+        raise BadInput(f"--rollback --to {stage}: only Production and Staging can be rolled back")
+    leaving = registry.in_stage(client, stage)
+    if leaving is None:
+        raise BadInput(f"--rollback: no version is in {stage}; move one there with --version")
+    history = stage_history.read(client, MODEL_NAME, stage)
+    known = history.tells_of(leaving)
+    before = next((e.number for e in history.entries[-2::-1] if e.number != leaving.version), None)
+    if before is None or not known:
+        why = "" if known else ", which was moved or edited by hand since"
+        hint = "" if known or before is None else f" (--version {before} --force, perhaps)"
+        raise BadInput(
+            f"--rollback: it is not on record what was in {stage} before version "
+            f"{leaving.version}{why}; say which one to go back to with --version{hint}"
+        )
+    try:
+        return leaving, find(client, before)
+    except BadInput:
+        raise BadInput(
+            f"--rollback: version {before}, which was in {stage} before version "
+            f"{leaving.version}, was deleted; say which one to go back to with --version"
+        ) from None
+
+
+def _tell(client: MlflowClient, version: ModelVersion, topic: str, told: dict[str, str]) -> None:
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    for name, value in ({"by": _who(), "at": now} | told).items():
+        client.set_model_version_tag(MODEL_NAME, version.version, f"{topic}.{name}", value)
+
+
+def _who() -> str:
+    """The user that the tracking server knows, else the one of this machine."""
+    known = os.environ.get("MLFLOW_TRACKING_USERNAME")
+    if known:
+        return known
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        # A container's user need not have a name.
+        return f"uid {os.getuid()}"

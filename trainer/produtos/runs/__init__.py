@@ -1,0 +1,1 @@
+"""What is recorded on the tracking server: single runs and the sweep."""

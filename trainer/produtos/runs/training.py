@@ -1,0 +1,151 @@
+"""One run: train on a split, evaluate on the test split and on the hold-out, record it all."""
+
+import json
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import pandas as pd
+from mlflow.data.pandas_dataset import from_pandas
+from mlflow.entities import DatasetInput, InputTag, Run
+from sklearn.pipeline import Pipeline
+
+from produtos.data.dataset import COLUMNS, REASONS, Dataset, Product
+from produtos.data.split import Split, holdout_digest, in_holdout, split
+from produtos.model import flavor as model_flavor
+from produtos.model import pipeline as model
+from produtos.model import plots
+from produtos.model.evaluation import Evaluation, evaluate
+from produtos.parameters import Parameters
+from produtos.runs.outcome import DATASET_DIGEST, HOLDOUT_DIGEST, METRICS, Outcome
+from produtos.runs.tracking import Tracker, log_metrics, log_parameters
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A pipeline, and how good it is on two sets of products that it has not seen."""
+
+    pipeline: Pipeline
+    parts: Split
+    test: Evaluation
+    holdout: Evaluation
+
+    def metrics(self) -> dict[str, float]:
+        """The figures that runs are listed and compared by."""
+        values = (
+            self.test.accuracy,
+            self.test.f1_macro,
+            self.holdout.accuracy,
+            self.holdout.f1_macro,
+        )
+        return dict(zip(METRICS, values, strict=True))
+
+
+def train(dataset: Dataset, parameters: Parameters) -> Trained:
+    """Train and evaluate; nothing is recorded.
+
+    Raises:
+        BadInput: the data set leaves too little to train or test on.
+    """
+    parts = split(dataset, test_size=parameters.test_size, include_names=parameters.include_names)
+
+    def texts(products: list[Product]) -> list[str]:
+        return [product.text(include_name=parameters.include_names) for product in products]
+
+    def categories(products: list[Product]) -> list[str]:
+        return [product.category for product in products]
+
+    pipeline = model.build(parameters.classifier, strip_accents=parameters.strip_accents)
+    pipeline.fit(texts(parts.train), categories(parts.train))
+    test, holdout = (
+        evaluate(categories(part), pipeline.predict(texts(part)).tolist(), dataset.categories)
+        for part in (parts.test, parts.holdout)
+    )
+    return Trained(pipeline, parts, test, holdout)
+
+
+def train_and_record(
+    tracker: Tracker, run: Run, dataset: Dataset, parameters: Parameters
+) -> Outcome:
+    """Train, and record everything about it with `run`, which stays open."""
+    run_id = run.info.run_id
+    log_parameters(tracker, run, parameters.logged())
+    started = time.monotonic()
+    trained = train(dataset, parameters)
+    seconds = time.monotonic() - started
+    log_metrics(
+        tracker,
+        run_id,
+        trained.metrics(),
+        tags={
+            DATASET_DIGEST: dataset.digest,
+            HOLDOUT_DIGEST: holdout_digest(trained.parts.holdout),
+        },
+    )
+    tracker.client.log_inputs(run_id, datasets=_inputs(dataset))
+    with ThreadPoolExecutor(1) as meanwhile:
+        # Uploading waits for the server, saving the model is work: both at once.
+        files = meanwhile.submit(_log_files, tracker, run_id, dataset, trained)
+        # MLflow copies the metrics that the run has by now to the model, with a request for each:
+        # those that say how good the model is are there, the others come afterwards.
+        model_id = model_flavor.log(trained.pipeline, run_id)
+        files.result()
+    log_metrics(tracker, run_id, _rows(dataset, trained.parts) | {"training_seconds": seconds})
+    return Outcome(run_id, model_id, parameters, trained.metrics())
+
+
+def _rows(dataset: Dataset, parts: Split) -> dict[str, float]:
+    dropped = {f"rows_dropped_{reason}": len(dataset.dropped.get(reason, [])) for reason in REASONS}
+    left_out = {f"rows_left_out_{reason}": count for reason, count in parts.left_out.items()}
+    return {
+        "rows_read": dataset.rows_read,
+        "rows_train": len(parts.train),
+        "rows_test": len(parts.test),
+        "rows_holdout": len(parts.holdout),
+        **dropped,
+        **left_out,
+    }
+
+
+@lru_cache(maxsize=1)
+def _inputs(dataset: Dataset) -> list[DatasetInput]:
+    """The data set as MLflow knows one: what is trained and tested on, and the hold-out."""
+    holdout = [product for product in dataset.products if in_holdout(product)]
+    rest = [product for product in dataset.products if not in_holdout(product)]
+    inputs = []
+    for name, purpose, products in (
+        ("produtos", "training", rest),
+        ("holdout", "holdout", holdout),
+    ):
+        frame = pd.DataFrame(
+            [(product.name, product.description, product.category) for product in products],
+            columns=list(COLUMNS),
+        )
+        entity = from_pandas(frame, source=dataset.where, targets="categoria", name=name)
+        tag = InputTag("mlflow.data.context", purpose)
+        inputs.append(DatasetInput(entity._to_mlflow_entity(), [tag]))
+    return inputs
+
+
+def _log_files(tracker: Tracker, run_id: str, dataset: Dataset, trained: Trained) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder, "dataset")
+        figures = Path(folder, "evaluation")
+        data.mkdir()
+        figures.mkdir()
+        Path(data, "produtos.csv").write_bytes(dataset.content)
+        _write_json(Path(data, "report.json"), dataset.report())
+        for name, evaluation in (("test", trained.test), ("holdout", trained.holdout)):
+            _write_json(Path(figures, f"report_{name}.json"), evaluation.report())
+            _write_json(Path(figures, f"confusion_matrix_{name}.json"), evaluation.confusion())
+        titles = {"test split": trained.test, "hold-out": trained.holdout}
+        plots.save_confusion_matrix(titles, Path(figures, "confusion_matrix.png"))
+        plots.save_report(titles, Path(figures, "report.png"))
+        tracker.client.log_artifacts(run_id, folder)
+
+
+def _write_json(path: Path, content: object) -> None:
+    path.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
