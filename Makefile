@@ -43,10 +43,11 @@ soak: env-dev ## load, promotions and killed processes for ten minutes, none may
 	@PYTHONPATH=.:trainer:classificador-produtos .venv/bin/python -m tests.e2e.soak --minutes $(or $(MINUTES),10)
 
 .PHONY: lint
-lint: env-dev ## ruff, mypy and shellcheck
+lint: env-dev ## ruff, mypy, the import contracts and shellcheck
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy trainer classificador-produtos local server tests benchmarks
+	@PYTHONPATH=trainer:classificador-produtos .venv/bin/lint-imports --no-cache
 	@if command -v shellcheck >/dev/null; then git ls-files '*.sh' | xargs shellcheck; \
 	else echo "shellcheck is not installed: shell scripts were not checked"; fi
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from hotserve.worker import auth as access
+from hotserve.config.tokens import FILE_VARIABLE, TokenError, read_tokens
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -83,8 +83,8 @@ def read(environ: Mapping[str, str], cwd: Path | None = None) -> Settings:
     if '"' in dataset or "\n" in dataset:
         raise SettingsError(f"DATASET={dataset}: its path has a quotation mark in it; rename it")
     try:
-        tokens = access.read_tokens(environ, environ.get(access.FILE_VARIABLE, ""))
-    except access.TokenError as error:
+        tokens = read_tokens(environ, environ.get(FILE_VARIABLE, ""))
+    except TokenError as error:
         raise SettingsError(str(error)) from None
     return Settings(mlflow_port, serve_port, home, dataset, tokens[0] if tokens else None)
 

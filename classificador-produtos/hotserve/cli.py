@@ -12,7 +12,7 @@ from typing import NoReturn
 import uvloop
 
 from hotserve import log
-from hotserve.config import model_uri
+from hotserve.config import model_uri, tokens
 from hotserve.config import registry_credentials as connections
 from hotserve.config import settings as settings_module
 from hotserve.config.folders import FolderError, make_ready
@@ -20,11 +20,10 @@ from hotserve.config.mlflow_command import CommandError, HelpWanted
 from hotserve.config.model_uri import ModelUriError
 from hotserve.config.registry_credentials import Connection, ConnectionSettingsError
 from hotserve.config.settings import Settings, SettingsError
+from hotserve.config.tokens import TokenError
 from hotserve.manager import main as manager
 from hotserve.manager.cache import Cache
 from hotserve.manager.main import PortError
-from hotserve.worker import auth as access
-from hotserve.worker.auth import TokenError
 
 _USER_ERRORS = (
     CommandError,
@@ -52,7 +51,7 @@ def _run(arguments: Sequence[str]) -> int:
     except HelpWanted as wanted:
         _become(wanted.command)
     # No process that is started from here on gets to see it.
-    token = os.environ.pop(access.VARIABLE, None)
+    token = os.environ.pop(tokens.VARIABLE, None)
     program, environment = _find(settings.command.program[0])
     command = settings.command.with_program(program)
     settings = dataclasses.replace(settings, command=command)
@@ -66,14 +65,14 @@ def _run(arguments: Sequence[str]) -> int:
         make_ready(settings.log_folder, settings.log_folder, "folder for the output", "--child-log")
     listeners = manager.listen(settings.command.host, settings.command.port)
     log.to_stderr(settings.log_format)
-    _warn(settings, {**os.environ, access.VARIABLE: token} if token is not None else os.environ)
+    _warn(settings, {**os.environ, tokens.VARIABLE: token} if token is not None else os.environ)
     return uvloop.run(manager.run(settings, reference, connection, cache, listeners, environment))
 
 
 def _warn(settings: Settings, environment: Mapping[str, str]) -> None:
     """Tell of what may have been meant otherwise."""
     if not settings.tokens:
-        for variable in (access.VARIABLE, access.FILE_VARIABLE):
+        for variable in (tokens.VARIABLE, tokens.FILE_VARIABLE):
             if environment.get(variable) == "":
                 log.logger.warning("%s is empty: everybody is answered", variable)
     for variable, known in settings_module.misspelt(environment).items():

@@ -13,7 +13,7 @@ from hotserve import __version__
 from hotserve.config.mlflow_command import WrappedCommand
 from hotserve.config.mlflow_command import parse as parse_command
 from hotserve.config.options import Option, options
-from hotserve.worker.auth import VARIABLE, read_tokens
+from hotserve.config.tokens import VARIABLE, read_tokens
 
 _PREFIX = "HOTSERVE_"
 

@@ -29,7 +29,7 @@ from hotserve.manager.registry import ModelVersion, Registry
 from hotserve.manager.switcher import Switcher
 from hotserve.manager.worker_pool import WorkerPool
 from hotserve.processes.guarded_process import GuardedProcess
-from hotserve.worker.errors import Scrubber
+from hotserve.redaction import Redactor
 
 _PR_SET_CHILD_SUBREAPER = 36
 _BACKLOG = 2048
@@ -95,7 +95,7 @@ async def run(
             cache=cache,
             environment=children,
             session=session,
-            scrubber=Scrubber(folders),
+            redactor=Redactor(folders),
         )
         switcher.use(pool)
         pool.start(Metrics(partial(_state, pool, switcher)))

@@ -24,7 +24,7 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from hotserve import __version__
-from hotserve.worker.counters import BOUNDS, FAST, NONE, OTHER, PROCESS
+from hotserve.ipc.counts import BOUNDS, FAST, NONE, OTHER, PROCESS
 
 MOST_CATEGORIES = 100
 """Categories with a series of their own; a model's answers can be any text."""

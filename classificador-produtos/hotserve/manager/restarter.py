@@ -15,7 +15,7 @@ from hotserve.manager.lane_opener import LaneOpener
 from hotserve.manager.publisher import Answering
 from hotserve.manager.status import title
 from hotserve.processes.model_server import StartError
-from hotserve.worker.errors import Scrubber
+from hotserve.redaction import Redactor
 
 _STEADY_SECONDS = 60.0
 """A process that lived that long is started again at once when it ends."""
@@ -31,13 +31,13 @@ class ProcessKeeper:
         self,
         settings: Settings,
         answering: Answering,
-        scrubber: Scrubber,
+        redactor: Redactor,
         *,
         reopen: Callable[[Served, LaneOpener], Coroutine[Any, Any, None]],
     ) -> None:
         self._settings = settings
         self._answering = answering
-        self._scrubber = scrubber
+        self._redactor = redactor
         self._reopen = reopen
 
     async def keep(self, served: Served) -> None:
@@ -58,7 +58,7 @@ class ProcessKeeper:
     async def _start_again(self, served: Served, reason: str, first_delay: float) -> None:
         status = self._answering.status
         for delay in delays(first_delay, 30.0):
-            status.restarting(served.version, self._scrubber.text(reason))
+            status.restarting(served.version, self._redactor.text(reason))
             logger.error(
                 "the process of %s ended (%s); starting it again", title(served.version), reason
             )

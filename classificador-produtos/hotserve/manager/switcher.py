@@ -25,7 +25,7 @@ from hotserve.manager.restarter import ProcessKeeper
 from hotserve.manager.status import title
 from hotserve.manager.worker_pool import WorkerPool
 from hotserve.processes.model_server import StartError
-from hotserve.worker.errors import Scrubber
+from hotserve.redaction import Redactor
 
 _STOP_GRACE = 3.0
 _WAIT_FOR_LANE = 30.0
@@ -43,7 +43,7 @@ class Switcher:
         cache: Cache,
         environment: Mapping[str, str],
         session: aiohttp.ClientSession,
-        scrubber: Scrubber,
+        redactor: Redactor,
     ) -> None:
         self._settings = settings
         self._reference = reference
@@ -51,7 +51,7 @@ class Switcher:
         self._starter = Starter(
             settings, reference, cache=cache, environment=environment, session=session
         )
-        self._scrubber = scrubber
+        self._redactor = redactor
         self._wanted: ModelVersion | None = None
         self._coming: ModelVersion | None = None
         self._pending: asyncio.Task[None] | None = None
@@ -60,7 +60,7 @@ class Switcher:
         self._closing: set[asyncio.Task[None]] = set()
         self._answering = Answering(reference, settings.csv)
         self.status = self._answering.status
-        self._keeper = ProcessKeeper(settings, self._answering, scrubber, reopen=self._open)
+        self._keeper = ProcessKeeper(settings, self._answering, redactor, reopen=self._open)
 
     def use(self, pool: WorkerPool) -> None:
         """The workers to tell."""
@@ -154,7 +154,7 @@ class Switcher:
             try:
                 served = await self._start(version, begun, anew=anew)
             except StartError as error:
-                reason = self._scrubber.text(str(error))
+                reason = self._redactor.text(str(error))
                 self.status.failed(version, reason)
                 goes_on = (
                     f"; version {self._current.version.version} goes on" if self._current else ""
@@ -242,7 +242,7 @@ class Switcher:
         verdict = await served.compare(opener, compiling)
         if verdict is None:
             return
-        served.lane = verdict = replace(verdict, why=self._scrubber.text(verdict.why))
+        served.lane = verdict = replace(verdict, why=self._redactor.text(verdict.why))
         name = self.status.full_title(served.version)
         if verdict.is_open:
             logger.info("the fast lane of %s is open", name)

@@ -7,9 +7,9 @@ import contextlib
 import os
 from pathlib import Path
 
+from hotserve.config.tokens import TokenError, read_tokens
 from hotserve.log import logger
 from hotserve.manager.worker_pool import WorkerPool
-from hotserve.worker.auth import TokenError, read_tokens
 
 _INTERVAL = 1.0
 

@@ -10,10 +10,11 @@ from collections.abc import Awaitable, Callable
 from time import perf_counter
 from typing import Any
 
+from hotserve.ipc.counts import NONE, OTHER, PROCESS
 from hotserve.worker import errors
 from hotserve.worker.admission import Load, Share
 from hotserve.worker.auth import Access
-from hotserve.worker.counters import NONE, OTHER, PROCESS, Tally
+from hotserve.worker.counters import Tally
 from hotserve.worker.errors import RequestError
 from hotserve.worker.fast_lane import LARGE_CSV, FastLane
 from hotserve.worker.serving import Serving

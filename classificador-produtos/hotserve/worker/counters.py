@@ -11,16 +11,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-FAST, PROCESS, NONE = "fast", "process", "none"
-"""Who gave an answer: the fast lane, the model's process, or hotserve itself."""
+from hotserve.ipc.counts import BOUNDS, FAST, NONE, OTHER, PROCESS
 
-BOUNDS = (
-    *(0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05),
-    *(0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0),
-)
-"""Upper bounds of the latency histogram in seconds; above the last one there is one bucket more."""
-
-OTHER = "other"
 MOST_CATEGORIES = 1000
 """Categories that one report may name; the answers of a model can be any text."""
 LONGEST_CATEGORY = 200

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable
 
 from hotserve.ipc.target import Target
+from hotserve.redaction import Redactor
 
 CODES = {
     400: "BAD_REQUEST",
@@ -55,37 +54,18 @@ LONGEST_MESSAGE = 4_000
 """Characters: MLflow repeats what was sent, however long it is."""
 
 
-class Scrubber:
-    """Takes what is nobody's business out of texts that are shown to clients.
-
-    Args:
-        folders: their names, and what follows them up to the end of the path, are removed.
-    """
-
-    def __init__(self, folders: Iterable[str]) -> None:
-        known = {folder.rstrip("/") for folder in folders}
-        # The longest first, so that a folder inside another is found whole.
-        names = sorted((re.escape(f) for f in known if f.count("/") > 1), key=len, reverse=True)
-        system = r"/(?:usr|opt|tmp|home|root|var|srv|mnt|etc|app|work|proc)"
-        places = "|".join([*names, rf"{system}(?=/[\w.])"])
-        self._path = re.compile(rf"(?<![\w/:.])(?:file://)?(?:{places})(?:/[^\s'\",;:()<>\]]*)?")
-
-    def text(self, text: str) -> str:
-        """The text with `…` for each path."""
-        return self._path.sub("…", text)
-
-    def error_body(self, status: int, answer: bytes) -> bytes:
-        """MLflow's error answer made safe: JSON, its fields but without `stack_trace`."""
-        try:
-            fields = json.loads(answer)
-        except ValueError:
-            fields = None
-        if not isinstance(fields, dict) or "message" not in fields:
-            said = answer.decode("utf-8", "replace").strip() if fields is None else ""
-            return body(status, self.text(_short(said)) or "the model server gave an error")
-        fields.pop("stack_trace", None)
-        fields["message"] = self.text(_short(str(fields["message"])))
-        return json.dumps(fields, ensure_ascii=False).encode()
+def redacted(answer: bytes, status: int, redactor: Redactor) -> bytes:
+    """MLflow's error answer made safe: JSON, its fields but without `stack_trace`."""
+    try:
+        fields = json.loads(answer)
+    except ValueError:
+        fields = None
+    if not isinstance(fields, dict) or "message" not in fields:
+        text = answer.decode("utf-8", "replace").strip() if fields is None else ""
+        return body(status, redactor.text(_short(text)) or "the model server gave an error")
+    fields.pop("stack_trace", None)
+    fields["message"] = redactor.text(_short(str(fields["message"])))
+    return json.dumps(fields, ensure_ascii=False).encode()
 
 
 def _short(text: str) -> str:

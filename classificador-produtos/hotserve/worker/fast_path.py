@@ -15,9 +15,10 @@ from typing import Any
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
+from hotserve.ipc.counts import FAST
 from hotserve.worker.access_log import RequestLog
 from hotserve.worker.auth import Access
-from hotserve.worker.counters import FAST, Tally
+from hotserve.worker.counters import Tally
 from hotserve.worker.fast_lane import FastLane
 from hotserve.worker.http_limits import Limits
 from hotserve.worker.http_protocol import LimitedProtocol, Refused

@@ -23,12 +23,12 @@ from hotserve.ipc.lane_target import LaneTarget
 from hotserve.ipc.shared_version import Agreement
 from hotserve.ipc.target import Target
 from hotserve.lane import LaneError
+from hotserve.redaction import Redactor
 from hotserve.worker import http_protocol
 from hotserve.worker.access_log import AccessLog, Application, RequestLog
 from hotserve.worker.app import App
 from hotserve.worker.auth import Access
 from hotserve.worker.counters import Tally
-from hotserve.worker.errors import Scrubber
 from hotserve.worker.fast_lane import FastLane
 from hotserve.worker.fast_path import DirectProtocol
 from hotserve.worker.http_limits import Limits
@@ -99,7 +99,7 @@ async def serve(channel_fd: int, agreement_fd: int, listener_fds: list[int]) -> 
     process = ProcessLane(
         serving,
         forwarder,
-        Scrubber(settings["private_folders"]),
+        Redactor(settings["private_folders"]),
         tally,
         hold_timeout=settings["hold_timeout"],
         csv=settings["csv"],

@@ -8,9 +8,11 @@ import time
 from collections import Counter
 
 from hotserve.inputs import parse_errors as unreadable
+from hotserve.ipc.counts import PROCESS
 from hotserve.ipc.target import Target
-from hotserve.worker.counters import PROCESS, Tally
-from hotserve.worker.errors import RequestError, Scrubber
+from hotserve.redaction import Redactor
+from hotserve.worker.counters import Tally
+from hotserve.worker.errors import RequestError, redacted
 from hotserve.worker.fast_lane import LARGE_CSV
 from hotserve.worker.serving import Serving
 from hotserve.worker.upstream import answer as process_answer
@@ -36,7 +38,7 @@ class ProcessLane:
         self,
         serving: Serving,
         forwarder: Forwarder,
-        scrubber: Scrubber,
+        redactor: Redactor,
         tally: Tally,
         *,
         hold_timeout: float,
@@ -44,7 +46,7 @@ class ProcessLane:
     ) -> None:
         self._serving = serving
         self._forwarder = forwarder
-        self._scrubber = scrubber
+        self._redactor = redactor
         self._tally = tally
         self._hold_timeout = hold_timeout
         self._csv = csv
@@ -85,7 +87,7 @@ class ProcessLane:
         if answer.status < 400:
             self._tally.products(target.version, process_answer.categories(answer.body))
         else:
-            answer.body = self._scrubber.error_body(answer.status, answer.body)
+            answer.body = redacted(answer.body, answer.status, self._redactor)
             kept = [pair for pair in answer.headers if pair[0] != b"content-type"]
             answer.headers = [*kept, _JSON]
         answer.headers += [

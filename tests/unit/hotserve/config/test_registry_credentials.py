@@ -9,6 +9,7 @@ import pytest
 from hotserve.config import model_uri
 from hotserve.config import registry_credentials as connection
 from hotserve.config.registry_credentials import Connection
+from hotserve.redaction import Redactor
 from hotserve.worker import errors
 
 
@@ -84,12 +85,12 @@ def test_model_uris_are_read_as_mlflow_reads_them(
 
 
 def test_an_error_answer_loses_its_stack_trace_and_paths() -> None:
-    scrubber = errors.Scrubber(["/srv/cache/hotserve"])
+    redactor = Redactor(["/srv/cache/hotserve"])
     answer = (
         b'{"error_code": "BAD_REQUEST", "stack_trace": "Traceback", "message": '
         b"\"in /srv/cache/hotserve/a/1/model and '/usr/lib/python3/x.py', see https://a.b/usr/c\"}"
     )
-    told = scrubber.error_body(400, answer).decode()
+    told = errors.redacted(answer, 400, redactor).decode()
     assert "stack_trace" not in told
     assert "/srv" not in told
     assert "/usr/lib" not in told
@@ -97,12 +98,12 @@ def test_an_error_answer_loses_its_stack_trace_and_paths() -> None:
 
 
 def test_every_error_answer_is_json() -> None:
-    scrubber = errors.Scrubber([])
-    assert scrubber.error_body(500, b"Internal Server Error") == errors.body(
+    redactor = Redactor([])
+    assert errors.redacted(b"Internal Server Error", 500, redactor) == errors.body(
         500, "Internal Server Error"
     )
-    assert b'"error_code"' in scrubber.error_body(504, b'"text"')
-    assert b'"error_code"' in scrubber.error_body(500, b"")
+    assert b'"error_code"' in errors.redacted(b'"text"', 504, redactor)
+    assert b'"error_code"' in errors.redacted(b"", 500, redactor)
 
 
 def test_a_user_without_a_home_has_no_stored_credentials(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,8 +7,9 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 
 from hotserve import __version__
+from hotserve.ipc.counts import BOUNDS, NONE, PROCESS
 from hotserve.manager.metrics import MOST_CATEGORIES, Metrics, State
-from hotserve.worker.counters import BOUNDS, NONE, PROCESS, Tally
+from hotserve.worker.counters import Tally
 from hotserve.worker.upstream import answer as process_answer
 from tests.unit.hotserve.samples import Samples
 

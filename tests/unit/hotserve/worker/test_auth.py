@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from hotserve.config import settings as settings_module
-from hotserve.worker.auth import Access, TokenError, read_tokens
+from hotserve.config.tokens import TokenError, read_tokens
+from hotserve.worker.auth import Access
 
 COMMAND = ["mlflow", "models", "serve", "-m", "models:/a/1"]
 

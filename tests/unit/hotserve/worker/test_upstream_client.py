@@ -11,8 +11,9 @@ import pytest
 from hotserve.inputs.model_input import TextInput
 from hotserve.ipc.shared_version import Agreement
 from hotserve.ipc.target import Target
+from hotserve.redaction import Redactor
 from hotserve.worker.counters import Tally
-from hotserve.worker.errors import RequestError, Scrubber
+from hotserve.worker.errors import RequestError
 from hotserve.worker.serving import News, Serving
 from hotserve.worker.upstream.client import ProcessLane
 from hotserve.worker.upstream.connection import Answer
@@ -80,7 +81,7 @@ async def ask(manager: Manager, processes: Processes, hold_timeout: float = 60.0
     lane = ProcessLane(
         manager.serving,
         cast(Forwarder, processes),
-        Scrubber([]),
+        Redactor([]),
         Tally(),
         hold_timeout=hold_timeout,
         csv="auto",

@@ -1,0 +1,26 @@
+"""Takes what is nobody's business out of texts that are shown to clients."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+
+class Redactor:
+    """Removes paths of this machine from texts.
+
+    Args:
+        folders: their names, and what follows them up to the end of the path, are removed.
+    """
+
+    def __init__(self, folders: Iterable[str]) -> None:
+        known = {folder.rstrip("/") for folder in folders}
+        # The longest first, so that a folder inside another is found whole.
+        names = sorted((re.escape(f) for f in known if f.count("/") > 1), key=len, reverse=True)
+        system = r"/(?:usr|opt|tmp|home|root|var|srv|mnt|etc|app|work|proc)"
+        places = "|".join([*names, rf"{system}(?=/[\w.])"])
+        self._path = re.compile(rf"(?<![\w/:.])(?:file://)?(?:{places})(?:/[^\s'\",;:()<>\]]*)?")
+
+    def text(self, text: str) -> str:
+        """The text with `…` for each path."""
+        return self._path.sub("…", text)
