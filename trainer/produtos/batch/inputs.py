@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from produtos.batch.io import database, formats, tables
-from produtos.batch.io.columns import fold
 from produtos.batch.io.storage import input_files, would_be_input
 from produtos.batch.request import Request
 from produtos.batch.rows import Chunk
+from produtos.data.columns import fold
 from produtos.errors import BadInput
 
 CATEGORY = "categoria_prevista"

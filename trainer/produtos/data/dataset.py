@@ -15,27 +15,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from produtos.data.quotes import is_left_open
+from produtos.data.columns import CATEGORY, PART_COLUMNS, index_of, named_twice, shown
+from produtos.data.csv import is_left_open, is_separator_line, without_empty_tail
+from produtos.data.formats import SAVE_AS_CSV, not_csv
 from produtos.data.source import is_url, location, read_bytes
-from produtos.data.spreadsheets import (
-    NOT_CSV,
-    SAVE_AS_CSV,
-    is_separator_line,
-    place_of,
-    without_empty_tail,
-)
 from produtos.errors import BadInput
 from produtos.text import normal_form, product_text, tidy
 
-COLUMNS = ("nome", "descricao", "categoria")
+COLUMNS = (*PART_COLUMNS, CATEGORY)
 DELIMITER = ";"
 FIRST_BYTES = {
-    **NOT_CSV,
     b"PAR1": "this is a Parquet file; give a CSV file",
     b"\x1f\x8b": "this file is gzipped; unpack it, and give the CSV file in it",
     b"\xff\xfe": f"this is UTF-16, which Excel calls Unicode text; {SAVE_AS_CSV}",
-    b"<!doctype html": "this is a web page, not a CSV; give the address of the file itself",
-    b"<html": "this is a web page, not a CSV; give the address of the file itself",
 }
 """What is wrong with a data set that begins so, in lower case, and what to do."""
 
@@ -155,6 +147,8 @@ def load(source: str | None = None) -> Dataset:
 
 
 def _decode(content: bytes, where: str) -> str:
+    if message := not_csv(content):
+        raise BadInput(f"dataset {where}: {message}")
     start = content[:100].removeprefix(codecs.BOM_UTF8).lstrip()
     for first, said in FIRST_BYTES.items():
         if start.startswith(first) or start.lower().startswith(first):
@@ -217,7 +211,9 @@ def _parse(text: str, where: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _places(header: list[str], where: str) -> list[int]:
-    places = {name: place_of(name, header) for name in COLUMNS}
+    if name := named_twice(header):
+        raise BadInput(f"dataset {where}: two columns are called {name}; rename or delete one")
+    places = {name: index_of(name, header) for name in COLUMNS}
     missing = [name for name, place in places.items() if place is None]
     if not missing:
         return [place for place in places.values() if place is not None]
@@ -228,10 +224,9 @@ def _places(header: list[str], where: str) -> list[int]:
                     f"dataset {where}: fields are separated by {said} ({delimiter!r}); "
                     f"separate them by a semicolon ({DELIMITER!r})"
                 )
-    there = ", ".join(name.strip()[:60] or "(no name)" for name in header[:10])
     raise BadInput(
-        f"dataset {where}: no column {' and no column '.join(missing)}; there are: {there}; "
-        f"the header must be {DELIMITER.join(COLUMNS)}"
+        f"dataset {where}: no column {' and no column '.join(missing)}; there are: {shown(header)}"
+        f"; the header must be {DELIMITER.join(COLUMNS)}"
     )
 
 

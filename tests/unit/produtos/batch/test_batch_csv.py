@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from produtos.batch import rows
-from produtos.batch.io import columns, csv_rows, storage, tables
+from produtos.batch.io import csv_rows, storage, tables
 from produtos.batch.io.blocks import BLOCK, LONGEST, Blocks
 from produtos.batch.rows import BadRow
 from produtos.errors import BadInput
@@ -54,11 +54,6 @@ def test_the_text_is_put_together_as_the_served_model_does(path: Path) -> None:
     assert texts == product_classifier.texts_of(frame) == ["boneca de pano", "halo", "batom"]
     assert not bad
     assert whole[1] == {"id": "2", "Nome": "halo", "descricao": ""}
-
-
-def test_known_columns_are_those_of_the_served_model() -> None:
-    assert columns.TEXT_COLUMNS == product_classifier.TEXT_COLUMNS
-    assert columns.PART_COLUMNS == product_classifier.PART_COLUMNS
 
 
 @pytest.mark.parametrize("delimiter", list(csv_rows.DELIMITERS))

@@ -3,12 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from produtos.data.spreadsheets import place_of
+from produtos.data.columns import PART_COLUMNS, TEXT_COLUMNS, fold, index_of, shown
 from produtos.errors import BadInput
 
-# The same as in `product_classifier`, which a test sees to: importing it takes seconds.
-TEXT_COLUMNS = ("texto", "informacao")
-PART_COLUMNS = ("nome", "descricao")
 KNOWN = (*TEXT_COLUMNS, *PART_COLUMNS)
 
 
@@ -39,20 +36,15 @@ def find(names: Sequence[str], asked: str | None) -> TextColumns | None:
         Nothing when there is no such column.
     """
     if asked:
-        folded = [fold(name) for name in names]
-        return TextColumns((folded.index(fold(asked)),)) if fold(asked) in folded else None
+        index = index_of(asked, names)
+        return None if index is None else TextColumns((index,))
     for name in TEXT_COLUMNS:
-        place = place_of(name, names)
+        place = index_of(name, names)
         if place is not None:
             return TextColumns((place,))
-    parts = [place_of(name, names) for name in PART_COLUMNS]
+    parts = [index_of(name, names) for name in PART_COLUMNS]
     places = tuple(place for place in parts if place is not None)
     return TextColumns(places) if places else None
-
-
-def fold(name: str) -> str:
-    """What two names of columns have in common when they are the same one."""
-    return name.strip().casefold()
 
 
 def check_names(names: Sequence[str], where: str) -> None:
@@ -71,9 +63,8 @@ def check_names(names: Sequence[str], where: str) -> None:
 
 def no_text_column(names: Sequence[str], asked: str | None, where: str) -> BadInput:
     """The error for a table in which the text was not found."""
-    there = ", ".join(name.strip()[:60] or "(no name)" for name in names[:10])
     wanted = f"column {asked}" if asked else f"column {', '.join(KNOWN[:-1])} or {KNOWN[-1]}"
     return BadInput(
-        f"input {where}: no {wanted}; there are: {there}; say which one holds the text with "
+        f"input {where}: no {wanted}; there are: {shown(names)}; say which one holds the text with "
         "--text-column NAME"
     )

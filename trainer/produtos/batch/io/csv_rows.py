@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from produtos.batch.io.blocks import Blocks, BrokenRow
 from produtos.batch.rows import NEVER_CLOSED
-from produtos.data.quotes import is_left_open
+from produtos.data.csv import is_left_open
 
 DELIMITERS = ";,\t|"
 

@@ -7,29 +7,16 @@ import codecs
 from pathlib import PurePosixPath
 
 from produtos.batch.io.storage import CSV_ENDINGS, PARQUET_ENDINGS
-from produtos.data.spreadsheets import NOT_CSV, SAVE_AS_CSV
+from produtos.data.formats import MARKS, SAVE_AS_CSV, not_csv
 from produtos.errors import BadInput
 
 SPREADSHEETS = (".xlsx", ".xls", ".ods")
 
 FIRST_BYTES = {
-    **NOT_CSV,
     b"PAR1": "this is a Parquet file; end its name in .parquet",
     b"\x1f\x8b": "this file is gzipped; end its name in .gz",
 }
 """What is wrong with a file that begins so, and what to do."""
-
-MARKS = {
-    codecs.BOM_UTF8: "utf-8",
-    # UTF-32 first: its mark begins with that of UTF-16.
-    codecs.BOM_UTF32_LE: "utf-32",
-    codecs.BOM_UTF32_BE: "utf-32",
-    codecs.BOM_UTF16_LE: "utf-16",
-    codecs.BOM_UTF16_BE: "utf-16",
-}
-"""Byte order marks, and the encoding that each means."""
-
-LONGEST_MARK = 4
 
 
 def check_name(path: str, address: str) -> None:
@@ -55,6 +42,8 @@ def check_first_bytes(first: bytes, encoding: str, address: str) -> None:
     Raises:
         BadInput: it does.
     """
+    if message := not_csv(first):
+        raise BadInput(f"input {address}: {message}")
     for start, said in FIRST_BYTES.items():
         if first.startswith(start):
             raise BadInput(f"input {address}: {said}")

@@ -24,7 +24,8 @@ from produtos.batch.rows import (
     excerpt,
     is_decoded,
 )
-from produtos.data.spreadsheets import is_separator_line, without_empty_tail
+from produtos.data.csv import is_separator_line, without_empty_tail
+from produtos.data.formats import LOOKED_AT
 from produtos.errors import BadInput
 
 TEXT = "texto"
@@ -193,7 +194,7 @@ def _open_text(location: Location, encoding: str) -> tuple[pa.NativeFile, io.Tex
 def _first_bytes(file: io.TextIOWrapper) -> bytes:
     """What the file begins with; nothing of it has been read afterwards."""
     buffer: Any = file.buffer
-    return bytes(buffer.peek(formats.LONGEST_MARK)[: formats.LONGEST_MARK])
+    return bytes(buffer.peek(LOOKED_AT)[:LOOKED_AT])
 
 
 def _open_csv(location: Location, text_column: str | None, encoding: str) -> CsvTable:

@@ -1,0 +1,82 @@
+"""The names of a table's columns: which are known, when two are the same, what a header is.
+
+For the trainer and for batch. `hotserve` has the same rule, and a shared set of tables in the tests
+holds the two together.
+"""
+
+import csv
+import sys
+import unicodedata
+from collections.abc import Collection, Sequence
+
+# The same as in `product_classifier`, which travels inside a model and imports nothing of ours.
+TEXT_COLUMNS = ("texto", "informacao")
+"""Columns that hold the whole text of a product; the first one that is there counts."""
+
+PART_COLUMNS = ("nome", "descricao")
+"""Columns that hold a part of it each."""
+
+CATEGORY = "categoria"
+
+KNOWN_COLUMNS = (*TEXT_COLUMNS, *PART_COLUMNS, CATEGORY)
+
+SEPARATORS = ";,\t|"
+
+NO_SEPARATOR = "\x1f"
+"""Of a table with one column: a comma in it is part of the text."""
+
+_UNSEEN = {"Mn", "Me", "Cc", "Cf"}
+"""Unicode categories: accents and other marks, controls, zero-width characters."""
+
+csv.field_size_limit(sys.maxsize)
+
+
+def fold(name: str) -> str:
+    """What two names have in common when they look the same.
+
+    Case, accents, surrounding blanks and invisible characters do not count.
+    """
+    apart = unicodedata.normalize("NFKD", name)
+    seen = "".join(each for each in apart if unicodedata.category(each) not in _UNSEEN)
+    return seen.casefold().strip()
+
+
+def find_header(line: str, also: Collection[str] = ()) -> tuple[str, list[str]] | None:
+    """The separator and the names of columns, if a line is a header.
+
+    It is one when one of its fields is a known column, or is in `also`.
+
+    Args:
+        line: the first of a table that is not empty, after a `sep=;`.
+        also: more names of columns.
+    """
+    known = {*KNOWN_COLUMNS, *map(fold, also)}
+    cuts = (
+        (separator, next(csv.reader([line], delimiter=separator), [])) for separator in SEPARATORS
+    )
+    headers = [cut for cut in cuts if not known.isdisjoint(map(fold, cut[1]))]
+    if not headers:
+        return None
+    separator, names = max(headers, key=lambda cut: len(cut[1]))
+    return (separator if len(names) > 1 else NO_SEPARATOR), names
+
+
+def index_of(column: str, names: Sequence[str]) -> int | None:
+    """Where a column is among the names of a file, or None."""
+    folded = [fold(name) for name in names]
+    return folded.index(fold(column)) if fold(column) in folded else None
+
+
+def named_twice(names: Sequence[str]) -> str | None:
+    """A name that two columns have, as the second of them writes it; no name is none."""
+    folded = [fold(name) for name in names]
+    for index, name in enumerate(folded):
+        if name and name in folded[:index]:
+            return names[index].strip()
+    return None
+
+
+def shown(names: Sequence[str]) -> str:
+    """The names of a table's columns, for a message."""
+    more = ["…"] if len(names) > 10 else []
+    return ", ".join([name.strip()[:60] or "(no name)" for name in names[:10]] + more)

@@ -1,0 +1,64 @@
+"""Files that are no CSV in UTF-8 although they were given as such.
+
+Read as CSV, each would be products made of gibberish.
+"""
+
+import codecs
+import re
+
+SAVE_AS_CSV = "save the sheet as CSV, UTF-8, and give that file"
+WEB_PAGE = "this is a web page, not a CSV; give the address of the file itself"
+
+FIRST_BYTES = {
+    rb"PK\x03\x04": f"this is a zip file, as .xlsx and .ods are, not a CSV; {SAVE_AS_CSV}",
+    rb"\xd0\xcf\x11\xe0": f"this is an .xls file, not a CSV; {SAVE_AS_CSV}",
+    rb"%PDF": "this is a PDF, not a CSV; save its table as CSV, UTF-8",
+    rb"<(!doctype|html|head|body|\?xml|!--)": WEB_PAGE,
+    rb'\{\s*"|\{\s*\}|\[\s*[\[{"\]]': "this is JSON, not a CSV; write its records as rows of a CSV",
+}
+"""What is wrong with a file that begins so, and what to do."""
+
+MARKS = {
+    codecs.BOM_UTF8: "utf-8",
+    # UTF-32 first: its mark begins with that of UTF-16.
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+"""Byte order marks, and the encoding that each means."""
+
+LOOKED_AT = 1000
+"""How many of the first bytes tell what a file is."""
+
+# Without those whose first half may well stand before the second: `AMANHÃ…`, `MAÇÃ` and a blank.
+_LETTERS = "áâãäçéêíóôõúüñÇÃÉÊªº°’“"
+_ENCODED_TWICE = re.compile("|".join(each.encode().decode("cp1252") for each in _LETTERS))
+
+
+def not_csv(start: bytes) -> str | None:
+    """What a file is that begins so, and what to do, when it is a known kind of no CSV."""
+    bare = start[:LOOKED_AT].removeprefix(codecs.BOM_UTF8).lstrip()
+    for first, message in FIRST_BYTES.items():
+        if re.match(first, bare, re.IGNORECASE):
+            return message
+    return None
+
+
+def wide_encoding(start: bytes) -> str | None:
+    """`utf-16` or `utf-32` by the file's mark, or with `-le` or `-be` by its zero bytes."""
+    for mark, encoding in MARKS.items():
+        if start.startswith(mark):
+            return encoding if encoding != "utf-8" else None
+    looked_at = start[: LOOKED_AT - LOOKED_AT % 4]
+    zeros = [looked_at[index::4].count(0) for index in range(4)]
+    if not looked_at or sum(zeros) * 4 < len(looked_at):
+        return None
+    # Of the four bytes of a plain letter three are zero in UTF-32, every second one in UTF-16.
+    width = "32" if min(zeros[1], zeros[2]) else "16"
+    return f"utf-{width}-{'be' if zeros[0] > zeros[3] else 'le'}"
+
+
+def encoded_twice(text: str) -> bool:
+    """Whether a text was written in UTF-8, read as if it were not, and written again: `nÃ£o`."""
+    return _ENCODED_TWICE.search(text) is not None
