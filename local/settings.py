@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from hotserve.config.tokens import FILE_VARIABLE, TokenError, read_tokens
+from hotserve.config.errors import UsageError
+from hotserve.config.tokens import FILE_VARIABLE, read_tokens
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -84,7 +85,7 @@ def read(environ: Mapping[str, str], cwd: Path | None = None) -> Settings:
         raise SettingsError(f"DATASET={dataset}: its path has a quotation mark in it; rename it")
     try:
         tokens = read_tokens(environ, environ.get(FILE_VARIABLE, ""))
-    except TokenError as error:
+    except UsageError as error:
         raise SettingsError(str(error)) from None
     return Settings(mlflow_port, serve_port, home, dataset, tokens[0] if tokens else None)
 

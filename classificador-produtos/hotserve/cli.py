@@ -15,32 +15,20 @@ from hotserve import log
 from hotserve.config import model_uri, tokens
 from hotserve.config import registry_credentials as connections
 from hotserve.config import settings as settings_module
-from hotserve.config.folders import FolderError, make_ready
-from hotserve.config.mlflow_command import CommandError, HelpWanted
-from hotserve.config.model_uri import ModelUriError
-from hotserve.config.registry_credentials import Connection, ConnectionSettingsError
-from hotserve.config.settings import Settings, SettingsError
-from hotserve.config.tokens import TokenError
+from hotserve.config.errors import UsageError
+from hotserve.config.folders import make_ready
+from hotserve.config.mlflow_command import HelpWanted
+from hotserve.config.registry_credentials import Connection
+from hotserve.config.settings import Settings
 from hotserve.manager import main as manager
 from hotserve.manager.cache import Cache
-from hotserve.manager.main import PortError
-
-_USER_ERRORS = (
-    CommandError,
-    ConnectionSettingsError,
-    FolderError,
-    ModelUriError,
-    PortError,
-    SettingsError,
-    TokenError,
-)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run hotserve; returns the exit code: 2 for whatever the user has to put right."""
     try:
         return _run(sys.argv[1:] if arguments is None else arguments)
-    except _USER_ERRORS as error:
+    except UsageError as error:
         print(f"hotserve: {error}", file=sys.stderr)
         return 2
 
@@ -95,7 +83,7 @@ def _find(program: str) -> tuple[str, dict[str, str]]:
     beside = os.path.dirname(sys.executable)
     found = shutil.which(program) or shutil.which(program, path=beside)
     if found is None:
-        raise CommandError(f"there is no program '{program}'; is MLflow installed here?")
+        raise UsageError(f"there is no program '{program}'; is MLflow installed here?")
     found = os.path.abspath(found)
     path = os.pathsep.join(filter(None, [os.path.dirname(found), os.environ.get("PATH")]))
     return found, {**os.environ, "PATH": path}

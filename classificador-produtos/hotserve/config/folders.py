@@ -5,9 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-
-class FolderError(Exception):
-    """The folder can't be used; the text says why in one line."""
+from hotserve.config.errors import UsageError
 
 
 def make_ready(folder: Path, shown: Path, what: str, option: str) -> None:
@@ -20,7 +18,7 @@ def make_ready(folder: Path, shown: Path, what: str, option: str) -> None:
         option: names another one; so does its variable.
 
     Raises:
-        FolderError: it can't be made or written to.
+        UsageError: it can't be made or written to.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -28,7 +26,7 @@ def make_ready(folder: Path, shown: Path, what: str, option: str) -> None:
             pass
     except OSError as error:
         variable = "HOTSERVE_" + option.lstrip("-").replace("-", "_").upper()
-        raise FolderError(
+        raise UsageError(
             f"the {what} {shown} can't be written to ({error.strerror}); "
             f"name another with {option} or {variable}"
         ) from None

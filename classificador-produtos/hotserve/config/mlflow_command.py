@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NoReturn
 
-
-class CommandError(ValueError):
-    """The wrapped command line can't be used; the text says why in one line."""
+from hotserve.config.errors import UsageError
+from hotserve.config.options import whole_number
 
 
 class HelpWanted(Exception):
@@ -70,44 +69,40 @@ class WrappedCommand:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise CommandError(f"mlflow models serve: {message}")
+        raise UsageError(f"mlflow models serve: {message}")
 
 
 def _port(text: str) -> int:
-    port = int(text)
-    if not 0 < port < 65536:
+    port = whole_number(text)
+    if port > 65535:
         raise ValueError
     return port
 
 
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
+def _number(text: str) -> int:
+    return whole_number(text)
 
 
+# What argparse calls a value that it can't read.
 _port.__name__ = "port"
-_positive.__name__ = "number"
+_number.__name__ = "number"
 
 
 def parse(command: Sequence[str], environment: Mapping[str, str]) -> WrappedCommand:
     """Take the wrapped command apart, with the variables that MLflow reads for it.
 
     Raises:
-        CommandError: it is not `… models serve …`, has no `-m`, or a value is wrong.
+        UsageError: it is not `… models serve …`, has no `-m`, or a value is wrong.
         HelpWanted: `--help` is among its options, whatever else is.
     """
     if not command:
-        raise CommandError("no command to run; put 'mlflow models serve -m … -p …' behind hotserve")
-    for place in range(1, len(command) - 1):
-        if tuple(command[place : place + 2]) == ("models", "serve"):
+        raise UsageError("no command to run; put 'mlflow models serve -m … -p …' behind hotserve")
+    for position in range(1, len(command) - 1):
+        if tuple(command[position : position + 2]) == ("models", "serve"):
             break
     else:
-        raise CommandError(
-            f"the command must be 'mlflow models serve …', not '{' '.join(command)}'"
-        )
-    if "--help" in command[place + 2 :]:
+        raise UsageError(f"the command must be 'mlflow models serve …', not '{' '.join(command)}'")
+    if "--help" in command[position + 2 :]:
         raise HelpWanted(command)
     parser = _Parser(add_help=False, allow_abbrev=False, prog="mlflow models serve")
     parser.add_argument("-m", "--model-uri", required=True)
@@ -118,17 +113,17 @@ def parse(command: Sequence[str], environment: Mapping[str, str]) -> WrappedComm
     parser.add_argument(
         "-t",
         "--timeout",
-        type=_positive,
+        type=_number,
         default=environment.get("MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT") or "60",
     )
-    known, others = parser.parse_known_args(command[place + 2 :])
-    parser.add_argument("-w", "--workers", type=_positive)
+    known, others = parser.parse_known_args(command[position + 2 :])
+    parser.add_argument("-w", "--workers", type=_number)
     parser.add_argument("--env-manager", choices=("local", "virtualenv", "uv", "conda"))
     parser.add_argument("--no-conda", action="store_true")
     parser.add_argument("--install-mlflow", action="store_true")
-    _, unknown = parser.parse_known_args(command[place + 2 :])
+    _, unknown = parser.parse_known_args(command[position + 2 :])
     return WrappedCommand(
-        program=tuple(command[:place]),
+        program=tuple(command[:position]),
         model_uri=known.model_uri,
         host=known.host,
         port=known.port,

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from hotserve.config.errors import UsageError
+
 Kind = Literal["stage", "alias", "latest", "version", "logged_model", "path", "remote"]
 
 STAGES = ("None", "Staging", "Production", "Archived")
@@ -21,10 +23,6 @@ _REMOTE_SCHEMES = frozenset(
     {"runs", "mlflow-artifacts", "http", "https", "s3", "r2", "b2", "gs", "wasb", "wasbs"}
     | {"abfs", "abfss", "dbfs", "hdfs", "viewfs", "ftp", "sftp"}
 )
-
-
-class ModelUriError(ValueError):
-    """The text after `-m` is not a model URI that MLflow or hotserve understands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +70,7 @@ def parse(uri: str) -> ModelReference:
     """Read a model URI as MLflow does.
 
     Raises:
-        ModelUriError: with one line that says what is wrong.
+        UsageError: with one line that says what is wrong.
     """
     scheme = urllib.parse.urlsplit(uri).scheme.lower()
     if scheme == "models":
@@ -81,7 +79,7 @@ def parse(uri: str) -> ModelReference:
         return _parse_path(uri, scheme)
     if scheme in _REMOTE_SCHEMES:
         return ModelReference(uri, "remote", uri.rstrip("/").rsplit("/", 1)[-1])
-    raise ModelUriError(
+    raise UsageError(
         f"'{uri}' is not a model URI: '{scheme}:' is unknown; "
         "use models:/<name>/<stage or version>, models:/<name>@<alias>, runs:/…, s3://… or a folder"
     )
@@ -90,19 +88,19 @@ def parse(uri: str) -> ModelReference:
 def _parse_models(uri: str) -> ModelReference:
     parts = urllib.parse.urlsplit(uri, allow_fragments=False)
     if parts.netloc:
-        raise ModelUriError(f"'{uri}' names another registry ('{parts.netloc}'); {_FORMS}")
+        raise UsageError(f"'{uri}' names another registry ('{parts.netloc}'); {_FORMS}")
     pieces = parts.path.lstrip("/").split("/")
     if not parts.path.startswith("/") or len(pieces) > 2 or not all(p.strip() for p in pieces):
-        raise ModelUriError(f"'{uri}' is not a proper models:/ URI; {_FORMS}")
+        raise UsageError(f"'{uri}' is not a proper models:/ URI; {_FORMS}")
     if len(pieces) == 2:
         return _parse_suffix(uri, *pieces)
     name, at, alias = pieces[0].rpartition("@")
     if not at:
         if not pieces[0].startswith(_LOGGED):
-            raise ModelUriError(f"'{uri}' names no stage, alias or version; {_FORMS}")
+            raise UsageError(f"'{uri}' names no stage, alias or version; {_FORMS}")
         return ModelReference(uri, "logged_model", pieces[0])
     if not name.strip() or not alias.strip():
-        raise ModelUriError(f"'{uri}' is not a proper models:/ URI; {_FORMS}")
+        raise UsageError(f"'{uri}' is not a proper models:/ URI; {_FORMS}")
     return ModelReference(uri, "alias", name, alias)
 
 
@@ -120,7 +118,7 @@ def _parse_suffix(uri: str, name: str, suffix: str) -> ModelReference:
     for stage in STAGES:
         if suffix.lower() == stage.lower():
             return ModelReference(uri, "stage", name, stage)
-    raise ModelUriError(
+    raise UsageError(
         f"'{uri}': '{suffix}' is no stage ({', '.join(STAGES)}), no version number and not "
         f"'latest'; an alias is written models:/{name}@{suffix}"
     )
@@ -133,5 +131,5 @@ def _parse_path(uri: str, scheme: str) -> ModelReference:
         path = Path(uri).expanduser()
     path = Path(os.path.abspath(path))
     if not (path / "MLmodel").is_file():
-        raise ModelUriError(f"'{uri}' is not a folder with an MLflow model (no MLmodel file in it)")
+        raise UsageError(f"'{uri}' is not a folder with an MLflow model (no MLmodel file in it)")
     return ModelReference(uri, "path", path.name, str(path))

@@ -1,66 +1,107 @@
-"""The table of hotserve's own options: what each is called, read as, and said to be."""
+"""What a setting can be: how its text is read, what help calls it, what an error asks for."""
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from hotserve.log import FORMATS
-
-CSV_CHOICES = ("auto", "text", "table")
-LANE_CHOICES = ("auto", "off")
-_WORKERS_OF_A_CORE = 4
+_WORKERS_PER_CORE = 4
 _WORKERS_ANYWHERE = 64
-_A_WHOLE_NUMBER = "a whole number above 0"
-_A_FOLDER = "a folder, and the home that ~ stands for known"
-_SWITCH_CHOICES = {"true": True, "1": True, "false": False, "0": False, "": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of value.
+
+    Attributes:
+        read: from text to a value; ValueError if it is none.
+        metavar: what help calls the value; empty for a switch, which takes none.
+        expected: what an error asks for.
+    """
+
+    read: Callable[[str], object]
+    metavar: str
+    expected: str
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One option, the variable that sets it too, its default, and its line of help.
+    """A setting as the command line has it; `option` declares one.
+
+    `default`, `meaning` and the kind's `expected` may hold names in braces, which `machine` gives.
 
     Attributes:
-        read: from text to a value; ValueError if it is none.
-        metavar: what help calls its value; None for a switch, which takes none.
-        wanted: what to say where `read` fails.
+        name: the attribute of the settings.
+        group: the heading under which help shows it.
+        default: as text.
     """
 
-    flag: str
+    name: str
+    kind: Kind
+    group: str
     default: str
-    read: Callable[[str], object]
-    help: str
-    metavar: str | None
-    wanted: str = "a number above 0"
+    meaning: str
 
     @property
-    def name(self) -> str:
-        """As an attribute of the settings."""
-        return self.flag.lstrip("-").replace("-", "_")
+    def flag(self) -> str:
+        """The option on the command line."""
+        return "--" + self.name.replace("_", "-")
 
     @property
     def variable(self) -> str:
-        """The variable that sets it, where it is not given."""
+        """The variable that counts where the option is not given."""
         return "HOTSERVE_" + self.name.upper()
 
 
-def _whole(text: str) -> int:
+def option(kind: Kind, group: str, default: str, meaning: str) -> Any:
+    """A field of a dataclass that is a setting."""
+    declared = {"kind": kind, "group": group, "default": default, "meaning": meaning}
+    return dataclasses.field(metadata=declared)
+
+
+def options_of(settings: type) -> list[Option]:
+    """The settings that a dataclass declares, in their order."""
+    fields = dataclasses.fields(settings)
+    return [Option(field.name, **field.metadata) for field in fields if field.metadata]
+
+
+def machine(environment: Mapping[str, str]) -> dict[str, str]:
+    """What depends on the machine: the names in braces in an option's texts."""
+    cores = _cores()
+    return {
+        "cores": str(cores),
+        # More than this help nobody, and a slip of the pen must not take the whole memory.
+        "most_workers": str(max(_WORKERS_ANYWHERE, _WORKERS_PER_CORE * cores)),
+        "cache_home": environment.get("XDG_CACHE_HOME") or "~/.cache",
+    }
+
+
+def _cores() -> int:
+    """Processors that this process may run on."""
+    return len(os.sched_getaffinity(0))
+
+
+def whole_number(text: str) -> int:
+    """A whole number above 0.
+
+    Raises:
+        ValueError: it is none.
+    """
     number = int(text)
     if number < 1:
         raise ValueError
     return number
 
 
-def _whole_up_to(most: int) -> Callable[[str], int]:
-    def read(text: str) -> int:
-        number = _whole(text)
-        if number > most:
-            raise ValueError
-        return number
-
-    return read
+def _workers(text: str) -> int:
+    number = whole_number(text)
+    if number > int(machine({})["most_workers"]):
+        raise ValueError
+    return number
 
 
 def _seconds(text: str) -> float:
@@ -72,16 +113,14 @@ def _seconds(text: str) -> float:
 
 def _size(text: str) -> int:
     """Bytes, of `10485760`, `10M` or `64k`."""
-    units = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
-    factor = units.get(text[-1:].lower(), 1)
-    return _whole(text if factor == 1 else text[:-1]) * factor
+    factor = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}.get(text[-1:].lower(), 1)
+    return whole_number(text if factor == 1 else text[:-1]) * factor
 
 
 def _switch(text: str) -> bool:
-    try:
-        return _SWITCH_CHOICES[text.lower()]
-    except KeyError:
-        raise ValueError from None
+    if text.lower() not in ("true", "1", "false", "0", ""):
+        raise ValueError
+    return text.lower() in ("true", "1")
 
 
 def _folder(text: str) -> Path:
@@ -94,168 +133,26 @@ def _folder(text: str) -> Path:
         raise ValueError from None
 
 
-def _folder_or_stream(text: str) -> str:
+def _output(text: str) -> str:
     return text if text in ("", "-") else str(_folder(text))
 
 
-def _choice(flag: str, choices: tuple[str, ...], told: str) -> Option:
+def choice(*choices: str) -> Kind:
+    """One of a few words; the first one is the default."""
+
     def read(text: str) -> str:
         if text not in choices:
             raise ValueError
         return text
 
-    shown = "{" + ",".join(choices) + "}"
-    return Option(flag, choices[0], read, told, shown, f"one of {', '.join(choices)}")
+    return Kind(read, "{" + ",".join(choices) + "}", f"one of {', '.join(choices)}")
 
 
-def _cores() -> int:
-    """Processors that this process may run on."""
-    return len(os.sched_getaffinity(0))
-
-
-def _most_workers() -> int:
-    """More than this help nobody, and a slip of the pen must not take the whole memory."""
-    return max(_WORKERS_ANYWHERE, _WORKERS_OF_A_CORE * _cores())
-
-
-def _cache_default(environment: Mapping[str, str]) -> str:
-    base = environment.get("XDG_CACHE_HOME") or "~/.cache"
-    return str(Path(base) / "hotserve")
-
-
-def options(environment: Mapping[str, str]) -> dict[str, list[Option]]:
-    """Every option, by the heading under which help shows it."""
-    cache = _cache_default(environment)
-    most = _most_workers()
-    return {
-        "following the registry": [
-            Option("--poll-interval", "1", _seconds, "seconds between two looks at it", "S"),
-            Option("--fetch-timeout", "600", _seconds, "seconds that fetching may take", "S"),
-            Option(
-                "--start-timeout",
-                "120",
-                _seconds,
-                "seconds a new version may take to get healthy",
-                "S",
-            ),
-            Option(
-                "--cache",
-                cache,
-                _folder,
-                "folder for models; the last good one is served from it when MLflow is down",
-                "DIR",
-                _A_FOLDER,
-            ),
-            Option(
-                "--keep-versions",
-                "3",
-                _whole,
-                "versions of a model kept there",
-                "N",
-                _A_WHOLE_NUMBER,
-            ),
-        ],
-        "answers": [
-            _choice(
-                "--csv",
-                CSV_CHOICES,
-                "what text/csv means: 'text' one prediction a line, 'table' the stock meaning, "
-                "'auto' by the model's signature or input example",
-            ),
-            _choice(
-                "--lane",
-                LANE_CHOICES,
-                "'auto' answers linear text classifiers from compiled arrays once their answers "
-                "were found equal, 'off' leaves every answer to the wrapped command",
-            ),
-            Option(
-                "--token-file",
-                "",
-                str,
-                "answer only to who shows one of the tokens in this file, one a line; "
-                "HOTSERVE_TOKEN is one token",
-                "FILE",
-            ),
-        ],
-        "processes": [
-            Option(
-                "--workers",
-                str(_cores()),
-                _whole_up_to(most),
-                "front processes that share the port, one per core if left out, at most "
-                f"{most} on this machine; each about 45 MB",
-                "N",
-                f"a whole number from 1 to {most}",
-            ),
-            Option(
-                "--hold-timeout",
-                "30",
-                _seconds,
-                "seconds a request waits while a server process that died is started again",
-                "S",
-            ),
-            Option(
-                "--stop-timeout", "8", _seconds, "seconds that open requests get when stopping", "S"
-            ),
-        ],
-        "limits, for each worker": [
-            Option(
-                "--max-body",
-                "64M",
-                _size,
-                "largest body; k, M and G are known",
-                "SIZE",
-                "a whole number of bytes, or one with k, M or G behind it",
-            ),
-            Option(
-                "--max-concurrency",
-                "256",
-                _whole,
-                "requests that may be under way; others get 503",
-                "N",
-                _A_WHOLE_NUMBER,
-            ),
-            Option(
-                "--max-connections",
-                "2000",
-                _whole,
-                "open connections; for one more an idle one is closed",
-                "N",
-                _A_WHOLE_NUMBER,
-            ),
-            Option(
-                "--read-timeout",
-                "30",
-                _seconds,
-                "seconds a client may take to send its headers, and a slow one its body",
-                "S",
-            ),
-            Option(
-                "--idle-timeout",
-                "75",
-                _seconds,
-                "seconds a connection may be open without use",
-                "S",
-            ),
-        ],
-        "logs": [
-            Option(
-                "--access-log",
-                "false",
-                _switch,
-                "a line of JSON for each request on standard output",
-                None,
-                "true or false",
-            ),
-            _choice("--log-format", FORMATS, "of hotserve's own lines on standard error"),
-            Option(
-                "--child-log",
-                "",
-                _folder_or_stream,
-                "folder for the output of the wrapped command, or - for standard error "
-                "(default: in the cache)",
-                "DIR",
-                _A_FOLDER,
-            ),
-        ],
-    }
+SECONDS = Kind(_seconds, "S", "a number above 0")
+COUNT = Kind(whole_number, "N", "a whole number above 0")
+WORKERS = Kind(_workers, "N", "a whole number from 1 to {most_workers}")
+SIZE = Kind(_size, "SIZE", "a whole number of bytes, or one with k, M or G behind it")
+SWITCH = Kind(_switch, "", "true or false")
+FOLDER = Kind(_folder, "DIR", "a folder, and the home that ~ stands for known")
+OUTPUT = Kind(_output, "DIR", FOLDER.expected)
+FILE = Kind(str, "FILE", "a file")

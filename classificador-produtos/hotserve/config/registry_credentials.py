@@ -11,9 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-
-class ConnectionSettingsError(ValueError):
-    """The registry's address or a certificate can't be used; one line says why."""
+from hotserve.config.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +40,14 @@ def read(environment: Mapping[str, str], home: Path | None = None) -> Connection
         home: the home folder (the user's own if left out).
 
     Raises:
-        ConnectionSettingsError: no address, one that is not http(s), or an unreadable certificate.
+        UsageError: no address, one that is not http(s), or an unreadable certificate.
     """
     variable = "MLFLOW_REGISTRY_URI"
     if not environment.get(variable, "").strip():
         variable = "MLFLOW_TRACKING_URI"
     address = environment.get(variable, "").strip()
     if not address:
-        raise ConnectionSettingsError(
+        raise UsageError(
             "MLFLOW_TRACKING_URI is not set; set it to your MLflow server: "
             "export MLFLOW_TRACKING_URI=http://localhost:5000"
         )
@@ -71,13 +69,11 @@ def _split(variable: str, address: str) -> urllib.parse.SplitResult:
         parts = urllib.parse.urlsplit(address)
         _ = parts.port
     except ValueError as error:
-        raise ConnectionSettingsError(f"{problem}: {error}") from None
+        raise UsageError(f"{problem}: {error}") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
         # An address can hold a password: show its scheme only.
         shown = f"'{parts.scheme}:…'" if parts.scheme else "a path or a word"
-        raise ConnectionSettingsError(
-            f"{problem}, not {shown}; hotserve follows the registry over HTTP"
-        )
+        raise UsageError(f"{problem}, not {shown}; hotserve follows the registry over HTTP")
     return parts
 
 
@@ -132,7 +128,7 @@ def _tls(environment: Mapping[str, str]) -> ssl.SSLContext | bool:
             context.load_cert_chain(certificate)
     except (OSError, ssl.SSLError) as error:
         reason = error.strerror or str(error)
-        raise ConnectionSettingsError(f"{variable} can't be read: {reason}") from None
+        raise UsageError(f"{variable} can't be read: {reason}") from None
     if insecure:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

@@ -4,51 +4,126 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NoReturn
 
 from hotserve import __version__
+from hotserve.config import options
+from hotserve.config.errors import UsageError
 from hotserve.config.mlflow_command import WrappedCommand
 from hotserve.config.mlflow_command import parse as parse_command
-from hotserve.config.options import Option, options
+from hotserve.config.options import Option, choice, option
 from hotserve.config.tokens import VARIABLE, read_tokens
+from hotserve.log import FORMATS
 
 _PREFIX = "HOTSERVE_"
 
-
-class SettingsError(ValueError):
-    """The command line or a variable is wrong; the text says what, in one line."""
+_FOLLOWING = "following the registry"
+_ANSWERS = "answers"
+_PROCESSES = "processes"
+_LIMITS = "limits, for each worker"
+_LOGS = "logs"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything that can be chosen; `hotserve --help` says what each means.
+    """Everything that can be chosen, declared once: options, variables, help and docs follow.
 
     Attributes whose name ends in `_timeout` or `_interval` are seconds, `max_body` is bytes.
     """
 
     command: WrappedCommand
-    workers: int
-    poll_interval: float
-    fetch_timeout: float
-    start_timeout: float
-    stop_timeout: float
-    hold_timeout: float
-    max_body: int
-    max_concurrency: int
-    max_connections: int
-    read_timeout: float
-    idle_timeout: float
-    csv: str
-    lane: str
-    cache: Path
-    keep_versions: int
-    child_log: str
-    access_log: bool
-    log_format: str
-    token_file: str
+    poll_interval: float = option(
+        options.SECONDS, _FOLLOWING, "1", "seconds between two looks at the registry"
+    )
+    fetch_timeout: float = option(
+        options.SECONDS, _FOLLOWING, "600", "seconds that fetching a model's files may take"
+    )
+    start_timeout: float = option(
+        options.SECONDS,
+        _FOLLOWING,
+        "120",
+        "seconds a new version may take to get healthy; where its environment is made first "
+        "(--env-manager virtualenv or conda) it may need more",
+    )
+    cache: Path = option(
+        options.FOLDER,
+        _FOLLOWING,
+        "{cache_home}/hotserve",
+        "folder for models; the last good one is served from it when MLflow is down",
+    )
+    keep_versions: int = option(
+        options.COUNT, _FOLLOWING, "3", "versions of a model kept in the cache"
+    )
+    csv: str = option(
+        choice("auto", "text", "table"),
+        _ANSWERS,
+        "auto",
+        "what text/csv means: 'text' one prediction a line, 'table' the stock meaning, "
+        "'auto' by the model's signature or input example",
+    )
+    lane: str = option(
+        choice("auto", "off"),
+        _ANSWERS,
+        "auto",
+        "'auto' answers linear text classifiers from compiled arrays once their answers "
+        "were found equal, 'off' leaves every answer to the wrapped command",
+    )
+    token_file: str = option(
+        options.FILE,
+        _ANSWERS,
+        "",
+        "answer only to who shows one of the tokens in this file, one a line; "
+        "HOTSERVE_TOKEN is one token",
+    )
+    workers: int = option(
+        options.WORKERS,
+        _PROCESSES,
+        "{cores}",
+        "front processes that share the port, one per core if left out, at most {most_workers} "
+        "on this machine; each about 45 MB",
+    )
+    hold_timeout: float = option(
+        options.SECONDS,
+        _PROCESSES,
+        "30",
+        "seconds a request waits while a server process that died is started again",
+    )
+    stop_timeout: float = option(
+        options.SECONDS, _PROCESSES, "8", "seconds that open requests get when stopping"
+    )
+    max_body: int = option(options.SIZE, _LIMITS, "64M", "largest body; k, M and G are known")
+    max_concurrency: int = option(
+        options.COUNT, _LIMITS, "256", "requests that may be under way; others get 503"
+    )
+    max_connections: int = option(
+        options.COUNT, _LIMITS, "2000", "open connections; for one more an idle one is closed"
+    )
+    read_timeout: float = option(
+        options.SECONDS,
+        _LIMITS,
+        "30",
+        "seconds a client may take to send its headers, and a slow one its body",
+    )
+    idle_timeout: float = option(
+        options.SECONDS, _LIMITS, "75", "seconds a connection may be open without use"
+    )
+    access_log: bool = option(
+        options.SWITCH, _LOGS, "false", "a line of JSON for each request on standard output"
+    )
+    log_format: str = option(
+        choice(*FORMATS), _LOGS, FORMATS[0], "of hotserve's own lines on standard error"
+    )
+    child_log: str = option(
+        options.OUTPUT,
+        _LOGS,
+        "",
+        "folder for the output of the wrapped command, or - for standard error "
+        "(default: in the cache)",
+    )
     tokens: tuple[str, ...] = field(default=(), repr=False)
 
     @property
@@ -57,9 +132,12 @@ class Settings:
         return Path(self.child_log) if self.child_log not in ("", "-") else None
 
 
+OPTIONS = options.options_of(Settings)
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise SettingsError(f"{message}; see hotserve --help")
+        raise UsageError(f"{message}; see hotserve --help")
 
 
 _DESCRIPTION = """\
@@ -97,7 +175,7 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
     """Read the whole command line.
 
     Raises:
-        SettingsError, CommandError, TokenError: with one line that says what is wrong.
+        UsageError: an option, a variable or the wrapped command is wrong.
         SystemExit: for `--help` and `--version`.
         HelpWanted: for the `--help` of the wrapped command.
     """
@@ -110,41 +188,42 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"hotserve {__version__}")
-    groups = options(environment)
-    for title, each in groups.items():
-        group = parser.add_argument_group(title)
-        for option in each:
-            if option.metavar is None:
-                group.add_argument(
-                    option.flag, action="store_const", const="true", help=option.help
-                )
+    machine = options.machine(environment)
+    for title, group in itertools.groupby(OPTIONS, lambda each: each.group):
+        section = parser.add_argument_group(title)
+        for each in group:
+            meaning = each.meaning.format_map(machine)
+            if not each.kind.metavar:
+                section.add_argument(each.flag, action="store_const", const="true", help=meaning)
                 continue
-            shown = f" (default {option.default})" if option.default else ""
-            group.add_argument(option.flag, metavar=option.metavar, help=option.help + shown)
+            default = f" (default {each.default})".format_map(machine) if each.default else ""
+            section.add_argument(each.flag, metavar=each.kind.metavar, help=meaning + default)
     parser.add_argument("command", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
     command: list[str] = given.command
     if command[:1] == ["--"]:
         command = command[1:]
     if given.token_file == "":
-        raise SettingsError("--token-file names no file; see hotserve --help")
+        raise UsageError("--token-file names no file; see hotserve --help")
     values = {
-        option.name: _value(option, getattr(given, option.name), environment)
-        for each in groups.values()
-        for option in each
+        each.name: _value(each, getattr(given, each.name), environment, machine) for each in OPTIONS
     }
     settings = Settings(command=parse_command(command, environment), **values)  # type: ignore[arg-type]
     return replace(settings, tokens=read_tokens(environment, settings.token_file))
 
 
-def _value(option: Option, given: str | None, environment: Mapping[str, str]) -> object:
+def _value(
+    option: Option, given: str | None, environment: Mapping[str, str], machine: Mapping[str, str]
+) -> object:
     source, text = option.flag, given
     if text is None:
-        source, text = option.variable, environment.get(option.variable) or option.default
+        default = option.default.format_map(machine)
+        source, text = option.variable, environment.get(option.variable) or default
     try:
-        return option.read(text)
+        return option.kind.read(text)
     except ValueError:
-        raise SettingsError(f"{source} must be {option.wanted}, not '{text}'") from None
+        expected = option.kind.expected.format_map(machine)
+        raise UsageError(f"{source} must be {expected}, not '{text}'") from None
 
 
 def misspelt(environment: Mapping[str, str]) -> dict[str, str]:
@@ -152,8 +231,7 @@ def misspelt(environment: Mapping[str, str]) -> dict[str, str]:
 
     Not every other one: in Kubernetes a service called hotserve gives HOTSERVE_PORT to all.
     """
-    known = [each.variable for group in options(environment).values() for each in group]
-    known.append(VARIABLE)
+    known = [*(each.variable for each in OPTIONS), VARIABLE]
     others = [name for name in environment if name.startswith(_PREFIX) and name not in known]
     names = {name.removeprefix(_PREFIX): name for name in known}
     found = {}

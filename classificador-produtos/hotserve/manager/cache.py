@@ -84,7 +84,7 @@ class Cache:
         reference: the URI that is followed; each has its own last good version.
 
     Raises:
-        FolderError: the folder can't be made or written to.
+        UsageError: the folder can't be made or written to.
     """
 
     def __init__(self, root: Path, registry: str, name: str, reference: str) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import aiohttp
 
+from hotserve.config.errors import UsageError
 from hotserve.config.model_uri import ModelReference
 from hotserve.config.registry_credentials import Connection
 from hotserve.config.settings import Settings
@@ -35,15 +36,11 @@ _PR_SET_CHILD_SUBREAPER = 36
 _BACKLOG = 2048
 
 
-class PortError(Exception):
-    """The public port can't be had; the text says why in one line."""
-
-
 def listen(host: str, port: int) -> list[socket.socket]:
     """Listening sockets on every address of `host`.
 
     Raises:
-        PortError: the port is in use, the host is unknown, or it is not allowed.
+        UsageError: the port is in use, the host is unknown, or it is not allowed.
     """
     listeners: list[socket.socket] = []
     try:
@@ -63,9 +60,9 @@ def listen(host: str, port: int) -> list[socket.socket]:
         for listener in listeners:
             listener.close()
         if isinstance(error, socket.gaierror):
-            raise PortError(f"the host '{host}' of -h is not known") from None
+            raise UsageError(f"the host '{host}' of -h is not known") from None
         reason = "it is in use" if error.errno == 98 else (error.strerror or "").lower()
-        raise PortError(f"can't listen on {host} port {port}: {reason}") from None
+        raise UsageError(f"can't listen on {host} port {port}: {reason}") from None
     return listeners
 
 

@@ -7,7 +7,8 @@ import contextlib
 import os
 from pathlib import Path
 
-from hotserve.config.tokens import TokenError, read_tokens
+from hotserve.config.errors import UsageError
+from hotserve.config.tokens import read_tokens
 from hotserve.log import logger
 from hotserve.manager.worker_pool import WorkerPool
 
@@ -31,7 +32,7 @@ async def follow(file: str, pool: WorkerPool) -> None:
         known = found
         try:
             tokens = read_tokens({}, file)
-        except TokenError as error:
+        except UsageError as error:
             logger.error("%s; the tokens of before still count", error)
             continue
         pool.admit(tokens)

@@ -10,7 +10,8 @@ import pytest
 
 from hotserve import cli
 from hotserve.config import settings as settings_module
-from hotserve.config.settings import Settings, SettingsError
+from hotserve.config.errors import UsageError
+from hotserve.config.settings import Settings
 
 SERVE = ["mlflow", "models", "serve"]
 
@@ -76,7 +77,7 @@ def test_workers_are_no_more_than_a_machine_can_use(
     command = [*SERVE, "-m", "models:/a/1"]
     assert read(*command).workers == cores
     assert read("--workers", str(most), *command).workers == most
-    with pytest.raises(SettingsError, match=f"from 1 to {most}, not '{most + 1}'"):
+    with pytest.raises(UsageError, match=f"from 1 to {most}, not '{most + 1}'"):
         read("--workers", str(most + 1), *command)
     with pytest.raises(SystemExit):
         read("--help")
@@ -276,7 +277,30 @@ def test_the_help_of_the_wrapped_command_is_its_own(tmp_path: Path) -> None:
 
 
 def test_help_names_every_option_with_its_default() -> None:
-    result = run("--help")
+    result = run("--help", XDG_CACHE_HOME="/somewhere")
     assert result.returncode == 0
-    for option in ("--workers", "--poll-interval", "--cache", "--max-body", "HOTSERVE_"):
-        assert option in result.stdout
+    told = " ".join(result.stdout.split())
+    for option in settings_module.OPTIONS:
+        assert option.flag in told
+    for text in (
+        *("--poll-interval S seconds between two looks at the registry (default 1)", "HOTSERVE_"),
+        *("(default /somewhere/hotserve)", f"(default {len(os.sched_getaffinity(0))})"),
+        "--access-log a line of JSON for each request on standard output --log-format {text,json}",
+        "HOTSERVE_TOKEN is one token processes:",
+    ):
+        assert text in told
+
+
+def test_the_documentation_lists_every_setting_as_it_is_declared() -> None:
+    machine = {
+        "cores": "one per core",
+        "most_workers": "four per core (64 if that is more)",
+        "cache_home": "~/.cache",
+    }
+    rows = [
+        f"| `{option.flag}` | {option.default or 'none'} | {option.meaning} |\n".format_map(machine)
+        for option in settings_module.OPTIONS
+    ]
+    table = "| option | default | meaning |\n| --- | --- | --- |\n" + "".join(rows)
+    documentation = Path(__file__).parents[4] / "docs" / "hotserve.md"
+    assert table in documentation.read_text("utf-8"), f"the table should be:\n{table}"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hotserve.config.folders import FolderError
+from hotserve.config.errors import UsageError
 from hotserve.manager.cache import Cache, Entry
 from hotserve.manager.registry import ModelVersion
 
@@ -101,5 +101,5 @@ def test_models_with_like_names_are_kept_apart(tmp_path: Path) -> None:
 
 def test_a_folder_that_can_not_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(FolderError, match="can't be written"):
+    with pytest.raises(UsageError, match="can't be written"):
         cache(tmp_path / "file")

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from hotserve.config import settings as settings_module
-from hotserve.config.tokens import TokenError, read_tokens
+from hotserve.config.errors import UsageError
+from hotserve.config.tokens import read_tokens
 from hotserve.worker.auth import Access
 
 COMMAND = ["mlflow", "models", "serve", "-m", "models:/a/1"]
@@ -39,7 +40,7 @@ def test_a_file_without_a_usable_token_is_refused_in_one_line(
 ) -> None:
     file = tmp_path / "tokens"
     file.write_bytes(content)
-    with pytest.raises(TokenError) as error:
+    with pytest.raises(UsageError) as error:
         read_tokens({}, str(file))
     told = str(error.value)
     assert str(file) in told
@@ -57,9 +58,9 @@ def test_what_can_not_be_meant_is_refused(tmp_path: Path) -> None:
         ({}, str(tmp_path / "nowhere"), "No such file"),
         ({}, str(tmp_path), "Is a directory"),
     ):
-        with pytest.raises(TokenError, match=told):
+        with pytest.raises(UsageError, match=told):
             read_tokens(variables, path)
-    with pytest.raises(settings_module.SettingsError, match="names no file"):
+    with pytest.raises(UsageError, match="names no file"):
         settings_module.read(["--token-file", "", *COMMAND], {})
 
 
