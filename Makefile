@@ -46,7 +46,7 @@ soak: env-dev ## load, promotions and killed processes for ten minutes, none may
 lint: env-dev ## ruff, mypy, the import contracts and shellcheck
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
-	@.venv/bin/mypy trainer classificador-produtos local server tests benchmarks
+	@.venv/bin/mypy trainer classificador-produtos local server tests benchmarks tools
 	@PYTHONPATH=trainer:classificador-produtos .venv/bin/lint-imports --no-cache
 	@if command -v shellcheck >/dev/null; then git ls-files '*.sh' | xargs shellcheck; \
 	else echo "shellcheck is not installed: shell scripts were not checked"; fi

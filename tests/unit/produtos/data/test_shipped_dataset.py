@@ -24,7 +24,7 @@ from produtos.data.split import split
 from produtos.model import pipeline as model
 
 ROOT = Path(__file__).resolve().parents[4]
-GENERATOR = ROOT / "trainer" / "generate_dataset.py"
+GENERATOR = ROOT / "tools" / "generate_dataset.py"
 SHIPPED = ROOT / "trainer" / "produtos.csv"
 CARD = ROOT / "docs" / "dataset.md"
 
@@ -110,16 +110,16 @@ def test_the_generator_makes_the_file_that_ships() -> None:
 
 
 def test_check_tells_a_changed_file(tmp_path: Path) -> None:
-    trainer = tmp_path / "trainer"
-    trainer.mkdir()
-    (trainer / GENERATOR.name).write_bytes(GENERATOR.read_bytes())
-    (trainer / "dataset_source").symlink_to(GENERATOR.parent / "dataset_source")
-    command = [sys.executable, str(trainer / GENERATOR.name)]
-    shipped = trainer / SHIPPED.name
+    tools, shipped = tmp_path / "tools", tmp_path / "trainer" / SHIPPED.name
+    tools.mkdir()
+    shipped.parent.mkdir()
+    (tools / GENERATOR.name).write_bytes(GENERATOR.read_bytes())
+    (tools / "dataset_source").symlink_to(GENERATOR.parent / "dataset_source")
+    command = [sys.executable, str(tools / GENERATOR.name)]
     shipped.write_bytes(SHIPPED.read_bytes() + b"Halo;;game\n")
     checked = subprocess.run([*command, "--check"], capture_output=True, text=True)
     assert checked.returncode == 1
-    assert "run python trainer/generate_dataset.py" in checked.stderr
+    assert "run python tools/generate_dataset.py" in checked.stderr
     subprocess.run(command, check=True, capture_output=True)
     assert shipped.read_bytes() == SHIPPED.read_bytes()
 

@@ -1,7 +1,7 @@
-"""Write `produtos.csv`, the data set that ships, from the word lists in `dataset_source/`.
+"""Write `trainer/produtos.csv`, the data set that ships, from the word lists in `dataset_source/`.
 
-    python trainer/generate_dataset.py            writes the file again, byte for byte
-    python trainer/generate_dataset.py --check    exit code 1 if the file differs from that
+    python tools/generate_dataset.py            writes the file again, byte for byte
+    python tools/generate_dataset.py --check    exit code 1 if the file differs from that
 
 Standard library only. The data card is docs/dataset.md.
 """
@@ -15,7 +15,7 @@ from random import Random
 
 from dataset_source.listings import CATEGORIES, Listing, write_listings
 
-PATH = Path(__file__).with_name("produtos.csv")
+PATH = Path(__file__).resolve().parents[1] / "trainer" / "produtos.csv"
 HEADER = ("nome", "descricao", "categoria")
 SEED = "produtos"
 LISTINGS_PER_CATEGORY = 1060
@@ -61,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     if not PATH.exists() or PATH.read_bytes() != content:
         print(
-            f"{PATH} is not what the generator makes: run python trainer/generate_dataset.py",
+            f"{PATH} is not what the generator makes: run python tools/generate_dataset.py",
             file=sys.stderr,
         )
         return 1
