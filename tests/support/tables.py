@@ -162,7 +162,7 @@ READ = (
     of_names("one column", "nome\n" + "\n".join(NAMES), ("nome",)),
     of_names(
         "one column and an id",
-        written([("id", "texto"), *((7, n) for n in NAMES)]),
+        written([("id", "texto"), *(("7", n) for n in NAMES)]),
         ("id", "texto"),
     ),
     of_names("informacao", "Informação\n" + "\n".join(NAMES), ("informacao",)),
