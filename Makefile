@@ -42,6 +42,10 @@ endif
 soak: env-dev ## load, promotions and killed processes for ten minutes, none may fail a request (make soak MINUTES=3)
 	@PYTHONPATH=.:trainer:classificador-produtos .venv/bin/python -m tests.e2e.soak --minutes $(or $(MINUTES),10)
 
+.PHONY: mutants
+mutants: env-dev ## put small faults into the code, one at a time, and count those that the unit tests see
+	@.venv/bin/python tools/mutants.py $(ARGS)
+
 .PHONY: lint
 lint: env-dev ## ruff, mypy, the import contracts and shellcheck
 	@.venv/bin/ruff check .
