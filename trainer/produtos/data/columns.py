@@ -25,8 +25,8 @@ SEPARATORS = ";,\t|"
 NO_SEPARATOR = "\x1f"
 """Of a table with one column: a comma in it is part of the text."""
 
-_UNSEEN = {"Mn", "Me", "Cc", "Cf"}
-"""Unicode categories: accents and other marks, controls, zero-width characters."""
+_UNSEEN = {"Mn", "Me", "Cc", "Cf", "Zl", "Zp", "Zs"}
+"""Unicode categories: accents and other marks, controls, zero-width characters, odd blanks."""
 
 csv.field_size_limit(sys.maxsize)
 
@@ -36,8 +36,12 @@ def fold(name: str) -> str:
 
     Case, accents, surrounding blanks and invisible characters do not count.
     """
-    apart = unicodedata.normalize("NFKD", name)
-    seen = "".join(each for each in apart if unicodedata.category(each) not in _UNSEEN)
+    seen = "".join(
+        letter
+        for each in name
+        for letter in unicodedata.normalize("NFKD", each)
+        if each == " " or not {unicodedata.category(each), unicodedata.category(letter)} & _UNSEEN
+    )
     return seen.casefold().strip()
 
 

@@ -1,5 +1,6 @@
 """Fetching a data set, from a file or over HTTP, without trusting its size."""
 
+import re
 import time
 from http.client import HTTPException
 from pathlib import Path
@@ -20,6 +21,25 @@ HTTP_TIMEOUT = 10.0
 
 LONGEST_DOWNLOAD = 300.0
 """Seconds for the whole of a download: a server may send a byte now and then for ever."""
+
+
+_USER = re.compile(r"^([\w+.-]+://)(?:[^/?#]*@|[^/?#@:]*:(?!\d*(?:[/?#]|$)).*@)?")
+"""What stands before the host; also of an address that has a `/` in its password."""
+
+
+def without_secrets(address: str) -> str:
+    """An address as it may be recorded and shown.
+
+    Without user and password, and with the names in its query only: any value may be a token or a
+    signature.
+    """
+    if "://" not in address:
+        return address
+    address, *query = re.split("[?#]", _USER.sub(r"\1", address), maxsplit=1)
+    if not query:
+        return address
+    names = re.findall(r"(?:^|&)([^=&#]+)=", query[0])
+    return f"{address}?{'&'.join(f'{name}=…' for name in names) or '…'}"
 
 
 def is_url(source: str) -> bool:

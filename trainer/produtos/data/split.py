@@ -19,6 +19,9 @@ HOLDOUT_SHARE = 0.15
 RANDOM_STATE = 10
 """The chapter's seed for the test split."""
 
+TOO_FEW = 5
+"""With fewer products of a category, its figures are chance."""
+
 
 @dataclass(frozen=True)
 class Pool:
@@ -180,3 +183,30 @@ def _train_and_test(
             "change test_size"
         )
     return train, test
+
+
+def gaps(name: str, products: Sequence[Product], categories: Sequence[str]) -> str:
+    """What figures on some products cannot tell; empty where there are enough of each category.
+
+    Args:
+        name: what the products are called, such as `hold-out`.
+        products: what a model was evaluated on.
+        categories: every category that there is.
+    """
+    counts = Counter(product.category for product in products)
+    few = [
+        f"{counts[category] or 'none'} of {category}"
+        for category in categories
+        if counts[category] < TOO_FEW
+    ]
+    if not few:
+        return ""
+    more = f" and few or none of {len(few) - 5} more" if len(few) > 5 else ""
+    return f"the {name} of {len(products)} products has {', '.join(few[:5])}{more}"
+
+
+def gaps_of_split(parts: Split, categories: Sequence[str]) -> str:
+    """What the figures of a run cannot tell, for the console and as a tag; empty where they can."""
+    holdout = gaps("hold-out", parts.holdout, categories)
+    test = gaps("test split", parts.test, categories)
+    return "; ".join(filter(None, (holdout, test)))

@@ -30,6 +30,7 @@ def test_the_model_knows_the_same_columns() -> None:
         "\ufeff\ufeffdescricao\u200b",
         "\u00a0descricao\u2003\t",
         "des\u00adcri\u200dção",
+        "descri\u202fc\u00a0ao",
         "ｄｅｓｃｒｉｃａｏ",
     ],
 )

@@ -3,7 +3,17 @@ from collections import Counter
 import pytest
 
 from produtos.data.dataset import Dataset, Product
-from produtos.data.split import HOLDOUT_SHARE, holdout_digest, holdout_of, in_holdout, split
+from produtos.data.split import (
+    HOLDOUT_SHARE,
+    TOO_FEW,
+    Split,
+    gaps,
+    gaps_of_split,
+    holdout_digest,
+    holdout_of,
+    in_holdout,
+    split,
+)
 from produtos.errors import BadInput
 from produtos.text import normal_form, product_text
 
@@ -114,3 +124,37 @@ def test_too_few_products_are_told_in_one_line() -> None:
     nameless = [Product(each.name, "", each.category, each.key) for each in many(60)]
     with pytest.raises(BadInput, match="include_names is não"):
         split(dataset(nameless), test_size=0.2, include_names=False)
+
+
+def of_each(counts: dict[str, int]) -> list[Product]:
+    return [product(f"{c} {n}", category=c) for c, count in counts.items() for n in range(count)]
+
+
+def test_figures_on_enough_products_of_each_category_leave_nothing_unknown() -> None:
+    enough = of_each({"livro": TOO_FEW, "game": TOO_FEW})
+    assert gaps("hold-out", enough, ["game", "livro"]) == ""
+    assert gaps_of_split(Split(enough, enough, enough, {}), ["game", "livro"]) == ""
+
+
+def test_categories_without_products_are_named_with_how_many_there_are() -> None:
+    few = of_each({"livro": 9, "game": 1})
+    assert (
+        gaps("hold-out", few, ["game", "livro", "raro"])
+        == "the hold-out of 10 products has 1 of game, none of raro"
+    )
+
+
+def test_of_many_such_categories_five_are_named() -> None:
+    assert (
+        gaps("hold-out", [], list("abcdefg"))
+        == "the hold-out of 0 products has none of a, none of b, none of c, none of d, none of e"
+        " and few or none of 2 more"
+    )
+
+
+def test_the_test_split_is_looked_at_as_well() -> None:
+    enough, few = of_each({"livro": 9, "game": 9}), of_each({"livro": 9, "game": 4})
+    said = "the test split of 13 products has 4 of game"
+    assert gaps_of_split(Split(enough, few, enough, {}), ["game", "livro"]) == said
+    both = gaps_of_split(Split(enough, few, few, {}), ["game", "livro"])
+    assert both == f"the hold-out of 13 products has 4 of game; {said}"
