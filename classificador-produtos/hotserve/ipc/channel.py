@@ -1,19 +1,20 @@
-"""Messages between the manager and a front worker: one JSON object a line over a socket pair."""
+"""One end of the socket pair between the manager and a front worker."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import socket
 from collections.abc import AsyncIterator
-from typing import Any, Self
+from typing import Self
+
+from hotserve.ipc.messages import Message, decode, encode
 
 _LINE_LIMIT = 1 << 22
 
 
 class Channel:
-    """One end of the pair."""
+    """Sends and receives messages."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -24,18 +25,18 @@ class Channel:
         """Take over a connected socket."""
         return cls(*await asyncio.open_connection(sock=end, limit=_LINE_LIMIT))
 
-    def send(self, kind: str, **fields: Any) -> None:
+    def send(self, message: Message) -> None:
         """Queue a message; nothing happens if the other end is gone (its `messages` ended)."""
         if not self._writer.is_closing():
             with contextlib.suppress(ConnectionError):
-                self._writer.write(json.dumps({"type": kind, **fields}).encode() + b"\n")
+                self._writer.write(encode(message))
 
-    async def messages(self) -> AsyncIterator[dict[str, Any]]:
+    async def messages(self) -> AsyncIterator[Message]:
         """What the other end sends, until it is gone."""
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             while line := await self._reader.readline():
                 if line.endswith(b"\n"):
-                    yield json.loads(line)
+                    yield decode(line)
 
     def close(self) -> None:
         """Close this end; the other one notices."""

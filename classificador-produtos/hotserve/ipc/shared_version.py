@@ -1,8 +1,8 @@
-"""The number of the news that counts: one word of memory that the manager and all workers share.
+"""The number of the last committed change, in one word of memory that all workers share.
 
-Each worker first hears of a change and makes ready for it; when all of them have, the manager
-raises this number. A worker looks at it before each answer, so that all change over at once: from
-the first answer of a new version on, no request that comes later gets one of the old.
+Each worker first prepares a change and acknowledges it; when all of them have, the manager raises
+this number. A worker looks at it before each answer, so that all change over at once: from the
+first answer of a new version on, no request that comes later gets one of the old.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Self
 _SIZE = 8
 
 
-class Agreement:
+class SharedVersion:
     """A number that grows; the manager writes it, the workers read it.
 
     Args:
@@ -31,15 +31,15 @@ class Agreement:
     @classmethod
     def create(cls) -> Self:
         """A new one, at zero."""
-        fd = os.memfd_create("hotserve-agreement")
+        fd = os.memfd_create("hotserve-version")
         os.ftruncate(fd, _SIZE)
         return cls(fd)
 
     @property
-    def number(self) -> int:
-        """What everybody goes by now."""
+    def committed(self) -> int:
+        """The number of the change that is served."""
         return self.words[0]
 
-    @number.setter
-    def number(self, number: int) -> None:
+    @committed.setter
+    def committed(self, number: int) -> None:
         self.words[0] = number

@@ -1,4 +1,4 @@
-"""A version that is served, or about to be: its process, its files, its fast lane."""
+"""A version that is active, or starting: its process, its files, its fast lane."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ import contextlib
 from dataclasses import dataclass
 from typing import Any
 
-from hotserve.inputs import json_forms as lane_forms
+from hotserve.inputs import json_forms
 from hotserve.inputs.model_input import TextInput
-from hotserve.ipc.lane_target import LaneTarget
-from hotserve.ipc.target import Target
+from hotserve.ipc.messages import LaneTarget, Target
 from hotserve.log import logger
 from hotserve.manager.lane_opener import LaneOpener, Unfinished
 from hotserve.manager.lane_verdict import COMPILING, LaneFiles, LaneVerdict
@@ -21,23 +20,25 @@ _TRIES = 3
 
 
 @dataclass(slots=True, eq=False)
-class Served:
+class Deployment:
     """A version with its process.
 
     Attributes:
-        is_settled: whether `lane` is the outcome of a comparison that came to its end.
-        generation: grows with each process that takes over.
+        in_use: keeps its files in the cache.
+        opening: the task that compares the lane with the process.
+        is_compared: whether `lane` is the outcome of a comparison that came to its end.
+        generation: of the process that answers; grows with each one that takes over.
     """
 
     version: ModelVersion
     server: ModelServer
     text_input: TextInput
-    hold: contextlib.ExitStack
+    in_use: contextlib.ExitStack
     files: LaneFiles
     lane: LaneVerdict = COMPILING
     opener: LaneOpener | None = None
     opening: asyncio.Task[None] | None = None
-    is_settled: bool = False
+    is_compared: bool = False
     generation: int = 0
 
     @property
@@ -47,21 +48,16 @@ class Served:
 
     def target(self) -> Target:
         """Where to send requests for it."""
-        return Target(
-            self.generation,
-            self.server.port,
-            self.version.version,
-            self.server.mlflow,
-            self.text_input,
-        )
+        server, version = self.server, self.version.version
+        return Target(self.generation, server.port, version, server.mlflow, self.text_input)
 
     def lane_target(self, csv: str) -> LaneTarget | None:
-        """What answers for it in the workers, if its lane is open; `csv` is what `--csv` says."""
+        """What answers for it in the workers, if its lane is open; `csv` is the setting."""
         if not self.lane.is_open:
             return None
         kind, columns = self.text_input.kind, self.text_input.columns
         # The form that text/csv has on its way to the process.
-        form = lane_forms.table_form(lane_forms.SPLIT, columns) if columns else lane_forms.INPUTS
+        form = json_forms.table_form(json_forms.SPLIT, columns) if columns else json_forms.INPUTS
         takes_csv = csv != "table" and (csv == "text" or kind != "table")
         return LaneTarget(
             path=str(self.files.compiled),
@@ -73,14 +69,14 @@ class Served:
             spares_numbers=csv == "auto" and kind == "unknown",
         )
 
-    def told_lane(self, csv: str) -> dict[str, Any]:
-        """What `/model` tells of its lane; `csv` is what `--csv` says."""
-        told = self.lane.shown()
+    def lane_json(self, csv: str) -> dict[str, Any]:
+        """Its lane as `/model` shows it; `csv` is the setting."""
+        fields = self.lane.shown()
         target = self.lane_target(csv)
         if target is not None and target.csv:
             # Not compared by itself, as it goes to the process in another form.
-            told["forms"] = [lane_forms.CSV, *told["forms"]]
-        return told
+            fields["forms"] = [json_forms.CSV, *fields["forms"]]
+        return fields
 
     async def compare(
         self, opener: LaneOpener, compiling: asyncio.Task[LaneVerdict | None] | None
@@ -101,7 +97,7 @@ class Served:
                 await asyncio.wait([compiling])
                 raise
             else:
-                self.is_settled = True
+                self.is_compared = True
                 return verdict
         if self.lane.is_open:
             # It was found equal before, on the same versions of everything.

@@ -56,10 +56,10 @@ class _Follower:
         if resolution.version is not None:
             self._told = None
             status.note(None)
-            self._switcher.want(resolution.version)
+            self._switcher.deploy(resolution.version)
             return True
-        self._switcher.want_nothing()
-        if served := self._switcher.serves:
+        self._switcher.deploy_nothing()
+        if served := self._switcher.active_version:
             reason = resolution.reason.removesuffix(" yet")
             note = f"{reason}; {title(served)} is served until there is"
             self._tell(note)
@@ -70,7 +70,7 @@ class _Follower:
         return True
 
     def _begin_with_last_good(self, error: str) -> None:
-        if self._switcher.serves is not None or self._switcher.is_busy:
+        if self._switcher.active_version is not None or self._switcher.is_starting:
             return
         version = self._cache.last_good()
         if version is None:
@@ -81,7 +81,7 @@ class _Follower:
         note = f"the registry is away: {title(version)} is served from the cache"
         self._tell(note)
         self._switcher.status.note(note)
-        self._switcher.want(version)
+        self._switcher.deploy(version)
 
     def _tell(self, text: str) -> None:
         if text != self._told:

@@ -1,4 +1,4 @@
-"""The process behind the `hotserve` command: keeps the workers, the server processes, the port."""
+"""The process behind the `hotserve` command: holds the port, runs workers and server processes."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
@@ -20,16 +20,17 @@ from hotserve.config.errors import UsageError
 from hotserve.config.model_uri import ModelReference
 from hotserve.config.registry_credentials import Connection
 from hotserve.config.settings import Settings
+from hotserve.ipc.messages import Configure
 from hotserve.log import logger
-from hotserve.manager import run_metrics
-from hotserve.manager import token_watch as token_file
+from hotserve.manager import follower, run_metrics, token_watch
 from hotserve.manager.cache import Cache
-from hotserve.manager.follower import follow
 from hotserve.manager.metrics import Metrics, State
+from hotserve.manager.preparation import Starter
 from hotserve.manager.registry import ModelVersion, Registry
+from hotserve.manager.status import Status
 from hotserve.manager.switcher import Switcher
 from hotserve.manager.worker_pool import WorkerPool
-from hotserve.processes.guarded_process import GuardedProcess
+from hotserve.processes.guarded_process import run_to_end
 from hotserve.redaction import Redactor
 
 _PR_SET_CHILD_SUBREAPER = 36
@@ -74,104 +75,93 @@ async def run(
     listeners: list[socket.socket],
     environment: Mapping[str, str],
 ) -> int:
-    """Serve until SIGTERM or SIGINT; returns the exit code."""
+    """Serve until SIGTERM, SIGINT or SIGHUP; returns the exit code."""
     # A server process whose guard was killed becomes ours, not init's, until it is gone.
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    stop = asyncio.Event()
+    signalled = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, signalled.set)
     folders = _private_folders(settings)
     children = _child_environment(environment)
-    pool = WorkerPool(settings.workers, listeners, _worker_settings(settings, folders))
+    metrics = Metrics(lambda: _state(pool, switcher.status))
+    pool = WorkerPool(settings.workers, listeners, _configure(settings, folders), metrics)
     async with contextlib.AsyncExitStack() as stack:
         session = await stack.enter_async_context(_loopback_session())
+        starter = Starter(settings, reference, cache=cache, environment=children, session=session)
         switcher = Switcher(
-            settings,
-            reference,
-            cache=cache,
-            environment=children,
-            session=session,
-            redactor=Redactor(folders),
+            settings, reference, pool, cache=cache, starter=starter, redactor=Redactor(folders)
         )
-        switcher.use(pool)
-        pool.start(Metrics(partial(_state, pool, switcher)))
+        pool.start()
+        jobs: list[Coroutine[Any, Any, None]] = [
+            _stop_when(signalled),
+            _log_when_ready(pool, settings),
+            _check_options(settings, children),
+        ]
+        if settings.token_file:
+            jobs.append(token_watch.follow(settings.token_file, pool))
         if connection is not None and reference.in_registry:
             registry = await stack.enter_async_context(Registry(connection))
-            following = asyncio.create_task(
-                follow(registry, reference, switcher, cache, settings.poll_interval)
-            )
-            figures = asyncio.create_task(
-                run_metrics.follow(registry, switcher, cache, settings.poll_interval)
-            )
+            interval = settings.poll_interval
+            jobs.append(follower.follow(registry, reference, switcher, cache, interval))
+            jobs.append(run_metrics.follow(registry, switcher, cache, interval))
         else:
-            following = asyncio.create_task(_forever())
-            figures = asyncio.create_task(_forever())
-            switcher.want(_fixed(reference))
-        tell = asyncio.create_task(_say_when_ready(pool, settings))
-        admitting = asyncio.create_task(
-            token_file.follow(settings.token_file, pool) if settings.token_file else _forever()
-        )
-        stopped = asyncio.create_task(stop.wait())
-        checking = asyncio.create_task(_check_options(settings, children, stop))
-        await asyncio.wait([stopped, following], return_when=asyncio.FIRST_COMPLETED)
-        logger.info("stopping")
-        for listener in listeners:
-            listener.close()
-        others = (figures, tell, admitting, stopped, checking)
-        for task in (following, *others):
-            task.cancel()
-        await pool.stop(settings.stop_timeout + 1)
-        await switcher.close()
-        await asyncio.gather(following, *others, return_exceptions=True)
-        # A failure in following is a fault of ours: it must not look like a clean stop.
-        if not following.cancelled():
-            following.result()
-        refused = not checking.cancelled() and checking.result()
+            switcher.deploy(_fixed(reference))
+        tasks = [asyncio.create_task(job) for job in jobs]
+        try:
+            # A failure in one of them is a fault of ours: it must not look like a clean stop.
+            await asyncio.gather(*tasks)
+        except _Stopped as stopped:
+            code = stopped.exit_code
+        finally:
+            logger.info("stopping")
+            for listener in listeners:
+                listener.close()
+            for task in tasks:
+                task.cancel()
+            await pool.stop(settings.stop_timeout + 1)
+            await switcher.close()
+            await asyncio.wait(tasks)
     logger.info("stopped")
-    return 2 if refused else 0
+    return code
 
 
-def _state(pool: WorkerPool, switcher: Switcher) -> State:
-    news, status = pool.news, switcher.status
-    return State(
-        model=status.to_json(),
-        ready=bool(news["target"] or news["lane"]),
-        switches=status.switched,
-        failed_starts=status.failures,
-        worker_restarts=pool.restarts,
-    )
+class _Stopped(Exception):
+    def __init__(self, exit_code: int) -> None:
+        self.exit_code = exit_code
 
 
-async def _check_options(
-    settings: Settings, environment: Mapping[str, str], stop: asyncio.Event
-) -> bool:
-    """Have MLflow look at options that only it may know; True, and a stop, if it does not."""
+async def _stop_when(signalled: asyncio.Event) -> None:
+    await signalled.wait()
+    raise _Stopped(0)
+
+
+async def _check_options(settings: Settings, environment: Mapping[str, str]) -> None:
+    """Have MLflow look at options that only it may know; a stop, if it does not."""
     if not settings.command.unknown:
-        return False
-    process = await GuardedProcess.start(
+        return
+    end = await run_to_end(
         settings.command.check(), environment=environment, log=Path(os.devnull), label=""
     )
-    try:
-        end = await asyncio.shield(process.exited)
-    except asyncio.CancelledError:
-        await process.stop(grace=0.5)
-        raise
-    if end.code != 2:
-        return False
-    logger.error("mlflow models serve: %s", end.reason().removeprefix("Error: "))
-    stop.set()
-    return True
+    if end.code == 2:
+        logger.error("mlflow models serve: %s", end.reason().removeprefix("Error: "))
+        raise _Stopped(2)
 
 
-async def _forever() -> None:
-    await asyncio.Event().wait()
-
-
-async def _say_when_ready(pool: WorkerPool, settings: Settings) -> None:
+async def _log_when_ready(pool: WorkerPool, settings: Settings) -> None:
     await pool.ready.wait()
     host = f"[{settings.command.host}]" if ":" in settings.command.host else settings.command.host
     logger.info("listening on http://%s:%d", host, settings.command.port)
+
+
+def _state(pool: WorkerPool, status: Status) -> State:
+    return State(
+        model=status.to_json(),
+        ready=bool(pool.published.target or pool.published.lane),
+        switches=status.switches,
+        failed_starts=status.failed_starts,
+        worker_restarts=pool.restarts,
+    )
 
 
 def _fixed(reference: ModelReference) -> ModelVersion:
@@ -206,26 +196,26 @@ def _child_environment(environment: Mapping[str, str]) -> dict[str, str]:
     return {"UVICORN_ACCESS_LOG": "false", **kept}
 
 
-def _worker_settings(settings: Settings, folders: list[str]) -> dict[str, object]:
-    return {
-        "request_timeout": settings.command.timeout + 2,
-        "hold_timeout": settings.hold_timeout,
-        "stop_timeout": settings.stop_timeout,
-        "read_timeout": settings.read_timeout,
-        "idle_timeout": settings.idle_timeout,
-        "max_connections": settings.max_connections,
-        "max_concurrency": settings.max_concurrency,
-        "max_body": settings.max_body,
-        "csv": settings.csv,
-        "private_folders": folders,
-        "tokens": settings.tokens,
-        "access_log": settings.access_log,
-    }
+def _configure(settings: Settings, folders: tuple[str, ...]) -> Configure:
+    return Configure(
+        request_timeout=settings.command.timeout + 2,
+        hold_timeout=settings.hold_timeout,
+        stop_timeout=settings.stop_timeout,
+        read_timeout=settings.read_timeout,
+        idle_timeout=settings.idle_timeout,
+        max_connections=settings.max_connections,
+        max_concurrency=settings.max_concurrency,
+        max_body=settings.max_body,
+        csv=settings.csv,
+        private_folders=folders,
+        tokens=settings.tokens,
+        access_log=settings.access_log,
+    )
 
 
-def _private_folders(settings: Settings) -> list[str]:
+def _private_folders(settings: Settings) -> tuple[str, ...]:
     """Folders whose names have no place in an answer."""
-    return [
+    return (
         *(sys.prefix, sys.base_prefix, tempfile.gettempdir(), str(settings.cache)),
         *(os.path.expanduser("~"), os.getcwd()),
-    ]
+    )

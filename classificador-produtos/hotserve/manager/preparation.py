@@ -13,7 +13,7 @@ from hotserve.config.settings import Settings
 from hotserve.inputs import model_input as mlmodel
 from hotserve.log import logger
 from hotserve.manager.cache import Cache
-from hotserve.manager.deployment import Served
+from hotserve.manager.deployment import Deployment
 from hotserve.manager.fetch import fetch
 from hotserve.manager.lane_opener import LaneOpener
 from hotserve.manager.lane_verdict import LaneFiles, LaneVerdict
@@ -45,7 +45,7 @@ class Starter:
 
     async def prepare(
         self, version: ModelVersion, hold: contextlib.ExitStack, *, anew: bool
-    ) -> Served:
+    ) -> Deployment:
         """Fetch it if need be; its process is not started yet. `hold` keeps its files in the cache.
 
         Args:
@@ -76,7 +76,7 @@ class Starter:
             label=_label(version),
             session=self._session,
         )
-        served = Served(version, server, mlmodel.read(model), contextlib.ExitStack(), files)
+        served = Deployment(version, server, mlmodel.read(model), contextlib.ExitStack(), files)
         served.opener = self._opener(served, model)
         return served
 
@@ -87,7 +87,7 @@ class Starter:
         folder = self._settings.log_folder or self._cache.logs
         return folder / f"{version.version or 'model'}.log"
 
-    def _opener(self, served: Served, model: Path) -> LaneOpener | None:
+    def _opener(self, served: Deployment, model: Path) -> LaneOpener | None:
         """What opens its lane; None, and the reason in `served.lane`, where none can be."""
         if self._settings.lane == "off":
             served.lane = LaneVerdict("shut", "it is switched off (--lane off)")

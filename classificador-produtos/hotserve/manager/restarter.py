@@ -1,79 +1,80 @@
-"""Starts the process of the version that is served again whenever it ends by itself."""
+"""Starts the process of the active deployment again whenever it ends by itself."""
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from hotserve.backoff import delays
+from hotserve.backoff import Backoff
 from hotserve.config.settings import Settings
 from hotserve.log import logger
-from hotserve.manager.deployment import Served
+from hotserve.manager.deployment import Deployment
 from hotserve.manager.lane_opener import LaneOpener
-from hotserve.manager.publisher import Answering
+from hotserve.manager.publisher import Publisher
 from hotserve.manager.status import title
 from hotserve.processes.model_server import StartError
 from hotserve.redaction import Redactor
 
-_STEADY_SECONDS = 60.0
-"""A process that lived that long is started again at once when it ends."""
+_LONGEST_DELAY = 30.0
 
 
-class ProcessKeeper:
+class Restarter:
     """Back-off for a process that keeps ending; the lane answers meanwhile.
 
-    `reopen` compares a lane with its process, for one whose process ended while it was compared.
+    Args:
+        reopen: compares a lane with its process; called for a deployment whose process ended
+            before that was done.
     """
 
     def __init__(
         self,
         settings: Settings,
-        answering: Answering,
+        publisher: Publisher,
         redactor: Redactor,
         *,
-        reopen: Callable[[Served, LaneOpener], Coroutine[Any, Any, None]],
+        reopen: Callable[[Deployment, LaneOpener], Coroutine[Any, Any, None]],
     ) -> None:
         self._settings = settings
-        self._answering = answering
+        self._publisher = publisher
         self._redactor = redactor
         self._reopen = reopen
 
-    async def keep(self, served: Served) -> None:
+    async def run(self, deployment: Deployment) -> None:
         """Without end; to be cancelled when another version takes over."""
         loop = asyncio.get_running_loop()
+        backoff = Backoff(0.0, _LONGEST_DELAY)
         while True:
-            begun = time.monotonic()
-            end = await served.server.ended()
-            self._answering.process_ended()
-            steady = time.monotonic() - begun > _STEADY_SECONDS
+            started = loop.time()
+            end = await deployment.server.ended()
+            lived = loop.time() - started
+            self._publisher.process_ended()
             # No request waits longer; after that, more would only queue up.
-            patience = loop.call_later(self._settings.hold_timeout, self._answering.let_go)
+            holding = loop.call_later(self._settings.hold_timeout, self._publisher.stop_holding)
             try:
-                await self._start_again(served, end.reason(), 0.0 if steady else 0.5)
+                await self._start_again(deployment, end.reason(), backoff, lived)
             finally:
-                patience.cancel()
+                holding.cancel()
 
-    async def _start_again(self, served: Served, reason: str, first_delay: float) -> None:
-        status = self._answering.status
-        for delay in delays(first_delay, 30.0):
-            status.restarting(served.version, self._redactor.text(reason))
+    async def _start_again(
+        self, deployment: Deployment, reason: str, backoff: Backoff, lived: float
+    ) -> None:
+        status = self._publisher.status
+        while True:
+            status.restarting(deployment.version, self._redactor.text(reason))
             logger.error(
-                "the process of %s ended (%s); starting it again", title(served.version), reason
+                "the process of %s ended (%s); starting it again", title(deployment.version), reason
             )
-            await asyncio.sleep(delay)
+            await asyncio.sleep(backoff.delay(lived))
             try:
-                await served.server.start(self._settings.start_timeout)
-            except StartError as error:
-                reason = str(error)
-            else:
+                await deployment.server.start(self._settings.start_timeout)
                 break
-        self._answering.by_process(served)
+            except StartError as error:
+                reason, lived = str(error), 0.0
+        self._publisher.serve_by_process(deployment)
         status.restarted()
-        logger.info("serving %s again", status.full_title(served.version))
-        if served.opener is not None and not served.is_settled:
-            # It ended while it was compared.
-            if served.opening is not None:
-                await asyncio.wait([served.opening])
-            served.opening = asyncio.create_task(self._reopen(served, served.opener))
+        logger.info("serving %s again", status.full_title(deployment.version))
+        if deployment.opener is not None and not deployment.is_compared:
+            if deployment.opening is not None:
+                await asyncio.wait([deployment.opening])
+            deployment.opening = asyncio.create_task(self._reopen(deployment, deployment.opener))

@@ -19,7 +19,7 @@ async def follow(registry: Registry, switcher: Switcher, cache: Cache, interval:
     read = None
     while True:
         delay = interval
-        version = switcher.serves
+        version = switcher.active_version
         if version is not None and version.identity != read:
             entry = cache.entry(version)
             if (known := entry.metrics()) is not None:

@@ -1,4 +1,4 @@
-"""What `/model` tells: which version answers, since when, what went wrong."""
+"""The contents of `/model`: which version answers, since when, what went wrong."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Status:
     Attributes:
         state: `waiting` (nothing to serve yet), `starting`, `serving` or `restarting`.
         message: why there is no answer at the moment; shown with every 503.
-        switched: how often a version took over, so far.
-        failures: how often a version would not start, so far.
+        switches: how often a version took over, so far.
+        failed_starts: how often a version would not start, so far.
     """
 
     def __init__(self, reference: ModelReference, changed: Callable[[], None]) -> None:
@@ -33,100 +33,92 @@ class Status:
         self._changed = changed
         self.state = "waiting"
         self.message = "hotserve has just begun"
-        self._served: ModelVersion | None = None
+        self.switches = 0
+        self.failed_starts = 0
+        self._active: ModelVersion | None = None
         self._since: str | None = None
-        self._wanted: dict[str, Any] | None = None
+        self._desired: dict[str, Any] | None = None
         self._last_error: dict[str, Any] | None = None
         self._registry: dict[str, Any] | None = None
         self._note: str | None = None
-        self._switches: deque[dict[str, Any]] = deque(maxlen=_REMEMBERED_SWITCHES)
+        self._last_switches: deque[dict[str, Any]] = deque(maxlen=_REMEMBERED_SWITCHES)
         self._restarts = 0
-        self.switched = 0
-        self.failures = 0
         self._lane: dict[str, Any] | None = None
         self._metrics: tuple[object, dict[str, float]] = None, {}
 
     def waiting(self, reason: str) -> None:
         """Nothing to serve, and why."""
-        self._set(state="waiting", message=reason)
+        if (self.state, self.message) != ("waiting", reason):
+            self.state, self.message = "waiting", reason
+            self._changed()
 
     def starting(self, version: ModelVersion) -> None:
-        """A version is on its way; the one before goes on."""
-        self._wanted = {"version": version.version or None, "state": "starting", "since": now()}
-        if self._served is None:
+        """A version is starting; the one before goes on."""
+        self._desired = {"version": version.version or None, "state": "starting", "since": now()}
+        if self._active is None:
             self.state, self.message = "starting", f"{title(version)} is starting"
         self._changed()
 
     def failed(self, version: ModelVersion, reason: str) -> None:
         """A version would not start."""
-        self.failures += 1
-        self._would_not_start(version, reason)
-        if self._served is None:
+        self.failed_starts += 1
+        if self._active is None:
             self.message = f"{title(version)} would not start: {reason}"
+        self.not_started(version, reason)
+
+    def not_started(self, version: ModelVersion, reason: str) -> None:
+        """What is served is not what is desired, as that would not start."""
+        self._desired = {"version": version.version or None, "state": "failed", "since": now()}
+        self._error(version, reason)
         self._changed()
 
-    def fell_back(self, failed: ModelVersion, reason: str) -> None:
-        """What is served is not what is wanted, as that would not start."""
-        self._would_not_start(failed, reason)
-        self._changed()
-
-    def answering(self, version: ModelVersion, seconds: float) -> None:
+    def serving_by_lane(self, version: ModelVersion, seconds: float) -> None:
         """The fast lane of a version answers; its process is still starting."""
         self._take_over(version, seconds)
-        self._set(state="starting", message=f"the process of {title(version)} is starting")
+        self.state, self.message = "starting", f"the process of {title(version)} is starting"
+        self._changed()
 
     def serving(self, version: ModelVersion, seconds: float) -> None:
         """A version has taken over, `seconds` after it was asked for."""
-        if self._served is None or self._served.identity != version.identity:
+        if self._active is None or self._active.identity != version.identity:
             self._take_over(version, seconds)
-        self._served = version
-        self._set(state="serving", message="", wanted_is_served=True)
-
-    def _take_over(self, version: ModelVersion, seconds: float) -> None:
-        before = self._served.version if self._served else None
-        self.switched += 1
-        self._since = now()
-        self._switches.append(
-            {
-                "at": self._since,
-                "from": before,
-                "to": version.version or None,
-                "seconds": round(seconds, 1),
-            }
-        )
-        self._served = version
+        self.state, self.message = "serving", ""
+        self.still(version)
 
     def still(self, version: ModelVersion) -> None:
-        """The version that is served is the one wanted; its stage or aliases may be new."""
-        self._served = version
-        self._set(wanted_is_served=True)
+        """The active version is the desired one; its stage or aliases may be new."""
+        self._active, self._desired = version, None
+        self._changed()
 
-    def nothing_is_coming(self) -> None:
-        """What was on its way, or would not start, is not wanted any more."""
-        if self._wanted is not None:
-            self._set(wanted_is_served=True)
+    def nothing_is_starting(self) -> None:
+        """What was starting, or would not start, is not desired any more."""
+        if self._desired is not None:
+            self._desired = None
+            self._changed()
 
     def restarting(self, version: ModelVersion, reason: str) -> None:
-        """The server process died and is started again."""
+        """The server process ended and is started again."""
         self._restarts += 1
         self._error(version, reason)
-        self._set(state="restarting", message=f"{title(version)} is being started again: {reason}")
+        self.state = "restarting"
+        self.message = f"{title(version)} is being started again: {reason}"
+        self._changed()
 
     def restarted(self) -> None:
         """It is back."""
-        self._set(state="serving", message="")
+        self.state, self.message = "serving", ""
+        self._changed()
 
-    def lane(self, told: dict[str, Any] | None) -> None:
-        """What is to be told of the fast lane of the version that is served."""
-        if told != self._lane:
-            self._lane = told
-            self._changed()
+    def lane(self, lane: dict[str, Any]) -> None:
+        """The fast lane of the active version."""
+        self._lane = lane
+        self._changed()
 
     def metrics(self, version: ModelVersion, figures: Mapping[str, float]) -> None:
-        """The figures of a version's run; they are told while that version is served."""
-        told = version.identity, dict(figures)
-        if told != self._metrics:
-            self._metrics = told
+        """The figures of a version's run; they are shown while that version is active."""
+        metrics = version.identity, dict(figures)
+        if metrics != self._metrics:
+            self._metrics = metrics
             self._changed()
 
     def note(self, text: str | None) -> None:
@@ -137,9 +129,8 @@ class Status:
 
     def registry(self, error: str | None) -> None:
         """The registry answered (None), or why it did not."""
-        told = {"reachable": error is None, "error": error}
-        if self._registry is None or {**self._registry, "since": None} != {**told, "since": None}:
-            self._registry = {**told, "since": now()}
+        if self._registry is None or self._registry["error"] != error:
+            self._registry = {"reachable": error is None, "error": error, "since": now()}
             self._changed()
 
     def full_title(self, version: ModelVersion) -> str:
@@ -149,50 +140,45 @@ class Status:
 
     def to_json(self) -> dict[str, Any]:
         """The object that `/model` answers."""
-        served = self._served
+        active = self._active
         of, metrics = self._metrics
         return {
             "name": self._reference.name,
             "uri": self._reference.shown,
             "state": self.state,
             "message": self.message or None,
-            "version": served.version or None if served else None,
-            "stage": served.stage or None if served else None,
-            "aliases": list(served.aliases) if served else [],
-            "run_id": served.run_id or None if served else None,
-            "model_id": served.model_id or None if served else None,
-            "metrics": (metrics or None) if served and served.identity == of else None,
+            "version": active.version or None if active else None,
+            "stage": active.stage or None if active else None,
+            "aliases": list(active.aliases) if active else [],
+            "run_id": active.run_id or None if active else None,
+            "model_id": active.model_id or None if active else None,
+            "metrics": (metrics or None) if active and active.identity == of else None,
             "since": self._since,
-            "lane": self._lane if served else None,
+            "lane": self._lane if active else None,
             "note": self._note,
-            "wanted": self._wanted,
+            "wanted": self._desired,
             "last_error": self._last_error,
             "registry": self._registry,
-            "switches": list(self._switches),
+            "switches": list(self._last_switches),
             "restarts": self._restarts,
         }
 
-    def _would_not_start(self, version: ModelVersion, reason: str) -> None:
-        self._wanted = {"version": version.version or None, "state": "failed", "since": now()}
-        self._error(version, reason)
+    def _take_over(self, version: ModelVersion, seconds: float) -> None:
+        before = self._active.version or None if self._active else None
+        self._active = version
+        self._since = now()
+        self.switches += 1
+        self._last_switches.append(
+            {
+                "at": self._since,
+                "from": before,
+                "to": version.version or None,
+                "seconds": round(seconds, 1),
+            }
+        )
 
     def _error(self, version: ModelVersion, reason: str) -> None:
         self._last_error = {"at": now(), "version": version.version or None, "message": reason}
-
-    def _set(
-        self,
-        *,
-        state: str | None = None,
-        message: str | None = None,
-        wanted_is_served: bool = False,
-    ) -> None:
-        if state is not None:
-            self.state = state
-        if message is not None:
-            self.message = message
-        if wanted_is_served:
-            self._wanted = None
-        self._changed()
 
 
 def title(version: ModelVersion) -> str:

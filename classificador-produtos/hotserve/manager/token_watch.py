@@ -35,7 +35,7 @@ async def follow(file: str, pool: WorkerPool) -> None:
         except UsageError as error:
             logger.error("%s; the tokens of before still count", error)
             continue
-        pool.admit(tokens)
+        pool.use_tokens(tokens)
         logger.info("the token file was read again: %d tokens", len(tokens))
 
 

@@ -1,78 +1,124 @@
-"""The manager's side of an agreement: tells the workers what comes, then that it counts."""
+"""Changes in two steps: every worker prepares a change, then all of them serve it at once."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from hotserve.ipc.channel import Channel
-from hotserve.ipc.shared_version import Agreement
+from hotserve.ipc.messages import Commit, Prepare
+from hotserve.ipc.shared_version import SharedVersion
 
-_PATIENCE = 10.0
-"""Seconds for the workers to make ready; one that is slower (or stopped) follows when it can."""
+_ACKNOWLEDGE_SECONDS = 10.0
+"""For the workers to prepare; one that is slower (or stopped) follows when it can."""
 
 
-class Announcements:
-    """Changes take effect in all workers at once, in the order in which they were announced.
+class VersionCommit:
+    """Changes are committed in the order in which they were prepared.
 
     Args:
         channels: to the workers that run now, by pid.
-        first: what counts from the beginning.
+
+    Attributes:
+        shared: the memory that says what is committed.
     """
 
-    def __init__(self, channels: Mapping[int, Channel], first: Mapping[str, Any]) -> None:
-        self.agreement = Agreement.create()
+    def __init__(self, channels: Mapping[int, Channel]) -> None:
+        self.shared = SharedVersion.create()
         self._channels = channels
-        self._news: deque[dict[str, Any]] = deque([{**first, "number": 0}])
-        self._heard: dict[int, int] = {}
+        # The committed change, and behind it those that not every worker has acknowledged.
+        self._changes: deque[Prepare] = deque([Prepare()])
+        self._acknowledged: dict[int, int] = {}
 
     @property
-    def open(self) -> Sequence[Mapping[str, Any]]:
-        """What counts now, and what will."""
-        return self._news
+    def last(self) -> Prepare:
+        """The change that was prepared last."""
+        return self._changes[-1]
 
-    def announce(self, news: Mapping[str, Any]) -> None:
-        """Have it count as soon as every worker is ready for it."""
-        number = self._news[-1]["number"] + 1
-        self._news.append({**news, "number": number})
+    def prepare(self, change: Prepare) -> None:
+        """Commit `change` (its number is set here) as soon as every worker is ready for it."""
+        change = replace(change, number=self.last.number + 1)
+        self._changes.append(change)
         for channel in self._channels.values():
-            channel.send("serving", **self._news[-1])
-        if self._heard:
-            asyncio.get_running_loop().call_later(_PATIENCE, self._agree, number)
-        self._agree_on_what_all_heard()
+            channel.send(change)
+        if self._acknowledged:
+            loop = asyncio.get_running_loop()
+            loop.call_later(_ACKNOWLEDGE_SECONDS, self._commit, change.number)
+        self._commit_what_all_acknowledged()
 
     def joined(self, worker: int) -> None:
-        """A worker is there; it hears what counts, and what is announced.
+        """Send a new worker what is committed and what is prepared.
 
-        Nobody waits for it while it begins. What it hears first when it has begun is that it
-        counts as one of those who agree; it takes no request before.
+        Nobody waits for it while it begins: it takes no request before its first `Commit`, which
+        tells it that it is one of those who are waited for.
         """
-        for news in self._news:
-            self._channels[worker].send("serving", **news)
+        for change in self._changes:
+            self._channels[worker].send(change)
 
-    def heard(self, worker: int, number: int) -> None:
-        """A worker is ready for the news of that number."""
-        if worker not in self._heard:
-            self._channels[worker].send("agreed")
-        self._heard[worker] = number
-        self._agree_on_what_all_heard()
+    def acknowledged(self, worker: int, number: int) -> None:
+        """A worker is ready for the change of that number."""
+        if worker not in self._acknowledged:
+            self._channels[worker].send(Commit())
+        self._acknowledged[worker] = number
+        self._commit_what_all_acknowledged()
 
     def gone(self, worker: int) -> None:
-        """A worker is no more; nobody waits for it."""
-        self._heard.pop(worker, None)
-        self._agree_on_what_all_heard()
+        """A worker ended; nobody waits for it."""
+        self._acknowledged.pop(worker, None)
+        self._commit_what_all_acknowledged()
 
-    def _agree_on_what_all_heard(self) -> None:
-        self._agree(min(self._heard.values(), default=self._news[-1]["number"]))
+    def generations(self) -> set[int]:
+        """Of the server processes that a worker may send requests to, now or soon."""
+        return {change.target.generation for change in self._changes if change.target}
 
-    def _agree(self, number: int) -> None:
-        if number <= self.agreement.number:
+    def _commit_what_all_acknowledged(self) -> None:
+        self._commit(min(self._acknowledged.values(), default=self.last.number))
+
+    def _commit(self, number: int) -> None:
+        if number <= self.shared.committed:
             return
-        self.agreement.number = number
-        while self._news[0]["number"] < number:
-            self._news.popleft()
+        self.shared.committed = number
+        while self._changes[0].number < number:
+            self._changes.popleft()
         # A worker looks before each answer; this is for those that wait, or have none to give.
-        for worker in self._heard:
-            self._channels[worker].send("agreed")
+        for worker in self._acknowledged:
+            self._channels[worker].send(Commit())
+
+
+class Drains:
+    """Which workers still have requests at a server process that was replaced."""
+
+    def __init__(self) -> None:
+        self._busy: dict[int, tuple[set[int], asyncio.Event]] = {}
+
+    def begin(self, generation: int, workers: Iterable[int]) -> asyncio.Event:
+        """An event that is set once none of `workers` has a request there."""
+        busy, drained = self._busy[generation] = set(workers), asyncio.Event()
+        if not busy:
+            self._finish()
+        return drained
+
+    def joined(self, worker: int, generations: Iterable[int]) -> None:
+        """A new worker may still send requests to these."""
+        for generation in self._busy.keys() & generations:
+            self._busy[generation][0].add(worker)
+
+    def idle(self, worker: int, generation: int) -> None:
+        """A worker has nothing under way there."""
+        if generation in self._busy:
+            self._busy[generation][0].discard(worker)
+        self._finish()
+
+    def gone(self, worker: int) -> None:
+        """A worker ended, and its requests with it."""
+        for busy, _ in self._busy.values():
+            busy.discard(worker)
+        self._finish()
+
+    def _finish(self) -> None:
+        for generation, (busy, drained) in [*self._busy.items()]:
+            if not busy:
+                del self._busy[generation]
+                drained.set()

@@ -152,3 +152,24 @@ class GuardedProcess:
         self._started.set()
         if not self.exited.done():
             self.exited.set_result(end)
+
+
+async def run_to_end(
+    argv: Sequence[str],
+    *,
+    environment: Mapping[str, str],
+    log: Path | None,
+    label: str,
+    timeout: float | None = None,
+) -> Exit:
+    """Run a command that ends by itself; nothing is left of it, however this call ends.
+
+    Raises:
+        TimeoutError: it was ended after `timeout` seconds.
+    """
+    process = await GuardedProcess.start(argv, environment=environment, log=log, label=label)
+    try:
+        return await asyncio.wait_for(asyncio.shield(process.exited), timeout)
+    except BaseException:
+        await process.stop(grace=0.5)
+        raise

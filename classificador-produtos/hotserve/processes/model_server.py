@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import socket
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -78,14 +77,15 @@ class ModelServer:
             log=self._log,
             label=self._label,
         )
-        deadline = time.monotonic() + timeout
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + timeout
         try:
             while True:
                 if process.exited.done():
                     raise StartError(process.exited.result().reason())
                 if await self._get("/ping") is not None:
                     break
-                if time.monotonic() > deadline:
+                if clock() > deadline:
                     raise StartError(f"it was not healthy after {timeout:g} s")
                 await asyncio.wait([process.exited], timeout=_PING_INTERVAL)
             self.mlflow = await self._get("/version") or ""

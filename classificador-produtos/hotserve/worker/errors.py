@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from hotserve.ipc.target import Target
+from hotserve.ipc.messages import Target
 from hotserve.redaction import Redactor
 
 CODES = {

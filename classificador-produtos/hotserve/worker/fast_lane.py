@@ -15,7 +15,7 @@ from typing import Any
 from hotserve.inputs import csv as csv_body
 from hotserve.inputs import json_forms as lane_forms
 from hotserve.inputs import mlflow_json
-from hotserve.ipc.lane_target import LaneTarget
+from hotserve.ipc.messages import LaneTarget
 from hotserve.lane import Lane, Uncertain
 from hotserve.worker.counters import Tally
 

@@ -13,15 +13,27 @@ import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any
 
 import uvicorn
 import uvloop
 
 from hotserve.ipc.channel import Channel
-from hotserve.ipc.lane_target import LaneTarget
-from hotserve.ipc.shared_version import Agreement
-from hotserve.ipc.target import Target
+from hotserve.ipc.messages import (
+    Acknowledge,
+    Commit,
+    Configure,
+    Idle,
+    LaneTarget,
+    LogError,
+    Message,
+    MetricsAnswer,
+    Prepare,
+    Ready,
+    ReportCounts,
+    Stop,
+    UseTokens,
+)
+from hotserve.ipc.shared_version import SharedVersion
 from hotserve.lane import LaneError
 from hotserve.redaction import Redactor
 from hotserve.worker import http_protocol
@@ -34,7 +46,7 @@ from hotserve.worker.fast_path import DirectProtocol
 from hotserve.worker.http_limits import Limits
 from hotserve.worker.http_protocol import LimitedProtocol
 from hotserve.worker.reporter import Reporter
-from hotserve.worker.serving import News, Serving
+from hotserve.worker.serving import Prepared, Serving
 from hotserve.worker.upstream.client import ProcessLane
 from hotserve.worker.upstream.pool import Forwarder
 
@@ -73,44 +85,45 @@ class _Server(uvicorn.Server):
         return await super().on_tick(counter)
 
 
-async def serve(channel_fd: int, agreement_fd: int, listener_fds: list[int]) -> None:
-    """Serve on the inherited listening sockets, told by the manager over `channel_fd`."""
+async def serve(channel_fd: int, shared_fd: int, listener_fds: list[int]) -> None:
+    """Serve on the inherited listening sockets, as the manager says over `channel_fd`."""
     channel = await Channel.open(socket.socket(fileno=channel_fd))
     messages = channel.messages()
     settings = await anext(messages, None)
-    if settings is None:
+    if not isinstance(settings, Configure):
         return
-    serving = Serving(
-        lambda generation: channel.send("idle", generation=generation), Agreement(agreement_fd)
-    )
     tally = Tally()
+    serving = Serving(lambda generation: channel.send(Idle(generation)), SharedVersion(shared_fd))
     reporter = Reporter(tally, channel)
-    access = Access(settings["tokens"]) if settings["tokens"] else None
-    take = functools.partial(_take, serving, channel, tally, reporter, access)
+    access = Access(settings.tokens) if settings.tokens else None
+    inbox = _Inbox(channel, serving, tally, reporter, access)
     async for message in messages:
-        if take(message) == "stop":
+        if isinstance(message, Stop):
             return
-        if message["type"] == "agreed":
+        inbox.take(message)
+        if isinstance(message, Commit):
             break
     else:
         return
-    forwarder = Forwarder(settings["request_timeout"])
-    request_log = RequestLog() if settings["access_log"] else None
+    forwarder = Forwarder(settings.request_timeout)
+    request_log = RequestLog() if settings.access_log else None
     process = ProcessLane(
         serving,
         forwarder,
-        Redactor(settings["private_folders"]),
+        Redactor(settings.private_folders),
         tally,
-        hold_timeout=settings["hold_timeout"],
-        csv=settings["csv"],
+        hold_timeout=settings.hold_timeout,
+        csv=settings.csv,
     )
     app = App(
         serving,
         process,
-        max_body=settings["max_body"],
-        max_concurrency=settings["max_concurrency"],
+        max_body=settings.max_body,
+        max_concurrency=settings.max_concurrency,
         access=access,
-        on_fault=lambda message: channel.send("fault", message=message),
+        on_fault=lambda text: channel.send(
+            LogError(f"a request failed by a fault of hotserve: {text}")
+        ),
         tally=tally,
         metrics=reporter.metrics,
     )
@@ -131,38 +144,62 @@ async def serve(channel_fd: int, agreement_fd: int, listener_fds: list[int]) -> 
         request_log=request_log,
     )
     config = _uvicorn_config(application, settings, protocol)
-    server = _Server(config, on_ready=lambda: channel.send("ready"), on_sweep=app.tidy)
+    server = _Server(config, on_ready=lambda: channel.send(Ready()), on_sweep=app.tidy)
     reporting = asyncio.create_task(reporter.run())
-    listening = asyncio.create_task(_listen(server, messages, take))
+    listening = asyncio.create_task(_listen(server, messages, inbox))
     await server.serve([socket.socket(fileno=fd) for fd in listener_fds])
     listening.cancel()
     reporting.cancel()
     forwarder.close()
 
 
-def _tell(serving: Serving, message: dict[str, Any], channel: Channel, tally: Tally) -> None:
-    target = Target.from_json(message["target"]) if message["target"] else None
-    told = message["lane"]
-    lane = _lane(LaneTarget.from_json(told), serving, channel, tally) if told else None
-    number = message["number"]
-    serving.hear(News(number, target, message["model"], message["hold"], lane))
-    channel.send("heard", number=number)
+class _Inbox:
+    """Hands the manager's messages to those whom they concern."""
 
+    def __init__(
+        self,
+        channel: Channel,
+        serving: Serving,
+        tally: Tally,
+        reporter: Reporter,
+        access: Access | None,
+    ) -> None:
+        self._channel = channel
+        self._serving = serving
+        self._tally = tally
+        self._reporter = reporter
+        self._access = access
 
-def _lane(target: LaneTarget, serving: Serving, channel: Channel, tally: Tally) -> FastLane | None:
-    """The lane that is open already, or a new one; without it requests go to the process."""
-    known = serving.heard.lane
-    if known is not None and known.target == target:
-        return known
-    try:
-        return FastLane(target, tally)
-    except LaneError as error:
-        channel.send("lane-error", message=str(error))
-        return None
+    def take(self, message: Message) -> None:
+        """Do what a message says."""
+        match message:
+            case Prepare(number, target, model, hold, lane):
+                opened = self._lane(lane) if lane else None
+                self._serving.prepare(Prepared(number, target, model, hold, opened))
+                self._channel.send(Acknowledge(number))
+            case Commit():
+                self._serving.now()
+            case UseTokens(tokens) if self._access is not None:
+                self._access.admit(tokens)
+            case ReportCounts(scrape):
+                self._reporter.report(scrape)
+            case MetricsAnswer():
+                self._reporter.answered(message)
+
+    def _lane(self, target: LaneTarget) -> FastLane | None:
+        """The lane that is open already, or a new one; without it requests go to the process."""
+        known = self._serving.prepared.lane
+        if known is not None and known.target == target:
+            return known
+        try:
+            return FastLane(target, self._tally)
+        except LaneError as error:
+            self._channel.send(LogError(f"a front worker can't use the fast lane: {error}"))
+            return None
 
 
 def _uvicorn_config(
-    app: Application, settings: dict[str, Any], protocol: Callable[..., asyncio.Protocol]
+    app: Application, settings: Configure, protocol: Callable[..., asyncio.Protocol]
 ) -> uvicorn.Config:
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
     return uvicorn.Config(
@@ -175,55 +212,29 @@ def _uvicorn_config(
         server_header=False,
         access_log=False,
         log_config=None,
-        timeout_graceful_shutdown=settings["stop_timeout"],
+        timeout_graceful_shutdown=settings.stop_timeout,  # type: ignore[arg-type]
     )
 
 
-def _limits(settings: dict[str, Any]) -> Limits:
+def _limits(settings: Configure) -> Limits:
     # Every connection is an open file, and so is each request that goes to the process.
-    wanted = settings["max_connections"] + settings["max_concurrency"] + _OTHER_FILES
+    needed = settings.max_connections + settings.max_concurrency + _OTHER_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < wanted:
-        soft = min(wanted, hard)
+    if soft < needed:
+        soft = min(needed, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    spare = soft - settings["max_concurrency"] - _OTHER_FILES
+    spare = soft - settings.max_concurrency - _OTHER_FILES
     return Limits(
-        read_timeout=settings["read_timeout"],
-        idle_timeout=settings["idle_timeout"],
-        connections=max(1, min(settings["max_connections"], spare)),
+        read_timeout=settings.read_timeout,
+        idle_timeout=settings.idle_timeout,
+        connections=max(1, min(settings.max_connections, spare)),
     )
 
 
-def _take(
-    serving: Serving,
-    channel: Channel,
-    tally: Tally,
-    reporter: Reporter,
-    access: Access | None,
-    message: dict[str, Any],
-) -> str:
-    """Take a message of the manager's; returns its type."""
-    kind: str = message["type"]
-    if kind == "serving":
-        _tell(serving, message, channel, tally)
-    elif kind == "agreed":
-        serving.now()
-    elif kind == "tokens" and access is not None:
-        access.admit(message["tokens"])
-    elif kind == "report":
-        reporter.report(message["scrape"])
-    elif kind == "metrics":
-        reporter.answered(message)
-    return kind
-
-
-async def _listen(
-    server: uvicorn.Server,
-    messages: AsyncIterator[dict[str, Any]],
-    take: Callable[[dict[str, Any]], str],
-) -> None:
+async def _listen(server: uvicorn.Server, messages: AsyncIterator[Message], inbox: _Inbox) -> None:
     async for message in messages:
-        if take(message) == "stop":
+        inbox.take(message)
+        if isinstance(message, Stop):
             server.should_exit = True
     # The manager is gone, and with it the server processes: an answer is not to be had.
     server.should_exit = True
@@ -232,10 +243,10 @@ async def _listen(
 
 
 def main() -> None:
-    """`python -m hotserve.worker.main CHANNEL_FD AGREEMENT_FD LISTENER_FD…`."""
+    """`python -m hotserve.worker.main CHANNEL_FD SHARED_VERSION_FD LISTENER_FD…`."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    channel, agreement, *listeners = (int(text) for text in sys.argv[1:])
-    uvloop.run(serve(channel, agreement, listeners))
+    channel, shared, *listeners = (int(text) for text in sys.argv[1:])
+    uvloop.run(serve(channel, shared, listeners))
 
 
 if __name__ == "__main__":

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from itertools import count
-from typing import Any
 
 from hotserve.ipc.channel import Channel
+from hotserve.ipc.messages import Counts, MetricsAnswer, Scrape
 from hotserve.worker.counters import Tally
 
 _INTERVAL = 1.0
@@ -15,7 +15,7 @@ _ANSWER_SECONDS = 10.0
 
 
 class Reporter:
-    """Tells the manager what a tally counted.
+    """Sends the manager what was counted.
 
     Args:
         tally: the worker's.
@@ -36,11 +36,11 @@ class Reporter:
             self.report()
 
     def report(self, scrape: int = 0) -> None:
-        """Report now, if there is news; for the `scrape` of that number in any case."""
+        """Report now, if anything changed; for the `scrape` of that number in any case."""
         counts = self._tally.take()
         if scrape or counts != {"in_flight": self._in_flight}:
             self._in_flight = counts["in_flight"]
-            self._channel.send("counts", counts=counts, scrape=scrape)
+            self._channel.send(Counts(counts, scrape))
 
     async def metrics(self, accept: str) -> tuple[str, bytes]:
         """Content type and body of the answer to a scrape.
@@ -50,14 +50,14 @@ class Reporter:
         """
         number = next(self._numbers)
         future = self._asked[number] = asyncio.get_running_loop().create_future()
-        self._channel.send("scrape", number=number, accept=accept)
+        self._channel.send(Scrape(number, accept))
         try:
             return await asyncio.wait_for(future, _ANSWER_SECONDS)
         finally:
             del self._asked[number]
 
-    def answered(self, message: dict[str, Any]) -> None:
+    def answered(self, answer: MetricsAnswer) -> None:
         """Take the manager's answer."""
-        future = self._asked.get(message["number"])
+        future = self._asked.get(answer.number)
         if future is not None and not future.done():
-            future.set_result((message["content_type"], message["body"].encode()))
+            future.set_result((answer.content_type, answer.body.encode()))

@@ -1,31 +1,23 @@
-"""What a front worker knows of the model that is served, and which requests are under way."""
+"""What a front worker serves at the moment, and which requests are under way."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from hotserve.ipc.shared_version import Agreement
-from hotserve.ipc.target import Target
+from hotserve.ipc.messages import Target
+from hotserve.ipc.shared_version import SharedVersion
 from hotserve.worker.fast_lane import FastLane
 
 
 @dataclass(frozen=True, slots=True)
-class News:
-    """What the manager says is to be served.
-
-    Attributes:
-        number: counts the news.
-        target: where requests go; None while no process is healthy.
-        model: the JSON object of `/model`.
-        hold: whether a process is on its way back, so that requests should wait for it.
-        lane: the fast lane of the version that is served, if it is open.
-    """
+class Prepared:
+    """A `Prepare` message with its lane opened; the fields are the same otherwise."""
 
     number: int = -1
     target: Target | None = None
@@ -35,35 +27,38 @@ class News:
 
 
 class Serving:
-    """What counts at the moment, of all that the manager told; and which requests are under way.
+    """What is committed, of all that was prepared; and which requests are under way.
+
+    Args:
+        on_idle: called with the generation of a replaced process that has no request left.
 
     Attributes:
-        heard: the last news; they count as soon as every worker has heard them.
+        prepared: what was prepared last; it is served as soon as it is committed.
     """
 
-    def __init__(self, on_idle: Callable[[int], None], agreement: Agreement) -> None:
-        self._agreed = agreement.words
-        self._now = self.heard = News()
-        self._waiting: list[News] = []
+    def __init__(self, on_idle: Callable[[int], None], shared: SharedVersion) -> None:
+        self._committed = shared.words
+        self._now = self.prepared = Prepared()
+        self._waiting: deque[Prepared] = deque()
         self._in_flight: Counter[int] = Counter()
         self._on_idle = on_idle
         self._changed = asyncio.Event()
 
-    def hear(self, news: News) -> None:
-        """Take what the manager says, and be ready to go by it."""
-        self.heard = news
-        self._waiting.append(news)
+    def prepare(self, prepared: Prepared) -> None:
+        """Be ready to serve that."""
+        self.prepared = prepared
+        self._waiting.append(prepared)
         self.now()
 
-    def now(self) -> News:
-        """What every worker goes by; to be asked anew for each answer."""
-        if self._now.number != self._agreed[0] and self._waiting:
-            self._catch_up(self._agreed[0])
+    def now(self) -> Prepared:
+        """What every worker serves; to be asked again for each answer."""
+        if self._now.number != self._committed[0] and self._waiting:
+            self._catch_up(self._committed[0])
         return self._now
 
-    def _catch_up(self, agreed: int) -> None:
-        while self._waiting and self._waiting[0].number <= agreed:
-            before, self._now = self._now.target, self._waiting.pop(0)
+    def _catch_up(self, committed: int) -> None:
+        while self._waiting and self._waiting[0].number <= committed:
+            before, self._now = self._now.target, self._waiting.popleft()
             if before not in (None, self._now.target) and not self._in_flight[before.generation]:
                 self._on_idle(before.generation)
         self._changed.set()
@@ -71,7 +66,7 @@ class Serving:
 
     async def wait_until_not(self, target: Target | None, give_up: float) -> None:
         """Return when requests no longer go to `target`, or at `give_up` (monotonic seconds)."""
-        while (news := self.now()).target == target and (target or news.hold):
+        while (now := self.now()).target == target and (target or now.hold):
             left = give_up - time.monotonic()
             if left <= 0:
                 return
@@ -83,11 +78,11 @@ class Serving:
         self._in_flight[target.generation] += 1
 
     def end(self, target: Target) -> None:
-        """Count its end; the manager hears when an old process has nothing more to do."""
+        """Count its end, and notice when a replaced process has no request left."""
         generation = target.generation
         self._in_flight[generation] -= 1
         if not self._in_flight[generation]:
             del self._in_flight[generation]
-            current = self._now.target
-            if current is None or current.generation != generation:
+            active = self._now.target
+            if active is None or active.generation != generation:
                 self._on_idle(generation)

@@ -9,7 +9,7 @@ from collections import Counter
 
 from hotserve.inputs import parse_errors as unreadable
 from hotserve.ipc.counts import PROCESS
-from hotserve.ipc.target import Target
+from hotserve.ipc.messages import Target
 from hotserve.redaction import Redactor
 from hotserve.worker.counters import Tally
 from hotserve.worker.errors import RequestError, redacted

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections import defaultdict
 
-from hotserve.ipc.target import Target
+from hotserve.ipc.messages import Target
 from hotserve.worker.upstream.connection import Answer, Closed, Headers, ProcessConnection
 
 # Of one connection only (RFC 9110, 7.6.1), or made anew on the other side.

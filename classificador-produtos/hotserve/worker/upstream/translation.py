@@ -5,7 +5,7 @@ from __future__ import annotations
 from hotserve.inputs import csv as csv_body
 from hotserve.inputs import mlflow_json
 from hotserve.inputs.model_input import TEXTS, UNKNOWN
-from hotserve.ipc.target import Target
+from hotserve.ipc.messages import Target
 from hotserve.worker.errors import RequestError
 from hotserve.worker.fast_lane import LARGE_CSV
 

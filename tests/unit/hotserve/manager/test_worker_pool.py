@@ -1,10 +1,11 @@
 """The pool of front workers."""
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from hotserve.ipc.messages import Configure
 from hotserve.manager.metrics import Metrics, State
 from hotserve.manager.worker_pool import WorkerPool
 
@@ -23,8 +24,8 @@ def test_no_worker_is_started_after_a_stop(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(asyncio, "create_subprocess_exec", start)
 
     async def stop_at_once() -> None:
-        pool = WorkerPool(4, [], {})
-        pool.start(Metrics(nothing))
+        pool = WorkerPool(4, [], cast(Configure, None), Metrics(nothing))
+        pool.start()
         await pool.stop(60)
 
     asyncio.run(stop_at_once())

@@ -10,7 +10,7 @@ from openapi_spec_validator import validate
 
 from hotserve import __version__
 from hotserve.config.settings import read
-from hotserve.ipc.shared_version import Agreement
+from hotserve.ipc.shared_version import SharedVersion
 from hotserve.worker import openapi_page as api_docs
 from hotserve.worker.app import App
 from hotserve.worker.counters import Tally
@@ -27,7 +27,7 @@ def app() -> App:
     settings = read(["mlflow", "models", "serve", "-m", "models:/a/1"], {})
     unused: Any = None
     return App(
-        Serving(unused, Agreement.create()),
+        Serving(unused, SharedVersion.create()),
         unused,
         max_body=settings.max_body,
         max_concurrency=settings.max_concurrency,

@@ -9,12 +9,12 @@ from typing import Any, cast
 import pytest
 
 from hotserve.inputs.model_input import TextInput
-from hotserve.ipc.shared_version import Agreement
-from hotserve.ipc.target import Target
+from hotserve.ipc.messages import Target
+from hotserve.ipc.shared_version import SharedVersion
 from hotserve.redaction import Redactor
 from hotserve.worker.counters import Tally
 from hotserve.worker.errors import RequestError
-from hotserve.worker.serving import News, Serving
+from hotserve.worker.serving import Prepared, Serving
 from hotserve.worker.upstream.client import ProcessLane
 from hotserve.worker.upstream.connection import Answer
 from hotserve.worker.upstream.pool import Forwarder, Gone
@@ -33,18 +33,19 @@ def anyio_backend() -> str:
 class Manager:
     """Says which process is to be asked."""
 
-    agreement: Agreement = field(default_factory=Agreement.create)
+    shared: SharedVersion = field(default_factory=SharedVersion.create)
 
     def __post_init__(self) -> None:
-        self.serving = Serving(lambda _: None, self.agreement)
+        self.serving = Serving(lambda _: None, self.shared)
 
     def say(self, generation: int | None, *, hold: bool = False) -> None:
         target = None
         if generation is not None:
             target = Target(generation, 1, str(generation), "3.0", TextInput("texts", ()))
-        number = self.agreement.number + 1
-        self.serving.hear(News(number, target, {"message": "is being started again"}, hold))
-        self.agreement.number = number
+        number = self.shared.committed + 1
+        model = {"message": "is being started again"}
+        self.serving.prepare(Prepared(number, target, model, hold))
+        self.shared.committed = number
         self.serving.now()
 
 

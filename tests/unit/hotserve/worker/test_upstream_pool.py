@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from hotserve.inputs.model_input import TextInput
-from hotserve.ipc.target import Target
+from hotserve.ipc.messages import Target
 from hotserve.worker.upstream import pool as forward
 from hotserve.worker.upstream.connection import Answer, Headers
 from hotserve.worker.upstream.pool import Forwarder, Gone

@@ -1,0 +1,213 @@
+"""Every message between the manager and a front worker, and how it is written: JSON, one a line."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any, get_args
+
+from hotserve.inputs.model_input import TextInput
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A healthy server process of one version.
+
+    Attributes:
+        generation: grows with every process that takes over.
+        port: on the loopback.
+        version: sent to clients as X-Model-Version.
+        mlflow: the answer of its /version.
+        text_input: how its model takes products.
+    """
+
+    generation: int
+    port: int
+    version: str
+    mlflow: str
+    text_input: TextInput
+
+
+@dataclass(frozen=True, slots=True)
+class LaneTarget:
+    """An open fast lane of one version.
+
+    Attributes:
+        path: the compiled file.
+        version: sent to clients as X-Model-Version.
+        mlflow: the version of MLflow that its answers were compared with.
+        forms: the forms of request that it answers; see `json_forms`.
+        csv: whether it answers text/csv.
+        columns: the columns of the model, in which text/csv is put; empty for a model of texts.
+        spares_numbers: whether text/csv that is a table of numbers is not for it.
+    """
+
+    path: str
+    version: str
+    mlflow: str
+    forms: tuple[str, ...]
+    csv: bool
+    columns: tuple[str, ...]
+    spares_numbers: bool
+
+
+# From the manager to a worker.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configure:
+    """The first message: how to serve; most fields are settings of the same name."""
+
+    request_timeout: float
+    hold_timeout: float
+    stop_timeout: float
+    read_timeout: float
+    idle_timeout: float
+    max_connections: int
+    max_concurrency: int
+    max_body: int
+    csv: str
+    private_folders: tuple[str, ...]
+    tokens: tuple[str, ...]
+    access_log: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Prepare:
+    """Be ready to serve this, and acknowledge it; it is served once it is committed.
+
+    Attributes:
+        number: grows with every change.
+        target: where requests go; None while no process is healthy.
+        model: the JSON object of `/model`.
+        hold: whether a process is on its way back, so that requests should wait for it.
+        lane: the fast lane of the version that is served, if it is open.
+    """
+
+    number: int = 0
+    target: Target | None = None
+    model: dict[str, Any] = field(default_factory=dict)
+    hold: bool = False
+    lane: LaneTarget | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """The number in the shared memory has changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class UseTokens:
+    """From now on clients have to show one of these."""
+
+    tokens: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReportCounts:
+    """Answer with `Counts`, for the scrape of that number."""
+
+    scrape: int
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsAnswer:
+    """What to answer the `Scrape` of that number."""
+
+    number: int
+    content_type: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Take no new connections, finish the open requests, end."""
+
+
+# From a worker to the manager.
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledge:
+    """The `Prepare` of that number was taken."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """It answers on the public port."""
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """No request is under way at the server process of that generation, which was replaced."""
+
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What was counted since the last report; `scrape` is 0 where nobody asked."""
+
+    counts: dict[str, Any]
+    scrape: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scrape:
+    """A client asks for `/metrics`; `accept` is its header."""
+
+    number: int
+    accept: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogError:
+    """A line for the manager's log."""
+
+    text: str
+
+
+Message = (
+    Configure
+    | Prepare
+    | Commit
+    | UseTokens
+    | ReportCounts
+    | MetricsAnswer
+    | Stop
+    | Acknowledge
+    | Ready
+    | Idle
+    | Counts
+    | Scrape
+    | LogError
+)
+
+_KINDS: dict[str, type[Message]] = {kind.__name__: kind for kind in get_args(Message)}
+
+
+def encode(message: Message) -> bytes:
+    """The message as one line."""
+    return json.dumps({"kind": type(message).__name__, **asdict(message)}).encode() + b"\n"
+
+
+def decode(line: bytes) -> Message:
+    """The inverse of `encode`."""
+    fields = json.loads(line)
+    kind = _KINDS[fields.pop("kind")]
+    if target := fields.get("target"):
+        fields["target"] = Target(**{**target, "text_input": _text_input(target["text_input"])})
+    if lane := fields.get("lane"):
+        fields["lane"] = LaneTarget(**_tuples(lane, "forms", "columns"))
+    return kind(**_tuples(fields, "tokens", "private_folders"))
+
+
+def _text_input(fields: dict[str, Any]) -> TextInput:
+    return TextInput(**_tuples(fields, "columns"))
+
+
+def _tuples(fields: dict[str, Any], *names: str) -> dict[str, Any]:
+    """The fields, with those of these names that are there as tuples instead of lists."""
+    return {name: tuple(v) if name in names else v for name, v in fields.items()}
