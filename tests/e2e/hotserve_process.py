@@ -106,7 +106,7 @@ class Hotserve:
 
     def workers(self) -> list[psutil.Process]:
         """The front workers."""
-        return [p for p in self.family() if "hotserve.worker" in _command(p)]
+        return [p for p in self.family() if "hotserve.worker.main" in _command(p)]
 
     def guards(self) -> list[psutil.Process]:
         """The guards of the server processes.
