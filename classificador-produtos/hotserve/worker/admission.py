@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import gc
+from collections.abc import Callable, Iterator
 
 from hotserve.worker.errors import RequestError
 
@@ -13,71 +13,56 @@ BODIES = 4
 """Bodies of the largest size that a worker holds at a time."""
 
 
-class Load:
-    """What is in hand now.
+class Admission:
+    """Admits requests and parts of bodies while there is room.
 
     An answer that the fast lane gives at once is not counted: nothing else happens meanwhile.
 
     Args:
-        requests: how many may be under way.
-        body: bytes of the largest body.
+        max_requests: how many may be under way.
+        max_body: bytes of the largest body.
     """
 
-    def __init__(self, requests: int, body: int) -> None:
-        self.most_requests = requests
-        self.most_bytes = BODIES * body
-        self.requests = 0
-        self.bytes = 0
-        self.was_large = False
-
-    def tidy(self) -> None:
-        """Give memory back after large bodies; the C library keeps what is freed in pieces."""
-        if self.was_large and not self.bytes:
-            self.was_large = False
-            # An HTTP client's request and answer hold each other, and with them the body.
-            gc.collect()
-            _trim()
-
-
-def _trim() -> None:
-    # Only glibc has it, and only glibc needs it.
-    with contextlib.suppress(AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)
-
-
-class Share:
-    """One request's share of the load.
-
-    Raises:
-        RequestError: 503, on entering or in `add`, where there is no room.
-    """
-
-    __slots__ = ("_bytes", "_load")
-
-    def __init__(self, load: Load) -> None:
-        self._load = load
+    def __init__(self, max_requests: int, max_body: int) -> None:
+        self._max_requests = max_requests
+        self._max_bytes = BODIES * max_body
+        self._requests = 0
         self._bytes = 0
+        self._was_large = False
 
-    def __enter__(self) -> Share:
-        load = self._load
-        if load.requests >= load.most_requests:
-            raise _busy(f"{load.most_requests} requests are under way")
-        load.requests += 1
-        return self
+    @contextlib.contextmanager
+    def request(self) -> Iterator[Callable[[int], None]]:
+        """The room of one request; what it gives is called with the bytes of each part that came.
 
-    def __exit__(self, *error: object) -> None:
-        self._load.requests -= 1
-        if self._bytes > _LARGE:
-            self._load.was_large = True
-        self._load.bytes -= self._bytes
+        Raises:
+            RequestError: 503, on entering or in that call, where there is no room.
+        """
+        if self._requests >= self._max_requests:
+            raise _busy(f"{self._max_requests} requests are under way")
+        held = 0
 
-    def add(self, size: int) -> None:
-        """Bytes of the body that have come."""
-        if self._load.bytes + size > self._load.most_bytes:
-            raise _busy("other large requests are under way")
-        self._load.bytes += size
-        self._bytes += size
+        def add(size: int) -> None:
+            nonlocal held
+            if self._bytes + size > self._max_bytes:
+                raise _busy("other large requests are under way")
+            self._bytes += size
+            held += size
+
+        self._requests += 1
+        try:
+            yield add
+        finally:
+            self._requests -= 1
+            self._bytes -= held
+            self._was_large |= held > _LARGE
+
+    def release_memory(self) -> None:
+        """Give memory back after large bodies; glibc keeps what is freed in pieces."""
+        if self._was_large and not self._bytes:
+            self._was_large = False
+            with contextlib.suppress(AttributeError):
+                ctypes.CDLL(None).malloc_trim(0)
 
 
-def _busy(why: str) -> RequestError:
-    return RequestError(503, f"{why}; try again in a moment", (b"retry-after", b"1"))
+def _busy(reason: str) -> RequestError:
+    return RequestError(503, f"{reason}; try again in a moment", (b"retry-after", b"1"))

@@ -1,7 +1,7 @@
 """Counts requests in a front worker; what was counted goes to the manager as differences.
 
 Everything here is paid by each request, so there are plain numbers only: no locks (a worker is one
-thread), no labels looked up, nothing of prometheus_client's, which lives in the manager.
+thread), nothing of prometheus_client's, which lives in the manager.
 """
 
 from __future__ import annotations
@@ -32,38 +32,27 @@ class Latency:
         self.buckets[bisect_left(BOUNDS, seconds)] += 1
         self.seconds += seconds
 
-    def take(self) -> tuple[list[int], float]:
-        """What was counted since the last call."""
-        taken = self.buckets, self.seconds
-        self.buckets, self.seconds = [0] * (len(BOUNDS) + 1), 0.0
-        return taken
 
+class LaneProducts:
+    """How many products got each class of one version's fast lane."""
 
-class LaneTally:
-    """What the fast lane of one version answered: status 200 only.
-
-    Attributes:
-        places: how many products got each of the lane's classes.
-    """
-
-    __slots__ = ("categories", "latency", "places", "version")
+    __slots__ = ("categories", "counts", "version")
 
     def __init__(self, version: str, categories: Sequence[str]) -> None:
         self.version = version
         self.categories = list(categories)
-        self.latency = Latency()
-        self.places = [0] * len(categories)
+        self.counts = [0] * len(categories)
 
-    def count(self, places: Sequence[int]) -> None:
-        """Count products by the place of their class."""
-        if len(places) == 1:
-            self.places[places[0]] += 1
+    def add(self, classes: Sequence[int]) -> None:
+        """Count products by the index of their class."""
+        if len(classes) == 1:
+            self.counts[classes[0]] += 1
             return
-        for place, products in Counter(places).items():
-            self.places[place] += products
+        for index, products in Counter(classes).items():
+            self.counts[index] += products
 
 
-class Tally:
+class Counters:
     """All counts of one worker.
 
     Attributes:
@@ -74,21 +63,21 @@ class Tally:
         self.begun = 0
         self._ended = 0
         # Kept as long as the worker lives: a request may still be under way on an old lane.
-        self._lanes: dict[tuple[str, ...], LaneTally] = {}
-        self._latency = {PROCESS: Latency(), NONE: Latency()}
+        self._lanes: dict[tuple[str, ...], LaneProducts] = {}
+        self._latency = {lane: Latency() for lane in (FAST, PROCESS, NONE)}
         self._requests: Counter[tuple[int, str, str]] = Counter()
         self._others: Counter[tuple[str, int]] = Counter()
         self._products: Counter[tuple[str, str]] = Counter()
 
-    def lane(self, version: str, categories: Sequence[str]) -> LaneTally:
-        """Where the fast lane of a version counts."""
+    def lane(self, version: str, categories: Sequence[str]) -> LaneProducts:
+        """Where the fast lane of a version counts its products."""
         key = (version, *categories)
         if key not in self._lanes:
-            self._lanes[key] = LaneTally(version, categories)
+            self._lanes[key] = LaneProducts(version, categories)
         return self._lanes[key]
 
     def request(self, status: int, lane: str, version: str, seconds: float) -> None:
-        """Count a request to `/invocations` that the fast lane did not answer."""
+        """Count the answer to a request to `/invocations`."""
         self._ended += 1
         self._requests[status, lane, version] += 1
         self._latency[lane].add(seconds)
@@ -106,31 +95,26 @@ class Tally:
 
     def take(self) -> dict[str, Any]:
         """What was counted since the last call, and what is under way, as plain JSON types."""
-        report: dict[str, Any] = {}
-        requests, products = self._requests, self._products
-        latency = {name: each.take() for name, each in self._latency.items()}
-        fast, seconds = [0] * (len(BOUNDS) + 1), 0.0
         for lane in self._lanes.values():
-            buckets, more = lane.latency.take()
-            answered = sum(buckets)
-            if not answered:
-                continue
-            self._ended += answered
-            requests[200, FAST, lane.version] += answered
-            fast, seconds = list(map(sum, zip(fast, buckets, strict=True))), seconds + more
-            for place, count in enumerate(lane.places):
-                if count:
-                    products[lane.version, lane.categories[place]] += count
-                    lane.places[place] = 0
-        latency[FAST] = fast, seconds
-        if requests:
-            report["requests"] = [[*key, count] for key, count in requests.items()]
-            report["latency"] = {name: each for name, each in latency.items() if any(each[0])}
-        if products:
-            report["products"] = [[*key, count] for key, count in products.items()]
-        if self._others:
-            report["others"] = [[*key, count] for key, count in self._others.items()]
-        requests.clear()
-        products.clear()
-        self._others.clear()
-        return {**report, "in_flight": self.begun - self._ended}
+            for index, products in enumerate(lane.counts):
+                if products:
+                    self._products[lane.version, lane.categories[index]] += products
+                    lane.counts[index] = 0
+        report: dict[str, Any] = {"in_flight": self.begun - self._ended}
+        counted: dict[str, Counter[Any]] = {
+            "requests": self._requests,
+            "products": self._products,
+            "others": self._others,
+        }
+        for name, counter in counted.items():
+            if counter:
+                report[name] = [[*key, count] for key, count in counter.items()]
+                counter.clear()
+        if "requests" in report:
+            report["latency"] = {
+                lane: (latency.buckets, latency.seconds)
+                for lane, latency in self._latency.items()
+                if any(latency.buckets)
+            }
+            self._latency = {lane: Latency() for lane in self._latency}
+        return report

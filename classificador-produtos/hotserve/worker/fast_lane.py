@@ -15,11 +15,12 @@ from typing import Any
 from hotserve.inputs import csv as csv_body
 from hotserve.inputs import json_forms as lane_forms
 from hotserve.inputs import mlflow_json
+from hotserve.ipc.counts import FAST
 from hotserve.ipc.messages import LaneTarget
 from hotserve.lane import Lane, Uncertain
-from hotserve.worker.counters import Tally
+from hotserve.worker.answer import JSON, Headers
+from hotserve.worker.counters import Counters
 
-Headers = list[tuple[bytes, bytes]]
 Texts = list[str]
 
 SLICE = 1024
@@ -46,11 +47,11 @@ class FastLane:
     """An open lane, ready to answer.
 
     Attributes:
-        target: what the manager told of it.
-        tally: where its answers are counted; the caller counts their time.
+        target: the version, and the forms of request that it may answer.
+        headers: of its answers.
     """
 
-    def __init__(self, target: LaneTarget, tally: Tally) -> None:
+    def __init__(self, target: LaneTarget, counters: Counters) -> None:
         """Map the file.
 
         Raises:
@@ -61,16 +62,15 @@ class FastLane:
         self._place = lane.place
         self._forms, self._with_chances = lane_forms.by_probabilities(target.forms)
         self._names = [str(label) for label in lane.classes]
-        self.tally = tally.lane(target.version, self._names)
-        self._counts = self.tally.places
+        self._products = counters.lane(target.version, self._names)
+        self._counts = self._products.counts
         self._bodies = [lane.json_of([place]) for place in range(len(lane.classes))]
-        self._head: Headers = [
-            (b"content-type", b"application/json"),
+        self.headers: Headers = [
+            JSON,
             (b"x-model-version", target.version.encode()),
-            (b"x-hotserve-lane", b"fast"),
+            (b"x-hotserve-lane", FAST.encode()),
         ]
-        self._heads: dict[int, Headers] = {}
-        self._sent_heads: dict[int, bytes] = {}
+        self._heads: dict[int, bytes] = {}
         self._csv = target.csv
         self._lines_are_texts = target.csv and not target.columns
 
@@ -106,7 +106,7 @@ class FastLane:
             places = self._lane.places(texts)
         except Uncertain:
             return None
-        self.tally.count(places)
+        self._products.add(places)
         return self._lane.json_of(places)
 
     async def answer(self, content_type: bytes, body: bytes) -> bytes | None:
@@ -142,18 +142,18 @@ class FastLane:
                     await asyncio.sleep(0)
         except Uncertain:
             return None
-        self.tally.count(places)
+        self._products.add(places)
         return self._lane.json_of(places)
 
     def head(self, length: int) -> bytes:
-        """The same headers as they are sent, with the empty line after them."""
-        known = self._sent_heads.get(length)
-        if known is None:
-            lines = b"".join(b"%b: %b\r\n" % pair for pair in self.headers(length))
-            known = lines + b"\r\n"
-            if len(self._sent_heads) < 256:
-                self._sent_heads[length] = known
-        return known
+        """The headers of an answer of that length as they are sent, and the empty line."""
+        head = self._heads.get(length)
+        if head is None:
+            headers = [*self.headers, (b"content-length", b"%d" % length)]
+            head = b"".join(b"%b: %b\r\n" % pair for pair in headers) + b"\r\n"
+            if len(self._heads) < 256:
+                self._heads[length] = head
+        return head
 
     async def _large_csv(self, body: bytes) -> bytes | None:
         """In parts, between which other requests have their turn."""
@@ -175,17 +175,8 @@ class FastLane:
                 await asyncio.sleep(0)
         except (csv_body.CsvError, Uncertain):
             return None
-        self.tally.count(places)
+        self._products.add(places)
         return self._lane.json_of(places)
-
-    def headers(self, length: int) -> Headers:
-        """The headers of an answer of that length."""
-        known = self._heads.get(length)
-        if known is None:
-            known = [*self._head, (b"content-length", str(length).encode())]
-            if len(self._heads) < 256:
-                self._heads[length] = known
-        return known
 
     def _of_csv(self, body: bytes) -> Texts | None:
         if not self._csv:
@@ -277,7 +268,7 @@ class FastLane:
                 )
             if len(texts) > SLICE:
                 await asyncio.sleep(0)
-        self.tally.count(places)
+        self._products.add(places)
         return json.dumps({"predictions": answers}).encode()
 
 

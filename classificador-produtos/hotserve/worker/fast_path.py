@@ -7,68 +7,40 @@ first byte on.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from time import perf_counter
 from typing import Any
 
-from uvicorn.config import Config
-from uvicorn.server import ServerState
-
 from hotserve.ipc.counts import FAST
-from hotserve.worker.access_log import RequestLog
-from hotserve.worker.auth import Access
-from hotserve.worker.counters import Tally
 from hotserve.worker.fast_lane import FastLane
-from hotserve.worker.http_limits import Limits
-from hotserve.worker.http_protocol import LimitedProtocol, Refused
-from hotserve.worker.serving import Serving
+from hotserve.worker.http_protocol import HttpProtocol
 
 LONGEST_BODY = 16 << 10
 """Bytes; a longer body is likely to come in several packets."""
 
 _OK = b"HTTP/1.1 200 OK\r\n"
-_NOT_DIRECT = frozenset((b"transfer-encoding", b"content-encoding", b"expect", b"upgrade"))
+_SLOW_HEADERS = frozenset((b"transfer-encoding", b"content-encoding", b"expect", b"upgrade"))
+"""A request with one of these goes to the application."""
 
 
-class DirectProtocol(LimitedProtocol):
+class FastPathProtocol(HttpProtocol):
     """One connection."""
 
-    def __init__(
-        self,
-        config: Config,
-        server_state: ServerState,
-        app_state: dict[str, Any],
-        _loop: asyncio.AbstractEventLoop | None = None,
-        *,
-        limits: Limits,
-        on_refusal: Refused,
-        serving: Serving,
-        tally: Tally,
-        access: Access | None,
-        request_log: RequestLog | None,
-    ) -> None:
-        super().__init__(
-            config, server_state, app_state, _loop, limits=limits, on_refusal=on_refusal
-        )
-        self._serving = serving
-        self._tally = tally
-        self._access = access
-        self._request_log = request_log
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
         self._begun = 0.0
         self._content_type: bytes | None = None  # of a request that may be answered here
-        self._sent = b""
-        self._headers_known: list[tuple[bytes, bytes]] = []
-        self._head_known = b""
+        self._body = b""
+        self._default_headers: list[tuple[bytes, bytes]] = []
+        self._default_head = b""
 
     def on_headers_complete(self) -> None:
         """A head is whole."""
-        if self._serving.now().lane is not None and self._may_be_direct():
-            self._sent, self._begun = b"", perf_counter()
+        if self._shared.serving.now().lane is not None and self._is_for_lane():
+            self._body, self._begun = b"", perf_counter()
         else:
             super().on_headers_complete()
 
-    def _may_be_direct(self) -> bool:
+    def _is_for_lane(self) -> bool:
         """Whether the head lets the lane answer; then `_content_type` is set."""
         parser = self.parser
         if (
@@ -88,11 +60,11 @@ class DirectProtocol(LimitedProtocol):
                 content_type = value
             elif name == b"content-length":
                 length = value
-            elif name in _NOT_DIRECT:
+            elif name in _SLOW_HEADERS:
                 return False
         if content_type is None or length is None or int(length) > LONGEST_BODY:
             return False
-        if self._access is not None and self._access.refusal(self.headers) is not None:
+        if not self._shared.auth.allows(self.headers):
             return False
         self._content_type = content_type
         return True
@@ -102,57 +74,60 @@ class DirectProtocol(LimitedProtocol):
         if self._content_type is None:
             super().on_body(body)
         else:
-            self._sent = self._sent + body if self._sent else body
+            self._body = self._body + body if self._body else body
 
     def on_message_complete(self) -> None:
         """A request is whole."""
         if self._content_type is None:
             super().on_message_complete()
             return
-        lane = self._serving.now().lane
-        told = None
-        if lane is not None:
-            # A fault here is met again, and told, on the long way.
-            with contextlib.suppress(Exception):
-                told = lane.answer_now(self._content_type, self._sent)
-        if lane is None or told is None:
-            self._go_the_long_way()
+        lane = self._shared.serving.now().lane
+        answer = self._ask(lane, self._content_type) if lane is not None else None
+        if lane is None or answer is None:
+            self._leave_fast_path()
             super().on_message_complete()
             return
         self._content_type = None
-        self._tally.begun += 1
-        lane.tally.latency.add(perf_counter() - self._begun)
+        counters, version = self._shared.counters, lane.target.version
+        counters.begun += 1
+        counters.request(200, FAST, version, perf_counter() - self._begun)
         self._await_next()
-        self.transport.write(b"%b%b%b%b" % (_OK, self._default(), lane.head(len(told)), told))
-        if self._request_log is not None:
-            self._log(self._request_log, lane, len(told))
+        self.transport.write(b"%b%b%b%b" % (_OK, self._default(), lane.head(len(answer)), answer))
+        if self._shared.access_log is not None:
+            self._shared.access_log.write(
+                client=self.client,
+                method="POST",
+                path="/invocations",
+                status=200,
+                size=len(answer),
+                seconds=perf_counter() - self._begun,
+                lane=FAST,
+                version=version,
+            )
 
-    def _log(self, request_log: RequestLog, lane: FastLane, size: int) -> None:
-        request_log.write(
-            client=self.client,
-            method="POST",
-            path="/invocations",
-            status=200,
-            size=size,
-            seconds=perf_counter() - self._begun,
-            lane=FAST,
-            version=lane.target.version,
-        )
+    def _ask(self, lane: FastLane, content_type: bytes) -> bytes | None:
+        try:
+            return lane.answer_now(content_type, self._body)
+        except Exception as fault:
+            # Only a fault of the lane's comes here; the model's process can still answer.
+            self._shared.faults.log(fault, "the fast lane")
+            return None
 
     def _packet_read(self) -> None:
         if self._content_type is not None:
-            self._go_the_long_way()
+            self._leave_fast_path()
 
-    def _go_the_long_way(self) -> None:
+    def _leave_fast_path(self) -> None:
+        """Give what came so far to the application."""
         self._content_type = None
         super().on_headers_complete()
-        if self._sent:
-            super().on_body(self._sent)
+        if self._body:
+            super().on_body(self._body)
 
     def _default(self) -> bytes:
         """uvicorn's own headers: the date, a new list every second."""
         headers = self.server_state.default_headers
-        if headers is not self._headers_known:
-            self._headers_known = headers
-            self._head_known = b"".join(b"%b: %b\r\n" % pair for pair in headers)
-        return self._head_known
+        if headers is not self._default_headers:
+            self._default_headers = headers
+            self._default_head = b"".join(b"%b: %b\r\n" % pair for pair in headers)
+        return self._default_head

@@ -1,16 +1,16 @@
 """uvicorn's HTTP protocol with limits: what is sent, how slowly, on how many connections.
 
-What uvicorn leaves open is closed here: a head or a body that never ends, a client that does not
-read its answer, requests sent ahead of the answers without end. Errors of the protocol are JSON.
+What uvicorn leaves unlimited is limited here: a head or a body that never ends, a client that does
+not read its answer, requests sent ahead of the answers without end. Errors of the protocol are
+JSON.
 
-No request has a timer of its own: one look at all connections a second (`sweep`) finds those that
-are late.
+No request has a timer of its own: `check_timeouts` looks at all connections once a second.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sized
+from collections.abc import Iterable, Sized
 from typing import Any, cast
 
 import httptools
@@ -29,16 +29,13 @@ from hotserve.worker.http_limits import (
     SLOWEST,
     Limits,
 )
+from hotserve.worker.shared import Shared
 
 REFUSED = "hotserve.refused"
-"""In the scope of a request that ended in its body: the status that its client was told."""
+"""In the scope of a request that ended in its body: the status that its client got."""
 
 _WAITING, _HEAD, _BODY, _WHOLE, _ENDED = range(5)
 _HOP_BY_HOP = (b"connection", b"upgrade", b"http2-settings")
-
-
-Refused = Callable[["LimitedProtocol", int, int | None], None]
-"""Told of a refusal: its status, and how long its body is where no application heard of it."""
 
 
 class _Stop(Exception):
@@ -46,13 +43,10 @@ class _Stop(Exception):
 
 
 class _Trailers(list[tuple[bytes, bytes]]):
-    """What stands behind a chunked body in the manner of headers: it is none of them, and not kept.
-
-    The parser gives no other sign of it than one more header (RFC 9110, 6.5.1).
-    """
+    """Drops what follows a chunked body: the parser calls a trailer a header (RFC 9110, 6.5.1)."""
 
     def append(self, _: tuple[bytes, bytes]) -> None:
-        """Forget it."""
+        """Drop it."""
 
 
 _TRAILERS = _Trailers()
@@ -70,7 +64,7 @@ class _Flow(FlowControl):
             super().resume_reading()
 
 
-class LimitedProtocol(HttpToolsProtocol):
+class HttpProtocol(HttpToolsProtocol):
     """One connection."""
 
     def __init__(
@@ -81,20 +75,20 @@ class LimitedProtocol(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
         limits: Limits,
-        on_refusal: Refused,
+        shared: Shared,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._limits = limits
-        self._on_refusal = on_refusal
+        self._shared = shared
         self._state = _WAITING
-        self._since: float | None = None  # when `look` first saw it in this state
-        self._came = 0  # bytes of this request after its first packet
-        self._goes_on = False  # whether a packet held a part of the body, or the size of one
-        self._between = 0  # bytes of packets that held neither, one after another
-        self._deaf = False
-        self._upgrading = False
-        self._refusal: tuple[int, str] | None = None
-        self._last_words = b""
+        self._since: float | None = None  # when `check_timeouts` first saw it in this state
+        self._received = 0  # bytes of this request after its first packet
+        self._body_grew = False  # whether a packet held a part of the body, or the size of one
+        self._overhead = 0  # bytes of packets that held neither, one after another
+        self._is_refused = False  # nothing more is parsed
+        self._is_upgrade = False
+        self._refusal: tuple[int, str] | None = None  # what a callback of the parser found
+        self._final_answer = b""  # to be sent after the answers to the requests before
         self._unsent = (0, 0.0)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -104,7 +98,7 @@ class LimitedProtocol(HttpToolsProtocol):
         if len(self.connections) <= self._limits.connections:
             return
         for other in self.connections:
-            if isinstance(other, LimitedProtocol) and other._state == _WAITING and other != self:
+            if isinstance(other, HttpProtocol) and other._state == _WAITING and other != self:
                 other.transport.close()
                 self.connections.discard(other)
                 return
@@ -115,20 +109,20 @@ class LimitedProtocol(HttpToolsProtocol):
         if self._state == _WAITING and len(data) > MAX_HEAD:
             last = self.cycle
             self._feed(data[:MAX_HEAD])
-            if self._state == _HEAD and self.cycle is last and not self._deaf:
+            if self._state == _HEAD and self.cycle is last and not self._is_refused:
                 self._refuse(*self._too_long())
             data = data[MAX_HEAD:]
         self._feed(data)
 
     def _feed(self, data: bytes) -> None:
-        if self._deaf:
+        if self._is_refused:
             return
         before, last = self._state, self.cycle
-        self._goes_on = False
+        self._body_grew = False
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            self._stay(data[upgrade.args[0] :])
+            self._ignore_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
             self._refuse(*(self._refusal or (400, _what_is_wrong(data, error))))
         else:
@@ -136,11 +130,11 @@ class LimitedProtocol(HttpToolsProtocol):
             if self._state in (_HEAD, _BODY):
                 # The first packet of this one may hold the end of the request before, too.
                 same = before == self._state and last is self.cycle
-                self._came = self._came + len(data) if same else 0
-                self._between = self._between + len(data) if same and not self._goes_on else 0
-                if self._state == _HEAD and self._came > MAX_HEAD:
+                self._received = self._received + len(data) if same else 0
+                self._overhead = self._overhead + len(data) if same and not self._body_grew else 0
+                if self._state == _HEAD and self._received > MAX_HEAD:
                     self._refuse(*self._too_long())
-                elif self._state == _BODY and self._between > MAX_HEAD:
+                elif self._state == _BODY and self._overhead > MAX_HEAD:
                     self._refuse(431, f"chunk extensions or trailers are beyond {MAX_HEAD} bytes")
 
     def _packet_read(self) -> None:
@@ -156,9 +150,9 @@ class LimitedProtocol(HttpToolsProtocol):
             return 414, f"the address is longer than {MAX_URL} bytes"
         return 431, f"the headers are more than {MAX_HEADERS} or longer than {MAX_HEAD} bytes"
 
-    def _stay(self, rest: bytes) -> None:
+    def _ignore_upgrade(self, rest: bytes) -> None:
         """Read a request that asks for another protocol as if it did not (RFC 9110, 7.8)."""
-        self._upgrading = False
+        self._is_upgrade = False
         method = self.parser.get_method()
         if method == b"CONNECT":
             self._refuse(405, "CONNECT is for proxies, and this is none")
@@ -182,7 +176,7 @@ class LimitedProtocol(HttpToolsProtocol):
             self._refusal = 503, f"more than {MAX_AHEAD} requests were sent ahead of the answers"
             raise _Stop
         if self.parser.should_upgrade():
-            self._upgrading = True
+            self._is_upgrade = True
             return
         super().on_headers_complete()
         self.headers = _TRAILERS
@@ -190,16 +184,16 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_chunk_header(self) -> None:
         """The size of a part of the body is known."""
-        self._goes_on = True
+        self._body_grew = True
 
     def on_body(self, body: bytes) -> None:
         """A part of the body."""
-        self._goes_on = True
+        self._body_grew = True
         super().on_body(body)
 
     def on_message_complete(self) -> None:
         """A request is whole."""
-        if self._upgrading:
+        if self._is_upgrade:
             return
         super().on_message_complete()
         self._state = _WAITING if self.cycle.response_complete else _WHOLE
@@ -207,18 +201,17 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """An answer is written: the next request's turn."""
+        if self.pipeline or self.transport.is_closing():
+            super().on_response_complete()
+            return
+        # What is left of uvicorn's method, without its timer for each request.
         self.server_state.total_requests += 1
-        if self.transport.is_closing():
-            return
-        if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
-            return
         self.flow.resume_reading()
-        if self._last_words:
-            self._end(self._last_words)
+        if self._final_answer:
+            self._end(self._final_answer)
         elif self._state == _WHOLE:
             self._state, self._since = _WAITING, None
-        elif self._state == _BODY and self.expect_100_continue and not self._came:
+        elif self._state == _BODY and self.expect_100_continue and not self._received:
             # Whether the body still comes is the client's choice, and not to be known.
             self.transport.close()
 
@@ -236,8 +229,8 @@ class LimitedProtocol(HttpToolsProtocol):
         else:
             super().shutdown()
 
-    def look(self, now: float) -> None:
-        """End the connection if its client is late; `now` is in seconds of `time.monotonic`."""
+    def check_timeouts(self, now: float) -> None:
+        """End the connection if its client is late; `now` is in monotonic seconds."""
         unsent = self.transport.get_write_buffer_size()
         if unsent != self._unsent[0]:
             self._unsent = unsent, now
@@ -255,7 +248,7 @@ class LimitedProtocol(HttpToolsProtocol):
             self.transport.abort()
         elif self._state == _HEAD and late > self._limits.read_timeout:
             self._refuse(408, f"the headers took more than {self._limits.read_timeout:g} s")
-        elif self._state == _BODY and late > self._limits.read_timeout + self._came / SLOWEST:
+        elif self._state == _BODY and late > self._limits.read_timeout + self._received / SLOWEST:
             self._refuse(408, f"the body came too slowly: {late:.0f} s and not at its end")
 
     def _refuse(self, status: int, message: str) -> None:
@@ -267,8 +260,10 @@ class LimitedProtocol(HttpToolsProtocol):
         if in_body:
             # The types of ASGI know no keys of a server's own.
             cast(dict[str, Any], cycle.scope)[REFUSED] = status
-        self._on_refusal(self, status, None if in_body else len(body))
-        self._deaf = True
+        self._shared.counters.other("none", status)
+        if self._shared.access_log is not None and not in_body:
+            self._shared.access_log.write(client=self.client, status=status, size=len(body))
+        self._is_refused = True
         if in_body:
             # Its application waits for the body, or has answered without it.
             answer = b"" if cycle.response_started else answer
@@ -281,7 +276,7 @@ class LimitedProtocol(HttpToolsProtocol):
         if not self.pipeline and (cycle is None or cycle.response_complete):
             self._end(answer)
         else:
-            self._last_words = answer
+            self._final_answer = answer
 
     def _end(self, answer: bytes) -> None:
         self.flow.resume_reading()
@@ -314,8 +309,8 @@ def _what_is_wrong(data: bytes, error: httptools.HttpParserError) -> str:
     return f"this is no HTTP/1.1 request: {error}"
 
 
-def sweep(connections: Iterable[object], now: float) -> None:
-    """Look at every connection; to be called about once a second."""
+def check_timeouts(connections: Iterable[object], now: float) -> None:
+    """End every connection whose client is late; to be called about once a second."""
     for connection in list(connections):
-        if isinstance(connection, LimitedProtocol):
-            connection.look(now)
+        if isinstance(connection, HttpProtocol):
+            connection.check_timeouts(now)

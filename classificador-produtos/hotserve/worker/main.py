@@ -37,22 +37,24 @@ from hotserve.ipc.shared_version import SharedVersion
 from hotserve.lane import LaneError
 from hotserve.redaction import Redactor
 from hotserve.worker import http_protocol
-from hotserve.worker.access_log import AccessLog, Application, RequestLog
+from hotserve.worker.access_log import AccessLog
+from hotserve.worker.admission import Admission
 from hotserve.worker.app import App
-from hotserve.worker.auth import Access
-from hotserve.worker.counters import Tally
+from hotserve.worker.auth import Auth
+from hotserve.worker.counters import Counters
+from hotserve.worker.errors import FaultLog
 from hotserve.worker.fast_lane import FastLane
-from hotserve.worker.fast_path import DirectProtocol
+from hotserve.worker.fast_path import FastPathProtocol
 from hotserve.worker.http_limits import Limits
-from hotserve.worker.http_protocol import LimitedProtocol
 from hotserve.worker.reporter import Reporter
 from hotserve.worker.serving import Prepared, Serving
-from hotserve.worker.upstream.client import ProcessLane
-from hotserve.worker.upstream.pool import Forwarder
+from hotserve.worker.shared import Shared
+from hotserve.worker.upstream.client import UpstreamClient
+from hotserve.worker.upstream.pool import ConnectionPool
 
 _LAST_MOMENT = 1.0
 """Seconds until a worker without a manager ends, whatever is still open."""
-_TICKS_OF_A_SWEEP = 10
+_TICKS_PER_CHECK = 10
 _OTHER_FILES = 128
 """Open files that are no client's connections, with a margin."""
 
@@ -61,11 +63,11 @@ class _Server(uvicorn.Server):
     """uvicorn on sockets that are open already, stopped by the manager and not by signals."""
 
     def __init__(
-        self, config: uvicorn.Config, on_ready: Callable[[], None], on_sweep: Callable[[], None]
+        self, config: uvicorn.Config, on_ready: Callable[[], None], on_check: Callable[[], None]
     ) -> None:
         super().__init__(config)
         self._on_ready = on_ready
-        self._on_sweep = on_sweep
+        self._on_check = on_check
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -79,9 +81,9 @@ class _Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Every tenth of a second."""
-        if counter % _TICKS_OF_A_SWEEP == 0:
-            http_protocol.sweep(self.server_state.connections, time.monotonic())
-            self._on_sweep()
+        if counter % _TICKS_PER_CHECK == 0:
+            http_protocol.check_timeouts(self.server_state.connections, time.monotonic())
+            self._on_check()
         return await super().on_tick(counter)
 
 
@@ -92,11 +94,11 @@ async def serve(channel_fd: int, shared_fd: int, listener_fds: list[int]) -> Non
     settings = await anext(messages, None)
     if not isinstance(settings, Configure):
         return
-    tally = Tally()
+    counters = Counters()
     serving = Serving(lambda generation: channel.send(Idle(generation)), SharedVersion(shared_fd))
-    reporter = Reporter(tally, channel)
-    access = Access(settings.tokens) if settings.tokens else None
-    inbox = _Inbox(channel, serving, tally, reporter, access)
+    reporter = Reporter(counters, channel)
+    auth = Auth(settings.tokens)
+    inbox = _Inbox(channel, serving, counters, reporter, auth)
     async for message in messages:
         if isinstance(message, Stop):
             return
@@ -105,52 +107,33 @@ async def serve(channel_fd: int, shared_fd: int, listener_fds: list[int]) -> Non
             break
     else:
         return
-    forwarder = Forwarder(settings.request_timeout)
-    request_log = RequestLog() if settings.access_log else None
-    process = ProcessLane(
+    shared = Shared(
         serving,
-        forwarder,
+        auth,
+        counters,
+        FaultLog(lambda text: channel.send(LogError(f"a fault of hotserve: {text}"))),
+        AccessLog() if settings.access_log else None,
+    )
+    pool = ConnectionPool(settings.request_timeout)
+    upstream = UpstreamClient(
+        serving,
+        pool,
         Redactor(settings.private_folders),
-        tally,
+        counters,
         hold_timeout=settings.hold_timeout,
         csv=settings.csv,
     )
-    app = App(
-        serving,
-        process,
-        max_body=settings.max_body,
-        max_concurrency=settings.max_concurrency,
-        access=access,
-        on_fault=lambda text: channel.send(
-            LogError(f"a request failed by a fault of hotserve: {text}")
-        ),
-        tally=tally,
-        metrics=reporter.metrics,
-    )
-    application = AccessLog(app, request_log) if request_log is not None else app
-
-    def refused(connection: LimitedProtocol, status: int, size: int | None) -> None:
-        tally.other("none", status)
-        if request_log is not None and size is not None:
-            request_log.write(client=connection.client, status=status, size=size)
-
-    protocol = functools.partial(
-        DirectProtocol,
-        limits=_limits(settings),
-        on_refusal=refused,
-        serving=serving,
-        tally=tally,
-        access=access,
-        request_log=request_log,
-    )
-    config = _uvicorn_config(application, settings, protocol)
-    server = _Server(config, on_ready=lambda: channel.send(Ready()), on_sweep=app.tidy)
+    admission = Admission(settings.max_concurrency, settings.max_body)
+    app = App(shared, upstream, admission, max_body=settings.max_body, metrics=reporter.metrics)
+    protocol = functools.partial(FastPathProtocol, limits=_limits(settings), shared=shared)
+    config = _uvicorn_config(app, settings, protocol)
+    server = _Server(config, lambda: channel.send(Ready()), on_check=admission.release_memory)
     reporting = asyncio.create_task(reporter.run())
     listening = asyncio.create_task(_listen(server, messages, inbox))
     await server.serve([socket.socket(fileno=fd) for fd in listener_fds])
     listening.cancel()
     reporting.cancel()
-    forwarder.close()
+    pool.close()
 
 
 class _Inbox:
@@ -160,15 +143,15 @@ class _Inbox:
         self,
         channel: Channel,
         serving: Serving,
-        tally: Tally,
+        counters: Counters,
         reporter: Reporter,
-        access: Access | None,
+        auth: Auth,
     ) -> None:
         self._channel = channel
         self._serving = serving
-        self._tally = tally
+        self._counters = counters
         self._reporter = reporter
-        self._access = access
+        self._auth = auth
 
     def take(self, message: Message) -> None:
         """Do what a message says."""
@@ -179,8 +162,8 @@ class _Inbox:
                 self._channel.send(Acknowledge(number))
             case Commit():
                 self._serving.now()
-            case UseTokens(tokens) if self._access is not None:
-                self._access.admit(tokens)
+            case UseTokens(tokens):
+                self._auth.use(tokens)
             case ReportCounts(scrape):
                 self._reporter.report(scrape)
             case MetricsAnswer():
@@ -192,14 +175,14 @@ class _Inbox:
         if known is not None and known.target == target:
             return known
         try:
-            return FastLane(target, self._tally)
+            return FastLane(target, self._counters)
         except LaneError as error:
             self._channel.send(LogError(f"a front worker can't use the fast lane: {error}"))
             return None
 
 
 def _uvicorn_config(
-    app: Application, settings: Configure, protocol: Callable[..., asyncio.Protocol]
+    app: App, settings: Configure, protocol: Callable[..., asyncio.Protocol]
 ) -> uvicorn.Config:
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
     return uvicorn.Config(

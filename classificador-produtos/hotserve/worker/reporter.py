@@ -7,7 +7,7 @@ from itertools import count
 
 from hotserve.ipc.channel import Channel
 from hotserve.ipc.messages import Counts, MetricsAnswer, Scrape
-from hotserve.worker.counters import Tally
+from hotserve.worker.counters import Counters
 
 _INTERVAL = 1.0
 """Seconds of counts that a worker killed with -9 takes with it at most."""
@@ -18,12 +18,12 @@ class Reporter:
     """Sends the manager what was counted.
 
     Args:
-        tally: the worker's.
+        counters: the worker's.
         channel: to the manager.
     """
 
-    def __init__(self, tally: Tally, channel: Channel) -> None:
-        self._tally = tally
+    def __init__(self, counters: Counters, channel: Channel) -> None:
+        self._counters = counters
         self._channel = channel
         self._in_flight = 0
         self._numbers = count(1)
@@ -37,7 +37,7 @@ class Reporter:
 
     def report(self, scrape: int = 0) -> None:
         """Report now, if anything changed; for the `scrape` of that number in any case."""
-        counts = self._tally.take()
+        counts = self._counters.take()
         if scrape or counts != {"in_flight": self._in_flight}:
             self._in_flight = counts["in_flight"]
             self._channel.send(Counts(counts, scrape))

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Iterable
 from importlib import resources
-from typing import Any
 
-from hotserve.worker import openapi_page as api_docs
+from hotserve.worker import openapi_page
+from hotserve.worker.answer import Answer, Headers
+from hotserve.worker.routing import Receive, Scope
 
 _TYPES = {
     "html": "text/html; charset=utf-8",
@@ -28,16 +29,17 @@ _POLICY = (
 )
 
 
-class PageFiles:
+class StaticFiles:
     """The files by the path that they are asked for: `/`, `/page/…`, `/openapi.json`, `/docs`."""
 
     def __init__(self) -> None:
-        self._files: dict[str, tuple[bytes, dict[str, str]]] = {}
         package = resources.files("hotserve")
         description = package.joinpath("openapi.json").read_bytes()
-        self._files["/openapi.json"] = description, _headers(description, "application/json")
-        described = api_docs.page(json.loads(description)).encode()
-        self._files["/docs"] = described, _headers(described, _TYPES["html"])
+        described = openapi_page.page(json.loads(description)).encode()
+        self._files = {
+            "/openapi.json": (description, _headers(description, "application/json")),
+            "/docs": (described, _headers(described, _TYPES["html"])),
+        }
         for each in package.joinpath("page").iterdir():
             content_type = _TYPES.get(each.name.rpartition(".")[2])
             if content_type is not None:
@@ -45,35 +47,28 @@ class PageFiles:
                 content = each.read_bytes()
                 self._files[path] = content, _headers(content, content_type)
 
-    def __contains__(self, path: str) -> bool:
-        return path in self._files
+    @property
+    def paths(self) -> Iterable[str]:
+        """All of them."""
+        return self._files
 
-    async def send(
-        self,
-        scope: dict[str, Any],
-        receive: Callable[[], Awaitable[dict[str, Any]]],  # noqa: ARG002
-        send: Callable[[dict[str, Any]], Awaitable[None]],
-    ) -> None:
-        """Answer one ASGI request for a path that is in here; 304 if the browser has the file."""
-        content, headers = self._files[scope["path"]]
-        known = dict(scope["headers"]).get(b"if-none-match", b"").decode("latin-1").split(",")
-        status = 200
-        if headers["etag"] in (each.strip().removeprefix("W/") for each in known):
-            status, content = 304, b""
-        else:
-            headers = {**headers, "content-length": str(len(content))}
-        pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
-        await send({"type": "http.response.start", "status": status, "headers": pairs})
-        await send({"type": "http.response.body", "body": content})
+    async def answer(self, scope: Scope, receive: Receive) -> Answer:  # noqa: ARG002
+        """Answer a request for one of the paths; 304 if the browser has the file."""
+        path = scope["path"]
+        content, headers = self._files.get(path) or self._files[path.removesuffix("/")]
+        known = dict(scope["headers"]).get(b"if-none-match", b"").split(b",")
+        if dict(headers)[b"etag"] in (each.strip().removeprefix(b"W/") for each in known):
+            return Answer(304, headers)
+        return Answer(200, headers, content)
 
 
-def _headers(content: bytes, content_type: str) -> dict[str, str]:
-    return {
-        "content-type": content_type,
+def _headers(content: bytes, content_type: str) -> Headers:
+    return [
+        (b"content-type", content_type.encode()),
         # Asked about each time, and not sent again: a new hotserve brings a new page.
-        "cache-control": "no-cache",
-        "etag": f'"{hashlib.sha256(content).hexdigest()[:16]}"',
-        "content-security-policy": _POLICY,
-        "x-content-type-options": "nosniff",
-        "referrer-policy": "no-referrer",
-    }
+        (b"cache-control", b"no-cache"),
+        (b"etag", b'"%b"' % hashlib.sha256(content).hexdigest()[:16].encode()),
+        (b"content-security-policy", _POLICY.encode()),
+        (b"x-content-type-options", b"nosniff"),
+        (b"referrer-policy", b"no-referrer"),
+    ]

@@ -9,31 +9,21 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import cast
 
 import httptools
 
-Headers = list[tuple[bytes, bytes]]
+from hotserve.worker.answer import Answer
 
 _FIRST_FINAL = 200
 """A status below announces another answer to the same request (RFC 9110, 15.2)."""
 
 
-class Closed(Exception):
+class ConnectionClosed(Exception):
     """The connection ended, or what came was no HTTP, before the answer was whole."""
 
 
-@dataclass(slots=True)
-class Answer:
-    """A whole answer of the server process; the names of its headers are in small letters."""
-
-    status: int = 0
-    headers: Headers = field(default_factory=list)
-    body: bytes = b""
-
-
-class ProcessConnection(asyncio.Protocol):
+class Connection(asyncio.Protocol):
     """One connection.
 
     Args:
@@ -43,7 +33,7 @@ class ProcessConnection(asyncio.Protocol):
         idle_since: when its last answer was whole (monotonic seconds).
     """
 
-    def __init__(self, on_close: Callable[[ProcessConnection], None]) -> None:
+    def __init__(self, on_close: Callable[[Connection], None]) -> None:
         self._on_close = on_close
         self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport | None = None
@@ -55,7 +45,7 @@ class ProcessConnection(asyncio.Protocol):
         self.idle_since = 0.0
 
     @staticmethod
-    async def open(port: int, on_close: Callable[[ProcessConnection], None]) -> ProcessConnection:
+    async def open(port: int, on_close: Callable[[Connection], None]) -> Connection:
         """Connect on the loopback.
 
         Raises:
@@ -63,7 +53,7 @@ class ProcessConnection(asyncio.Protocol):
         """
         loop = asyncio.get_running_loop()
         _, connection = await loop.create_connection(
-            lambda: ProcessConnection(on_close), "127.0.0.1", port
+            lambda: Connection(on_close), "127.0.0.1", port
         )
         return connection
 
@@ -73,10 +63,10 @@ class ProcessConnection(asyncio.Protocol):
         Cancelled, or after an error, the connection is closed.
 
         Raises:
-            Closed: there will be no answer.
+            ConnectionClosed: there will be no answer.
         """
         if not self.is_usable:
-            raise Closed
+            raise ConnectionClosed
         assert self._transport is not None
         self._whole = asyncio.get_running_loop().create_future()
         self._answer, self._parts = Answer(), []
@@ -158,4 +148,4 @@ class ProcessConnection(asyncio.Protocol):
 
     def _fail(self) -> None:
         if self._whole is not None and not self._whole.done():
-            self._whole.set_exception(Closed())
+            self._whole.set_exception(ConnectionClosed())

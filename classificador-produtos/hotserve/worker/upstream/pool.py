@@ -1,4 +1,4 @@
-"""Hands a request to a model's server process and brings back its answer."""
+"""Connections to the models' server processes that are kept open from one request to the next."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import time
 from collections import defaultdict
 
 from hotserve.ipc.messages import Target
-from hotserve.worker.upstream.connection import Answer, Closed, Headers, ProcessConnection
+from hotserve.worker.answer import Answer, Headers
+from hotserve.worker.upstream.connection import Connection, ConnectionClosed
 
-# Of one connection only (RFC 9110, 7.6.1), or made anew on the other side.
+# Of one connection only (RFC 9110, 7.6.1), or made by the other side.
 _OWN_TO_CONNECTION = frozenset(
     b"connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer "
     b"transfer-encoding upgrade".split()
@@ -23,16 +24,16 @@ IDLE_SECONDS = 4.0
 """Below the 5 s after which uvicorn closes a connection, so that few are found closed."""
 
 
-class Gone(Exception):
-    """No answer: the connection was closed, or nobody listens there (`refused`)."""
+class NoAnswer(Exception):
+    """The connection was closed, or nobody listens there (`refused`)."""
 
     def __init__(self, *, refused: bool) -> None:
         super().__init__()
         self.refused = refused
 
 
-class Forwarder:
-    """A pool of connections to the server processes on the loopback.
+class ConnectionPool:
+    """Connections to the server processes on the loopback.
 
     Args:
         timeout: seconds for one request.
@@ -40,7 +41,7 @@ class Forwarder:
 
     def __init__(self, timeout: float) -> None:
         self.timeout = timeout
-        self._idle: defaultdict[int, list[ProcessConnection]] = defaultdict(list)
+        self._idle: defaultdict[int, list[Connection]] = defaultdict(list)
 
     def close(self) -> None:
         """Close every connection that is idle."""
@@ -60,7 +61,7 @@ class Forwarder:
         A prediction changes nothing, so a request that found its connection closed is sent again.
 
         Raises:
-            Gone: no process answers there.
+            NoAnswer: no process answers there.
             TimeoutError: it did not answer in time.
         """
         head = _head(target.port, content_type, len(body), headers)
@@ -71,9 +72,9 @@ class Forwarder:
                     connection = await self._open(target)
                 try:
                     answer = await connection.ask(head, body)
-                except Closed:
+                except ConnectionClosed:
                     if last_try:
-                        raise Gone(refused=False) from None
+                        raise NoAnswer(refused=False) from None
                 else:
                     if connection.is_usable:
                         self._idle[target.generation].append(connection)
@@ -83,7 +84,7 @@ class Forwarder:
                     return answer
         raise AssertionError("unreachable")
 
-    def _take(self, generation: int) -> ProcessConnection | None:
+    def _take(self, generation: int) -> Connection | None:
         """The connection that was used last; those that were idle for too long are closed."""
         connections = self._idle.get(generation, [])
         while connections:
@@ -93,8 +94,8 @@ class Forwarder:
             connection.close()
         return None
 
-    async def _open(self, target: Target) -> ProcessConnection:
-        def forget(connection: ProcessConnection) -> None:
+    async def _open(self, target: Target) -> Connection:
+        def forget(connection: Connection) -> None:
             connections = self._idle.get(target.generation, [])
             if connection in connections:
                 connections.remove(connection)
@@ -102,9 +103,9 @@ class Forwarder:
                 self._idle.pop(target.generation, None)
 
         try:
-            return await ProcessConnection.open(target.port, forget)
+            return await Connection.open(target.port, forget)
         except OSError:
-            raise Gone(refused=True) from None
+            raise NoAnswer(refused=True) from None
 
 
 def _head(port: int, content_type: bytes, length: int, headers: Headers) -> bytes:

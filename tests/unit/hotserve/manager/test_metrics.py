@@ -7,10 +7,10 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 
 from hotserve import __version__
-from hotserve.ipc.counts import BOUNDS, NONE, PROCESS
+from hotserve.ipc.counts import BOUNDS, FAST, NONE, PROCESS
 from hotserve.manager.metrics import MOST_CATEGORIES, Metrics, State
-from hotserve.worker.counters import Tally
-from hotserve.worker.upstream import answer as process_answer
+from hotserve.worker.counters import Counters
+from hotserve.worker.upstream.answer import categories
 from tests.unit.hotserve.samples import Samples
 
 SERVING = {
@@ -35,26 +35,26 @@ def scraped(metrics: Metrics) -> Samples:
     return Samples(text_string_to_metric_families(body.decode()))
 
 
-def sent(tally: Tally) -> Any:
+def sent(counters: Counters) -> Any:
     """A report as it arrives: through JSON."""
-    return json.loads(json.dumps(tally.take()))
+    return json.loads(json.dumps(counters.take()))
 
 
 def test_two_workers_give_the_sum() -> None:
     metrics = Metrics(state)
     for worker in (11, 12):
-        tally = Tally()
-        lane = tally.lane("7", ["livro", "game"])
-        tally.begun = 5
+        counters = Counters()
+        lane = counters.lane("7", ["livro", "game"])
+        counters.begun = 5
         for seconds in (0.00001, 0.0002):
-            lane.latency.add(seconds)
-        lane.count([0])
-        lane.count([0, 1, 1])
-        tally.request(200, PROCESS, "7", 0.02)
-        tally.products("7", ["livro", "brinquedo"])
-        tally.request(503, NONE, "", 30.5)
-        tally.other("/ping", 200)
-        metrics.add(worker, sent(tally))
+            counters.request(200, FAST, "7", seconds)
+        lane.add([0])
+        lane.add([0, 1, 1])
+        counters.request(200, PROCESS, "7", 0.02)
+        counters.products("7", ["livro", "brinquedo"])
+        counters.request(503, NONE, "", 30.5)
+        counters.other("/ping", 200)
+        metrics.add(worker, sent(counters))
     found = scraped(metrics)
     requests = "hotserve_requests_total"
     assert found.value(requests, code="200", lane="fast", version="7") == 4
@@ -71,20 +71,20 @@ def test_two_workers_give_the_sum() -> None:
 
 
 def test_a_report_tells_only_what_is_new() -> None:
-    tally = Tally()
-    tally.request(200, PROCESS, "1", 0.1)
-    tally.begun += 1
-    assert "requests" in sent(tally)
-    assert sent(tally) == {"in_flight": 0}
+    counters = Counters()
+    counters.request(200, PROCESS, "1", 0.1)
+    counters.begun += 1
+    assert "requests" in sent(counters)
+    assert sent(counters) == {"in_flight": 0}
 
 
 def test_the_histogram_counts_a_request_in_every_bucket_from_its_own_on() -> None:
-    tally = Tally()
-    tally.lane("1", ["a"]).latency.add(BOUNDS[3])
-    tally.request(200, PROCESS, "1", 0.03)
-    tally.request(504, PROCESS, "1", 62.0)
+    counters = Counters()
+    counters.request(200, FAST, "1", BOUNDS[3])
+    counters.request(200, PROCESS, "1", 0.03)
+    counters.request(504, PROCESS, "1", 62.0)
     metrics = Metrics(state)
-    metrics.add(1, sent(tally))
+    metrics.add(1, sent(counters))
     found = scraped(metrics)
     name = "hotserve_request_duration_seconds"
     assert found.value(f"{name}_bucket", lane="fast", le=str(BOUNDS[3])) == 1
@@ -125,14 +125,14 @@ def test_nothing_is_served_and_no_registry_followed() -> None:
 
 
 def test_a_model_that_answers_any_text_makes_no_endless_series() -> None:
-    tally = Tally()
+    counters = Counters()
     metrics = Metrics(state)
     for start in range(0, 5000, 500):
-        tally.products("1", [f"text {number}" for number in range(start, start + 500)])
-        metrics.add(1, sent(tally))
-    tally.products("1", [f"one report {number}" for number in range(5000)])
-    tally.products("1", ["x" * 100_000])
-    report = sent(tally)
+        counters.products("1", [f"text {number}" for number in range(start, start + 500)])
+        metrics.add(1, sent(counters))
+    counters.products("1", [f"one report {number}" for number in range(5000)])
+    counters.products("1", ["x" * 100_000])
+    report = sent(counters)
     assert len(report["products"]) < 2000
     metrics.add(1, report)
     found = scraped(metrics).named("hotserve_products_total")
@@ -142,9 +142,9 @@ def test_a_model_that_answers_any_text_makes_no_endless_series() -> None:
 
 def test_a_category_that_is_no_valid_text_spoils_nothing() -> None:
     metrics = Metrics(state)
-    tally = Tally()
-    tally.products("1", ["\ud800", 'a "quoted"\nline', "açaí"])
-    metrics.add(1, sent(tally))
+    counters = Counters()
+    counters.products("1", ["\ud800", 'a "quoted"\nline', "açaí"])
+    metrics.add(1, sent(counters))
     named = scraped(metrics).named("hotserve_products_total")
     assert {s.labels["category"] for s in named} == {"?", 'a "quoted"\nline', "açaí"}
 
@@ -159,12 +159,12 @@ def test_openmetrics_for_who_asks_for_it() -> None:
 
 def test_what_the_process_answers_is_counted_by_category() -> None:
     def of(answer: object) -> list[str]:
-        return process_answer.categories(json.dumps(answer).encode())
+        return categories(json.dumps(answer).encode())
 
     assert of({"predictions": ["livro", "game"]}) == ["livro", "game"]
     assert of(["livro"]) == ["livro"]
     assert of({"predictions": [{"categoria": "livro", "probabilidades": {}}]}) == ["livro"]
     for other in ({"predictions": [1.5, None]}, {"predictions": {"a": 1}}, "livro", 3, {}, [[1]]):
         assert of(other) == []
-    assert process_answer.categories(b"no JSON") == []
-    assert process_answer.categories(b"[" * 100_000) == []
+    assert categories(b"no JSON") == []
+    assert categories(b"[" * 100_000) == []

@@ -7,12 +7,14 @@ import pytest
 from hotserve.config import settings as settings_module
 from hotserve.config.errors import UsageError
 from hotserve.config.tokens import read_tokens
-from hotserve.worker.auth import Access
+from hotserve.worker.answer import Headers
+from hotserve.worker.auth import Auth
+from hotserve.worker.errors import RequestError
 
 COMMAND = ["mlflow", "models", "serve", "-m", "models:/a/1"]
 
 
-def bearer(*values: str) -> list[tuple[bytes, bytes]]:
+def bearer(*values: str) -> Headers:
     return [(b"host", b"h"), *((b"authorization", value.encode()) for value in values)]
 
 
@@ -65,10 +67,32 @@ def test_what_can_not_be_meant_is_refused(tmp_path: Path) -> None:
 
 
 def test_who_is_let_in() -> None:
-    access = Access(["velho", "novo"])
+    auth = Auth(["velho", "novo"])
+
+    def challenge(headers: Headers) -> bytes:
+        assert not auth.allows(headers)
+        with pytest.raises(RequestError) as error:
+            auth.require(headers)
+        assert error.value.answer.status == 401
+        return dict(error.value.answer.headers)[b"www-authenticate"]
+
     for shown in ("Bearer velho", "Bearer novo", "bearer novo", "BEARER  novo "):
-        assert access.refusal(bearer(shown)) is None, shown
+        assert auth.allows(bearer(shown)), shown
+        auth.require(bearer(shown))
     for nothing in ([], ["Basic bm92bzpub3Zv"], ["novo"]):
-        assert access.refusal(bearer(*nothing)) == b"Bearer"
+        assert challenge(bearer(*nothing)) == b"Bearer"
     for wrong in ("Bearer", "Bearer nov", "Bearer novoo", "Bearer velho novo", "Bearer \xe9"):
-        assert access.refusal(bearer(wrong)) == b'Bearer error="invalid_token"', wrong
+        assert challenge(bearer(wrong)) == b'Bearer error="invalid_token"', wrong
+
+
+def test_without_a_token_everybody_is_let_in() -> None:
+    for headers in ([], bearer("Bearer novo")):
+        assert Auth([]).allows(headers)
+        Auth([]).require(headers)
+
+
+def test_tokens_that_change_count_at_once() -> None:
+    auth = Auth(["velho"])
+    auth.use(["novo"])
+    assert auth.allows(bearer("Bearer novo"))
+    assert not auth.allows(bearer("Bearer velho"))

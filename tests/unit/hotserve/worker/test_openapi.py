@@ -9,13 +9,9 @@ import pytest
 from openapi_spec_validator import validate
 
 from hotserve import __version__
-from hotserve.config.settings import read
-from hotserve.ipc.shared_version import SharedVersion
-from hotserve.worker import openapi_page as api_docs
+from hotserve.worker import openapi_page
 from hotserve.worker.app import App
-from hotserve.worker.counters import Tally
 from hotserve.worker.errors import CODES
-from hotserve.worker.serving import Serving
 
 DOCUMENT: dict[str, Any] = json.loads(
     resources.files("hotserve").joinpath("openapi.json").read_text("utf-8")
@@ -24,18 +20,8 @@ DOCUMENT: dict[str, Any] = json.loads(
 
 def app() -> App:
     """An application that was never asked anything."""
-    settings = read(["mlflow", "models", "serve", "-m", "models:/a/1"], {})
     unused: Any = None
-    return App(
-        Serving(unused, SharedVersion.create()),
-        unused,
-        max_body=settings.max_body,
-        max_concurrency=settings.max_concurrency,
-        access=None,
-        on_fault=unused,
-        tally=Tally(),
-        metrics=unused,
-    )
+    return App(unused, unused, unused, max_body=1, metrics=unused)
 
 
 def test_it_is_a_valid_openapi_document() -> None:
@@ -44,7 +30,7 @@ def test_it_is_a_valid_openapi_document() -> None:
 
 
 def test_its_paths_are_those_of_the_application() -> None:
-    assert set(DOCUMENT["paths"]) == {*app().paths, "/page/{file}"}
+    assert set(DOCUMENT["paths"]) == {*app().router.paths, "/page/{file}"}
 
 
 def test_it_knows_every_status_of_an_error() -> None:
@@ -100,7 +86,7 @@ class _Page(HTMLParser):
 
 def test_the_page_for_people_shows_every_path_and_asks_no_other_host() -> None:
     page = _Page()
-    page.feed(api_docs.page(DOCUMENT))
+    page.feed(openapi_page.page(DOCUMENT))
     assert page.open == []
     for path in DOCUMENT["paths"]:
         assert path in page.text
@@ -114,6 +100,6 @@ def test_the_page_for_people_shows_every_path_and_asks_no_other_host() -> None:
 
 def test_what_the_document_says_is_text_and_not_markup() -> None:
     info = {**DOCUMENT["info"], "description": "<script>alert(1)</script> `a<b`"}
-    page = api_docs.page({**DOCUMENT, "info": info})
+    page = openapi_page.page({**DOCUMENT, "info": info})
     assert "<script" not in page
     assert "<code>a&lt;b</code>" in page

@@ -12,12 +12,12 @@ from hotserve.inputs.model_input import TextInput
 from hotserve.ipc.messages import Target
 from hotserve.ipc.shared_version import SharedVersion
 from hotserve.redaction import Redactor
-from hotserve.worker.counters import Tally
+from hotserve.worker.answer import Answer
+from hotserve.worker.counters import Counters
 from hotserve.worker.errors import RequestError
 from hotserve.worker.serving import Prepared, Serving
-from hotserve.worker.upstream.client import ProcessLane
-from hotserve.worker.upstream.connection import Answer
-from hotserve.worker.upstream.pool import Forwarder, Gone
+from hotserve.worker.upstream.client import UpstreamClient
+from hotserve.worker.upstream.pool import ConnectionPool, NoAnswer
 
 pytestmark = pytest.mark.anyio
 
@@ -51,7 +51,7 @@ class Manager:
 
 @dataclass
 class Processes:
-    """Does one step of a script for each request that is sent, in the place of a Forwarder."""
+    """Does one step of a script for each request that is sent, in the place of a ConnectionPool."""
 
     steps: list[Callable[[], None]]
     asked: list[str] = field(default_factory=list)
@@ -69,7 +69,7 @@ def lost(*, refused: bool = False, then: Callable[[], None] | None = None) -> Ca
     def step() -> None:
         if then is not None:
             asyncio.get_running_loop().call_soon(then)
-        raise Gone(refused=refused)
+        raise NoAnswer(refused=refused)
 
     return step
 
@@ -79,16 +79,15 @@ def answers() -> None:
 
 
 async def ask(manager: Manager, processes: Processes, hold_timeout: float = 60.0) -> str:
-    lane = ProcessLane(
+    upstream = UpstreamClient(
         manager.serving,
-        cast(Forwarder, processes),
+        cast(ConnectionPool, processes),
         Redactor([]),
-        Tally(),
+        Counters(),
         hold_timeout=hold_timeout,
         csv="auto",
     )
-    target, _ = await lane.answer(b"application/json", BODY, [])
-    return target.version
+    return (await upstream.answer(b"application/json", BODY, [])).version
 
 
 async def test_a_process_that_is_slow_to_go_costs_no_request() -> None:
@@ -116,7 +115,7 @@ async def test_a_request_that_ends_every_process_is_given_up(moves_on: bool) -> 
     )
     with pytest.raises(RequestError, match="ended while it answered this request") as error:
         await ask(manager, processes)
-    assert error.value.status == 503
+    assert error.value.answer.status == 503
     assert len(processes.asked) == 3
 
 

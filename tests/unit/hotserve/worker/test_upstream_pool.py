@@ -9,9 +9,9 @@ import pytest
 
 from hotserve.inputs.model_input import TextInput
 from hotserve.ipc.messages import Target
-from hotserve.worker.upstream import pool as forward
-from hotserve.worker.upstream.connection import Answer, Headers
-from hotserve.worker.upstream.pool import Forwarder, Gone
+from hotserve.worker.answer import Answer, Headers
+from hotserve.worker.upstream import pool as pool_module
+from hotserve.worker.upstream.pool import ConnectionPool, NoAnswer
 
 pytestmark = pytest.mark.anyio
 
@@ -79,12 +79,12 @@ async def listening(handler: Handler) -> AsyncIterator[Target]:
 
 
 async def ask(
-    forwarder: Forwarder,
+    pool: ConnectionPool,
     target: Target,
     body: bytes = b"{}",
     headers: Headers | None = None,
 ) -> Answer:
-    return await forwarder.post(target, b"application/json", body, headers or [])
+    return await pool.post(target, b"application/json", body, headers or [])
 
 
 @pytest.mark.parametrize(
@@ -111,19 +111,19 @@ async def ask(
 async def test_an_answer_is_read_to_its_end(parts: list[bytes], body: bytes) -> None:
     process = Process([parts, [OK]])
     async with listening(process.talk) as target:
-        forwarder = Forwarder(30)
-        answer = await ask(forwarder, target)
+        pool = ConnectionPool(30)
+        answer = await ask(pool, target)
         assert answer.status in (200, 204)
         assert answer.body == body
-        assert (await ask(forwarder, target)).body == b"ok"
-        forwarder.close()
+        assert (await ask(pool, target)).body == b"ok"
+        pool.close()
 
 
 async def test_what_is_sent_and_what_is_returned() -> None:
     head = b"Content-Length: 1\r\nServer: x\r\nX-Own: Y\r\nConnection: close\r\n\r\n"
     process = Process([[b"HTTP/1.1 418 Oh\r\n", head, b"!"]])
     async with listening(process.talk) as target:
-        forwarder = Forwarder(30)
+        pool = ConnectionPool(30)
         sent = [
             (b"host", b"example.org"),
             (b"authorization", b"Bearer secret"),
@@ -132,7 +132,7 @@ async def test_what_is_sent_and_what_is_returned() -> None:
             (b"content-type", b"text/csv"),
             (b"x-request-id", b"7"),
         ]
-        answer = await ask(forwarder, target, b"[1]", sent)
+        answer = await ask(pool, target, b"[1]", sent)
     assert (answer.status, answer.headers, answer.body) == (418, [(b"x-own", b"Y")], b"!")
     assert process.bodies == [b"[1]"]
     assert process.heads == [
@@ -144,30 +144,30 @@ async def test_what_is_sent_and_what_is_returned() -> None:
 async def test_a_connection_is_used_again() -> None:
     process = Process([[OK]] * 3)
     async with listening(process.talk) as target:
-        forwarder = Forwarder(30)
+        pool = ConnectionPool(30)
         for _ in range(3):
-            await ask(forwarder, target)
-        forwarder.close()
+            await ask(pool, target)
+        pool.close()
     assert process.connections == 1
 
 
 async def test_one_that_was_idle_for_long_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forward, "IDLE_SECONDS", 0.0)
+    monkeypatch.setattr(pool_module, "IDLE_SECONDS", 0.0)
     process = Process([[OK]] * 2)
     async with listening(process.talk) as target:
-        forwarder = Forwarder(30)
+        pool = ConnectionPool(30)
         for _ in range(2):
-            await ask(forwarder, target)
-        forwarder.close()
+            await ask(pool, target)
+        pool.close()
     assert process.connections == 2
 
 
 async def test_a_request_that_found_its_connection_closed_is_sent_again() -> None:
     process = Process([[OK], [CLOSE], [OK]])
     async with listening(process.talk) as target:
-        forwarder = Forwarder(30)
-        assert [(await ask(forwarder, target)).body for _ in range(2)] == [b"ok", b"ok"]
-        forwarder.close()
+        pool = ConnectionPool(30)
+        assert [(await ask(pool, target)).body for _ in range(2)] == [b"ok", b"ok"]
+        pool.close()
     assert process.connections == 2
 
 
@@ -184,8 +184,8 @@ async def test_a_request_that_found_its_connection_closed_is_sent_again() -> Non
 async def test_no_whole_answer_twice_is_told(parts: list[bytes]) -> None:
     process = Process([parts] * 2)
     async with listening(process.talk) as target:
-        with pytest.raises(Gone) as told:
-            await ask(Forwarder(30), target)
+        with pytest.raises(NoAnswer) as told:
+            await ask(ConnectionPool(30), target)
     assert not told.value.refused
     assert len(process.heads) == 2
 
@@ -193,8 +193,8 @@ async def test_no_whole_answer_twice_is_told(parts: list[bytes]) -> None:
 async def test_nobody_listens() -> None:
     async with listening(Process([]).talk) as target:
         pass
-    with pytest.raises(Gone) as told:
-        await ask(Forwarder(30), target)
+    with pytest.raises(NoAnswer) as told:
+        await ask(ConnectionPool(30), target)
     assert told.value.refused
 
 
@@ -213,12 +213,12 @@ async def test_time_is_up_and_the_answer_goes_to_nobody_else() -> None:
             writer.close()
 
     async with listening(first_one_is_silent) as target:
-        forwarder = Forwarder(0.05)
+        pool = ConnectionPool(0.05)
         with pytest.raises(TimeoutError):
-            await ask(forwarder, target)
-        forwarder.timeout = 30
-        assert (await ask(forwarder, target)).body == b"ok"
-        forwarder.close()
+            await ask(pool, target)
+        pool.timeout = 30
+        assert (await ask(pool, target)).body == b"ok"
+        pool.close()
     assert process.connections == 1
 
 
@@ -226,9 +226,9 @@ async def test_an_answer_that_nobody_asked_for_is_given_to_nobody() -> None:
     wrong = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nwrong"
     process = Process([[OK + wrong], [OK], [OK]])
     async with listening(process.talk) as target:
-        forwarder = Forwarder(30)
-        bodies = [(await ask(forwarder, target)).body for _ in range(3)]
-        forwarder.close()
+        pool = ConnectionPool(30)
+        bodies = [(await ask(pool, target)).body for _ in range(3)]
+        pool.close()
     assert bodies == [b"ok"] * 3
 
 
@@ -245,7 +245,7 @@ async def test_an_answer_before_the_request_was_read() -> None:
         await writer.drain()
 
     async with listening(refuse) as target:
-        forwarder = Forwarder(30)
-        assert (await ask(forwarder, target, b"-" * (64 << 20))).status == 413
-        assert (await ask(forwarder, target)).body == b"ok"
-        forwarder.close()
+        pool = ConnectionPool(30)
+        assert (await ask(pool, target, b"-" * (64 << 20))).status == 413
+        assert (await ask(pool, target)).body == b"ok"
+        pool.close()

@@ -1,0 +1,26 @@
+"""What the connections of a worker share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hotserve.worker.access_log import AccessLog
+from hotserve.worker.auth import Auth
+from hotserve.worker.counters import Counters
+from hotserve.worker.errors import FaultLog
+from hotserve.worker.serving import Serving
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """Each says what it is for.
+
+    Attributes:
+        access_log: None where requests are not logged.
+    """
+
+    serving: Serving
+    auth: Auth
+    counters: Counters
+    faults: FaultLog
+    access_log: AccessLog | None
