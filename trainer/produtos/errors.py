@@ -1,5 +1,7 @@
 """The two ways a command ends early: what it was given is no good, or it was told to stop."""
 
+import re
+
 LONGEST = 400
 """Characters of an error that is not ours: it may carry a whole answer of a server."""
 
@@ -26,11 +28,34 @@ class Stopped(BaseException):
         self.signal_number = signal_number
 
 
+_ADDRESS = re.compile(r"\w[\w+.-]*://[^\s'\">]+")
+
+_USER = re.compile(r"^([\w+.-]+://)(?:[^/?#]*@|[^/?#@:]*:(?!\d*(?:[/?#]|$)).*@)?")
+"""What stands before the host; also of an address that has a `/` in its password."""
+
+
+def without_secrets(address: str) -> str:
+    """An address as it may be recorded and shown.
+
+    Without user and password, and with the names in its query only: any value may be a token or a
+    signature.
+    """
+    if "://" not in address:
+        return address
+    address, *query = re.split("[?#]", _USER.sub(r"\1", address), maxsplit=1)
+    if not query:
+        return address
+    names = re.findall(r"(?:^|&)([^=&#]+)=", query[0])
+    return f"{address}?{'&'.join(f'{name}=…' for name in names) or '…'}"
+
+
 def in_one_line(error: Exception) -> str:
     """What an error of a library says, or its kind where it says nothing.
 
-    One that is long loses its middle: MLflow's begin with an address and end with the reason.
+    Addresses in it lose their secrets. One that is long loses its middle: MLflow's begin with an
+    address and end with the reason.
     """
     said = " ".join(str(error).split()) or type(error).__name__
+    said = _ADDRESS.sub(lambda found: without_secrets(found[0]), said)
     half = LONGEST // 2
     return said if len(said) <= LONGEST else f"{said[:half]} … {said[-half:]}"

@@ -5,11 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from produtos.model.stop_words import NLTK_DATA, stop_words, tokenizer
-from produtos.text import normal_form, product_text
+from produtos.model.pipeline import build
+from produtos.model.stop_words import stop_words, tokenizer
+from produtos.text import NLTK_DATA, has_word, normal_form, product_text
 
 
 def test_a_missing_part_counts_as_empty() -> None:
@@ -85,3 +87,24 @@ def test_a_checkout_that_a_group_may_write_trains_all_the_same(tmp_path: Path) -
     for path in (trainer, *trainer.rglob("*")):
         path.chmod(path.stat().st_mode | stat.S_IWGRP)
     assert words_read_in(trainer) == stop_words(strip_accents=True)
+
+
+@pytest.mark.parametrize("text", ["", "📚🧸", "O de a", "NÃO para com E", "à, às!", "...", "nao"])
+def test_a_text_of_signs_and_function_words_has_no_word(text: str) -> None:
+    assert not has_word(text)
+
+
+@pytest.mark.parametrize("text", ["boneca", "o 2", "📚 livro", "PS5", "É você, avó"])
+def test_any_other_token_is_a_word(text: str) -> None:
+    assert has_word(text)
+
+
+def test_a_text_without_a_word_is_one_in_which_the_vectorizer_finds_none() -> None:
+    analyze = build("naive_bayes", strip_accents=True)["vectorizer"].build_analyzer()
+    for text in (*stop_words(strip_accents=False), "📚", "avó", "é o Ö", "İ", "ﬁm", "x²", "_"):
+        assert has_word(text) == bool(analyze(text)), text
+
+
+def test_characters_without_width_are_not_seen() -> None:
+    assert normal_form("bo\u200bneca\ufeff  de\u00a0pano\u00ad") == "boneca de pano"
+    assert normal_form("Avo\u0301") == "avó"

@@ -8,6 +8,7 @@ import csv
 import sys
 import unicodedata
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 
 # The same as in `product_classifier`, which travels inside a model and imports nothing of ours.
 TEXT_COLUMNS = ("texto", "informacao")
@@ -31,6 +32,7 @@ _UNSEEN = {"Mn", "Me", "Cc", "Cf", "Zl", "Zp", "Zs"}
 csv.field_size_limit(sys.maxsize)
 
 
+@lru_cache(maxsize=1024)
 def fold(name: str) -> str:
     """What two names have in common when they look the same.
 
@@ -69,6 +71,15 @@ def index_of(column: str, names: Sequence[str]) -> int | None:
     """Where a column is among the names of a file, or None."""
     folded = [fold(name) for name in names]
     return folded.index(fold(column)) if fold(column) in folded else None
+
+
+def text_columns(names: Sequence[str]) -> list[int]:
+    """Where the text is: `texto`, else `informacao`, else `nome` and `descricao`, or nowhere."""
+    for column in TEXT_COLUMNS:
+        if (index := index_of(column, names)) is not None:
+            return [index]
+    parts = (index_of(column, names) for column in PART_COLUMNS)
+    return [index for index in parts if index is not None]
 
 
 def named_twice(names: Sequence[str]) -> str | None:

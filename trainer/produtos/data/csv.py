@@ -1,10 +1,101 @@
-"""What `csv.reader` does not tell of a row, and what spreadsheets put into CSV files."""
+"""Rows of a CSV text, each with its line number, and what spreadsheets put into such files."""
 
+import csv
+import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
 
-_SEPARATOR_LINE = re.compile(r'[\ufeff\s]*"?sep=[;,\t|]"?\s*', re.IGNORECASE)
+from produtos.data.columns import CATEGORY, find_header, fold
+from produtos.errors import BadInput
+
+MARK = "\ufeff"
+"""A byte order mark; files that were joined have it anywhere."""
+
+_SEPARATOR_LINE = re.compile(r'[\ufeff\s]*"?sep=[;,\t|]"?[;,|\s]*', re.IGNORECASE)
+
+_SEARCHED = 50
+"""How many lines a header is looked for in, when the first line is none."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A text whose header was found.
+
+    Attributes:
+        names: the fields of the header.
+        line: where it is.
+        rows: each with its line number; with fewer or more fields than there are names.
+    """
+
+    names: list[str]
+    line: int
+    rows: Iterator[tuple[int, list[str]]]
+
+
+def read_table(text: str) -> Table:
+    """Find the header of a text.
+
+    Raises:
+        BadInput: it has none; also while the rows are read, when a quote is never closed.
+    """
+    lines = list(io.StringIO(text, newline=""))
+    filled = (index for index, line in enumerate(lines) if line.strip().strip(MARK))
+    first = next(filled, None)
+    if first is not None and is_separator_line(lines[first]):
+        first = next(filled, None)
+    if first is None:
+        raise BadInput("empty; it needs a header line nome;descricao;categoria")
+    lines[first] = lines[first].lstrip(MARK)
+    header = _header(lines[first])
+    if header is None:
+        for index in range(first + 1, min(first + _SEARCHED, len(lines))):
+            header = _header(lines[index].lstrip(MARK))
+            if header and CATEGORY in map(fold, header[1]):
+                raise BadInput(f"the header is at line {index + 1}; delete the lines above it")
+        raise BadInput(
+            f"no header: line {first + 1} is {lines[first].strip()[:60]}; "
+            "the first line must be nome;descricao;categoria"
+        )
+    rows = _rows(lines, first, separator=header[0])
+    line, names = next(rows)
+    return Table(names, line, rows)
+
+
+def _header(line: str) -> tuple[str, list[str]] | None:
+    """As `find_header`, also of a line that is in quotes from end to end."""
+    return find_header(line) or find_header("".join(next(csv.reader([line], delimiter="\0"), [])))
+
+
+def _rows(lines: list[str], first: int, separator: str) -> Iterator[tuple[int, list[str]]]:
+    """The header, as long as it is, and the rows below it."""
+    reader = csv.reader(lines[first:], delimiter=separator)
+    start, width = first + 1, 0
+    for fields in reader:
+        end = first + reader.line_num
+        # Without this, a forgotten quote would take the rows below into its field without a word.
+        # One that opens on the last line has none below, but is a mistake as well.
+        if (end > start or end == len(lines)) and is_left_open(
+            "".join(lines[start - 1 : end]), separator
+        ):
+            raise BadInput(
+                f'a quote (") opened in the row at line {start} is never closed; '
+                "close it, or double the quotes inside the field"
+            )
+        if len(fields) > 1 or any(map(str.strip, fields)):
+            row = unquoted(fields, separator, width or 2)
+            width = width or len(row)
+            yield start, list(without_empty_tail(row, width))
+        start = end + 1
+
+
+def unquoted(fields: list[str], separator: str, width: int) -> list[str]:
+    """The fields of a row that a spreadsheet wrote as one, in quotes from end to end."""
+    if len(fields) == 1 < width and separator in fields[0]:
+        inner = next(csv.reader([fields[0]], delimiter=separator))
+        return inner if len(inner) >= width else fields
+    return fields
 
 
 def is_separator_line(line: str) -> bool:

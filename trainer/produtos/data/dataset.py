@@ -3,35 +3,29 @@
 Imports neither pandas, scikit-learn nor MLflow, so that a bad file is told at once.
 """
 
-import codecs
-import csv
 import hashlib
-import io
-import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from produtos.data.columns import CATEGORY, PART_COLUMNS, index_of, named_twice, shown
-from produtos.data.csv import is_left_open, is_separator_line, without_empty_tail
-from produtos.data.formats import SAVE_AS_CSV, not_csv
+from produtos.data.columns import (
+    CATEGORY,
+    PART_COLUMNS,
+    fold,
+    index_of,
+    named_twice,
+    shown,
+    text_columns,
+)
+from produtos.data.csv import Table, read_table
+from produtos.data.formats import decode
 from produtos.data.source import is_url, location, read_bytes
-from produtos.errors import BadInput
-from produtos.text import normal_form, product_text, tidy
+from produtos.errors import BadInput, without_secrets
+from produtos.text import has_word, normal_form, product_text, tidy
 
 COLUMNS = (*PART_COLUMNS, CATEGORY)
-DELIMITER = ";"
-FIRST_BYTES = {
-    b"PAR1": "this is a Parquet file; give a CSV file",
-    b"\x1f\x8b": "this file is gzipped; unpack it, and give the CSV file in it",
-    b"\xff\xfe": f"this is UTF-16, which Excel calls Unicode text; {SAVE_AS_CSV}",
-}
-"""What is wrong with a data set that begins so, in lower case, and what to do."""
-
-OTHER_DELIMITERS = {",": "a comma", "\t": "a tab", "|": "a bar"}
 
 NO_TEXT = "no_text"
 NO_CATEGORY = "no_category"
@@ -73,9 +67,10 @@ class Dataset:
     Attributes:
         products: at least two categories, each of at least two products.
         content: the file as it was.
-        where: its absolute path or address.
+        where: its absolute path, or its address without secrets.
         rows_read: rows below the header.
         dropped: for each of `REASONS` that occurred, the line numbers of the rows left out.
+        unused: names of columns that hold neither a text nor the category.
     """
 
     products: tuple[Product, ...]
@@ -83,6 +78,7 @@ class Dataset:
     where: str
     rows_read: int
     dropped: dict[str, list[int]]
+    unused: tuple[str, ...] = ()
 
     @cached_property
     def digest(self) -> str:
@@ -96,18 +92,31 @@ class Dataset:
         return str(Path(self.where).relative_to(Path.cwd())) if inside else self.where
 
     @cached_property
+    def counts(self) -> dict[str, int]:
+        """How many products each category has, by its name in order."""
+        return dict(sorted(Counter(product.category for product in self.products).items()))
+
+    @property
     def categories(self) -> list[str]:
         """Every category, sorted."""
-        return sorted({product.category for product in self.products})
+        return list(self.counts)
+
+    @cached_property
+    def without_words(self) -> int:
+        """How many products have nothing in their text that a model looks at."""
+        return sum(not has_word(product.text(include_name=True)) for product in self.products)
 
     def summary(self) -> str:
         """One line for the console."""
         left_out = ", ".join(
             f"{len(lines):,} {REASONS[reason]}" for reason, lines in self.dropped.items()
         )
+        more = f"; {self.without_words:,} without a word to learn" if self.without_words else ""
+        if self.unused:
+            more += f"; columns not used: {shown(self.unused)}"
         return (
             f"{self.rows_read:,} rows, {len(self.products):,} products, "
-            f"{len(self.categories)} categories; left out: {left_out or 'none'}"
+            f"{len(self.counts)} categories; left out: {left_out or 'none'}{more}"
         )
 
     def report(self) -> dict[str, Any]:
@@ -125,7 +134,9 @@ class Dataset:
                 }
                 for reason, meaning in REASONS.items()
             },
-            "categories": dict(sorted(Counter(p.category for p in self.products).items())),
+            "columns_not_used": list(self.unused),
+            "without_words": self.without_words,
+            "categories": self.counts,
         }
 
 
@@ -138,149 +149,110 @@ def load(source: str | None = None) -> Dataset:
     Raises:
         BadInput: it cannot be read, or no classifier can be trained on it.
     """
-    where = location(source)
-    content = read_bytes(where)
-    rows = _rows(_decode(content, where), where)
-    dataset = _clean(rows, content, where)
-    _check_categories(dataset)
+    address = location(source)
+    where = without_secrets(address)
+    try:
+        dataset = parse(read_bytes(address), where)
+        _check_categories(dataset)
+    except BadInput as error:
+        raise BadInput(f"dataset {where}: {error}") from None
     return dataset
 
 
-def _decode(content: bytes, where: str) -> str:
-    if message := not_csv(content):
-        raise BadInput(f"dataset {where}: {message}")
-    start = content[:100].removeprefix(codecs.BOM_UTF8).lstrip()
-    for first, said in FIRST_BYTES.items():
-        if start.startswith(first) or start.lower().startswith(first):
-            raise BadInput(f"dataset {where}: {said}")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise BadInput(
-            f"dataset {where}: not UTF-8 at line {line}, byte offset {error.start} "
-            f"(0x{content[error.start]:02x}); save the file as UTF-8"
-        ) from None
+def parse(content: bytes, where: str) -> Dataset:
+    """The products of a file, whether or not they are enough to train on.
 
-
-def _rows(text: str, where: str) -> Iterator[tuple[int, list[str]]]:
-    """The columns of `COLUMNS` for each row, with the line number where the row starts.
-
-    A row with too many fields has no columns: nobody can tell which field is which.
+    Raises:
+        BadInput: it is no table of products.
     """
-    lines = _parse(text, where)
-    try:
-        _, header = next(lines)
-        if is_separator_line(DELIMITER.join(header)):
-            _, header = next(lines)
-    except StopIteration:
-        raise BadInput(
-            f"dataset {where}: empty; it needs a header line {DELIMITER.join(COLUMNS)}"
-        ) from None
-    places = _places(header, where)
-    for number, fields in lines:
-        if len(fields) == 1 and not fields[0].strip():
+    table = read_table(decode(content))
+    texts, category = _columns(table)
+    name_column = index_of(PART_COLUMNS[0], table.names)
+    names = sorted(map(fold, table.names))
+    kept: dict[str, Product] = {}
+    dropped: dict[str, list[int]] = {reason: [] for reason in REASONS}
+    rows_read = 0
+    for line, row in table.rows:
+        rows_read += 1
+        if len(row) > len(names):
+            dropped[MISSHAPEN].append(line)
             continue
-        row = list(without_empty_tail(fields, len(header)))
-        if len(row) > len(header):
-            yield number, []
-        else:
-            row += [""] * (len(header) - len(row))
-            yield number, [row[place] for place in places]
-
-
-def _parse(text: str, where: str) -> Iterator[tuple[int, list[str]]]:
-    csv.field_size_limit(sys.maxsize)
-    lines = list(io.StringIO(text, newline=""))
-    reader = csv.reader(lines, delimiter=DELIMITER)
-    start = 1
-    for fields in reader:
-        end = reader.line_num
-        # Without this, a forgotten quote would take the rows below into its field without a word.
-        # One that opens on the last line has none below, but is a mistake as well.
-        if (end > start or end == len(lines)) and is_left_open(
-            "".join(lines[start - 1 : end]), DELIMITER
-        ):
+        row += [""] * (len(names) - len(row))
+        if fold(row[category]) in names and sorted(map(fold, row)) == names:
             raise BadInput(
-                f'dataset {where}: a quote (") opened in the row at line {start} is never closed; '
-                "close it, or double the quotes inside the field"
+                f"the header is there again at line {line}; delete that line, and join files "
+                "without their headers"
             )
-        if fields:
-            yield start, fields
-        start = end + 1
-
-
-def _places(header: list[str], where: str) -> list[int]:
-    if name := named_twice(header):
-        raise BadInput(f"dataset {where}: two columns are called {name}; rename or delete one")
-    places = {name: index_of(name, header) for name in COLUMNS}
-    missing = [name for name, place in places.items() if place is None]
-    if not missing:
-        return [place for place in places.values() if place is not None]
-    if len(header) == 1:
-        for delimiter, said in OTHER_DELIMITERS.items():
-            if delimiter in header[0]:
-                raise BadInput(
-                    f"dataset {where}: fields are separated by {said} ({delimiter!r}); "
-                    f"separate them by a semicolon ({DELIMITER!r})"
-                )
-    raise BadInput(
-        f"dataset {where}: no column {' and no column '.join(missing)}; there are: {shown(header)}"
-        f"; the header must be {DELIMITER.join(COLUMNS)}"
+        name = row[name_column].strip() if name_column is not None and name_column in texts else ""
+        description = " ".join(row[each].strip() for each in texts if each != name_column)
+        key = normal_form(product_text(name, description))
+        product = Product(name, description, tidy(row[category]), key)
+        if not key:
+            dropped[NO_TEXT].append(line)
+        elif not product.category:
+            dropped[NO_CATEGORY].append(line)
+        elif (first := kept.setdefault(key, product)) is not product:
+            same = first.category == product.category
+            dropped[REPEATED if same else CONFLICTING].append(line)
+    unused = [each for index, each in enumerate(table.names) if index not in (*texts, category)]
+    return Dataset(
+        products=tuple(kept.values()),
+        content=content,
+        where=where,
+        rows_read=rows_read,
+        dropped={reason: lines for reason, lines in dropped.items() if lines},
+        unused=tuple(each.strip() for each in unused if each.strip()),
     )
 
 
-def _clean(rows: Iterable[tuple[int, list[str]]], content: bytes, where: str) -> Dataset:
-    kept: dict[str, Product] = {}
-    dropped: dict[str, list[int]] = {}
-    rows_read = 0
-    for number, fields in rows:
-        rows_read += 1
-        reason = None
-        if not fields:
-            reason = MISSHAPEN
-        else:
-            name, description, category = (field.strip() for field in fields)
-            category = tidy(category)
-            key = normal_form(product_text(name, description))
-            if not key:
-                reason = NO_TEXT
-            elif not category:
-                reason = NO_CATEGORY
-            elif key not in kept:
-                kept[key] = Product(name, description, category, key)
-            else:
-                reason = REPEATED if kept[key].category == category else CONFLICTING
-        if reason:
-            dropped.setdefault(reason, []).append(number)
-    ordered = {reason: dropped[reason] for reason in REASONS if reason in dropped}
-    return Dataset(tuple(kept.values()), content, where, rows_read, ordered)
+def _columns(table: Table) -> tuple[list[int], int]:
+    """Where the text and the category are.
+
+    Raises:
+        BadInput: the header does not say, or names a column twice.
+    """
+    if name := named_twice(table.names):
+        raise BadInput(f"the header at line {table.line} has {name} twice; rename or delete one")
+    texts = text_columns(table.names)
+    category = index_of(CATEGORY, table.names)
+    if texts and category is not None:
+        return texts, category
+    below = next(table.rows, None)
+    missing = [*([] if texts else PART_COLUMNS), *([CATEGORY] if category is None else [])]
+    raise BadInput(
+        f"the header at line {table.line} has no column {' and no column '.join(missing)}; there "
+        f"are: {shown(table.names)}; it must be {';'.join(COLUMNS)}"
+        f"{'' if below else '; no line is below it: were the line ends lost?'}"
+    )
 
 
 def _check_categories(dataset: Dataset) -> None:
-    where = dataset.where
-    counts = Counter(product.category for product in dataset.products)
+    """See that there are categories to tell apart, with products to learn each of them from.
+
+    Raises:
+        BadInput: there are not.
+    """
+    counts = dataset.counts
     if not counts:
         raise BadInput(
-            f"dataset {where}: nothing left to train on ({dataset.summary()}); "
+            f"nothing left to train on ({dataset.summary()}); "
             "each row needs a category and a nome or a descricao"
         )
     spellings: dict[str, list[str]] = {}
-    for category in sorted(counts):
-        spellings.setdefault(normal_form(category), []).append(category)
+    for category in counts:
+        spellings.setdefault(fold(category), []).append(category)
     if several := [", ".join(each) for each in spellings.values() if len(each) > 1]:
         raise BadInput(
-            f"dataset {where}: categories that differ in upper and lower case only "
+            "categories that differ in upper and lower case or accents only "
             f"({'; '.join(several[:3])}); write each of them in one way"
         )
     if len(counts) == 1:
         raise BadInput(
-            f"dataset {where}: every product is of one category, {next(iter(counts))}; "
+            f"every product is of one category, {dataset.categories[0]}; "
             "a classifier needs two or more"
         )
-    alone = sorted(category for category, count in counts.items() if count == 1)
-    if alone:
+    if alone := [category for category, count in counts.items() if count == 1]:
         raise BadInput(
-            f"dataset {where}: only one product in the category {', '.join(alone[:5])}; "
+            f"only one product in the category {', '.join(alone[:5])}; "
             "add more of its products, or leave the category out"
         )

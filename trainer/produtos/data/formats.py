@@ -6,6 +6,8 @@ Read as CSV, each would be products made of gibberish.
 import codecs
 import re
 
+from produtos.errors import BadInput
+
 SAVE_AS_CSV = "save the sheet as CSV, UTF-8, and give that file"
 WEB_PAGE = "this is a web page, not a CSV; give the address of the file itself"
 
@@ -62,3 +64,49 @@ def wide_encoding(start: bytes) -> str | None:
 def encoded_twice(text: str) -> bool:
     """Whether a text was written in UTF-8, read as if it were not, and written again: `nÃ£o`."""
     return _ENCODED_TWICE.search(text) is not None
+
+
+def decode(content: bytes) -> str:
+    """The text of a whole file.
+
+    Raises:
+        BadInput: it is no CSV in UTF-8, or was encoded twice.
+    """
+    if message := not_csv(content):
+        raise BadInput(message)
+    if content.startswith((b"PAR1", b"\x1f\x8b")):
+        kind = "a Parquet file" if content.startswith(b"P") else "gzipped; unpack it"
+        raise BadInput(f"this file is {kind}, and give a CSV file")
+    if encoding := wide_encoding(content):
+        raise BadInput(
+            f"this is {encoding[:6].upper()}, which Excel calls Unicode text; {SAVE_AS_CSV}"
+        )
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        raise BadInput(_not_utf_8(content, error.start)) from None
+    if found := _ENCODED_TWICE.search(text):
+        line = text.count("\n", 0, found.start()) + 1
+        raise BadInput(
+            f"text encoded twice at line {line} ({found[0]!r} for {_once(found[0])!r}): it was "
+            "UTF-8 and was read as something else; export it again, opened as UTF-8"
+        )
+    return text
+
+
+def _once(text: str) -> str:
+    return text.encode("cp1252").decode()
+
+
+def _not_utf_8(content: bytes, start: int) -> str:
+    bad = [line for line in content.splitlines() if line != line.decode(errors="ignore").encode()]
+    others = sum(not line.isascii() for line in content.splitlines()) - len(bad)
+    line = content.count(b"\n", 0, start) + 1
+    read_as = bad[0].decode("cp1252", "replace").strip()[:60]
+    do = "save the file as UTF-8"
+    if others > len(bad):
+        do = f"write this line{f' and {len(bad) - 1} more' if bad[1:] else ''} again, as UTF-8"
+    return (
+        f"not UTF-8 at line {line}, byte offset {start} (0x{content[start]:02x}; in Windows-1252 "
+        f"the line is {read_as!r}); {do}"
+    )

@@ -1,13 +1,18 @@
 """Fetching a data set, from a file or over HTTP, without trusting its size."""
 
-import re
 import time
-from http.client import HTTPException
+import zlib
+from base64 import b64encode
+from gzip import GzipFile
+from http.client import OK, HTTPException, HTTPResponse, IncompleteRead, InvalidURL, responses
+from io import BytesIO
 from pathlib import Path
 from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
+from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.request import Request, build_opener, getproxies, proxy_bypass
 
-from produtos.errors import BadInput
+from produtos.data.formats import WEB_PAGE, not_csv
+from produtos.errors import BadInput, without_secrets
 
 SHIPPED = Path(__file__).resolve().parents[2] / "produtos.csv"
 SHIPPED_NAME = "produtos.csv"
@@ -21,25 +26,6 @@ HTTP_TIMEOUT = 10.0
 
 LONGEST_DOWNLOAD = 300.0
 """Seconds for the whole of a download: a server may send a byte now and then for ever."""
-
-
-_USER = re.compile(r"^([\w+.-]+://)(?:[^/?#]*@|[^/?#@:]*:(?!\d*(?:[/?#]|$)).*@)?")
-"""What stands before the host; also of an address that has a `/` in its password."""
-
-
-def without_secrets(address: str) -> str:
-    """An address as it may be recorded and shown.
-
-    Without user and password, and with the names in its query only: any value may be a token or a
-    signature.
-    """
-    if "://" not in address:
-        return address
-    address, *query = re.split("[?#]", _USER.sub(r"\1", address), maxsplit=1)
-    if not query:
-        return address
-    names = re.findall(r"(?:^|&)([^=&#]+)=", query[0])
-    return f"{address}?{'&'.join(f'{name}=…' for name in names) or '…'}"
 
 
 def is_url(source: str) -> bool:
@@ -60,7 +46,9 @@ def location(source: str | None) -> str:
     if is_url(source):
         return source
     if "://" in source:
-        raise BadInput(f"dataset {source}: only paths and http(s) addresses can be read")
+        raise BadInput(
+            f"dataset {without_secrets(source)}: only paths and http(s) addresses can be read"
+        )
     path = Path(source).expanduser()
     if source == SHIPPED_NAME and not path.exists():
         return str(SHIPPED)
@@ -78,7 +66,7 @@ def read_bytes(where: str) -> bytes:
     """
     content = _download(where) if is_url(where) else _read_file(Path(where))
     if len(content) > LARGEST:
-        raise BadInput(f"dataset {where}: more than {LARGEST:,} bytes; give a smaller file")
+        raise BadInput(f"more than {LARGEST:,} bytes; give a smaller file")
     return content
 
 
@@ -87,38 +75,94 @@ def _read_file(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(LARGEST + 1)
     except FileNotFoundError:
-        raise BadInput(
-            f"dataset {path}: no such file; give the path of a CSV file, or an http(s) address"
-        ) from None
+        raise BadInput("no such file; give the path of a CSV file, or an http(s) address") from None
     except IsADirectoryError:
-        raise BadInput(f"dataset {path}: this is a folder; give the path of a CSV file") from None
+        raise BadInput("this is a folder; give the path of a CSV file") from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise BadInput(f"dataset {path}: cannot be read ({reason})") from None
+        raise BadInput(f"cannot be read ({reason})") from None
 
 
 def _download(url: str) -> bytes:
     try:
-        request = Request(url, headers={"User-Agent": "classificador-produtos"})
-        with urlopen(request, timeout=HTTP_TIMEOUT) as answer:
-            content = bytearray()
-            deadline = time.monotonic() + LONGEST_DOWNLOAD
-            while len(content) <= LARGEST and (chunk := answer.read1(1 << 20)):
-                content += chunk
-                if time.monotonic() > deadline:
-                    raise TimeoutError
-            return bytes(content)
+        request = _request(url)
+    except ValueError:
+        raise BadInput(
+            "this is no address that can be fetched; check it, and write blanks as %20"
+        ) from None
+    try:
+        with build_opener().open(request, timeout=HTTP_TIMEOUT) as response:
+            content = _receive(response)
+            moved_to = response.url if response.url != request.full_url else None
     except HTTPError as error:
-        raise BadInput(
-            f"dataset {url}: the server answered {error.code} {error.reason}; check the address"
-        ) from None
+        reason = f"the server answered {error.code} {responses.get(error.code, '')}".rstrip()
     except TimeoutError:
-        raise BadInput(
-            f"dataset {url}: the server stopped sending; check the address, or try again"
-        ) from None
+        reason = "the server stopped sending; try again"
+    except IncompleteRead:
+        reason = "the server stopped in the middle of the file; try again"
+    except InvalidURL:
+        reason = "this is no address that can be fetched"
     except URLError as error:
-        raise BadInput(f"dataset {url}: {error.reason}; check the address") from None
-    except ValueError as error:
-        raise BadInput(f"dataset {url}: {error}; check the address") from None
+        reason = str(error.reason)
     except (OSError, HTTPException) as error:
-        raise BadInput(f"dataset {url}: {error or type(error).__name__}") from None
+        reason = str(error) or type(error).__name__
+    else:
+        if moved_to and not_csv(content) == WEB_PAGE:
+            raise BadInput(
+                f"the server led to {without_secrets(moved_to)}, which is a web page, perhaps to "
+                "log in; give an address that leads to the file itself"
+            )
+        return content
+    proxy = proxy_of(url)
+    raise BadInput(f"{reason}; check the address" + (f" and the proxy, {proxy}" if proxy else ""))
+
+
+def _request(url: str) -> Request:
+    parts = urlsplit(url)
+    user, _, host = parts.netloc.rpartition("@")
+    request = Request(
+        urlunsplit(parts._replace(netloc=host, fragment="")),
+        headers={"User-Agent": "classificador-produtos"},
+    )
+    if user:
+        # Unredirected: the password is for this server, not for one that it leads to.
+        token = b64encode(unquote(user).encode()).decode()
+        request.add_unredirected_header("Authorization", f"Basic {token}")
+    return request
+
+
+def _receive(response: HTTPResponse) -> bytes:
+    """The whole of an answer, or an error: what was cut off must not pass for a data set."""
+    if response.status != OK:
+        raise BadInput(
+            f"the server answered {response.status} {response.reason}, not with the whole file; "
+            "check the address"
+        )
+    length = response.length
+    content = bytearray()
+    deadline = time.monotonic() + LONGEST_DOWNLOAD
+    while len(content) <= LARGEST and (chunk := response.read1(1 << 20)):
+        content += chunk
+        if time.monotonic() > deadline:
+            raise TimeoutError
+    if length is not None and len(content) < min(length, LARGEST + 1):
+        raise BadInput(f"the server sent {len(content):,} of {length:,} bytes; try again")
+    encoding = response.headers.get("Content-Encoding", "identity")
+    if encoding == "gzip":
+        try:
+            return GzipFile(fileobj=BytesIO(content)).read(LARGEST + 1)
+        except (EOFError, OSError, zlib.error):
+            raise BadInput(
+                f"the server sent {len(content):,} bytes of gzip that do not end as gzip does; "
+                "try again"
+            ) from None
+    if encoding != "identity":
+        raise BadInput(f"the server sent the file compressed ({encoding}); give another address")
+    return bytes(content)
+
+
+def proxy_of(url: str) -> str | None:
+    """The proxy on the way to an address, without its password, if the environment names one."""
+    parts = urlsplit(url)
+    proxy = getproxies().get(parts.scheme)
+    return without_secrets(proxy) if proxy and not proxy_bypass(parts.hostname or "") else None

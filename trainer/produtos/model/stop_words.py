@@ -9,10 +9,7 @@ from nltk.corpus import stopwords
 from nltk.tokenize import RegexpTokenizer
 from sklearn.feature_extraction.text import strip_accents_unicode
 
-from produtos.text import TOKEN
-
-LIST = Path("corpora", "stopwords", "portuguese")
-NLTK_DATA = Path(__file__).resolve().parents[2] / "nltk_data"
+from produtos.text import NLTK_DATA, STOP_WORDS, TOKEN
 
 tokenizer = RegexpTokenizer(TOKEN)
 """NLTK's view of what a token is; the model's pipeline has the same pattern."""
@@ -39,11 +36,11 @@ def _listed() -> str:
     # models differ from those of another.
     before = list(nltk.data.path)
     with tempfile.TemporaryDirectory() as private:
-        copy = Path(private) / LIST
+        copy = Path(private) / STOP_WORDS
         for folder in (copy.parent.parent, copy.parent):
             folder.mkdir(mode=0o700)
         copy.touch(mode=0o600)
-        copy.write_bytes((NLTK_DATA / LIST).read_bytes())
+        copy.write_bytes((NLTK_DATA / STOP_WORDS).read_bytes())
         nltk.data.path[:] = [private]
         try:
             return " ".join(stopwords.words("portuguese")).lower()

@@ -1,4 +1,5 @@
 import http.server
+import re
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -6,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from produtos.data import source
-from produtos.data.dataset import Dataset, load
+from produtos.data.columns import fold
+from produtos.data.dataset import Dataset, load, parse
 from produtos.errors import BadInput
+from tests.support.tables import LATIN_1, READ, REFUSED, Table
 
 HEADER = "nome;descricao;categoria\n"
 ENOUGH = "a;;livro\nb;;livro\nc;;game\nd;;game\n"
@@ -25,6 +28,58 @@ def write(tmp_path: Path) -> Write:
         return str(path)
 
     return write
+
+
+TRAINED_ON = [table for table in READ if table.categories]
+NOT_TRAINED_ON = [table for table in READ if not table.categories]
+
+
+@pytest.mark.parametrize("table", TRAINED_ON, ids=str)
+def test_a_table_is_read_as_by_every_reader(table: Table) -> None:
+    dataset = parse(table.body, "table.csv")
+    assert table.categories is not None
+    rows = [row for row in zip(table.texts, table.categories, strict=True) if row[1]]
+    assert [(p.text(include_name=True), p.category) for p in dataset.products] == rows
+    known = {"nome", "descricao", "categoria"}
+    assert {fold(name) for name in dataset.unused} == set(table.columns) - known
+
+
+@pytest.mark.parametrize("table", NOT_TRAINED_ON, ids=str)
+def test_a_table_without_categories_is_told(table: Table) -> None:
+    with pytest.raises(BadInput, match="no header" if not table.columns else "no column categoria"):
+        parse(table.body, "table.csv")
+
+
+@pytest.mark.parametrize("table", [*REFUSED, LATIN_1], ids=str)
+def test_a_table_that_cannot_be_read_is_told_as_by_every_reader(table: Table, write: Write) -> None:
+    with pytest.raises(BadInput) as refusal:
+        load(write(table.body))
+    message = str(refusal.value).partition("produtos.csv: ")[2]
+    assert re.search(table.complaint, message, re.IGNORECASE)
+    assert table.line is None or re.search(rf"\bline {table.line}\b", message)
+
+
+def test_a_whole_text_may_be_in_one_column(write: Write) -> None:
+    dataset = load(write("texto;id;categoria\na;1;livro\nb;2;livro\nc;3;game\nd;4;game\n"))
+    assert texts(dataset) == ["a", "b", "c", "d"]
+    assert [product.text(include_name=False) for product in dataset.products] == texts(dataset)
+    assert dataset.unused == ("id",)
+    assert "columns not used: id" in dataset.summary()
+    assert dataset.report()["columns_not_used"] == ["id"]
+
+
+def test_products_without_a_word_are_counted(write: Write) -> None:
+    dataset = load(write(HEADER + "📚;;livro\nO;de a;livro\nNÃO,;à;game\nbola;;game\n"))
+    assert dataset.without_words == 3
+    assert "3 without a word" in dataset.summary()
+    assert dataset.report()["without_words"] == 3
+
+
+def test_an_address_is_named_without_its_secrets() -> None:
+    with pytest.raises(BadInput) as refusal:
+        load("http://user:SECRET@127.0.0.1:1/x.csv?token=SECRET")
+    assert str(refusal.value).startswith("dataset http://127.0.0.1:1/x.csv?token=…: ")
+    assert "SECRET" not in str(refusal.value)
 
 
 def texts(dataset: Dataset) -> list[str]:
@@ -131,17 +186,48 @@ def test_a_quote_inside_a_field_is_just_a_character(write: Write) -> None:
     [
         ("", "empty"),
         (HEADER.encode() + b"bo\xe7a;x;livro\n", "not UTF-8 at line 2, byte offset 27"),
-        ("nome,descricao,categoria\na,b,c\n", "separated by a comma"),
-        ("nome\tdescricao\tcategoria\na\tb\tc\n", "separated by a tab"),
-        ("nome;categoria\na;b\n", "no column descricao; there are: nome, categoria"),
-        ("descrição;nome;descricao;categoria\n", "two columns are called descricao"),
+        (
+            "\nnome;descricao;preço\na;b;1\n",
+            (
+                "the header at line 2 has no column categoria; there are: nome, descricao, preço; "
+                "it must be nome;descricao;categoria"
+            ),
+        ),
+        ("preço;categoria\n1;b\n", "no column nome and no column descricao; there are: preço"),
+        ("descrição;nome;descricao;categoria\n", "header at line 1 has descricao twice"),
+        ("a;b;livro\nc;d;game\n", "no header: line 1 is a;b;livro; the first line must be nome"),
         (HEADER, "nothing left"),
         (HEADER + ";;livro\na;b;\n", "1 without a text, 1 without a category"),
         (HEADER + "a;;livro\nb;;livro\n", "every product is of one category, livro"),
         (HEADER + "a;;livro\nb;;livro\nc;;game\n", "only one product in the category game"),
-        (HEADER + ENOUGH + "e;;Livro\nf;;Livro\n", "upper and lower case only (Livro, livro)"),
+        (HEADER + ENOUGH + "e;;Livro\nf;;Livro\n", "case or accents only (Livro, livro)"),
         (b"PK\x03\x04\x14\x00\xe7", "as .xlsx and .ods are, not a CSV; save the sheet as CSV"),
         (b"\x1f\x8b\x08", "gzipped; unpack it"),
+        (b"PAR1\x15", "a Parquet file, and give a CSV"),
+        (
+            HEADER.encode() + "boné;não;livro\n".encode("latin-1") + b"\xe9;;livro\nf;;game\n",
+            (
+                "not UTF-8 at line 2, byte offset 28 (0xe9; in Windows-1252 the line is "
+                "'boné;não;livro'); save the file as UTF-8"
+            ),
+        ),
+        (
+            (HEADER + "é;;livro\né2;;livro\n").encode() + b"\xe9;;livro\n",
+            (
+                "at line 4, byte offset 46 (0xe9; in Windows-1252 the line is 'é;;livro'); "
+                "write this line again, as UTF-8"
+            ),
+        ),
+        (
+            (HEADER + "é;;livro\n" * 3).encode() + b"\xe9;;livro\n\xe3;;livro\n",
+            "write this line and 1 more again, as UTF-8",
+        ),
+        (
+            HEADER + "a;nÃ£o;livro\n",
+            "encoded twice at line 2 ('Ã£' for 'ã'): it was UTF-8 and was read as something else",
+        ),
+        (HEADER + ENOUGH + HEADER, "the header is there again at line 6; delete that line"),
+        ("Loja\n\n" + HEADER, "the header is at line 3; delete the lines above it"),
         (HEADER.encode("utf-16"), "Excel calls Unicode text; save the sheet as CSV, UTF-8"),
         ("\n<!DOCTYPE html><html><body>Entrar</body>", "a web page, not a CSV"),
         (HEADER + 'a;;livro\nb;"aberta;livro\nc;;game\n', "line 3 is never closed"),
