@@ -42,7 +42,7 @@ async def fetch(
             await process.stop(grace=0.5)
             raise
         if end.code != 0:
-            raise StartError(f"its files can't be fetched: {end.reason()}")
+            raise StartError(f"its files can't be fetched: {end.error() or end.reason()}")
         found = [room] if (room / "MLmodel").is_file() else [*room.glob("**/MLmodel")][:1]
         if not found:
             raise StartError("its files can't be fetched: there is no MLmodel file among them")

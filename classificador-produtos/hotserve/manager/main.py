@@ -144,7 +144,7 @@ async def _check_options(settings: Settings, environment: Mapping[str, str]) -> 
         settings.command.check(), environment=environment, log=Path(os.devnull), label=""
     )
     if end.code == 2:
-        logger.error("mlflow models serve: %s", end.reason().removeprefix("Error: "))
+        logger.error("mlflow models serve: %s", end.error().removeprefix("Error: "))
         raise _Stopped(2)
 
 

@@ -11,6 +11,7 @@ This file is run as a script and imports nothing of hotserve's, so that it stays
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import ctypes
 import json
@@ -30,6 +31,8 @@ PR_SET_CHILD_SUBREAPER = 36
 GRACE_WITHOUT_MANAGER = 2.0
 """Seconds between SIGTERM and SIGKILL when nobody is left to say how long."""
 TAIL_LINES = 60
+_LONGEST_LINE = 65536
+"""Bytes; a longer one goes to the log in pieces, and its beginning alone is kept."""
 LOG_BYTES = 5_000_000
 """A log this long is set aside as `<name>.1`, over the one set aside before."""
 
@@ -69,9 +72,9 @@ def main() -> int:
             bufsize=0,
         )
     except OSError as error:
-        _tell(exited=127, tail=[f"{order['argv'][0]}: {error.strerror}"])
+        _send(exited=127, tail=[f"{order['argv'][0]}: {error.strerror}"])
         return 0
-    _tell(started=command.pid)
+    _send(started=command.pid)
     Guard(command, Output(order["log"], order["label"]), wake_read).run()
     return 0
 
@@ -84,17 +87,19 @@ class Output:
         self._label = label.encode()
         self._file: BinaryIO | None = None
         self._partial = b""
+        self._in_long_line = False
         self.tail: deque[str] = deque(maxlen=TAIL_LINES)
 
     def write(self, data: bytes) -> None:
         """Take whole lines out of `data`; what is left waits for the next call."""
         *lines, self._partial = (self._partial + data).split(b"\n")
-        if len(self._partial) > 65536:
+        is_long = len(self._partial) > _LONGEST_LINE
+        if is_long:
             lines.append(self._partial)
             self._partial = b""
-        for line in lines:
-            self.tail.append(line[:2000].decode("utf-8", "replace"))
+        self.tail.extend(map(_shown, lines[self._in_long_line :]))
         if lines:
+            self._in_long_line = is_long
             self._save(lines)
 
     def close(self) -> None:
@@ -118,6 +123,15 @@ class Output:
         except OSError:
             # A full disk must not stop the model from answering.
             pass
+
+
+def _shown(line: bytes) -> str:
+    """The line as a terminal shows it: of what was written over itself, the last."""
+    return line.rstrip(b"\r").rpartition(b"\r")[2][:2000].decode("utf-8", "latin-1")
+
+
+# Bytes that are not UTF-8 are most often this; none of them is lost.
+codecs.register_error("latin-1", lambda e: (e.object[e.start : e.end].decode("latin-1"), e.end))  # type: ignore[attr-defined]
 
 
 class Guard:
@@ -157,7 +171,7 @@ class Guard:
         while data := _read_or_nothing(pipe):
             self._output.write(data)
         self._output.close()
-        _tell(exited=self._exited, tail=list(self._output.tail))
+        _send(exited=self._exited, tail=list(self._output.tail))
 
     def _patience(self) -> float | None:
         """Seconds to wait: short once an end was asked for, as descendants give no sign."""
@@ -242,10 +256,10 @@ def _read_or_nothing(pipe: int) -> bytes:
         return b""
 
 
-def _tell(**message: Any) -> None:
+def _send(**message: Any) -> None:
     # Where nobody listens any more, the clean-up goes on all the same.
     with contextlib.suppress(OSError):
-        os.write(1, json.dumps(message).encode() + b"\n")
+        os.write(1, json.dumps(message, ensure_ascii=False).encode() + b"\n")
 
 
 if __name__ == "__main__":

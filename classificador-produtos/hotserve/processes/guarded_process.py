@@ -18,6 +18,8 @@ _GUARD = Path(__file__).with_name("guard.py")
 _ANSWER_LIMIT = 1 << 20
 _LAUNCHER = re.compile(r"returned non zero return code\. Return code = (-?\d+)")
 _ALL_IS_WELL = re.compile(r"(\d{4}/\d\d/\d\d \d\d:\d\d:\d\d )?INFO\b")
+_PROGRESS = re.compile(r"\d%\|| [\d.]+(it/s|s/it)\b|[█━]")
+_ERROR = re.compile(r"[\w.]*(Error|Exception|Exit|Interrupt)(: .*)?$")
 _TRACEBACK = "Traceback (most recent call last):"
 
 
@@ -29,56 +31,46 @@ class Exit:
     tail: tuple[str, ...]
 
     def reason(self) -> str:
-        """One line that says most: the last one that looks like an error, or the signal.
+        """One line: its exit code or signal, then the error that it wrote last."""
+        end, error = self._end(), self.error()
+        return f"{end}: {error}" if error else end
+
+    def error(self) -> str:
+        """The last line that looks like an error, else the last one that says anything.
 
         Where that one ends in a colon, what follows it belongs to it.
         """
-        lines = [line.strip() for line in self.tail if line.strip()]
-        errors = [place for place, line in enumerate(lines) if _is_error(line)]
+        lines = [line.strip() for line in self.tail if _says_something(line)]
+        # The launcher's own error hides what the server process wrote before it.
+        errors = [n for n, each in enumerate(lines) if _ERROR.match(each)]
+        errors = [n for n in errors if not _LAUNCHER.search(lines[n])]
         if errors:
             first, *rest = lines[errors[-1] :]
             # MLflow's list of files that can't be fetched stands below its line.
             return " ".join([first, *rest])[:500] if first.endswith(":") else first[:500]
-        if name := _signal_name(self.code, lines):
-            return f"ended by {name}"
         if _TRACEBACK in lines:
             lines = lines[: lines.index(_TRACEBACK)]
-        # A server's word that all is well is no reason for its end.
-        lines = [line for line in lines if not _ALL_IS_WELL.match(line)]
-        if lines:
-            return lines[-1][:500]
-        return "its guard was killed" if self.code is None else f"ended with code {self.code}"
+        # A process that was killed may have written anything last.
+        return lines[-1][:500] if lines and self._code() > 0 else ""
+
+    def _end(self) -> str:
+        if self.code is None:
+            return "its guard was killed"
+        code = self._code()
+        with contextlib.suppress(ValueError):
+            return f"ended by {signal.Signals(-code).name}"
+        return f"ended with code {code}"
+
+    def _code(self) -> int:
+        """Of the server process, which its launcher tells at its own end."""
+        codes = _LAUNCHER.findall("\n".join(self.tail))
+        return int(codes[-1]) if codes else (self.code or 0)
 
 
-def _signal_name(code: int | None, lines: list[str]) -> str | None:
-    # The launcher tells the end of the server process in its own last line.
-    told = _LAUNCHER.search(lines[-1]) if lines else None
-    number = int(told[1]) if told else (code or 0)
-    try:
-        return signal.Signals(-number).name if number < 0 else None
-    except ValueError:
-        return None
-
-
-async def _kill_group(group: int) -> None:
-    """End what a guard left behind; it became this process's own (manager.py makes sure)."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        while True:
-            os.killpg(group, signal.SIGKILL)
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(-group, os.WNOHANG)
-            await asyncio.sleep(0.02)
-
-
-def _is_error(line: str) -> bool:
-    kind = line.split(":", 1)[0]
-    # The launcher's own last word hides what the server process said before it.
-    return (
-        ":" in line
-        and kind.replace(".", "").replace("_", "").isalnum()
-        and kind.rsplit(".", 1)[-1].endswith(("Error", "Exception", "Exit"))
-        and not _LAUNCHER.search(line)
-    )
+def _says_something(line: str) -> bool:
+    """Whether it is neither empty, a rule, a progress bar, nor the news that all is well."""
+    is_text = any(character.isalpha() for character in line)
+    return is_text and not _PROGRESS.search(line) and not _ALL_IS_WELL.match(line.strip())
 
 
 class GuardedProcess:
@@ -152,6 +144,16 @@ class GuardedProcess:
         self._started.set()
         if not self.exited.done():
             self.exited.set_result(end)
+
+
+async def _kill_group(group: int) -> None:
+    """End what a guard left behind; it became this process's own (manager/main.py makes sure)."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        while True:
+            os.killpg(group, signal.SIGKILL)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(-group, os.WNOHANG)
+            await asyncio.sleep(0.02)
 
 
 async def run_to_end(

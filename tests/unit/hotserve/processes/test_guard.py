@@ -11,9 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+import pytest
 
 from hotserve.processes import guard
-from hotserve.processes.guarded_process import Exit, GuardedProcess
+from hotserve.processes.guarded_process import Exit, GuardedProcess, run_to_end
 
 STUBBORN = """
 import os, signal, subprocess, sys, time
@@ -134,38 +135,87 @@ def test_a_start_that_is_given_up_leaves_nothing(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_the_reason_of_an_end_is_its_last_error(tmp_path: Path) -> None:
-    async def end_of(code: str) -> Exit:
-        return await (await start(code, tmp_path / "log")).exited
+def end_of(code: str, log: Path) -> Exit:
+    async def scenario() -> Exit:
+        return await (await start(code, log)).exited
 
-    failed = asyncio.run(end_of("print('hello'); raise ValueError('no such file')"))
-    assert (failed.code, failed.reason()) == (1, "ValueError: no such file")
-    killed = asyncio.run(end_of("import os; os.kill(os.getpid(), 9)"))
-    assert (killed.code, killed.reason()) == (-9, "ended by SIGKILL")
-    assert asyncio.run(end_of("raise SystemExit(3)")).reason() == "ended with code 3"
-    assert Exit(None, ()).reason() == "its guard was killed"
-    assert "ValueError: no such file" in (tmp_path / "log").read_text()
+    return asyncio.run(scenario())
 
 
-def test_a_launchers_last_word_does_not_hide_the_reason() -> None:
-    launcher = "Exception: Command 'x' returned non zero return code. Return code = "
-    trace = "Traceback (most recent call last):"
-    assert Exit(1, ("bash: exec: uvicorn: not found", trace, launcher + "127")).reason() == (
-        "bash: exec: uvicorn: not found"
-    )
-    assert Exit(1, ("INFO: running", trace, launcher + "-9")).reason() == "ended by SIGKILL"
-    assert Exit(1, ("INFO:     Uvicorn running", trace, launcher + "1")).reason() == (
-        "ended with code 1"
-    )
-    assert Exit(3, ("2026/11/23 12:25:01 INFO mlflow: x",)).reason() == "ended with code 3"
-    assert Exit(1, ("ImportError: no x", trace, launcher + "1")).reason() == "ImportError: no x"
+PRELUDE = "import os, sys; write = sys.stdout.buffer.write; "
+BAR = "'a: 0%|  | 0/2\\ra: 100%|██| 2/2 [00:00<00:00, 9.5it/s]'"
 
 
-def test_a_reason_that_stands_below_the_error_is_told() -> None:
-    told = "mlflow.exceptions.MlflowException: The following failures occurred while downloading:"
-    below = ("##### File model.pkl #####", "[Errno 28] No space left on device", "")
-    assert Exit(1, ("INFO: x", told, *below)).reason() == " ".join([told, *below[:2]])
-    assert Exit(1, ("ValueError: no model", *below)).reason() == "ValueError: no model"
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("print('hello'); raise OSError('no file')", "ended with code 1: OSError: no file"),
+        ("os.kill(os.getpid(), 9)", "ended by SIGKILL"),
+        ("sys.exit(3)", "ended with code 3"),
+        ("os._exit(4)", "ended with code 4"),
+        ("print('KeyError: 3', flush=True); os._exit(4)", "ended with code 4: KeyError: 3"),
+        ("raise MemoryError", "ended with code 1: MemoryError"),
+        # A progress bar writes over itself and has no line end of its own.
+        (f"print({BAR}, end='', flush=True); os._exit(4)", "ended with code 4"),
+        ("write(b'Error: n\\xe3o\\r\\n'); sys.exit(2)", "ended with code 2: Error: não"),
+        # A line without an end, megabytes long, drives out nothing.
+        ("print('Error: a\\n' + 'x' * 9_000_000); sys.exit(5)", "ended with code 5: Error: a"),
+        (
+            "write(b'\\0\\xff' * 9999 + b'\\n\\0\\n' * 99 + b'--'); sys.exit(6)",
+            "ended with code 6",
+        ),
+    ],
+)
+def test_the_reason_of_an_end_is_its_code_and_its_last_error(
+    tmp_path: Path, code: str, reason: str
+) -> None:
+    assert end_of(PRELUDE + code, tmp_path / "log").reason() == reason
+
+
+def test_the_log_has_everything_as_it_was_written(tmp_path: Path) -> None:
+    code = "write(b'10%\\r20%\\nn\\xe3o\\n' + b'y' * 200_000 + b'\\nend')"
+    assert end_of(PRELUDE + code, tmp_path / "log").tail[-1] == "end"
+    written = (tmp_path / "log").read_bytes()
+    assert written.startswith(b"10%\r20%\nn\xe3o\ny")
+    assert written.count(b"y") == 200_000
+    assert written.endswith(b"\nend\n")
+
+
+TRACE = "Traceback (most recent call last):"
+LAUNCHER = "Exception: Command 'x' returned non zero return code. Return code = "
+FAILURES = "mlflow.exceptions.MlflowException: The following failures occurred while downloading:"
+BELOW = ("##### File model.pkl #####", "[Errno 28] No space left on device")
+
+
+@pytest.mark.parametrize(
+    ("code", "tail", "reason"),
+    [
+        # What the launcher of the server process writes does not hide what that one wrote.
+        (
+            1,
+            ("bash: exec: uvicorn: not found", TRACE, LAUNCHER + "127"),
+            "ended with code 127: bash: exec: uvicorn: not found",
+        ),
+        (1, ("INFO: running", TRACE, LAUNCHER + "-9", ""), "ended by SIGKILL"),
+        (1, ("ImportError: no x", TRACE, LAUNCHER + "3"), "ended with code 3: ImportError: no x"),
+        (1, ("loading", TRACE, LAUNCHER + "-15"), "ended by SIGTERM"),
+        (1, ("INFO:     Uvicorn running", TRACE, LAUNCHER + "1"), "ended with code 1"),
+        (3, ("2026/11/23 12:25:01 INFO mlflow: x",), "ended with code 3"),
+        (-250, ("x",), "ended with code -250"),
+        (None, (), "its guard was killed"),
+        # Of several errors the last, whatever stands below it.
+        (1, ("OSError: a", "KeyError: b", "bye", "-" * 40), "ended with code 1: KeyError: b"),
+        (1, ("SystemExit: 3", "=" * 40), "ended with code 1: SystemExit: 3"),
+        (0, ("all done",), "ended with code 0"),
+        (1, ("all done", "━━━━ 12 kB"), "ended with code 1: all done"),
+        # MLflow's list of what failed stands below its error.
+        (1, ("INFO: x", FAILURES, *BELOW, ""), " ".join(["ended with code 1:", FAILURES, *BELOW])),
+        (1, ("ValueError: no model", *BELOW), "ended with code 1: ValueError: no model"),
+        (1, ("ValueError: " + "x" * 999,), "ended with code 1: ValueError: " + "x" * 488),
+    ],
+)
+def test_the_reason_in_the_last_lines(code: int | None, tail: tuple[str, ...], reason: str) -> None:
+    assert Exit(code, tail).reason() == reason
 
 
 def test_a_program_that_is_not_there_is_told(tmp_path: Path) -> None:
@@ -175,7 +225,24 @@ def test_a_program_that_is_not_there_is_told(tmp_path: Path) -> None:
         )
         return await process.exited
 
-    assert asyncio.run(scenario()).reason() == "/no/such/program: No such file or directory"
+    end = asyncio.run(scenario())
+    assert end.reason() == "ended with code 127: /no/such/program: No such file or directory"
+
+
+@pytest.mark.parametrize("seconds", [0.05, 0.0])
+def test_a_command_with_a_time_limit_leaves_nothing(tmp_path: Path, seconds: float) -> None:
+    async def scenario() -> None:
+        with pytest.raises(TimeoutError):
+            await run_to_end(
+                [sys.executable, "-c", "import time; time.sleep(600)"],
+                environment={**os.environ, "MARK": str(tmp_path)},
+                log=tmp_path / "log",
+                label="",
+                timeout=seconds,
+            )
+        assert marked(str(tmp_path)) == []
+
+    asyncio.run(scenario())
 
 
 def test_the_log_does_not_grow_for_ever(tmp_path: Path) -> None:
