@@ -174,4 +174,5 @@ def check_dataset(settings: Settings) -> None:
     )
     if check.returncode:
         lines = check.stderr.strip().splitlines()
-        raise SettingsError(lines[-1] if lines else f"{settings.dataset} cannot be read")
+        message = lines[-1].removeprefix("check.py: ") if lines else "the data set cannot be read"
+        raise SettingsError(message)

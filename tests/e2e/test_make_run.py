@@ -260,7 +260,7 @@ def refused(**settings: object) -> tuple[int, str]:
         ("STACK_HOME", "/dev/null/home", "the data folder /dev/null/home cannot be written"),
         ("DATASET", "/no/such/produtos.csv", "/no/such/produtos.csv"),
         ("DATASET", "s3://a/b.csv", "dataset s3://a/b.csv: only paths and http(s) addresses"),
-        ("DATASET", "http://[bad", "dataset http://[bad: Invalid IPv6 URL; check the address"),
+        ("DATASET", "http://[bad", "dataset http://[bad: this is no address that can be fetched"),
         ("HOTSERVE_TOKEN", "two words", "HOTSERVE_TOKEN must be visible ASCII"),
     ],
 )

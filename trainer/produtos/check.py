@@ -6,9 +6,9 @@ scikit-learn unless a category is so rare that only the splits themselves can te
 
 import sys
 
+from produtos import command
 from produtos.data.dataset import Dataset, load
 from produtos.data.split import pool_of, split
-from produtos.errors import BadInput
 from produtos.parameters import Parameters, grid
 
 _SURE = 50
@@ -32,17 +32,13 @@ def check(dataset: Dataset, common: Parameters) -> None:
         split(dataset, test_size=parameters.test_size, include_names=parameters.include_names)
 
 
-def main() -> int:
-    """Check the data set named on the command line; 0 if it can be trained on, else 2."""
-    try:
-        dataset = load(sys.argv[1] if len(sys.argv) > 1 else None)
-        check(dataset, Parameters())
-    except BadInput as error:
-        print(error, file=sys.stderr)
-        return 2
+def main() -> None:
+    """Check the data set named on the command line, and print what is in it."""
+    dataset = load(sys.argv[1] if len(sys.argv) > 1 else None)
+    check(dataset, Parameters())
     print(dataset.summary())
-    return 0
+    print(dataset.category_counts())
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command.run(main)

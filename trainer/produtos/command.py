@@ -28,6 +28,9 @@ DEFAULTS = {
 }
 """Set before MLflow is imported, unless the user has set them."""
 
+LOOPBACK = "localhost,127.0.0.1,::1,[::1]"
+"""What no proxy is asked for."""
+
 STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """SIGHUP comes when the terminal is closed."""
 
@@ -40,6 +43,10 @@ def run(main: Callable[[], None]) -> Never:
     """
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
+    # Libraries look at the name in small letters first. A star already stands for every host.
+    direct = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
+    if direct != "*":
+        os.environ["no_proxy"] = f"{direct},{LOOPBACK}" if direct else LOOPBACK
     # Library warnings are not for whoever waits for a model.
     warnings.simplefilter("ignore")
     for library in ("mlflow", "alembic", "git", "matplotlib"):
@@ -48,7 +55,6 @@ def run(main: Callable[[], None]) -> Never:
         # What nohup started is to go on when the terminal is closed.
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _stop)
-    program = os.path.basename(sys.argv[0])
     code = 0
     try:
         main()
@@ -59,24 +65,13 @@ def run(main: Callable[[], None]) -> Never:
         sys.stderr.flush()
         _tidy_run_of_project()
         raise
-    except BadInput as error:
-        print(f"{program}: {error}", file=sys.stderr, flush=True)
-        code = 2
-        _tidy_run_of_project()
-    except ModuleNotFoundError as error:
-        if os.environ.get("TRAINER_DEBUG"):
-            raise
-        print(
-            f"{program}: {error.name} is not installed for {sys.executable}; activate the "
-            "environment first, or let mlflow run make one with --env-manager uv",
-            file=sys.stderr,
-        )
-        code = 2
     except Exception as error:
-        if os.environ.get("TRAINER_DEBUG"):
+        if os.environ.get("TRAINER_DEBUG") and not isinstance(error, BadInput):
             raise
-        code = 2 if _is_servers_fault(error) else 1
-        print(f"{program}: {_one_line(error)}", file=sys.stderr)
+        code, message = _failure(error)
+        print(f"{os.path.basename(sys.argv[0])}: {message}", file=sys.stderr)
+        if isinstance(error, BadInput):
+            _tidy_run_of_project()
     sys.stdout.flush()
     sys.stderr.flush()
     sys.exit(code)
@@ -98,13 +93,19 @@ def _stop(number: int, _frame: FrameType | None) -> Never:
     raise Stopped(number)
 
 
-def _is_servers_fault(error: Exception) -> bool:
-    modules = {kind.__module__.partition(".")[0] for kind in type(error).__mro__}
-    return bool(modules & {"mlflow", "requests", "urllib3"})
-
-
-def _one_line(error: Exception) -> str:
-    said = in_one_line(error)
-    if _is_servers_fault(error):
-        return f"the tracking server could not do it: {said}"
-    return f"{type(error).__name__}: {said} (an error of this program; TRAINER_DEBUG=1 shows where)"
+def _failure(error: Exception) -> tuple[int, str]:
+    """The exit code, and what is said."""
+    if isinstance(error, BadInput):
+        return 2, str(error)
+    if isinstance(error, ModuleNotFoundError):
+        return 2, (
+            f"{error.name} is not installed for {sys.executable}; activate the environment first, "
+            "or let mlflow run make one with --env-manager uv"
+        )
+    message = in_one_line(error)
+    libraries = {kind.__module__.partition(".")[0] for kind in type(error).__mro__}
+    if libraries & {"mlflow", "requests", "urllib3"}:
+        return 2, f"the tracking server could not do it: {message}"
+    return 1, (
+        f"{type(error).__name__}: {message} (an error of this program; TRAINER_DEBUG=1 shows where)"
+    )

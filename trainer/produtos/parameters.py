@@ -7,9 +7,10 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Never
+from typing import Any, Never
 
 from produtos.data.source import SHIPPED_NAME
+from produtos.errors import without_secrets
 
 NAIVE_BAYES = "naive_bayes"
 LOGISTIC_REGRESSION = "logistic_regression"
@@ -29,13 +30,13 @@ class Parameters:
     dataset: str = SHIPPED_NAME
 
     def logged(self) -> dict[str, str]:
-        """The same in the user's own words, by name."""
+        """The same in the user's own words, by name; an address without its secrets."""
         return {
             "test_size": str(self.test_size),
             "include_names": yes_or_no(self.include_names),
             "strip_accents": yes_or_no(self.strip_accents),
             "classifier": self.classifier,
-            "dataset": self.dataset,
+            "dataset": without_secrets(self.dataset),
         }
 
     def run_name(self) -> str:
@@ -89,17 +90,6 @@ def parse_test_size(written: str) -> float:
     return value
 
 
-def parse_classifier(written: str) -> str:
-    """One of `CLASSIFIERS`.
-
-    Raises:
-        argparse.ArgumentTypeError: it is not.
-    """
-    if written not in CLASSIFIERS:
-        raise argparse.ArgumentTypeError(f"must be {' or '.join(CLASSIFIERS)}, not {written!r}")
-    return written
-
-
 class Parser(argparse.ArgumentParser):
     """An argument parser that says what is wrong in one line."""
 
@@ -111,39 +101,28 @@ class Parser(argparse.ArgumentParser):
 
 def add_arguments(parser: argparse.ArgumentParser, names: Sequence[str]) -> None:
     """Let `parser` accept some of the parameters, spelt as under `mlflow run -P` or with dashes."""
-    default = Parameters()
-    known = {
+    known: dict[str, dict[str, Any]] = {
         "test_size": {
             "type": parse_test_size,
-            "default": default.test_size,
             "metavar": "NUMBER",
             "help": "part of the products to test on, between 0 and 1 (default: %(default)s)",
         },
         "include_names": {
             "type": parse_yes_or_no,
-            "default": default.include_names,
             "metavar": "sim|não",
             "help": "whether the text of a product holds its name (default: sim)",
         },
         "strip_accents": {
             "type": parse_yes_or_no,
-            "default": default.strip_accents,
             "metavar": "sim|não",
             "help": "whether words are compared without their accents (default: sim)",
         },
-        "classifier": {
-            "type": parse_classifier,
-            "default": default.classifier,
-            "metavar": "|".join(CLASSIFIERS),
-            "help": "(default: %(default)s)",
-        },
+        "classifier": {"choices": CLASSIFIERS, "help": "(default: %(default)s)"},
         "dataset": {
-            "default": default.dataset,
             "metavar": "PATH|URL",
             "help": "a CSV file nome;descricao;categoria (default: the one that is shipped)",
         },
     }
     for name in names:
-        # A tuple's order is what --help shows; `dest` is the name with underscores.
         spellings = dict.fromkeys([f"--{name.replace('_', '-')}", f"--{name}"])
-        parser.add_argument(*spellings, dest=name, **known[name])  # type: ignore[arg-type]
+        parser.add_argument(*spellings, dest=name, default=getattr(Parameters, name), **known[name])

@@ -1,34 +1,168 @@
-"""What every entry point of the trainer says of an error that is not the user's."""
+"""What every entry point of the trainer does around its own work."""
 
+import http.server
+import os
+import signal
 import subprocess
 import sys
+import threading
+import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
-ROOT = Path(__file__).parents[3]
-
-RAISE = """
+import pytest
 import requests
+
 from produtos import command
+from produtos.errors import BadInput, Stopped, in_one_line
 
-def main() -> None:
-    raise requests.ConnectionError({text!r})
-
-command.run(main)
-"""
+ROOT = Path(__file__).parents[3]
+Run = Callable[[Callable[[], None]], tuple[object, str]]
 
 
-def test_a_long_error_keeps_its_reason_which_comes_last() -> None:
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command in this process, which stays as it was; its exit code and standard error."""
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    monkeypatch.setattr(sys, "argv", ["/somewhere/train.py"])
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    os.environ.pop("TRAINER_DEBUG", None)
+
+    def run(main: Callable[[], None]) -> tuple[object, str]:
+        with pytest.raises(SystemExit) as end:
+            command.run(main)
+        return end.value.code, capsys.readouterr().err
+
+    return run
+
+
+def raising(error: BaseException) -> Callable[[], None]:
+    def main() -> None:
+        raise error
+
+    return main
+
+
+def test_what_went_well_says_nothing(run: Run) -> None:
+    assert run(lambda: None) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (BadInput("dataset x.csv: empty"), 2, "train.py: dataset x.csv: empty\n"),
+        (Stopped(15), 143, ""),
+        (
+            requests.ConnectionError("no route"),
+            2,
+            "train.py: the tracking server could not do it: no route\n",
+        ),
+        (
+            KeyError("x"),
+            1,
+            "train.py: KeyError: 'x' (an error of this program; TRAINER_DEBUG=1 shows where)\n",
+        ),
+    ],
+)
+def test_an_error_is_one_line_and_an_exit_code(
+    run: Run, error: BaseException, code: int, line: str
+) -> None:
+    assert run(raising(error)) == (code, line)
+
+
+def test_a_package_that_is_not_there_is_named(run: Run) -> None:
+    code, said = run(raising(ModuleNotFoundError(name="pandas")))
+    assert code == 2
+    assert said.startswith("train.py: pandas is not installed for ")
+
+
+def test_a_traceback_is_shown_to_who_asks_for_it(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    del run
+    monkeypatch.setitem(os.environ, "TRAINER_DEBUG", "1")
+    with pytest.raises(KeyError):
+        command.run(raising(KeyError("x")))
+    with pytest.raises(SystemExit):
+        command.run(raising(BadInput("x")))
+
+
+def test_what_the_user_has_set_stays(run: Run) -> None:
+    os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = "5"
+    os.environ.pop("OMP_NUM_THREADS", None)
+    run(lambda: None)
+    assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "5"
+    assert os.environ["OMP_NUM_THREADS"] == "1"
+
+
+def test_no_proxy_is_asked_for_this_machine(run: Run) -> None:
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
+            del format, arguments
+
+    for name in ("http_proxy", "HTTP_PROXY"):
+        os.environ[name] = "http://127.0.0.1:1"
+    os.environ.pop("no_proxy", None)
+    os.environ["NO_PROXY"] = "intranet.example"
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
+
+    def main() -> None:
+        for host in ("127.0.0.1", "localhost"):
+            url = f"http://{host}:{server.server_port}/"
+            assert requests.get(url, timeout=10).status_code == 204
+            assert urllib.request.build_opener().open(url, timeout=10).status == 204
+        for host in ("intranet.example", "[::1]:5000"):
+            assert requests.utils.should_bypass_proxies(f"http://{host}/", None)
+            assert urllib.request.proxy_bypass(host)
+        assert not urllib.request.proxy_bypass("dados.example")
+
+    try:
+        assert run(main) == (0, "")
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_who_wants_no_proxy_at_all_has_none(run: Run) -> None:
+    os.environ.pop("NO_PROXY", None)
+    os.environ["no_proxy"] = "*"
+    run(lambda: None)
+    assert os.environ["no_proxy"] == "*"
+
+
+def test_a_long_error_keeps_its_reason_which_comes_last(run: Run) -> None:
     """MLflow's begins with an address of some two hundred characters."""
     text = f"PUT http://mlflow:5000/{'m' * 500}: too many 500 error responses"
-    done = subprocess.run(
-        [sys.executable, "-c", RAISE.format(text=text)],
-        cwd=ROOT / "trainer",
-        capture_output=True,
-        text=True,
-        check=False,
+    code, said = run(raising(requests.ConnectionError(text)))
+    assert code == 2
+    assert "the tracking server could not do it: PUT http://mlflow:5000/" in said
+    assert said.endswith("too many 500 error responses\n")
+    assert len(said) < 500
+
+
+def test_an_error_of_a_library_repeats_no_secret() -> None:
+    said = in_one_line(
+        ValueError("cannot get 'http://maria:SECRET@mlflow/x?X-Amz-Signature=SECRET'\n(refused)")
     )
-    assert done.returncode == 2, done.stderr
-    (line,) = done.stderr.splitlines()
-    assert "the tracking server could not do it: PUT http://mlflow:5000/" in line
-    assert line.endswith("too many 500 error responses")
-    assert len(line) < 500
+    assert said == "cannot get 'http://mlflow/x?X-Amz-Signature=…' (refused)"
+    assert in_one_line(KeyError()) == "KeyError"
+
+
+@pytest.mark.parametrize(
+    ("number", "ignored", "code"),
+    [(signal.SIGTERM, False, 143), (signal.SIGHUP, False, 129), (signal.SIGHUP, True, 0)],
+)
+def test_a_signal_ends_a_command_but_not_what_nohup_started(
+    number: signal.Signals, ignored: bool, code: int
+) -> None:
+    program = (
+        "import os, signal\n"
+        f"if {ignored}: signal.signal({int(number)}, signal.SIG_IGN)\n"
+        "from produtos import command\n"
+        f"command.run(lambda: os.kill(os.getpid(), {int(number)}))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT / "trainer", check=False)
+    assert done.returncode == code

@@ -8,7 +8,6 @@ from produtos.parameters import (
     Parser,
     add_arguments,
     grid,
-    parse_classifier,
     parse_test_size,
     parse_yes_or_no,
 )
@@ -45,11 +44,6 @@ def test_no_test_size(written: str) -> None:
         parse_test_size(written)
 
 
-def test_no_classifier() -> None:
-    with pytest.raises(argparse.ArgumentTypeError, match="naive_bayes or logistic_regression"):
-        parse_classifier("svm")
-
-
 def test_what_is_left_out_is_the_projects_default() -> None:
     assert parse() == Parameters(0.2, True, True, "naive_bayes", "produtos.csv")
 
@@ -70,13 +64,29 @@ def test_parameters_are_logged_as_a_user_writes_them() -> None:
     }
 
 
-def test_what_is_wrong_is_told_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_address_is_logged_without_its_secrets() -> None:
+    logged = parse("--dataset", "https://maria:SECRET@host/x.csv?token=SECRET").logged()
+    assert logged["dataset"] == "https://host/x.csv?token=…"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--test-size", "2"], "number between 0 and 1"),
+        (["--classifier", "svm"], "'svm' (choose from 'naive_bayes', 'logistic_regression')"),
+        (["--nada"], "unrecognized arguments: --nada"),
+    ],
+)
+def test_what_is_wrong_is_told_in_one_line(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as end:
-        parse("--test-size", "2")
+        parse(*arguments)
     assert end.value.code == 2
     said = capsys.readouterr().err
     assert said.count("\n") == 1
-    assert "number between 0 and 1" in said
+    assert message in said
+    assert said.endswith("; see train.py --help\n")
 
 
 def test_the_ten_runs_differ_only_in_the_chapters_two_parameters() -> None:

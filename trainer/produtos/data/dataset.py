@@ -42,6 +42,9 @@ REASONS = {
 }
 """Why a row is left out, as it is logged and as it is said."""
 
+CATEGORIES_SHOWN = 40
+"""How many categories the console names; the report has them all."""
+
 LINES_LISTED = 50
 """How many line numbers the report names for each reason."""
 
@@ -118,6 +121,13 @@ class Dataset:
             f"{self.rows_read:,} rows, {len(self.products):,} products, "
             f"{len(self.counts)} categories; left out: {left_out or 'none'}{more}"
         )
+
+    def category_counts(self) -> str:
+        """One line for the console, the largest category first."""
+        listed = [f"{name} {count:,}" for name, count in Counter(self.counts).most_common()]
+        if (more := len(listed) - CATEGORIES_SHOWN) > 0:
+            listed[CATEGORIES_SHOWN:] = [f"and {more} smaller ones"]
+        return f"categories: {', '.join(listed)}"
 
     def report(self) -> dict[str, Any]:
         """The same, in full, ready for JSON."""

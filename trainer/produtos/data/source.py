@@ -1,5 +1,6 @@
 """Fetching a data set, from a file or over HTTP, without trusting its size."""
 
+import os
 import time
 import zlib
 from base64 import b64encode
@@ -44,7 +45,8 @@ def location(source: str | None) -> str:
     if not source:
         return str(SHIPPED)
     if is_url(source):
-        return source
+        # A secret need not be typed where others see it: https://host/x.csv?token=$TOKEN.
+        return os.path.expandvars(source)
     if "://" in source:
         raise BadInput(
             f"dataset {without_secrets(source)}: only paths and http(s) addresses can be read"
@@ -165,4 +167,6 @@ def proxy_of(url: str) -> str | None:
     """The proxy on the way to an address, without its password, if the environment names one."""
     parts = urlsplit(url)
     proxy = getproxies().get(parts.scheme)
-    return without_secrets(proxy) if proxy and not proxy_bypass(parts.hostname or "") else None
+    if not proxy or proxy_bypass(parts.netloc.rpartition("@")[2]):
+        return None
+    return without_secrets(proxy)

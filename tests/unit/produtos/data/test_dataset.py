@@ -75,6 +75,16 @@ def test_products_without_a_word_are_counted(write: Write) -> None:
     assert dataset.report()["without_words"] == 3
 
 
+def test_the_console_names_the_largest_categories(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("produtos.data.dataset.CATEGORIES_SHOWN", 2)
+    dataset = load(write(HEADER + ENOUGH + "e;;game\n"))
+    assert dataset.category_counts() == "categories: game 3, livro 2"
+    dataset = load(write(HEADER + ENOUGH + "e;;game\nf;;arte\ng;;arte\nh;;arte\ni;;arte\n"))
+    assert dataset.category_counts() == "categories: arte 4, game 3, and 1 smaller ones"
+
+
 def test_an_address_is_named_without_its_secrets() -> None:
     with pytest.raises(BadInput) as refusal:
         load("http://user:SECRET@127.0.0.1:1/x.csv?token=SECRET")
@@ -201,6 +211,7 @@ def test_a_quote_inside_a_field_is_just_a_character(write: Write) -> None:
         (HEADER + "a;;livro\nb;;livro\n", "every product is of one category, livro"),
         (HEADER + "a;;livro\nb;;livro\nc;;game\n", "only one product in the category game"),
         (HEADER + ENOUGH + "e;;Livro\nf;;Livro\n", "case or accents only (Livro, livro)"),
+        (HEADER + ENOUGH + "e;;g\u00e1me\nf;;g\u00e1me\n", "accents only (game, g\u00e1me)"),
         (b"PK\x03\x04\x14\x00\xe7", "as .xlsx and .ods are, not a CSV; save the sheet as CSV"),
         (b"\x1f\x8b\x08", "gzipped; unpack it"),
         (b"PAR1\x15", "a Parquet file, and give a CSV"),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from produtos.data import source
-from produtos.data.source import proxy_of, read_bytes
+from produtos.data.source import location, proxy_of, read_bytes
 from produtos.errors import BadInput, without_secrets
 
 
@@ -188,6 +188,12 @@ def test_user_and_password_of_an_address_are_for_its_own_server(
     address = serve(answer).replace("//", "//maria:p%40ss@")
     assert read_bytes(address) == TABLE
     assert seen == ["Basic " + base64.b64encode(b"maria:p@ss").decode(), None]
+
+
+def test_a_secret_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOKEN", "SECRET")
+    assert location("https://host/x?token=${TOKEN}&$NADA") == "https://host/x?token=SECRET&$NADA"
+    assert location("/data/$TOKEN.csv") == "/data/$TOKEN.csv"
 
 
 def test_a_download_that_takes_too_long_is_given_up(
