@@ -6,6 +6,7 @@ Where the answers are to differ, `DIFFERENCES` says why, and docs/hotserve.md te
 import gzip
 import io
 import json
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,6 +25,7 @@ from produtos.model import pipeline as trainer_model
 from tests.e2e.hotserve_models import TEXTS
 from tests.e2e.hotserve_process import PATIENCE, running_hotserve
 from tests.e2e.stock_server import stock_server
+from tests.support.tables import TABLES, Table
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "hotserve.md"
 
@@ -35,6 +37,7 @@ DIFFERENCES = {
     "csv-lines": "Every line is a product; stock MLflow takes the first one for a header.",
     "csv-commas": "A comma is part of a product's text; stock MLflow cuts the line there.",
     "csv-na": "`NA`, `null` and the like are texts; pandas makes missing values of them.",
+    "csv-table": "A table may be separated by `;`, tabs or `|`.",
     "csv-bad-row": "A row that is too long is told with its line, in our words.",
     "csv-empty": "An empty body is told in our words.",
     "csv-not-utf8": "The error names the byte.",
@@ -90,6 +93,8 @@ TEXT_CASES = [
     case("csv of one line", CSV, "boneca de pano"),
     case("csv of three lines", CSV, "halo\nboneca\nzelda\n", "csv-lines"),
     case("csv of a line with commas", CSV, "boneca, de pano, azul\nhalo, 2\n", "csv-commas"),
+    case("csv with a category", CSV, "id,categoria,Nome\n7,brinquedo,boneca\n"),
+    case("csv with semicolons", CSV, "nome;Descrição\nboneca;de pano\nhalo;\n", "csv-table"),
     case("csv with an empty cell", CSV, "nome,descricao\nboneca,\n,halo\n"),
     case("csv of a text that pandas drops", CSV, "texto\nNA\nnull\n", "csv-na"),
     case("csv with a row too long", CSV, "nome,descricao\na,b\na,b,c,d\n", "csv-bad-row"),
@@ -122,6 +127,12 @@ TEXT_CASES = [
         "json split, other columns", JSON, {"dataframe_split": {"columns": ["x"], "data": [["a"]]}}
     ),
     case("json records", JSON, {"dataframe_records": RECORDS}),
+    case("json records, accents", JSON, {"dataframe_records": [{"Descrição": "a"}]}),
+    case(
+        "json records with a category",
+        JSON,
+        {"dataframe_records": [{"nome": "a", "categoria": "b"}]},
+    ),
     case("json records that differ", JSON, {"dataframe_records": [{"nome": "a"}, {"texto": "b"}]}),
     case("json records, no list", JSON, {"dataframe_records": {"nome": "a"}}),
     case("json params false", JSON, {"inputs": ["halo"], "params": {"probabilities": False}}),
@@ -251,6 +262,19 @@ def compare(pair: Pair, case: Case) -> None:
 @pytest.mark.parametrize("case", TEXT_CASES, ids=lambda case: case.name)
 def test_a_model_of_texts(servers: Pair, case: Case) -> None:
     compare(servers, case)
+
+
+@pytest.mark.parametrize("table", TABLES, ids=str)
+def test_the_shared_tables(servers: Pair, table: Table) -> None:
+    hotserve, _ = servers
+    answer = post(hotserve, Case(table.name, CSV, table.body))
+    if table.complaint:
+        assert answer.status_code == 400
+        assert re.search(table.complaint, answer.json()["message"], re.IGNORECASE)
+        return
+    expected = post(hotserve, case(table.name, JSON, {"inputs": table.texts}))
+    assert answer.json() == expected.json()
+    assert len(answer.json()["predictions"]) == len(table.texts)
 
 
 @pytest.mark.parametrize("case", NUMBER_CASES, ids=lambda case: case.name)

@@ -63,7 +63,7 @@ class Settings:
         _ANSWERS,
         "auto",
         "what text/csv means: 'text' one prediction a line, 'table' the stock meaning, "
-        "'auto' by the model's signature or input example",
+        "'auto' by what the model says of itself",
     )
     lane: str = option(
         choice("auto", "off"),

@@ -3,47 +3,58 @@
 from __future__ import annotations
 
 import csv
-import io
 import itertools
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from hotserve.inputs.model_input import KNOWN_COLUMNS
+from hotserve.inputs.bodies import CsvError, decode
+from hotserve.inputs.columns import ColumnsError, fold, known, shown, text_columns
 
 # The size of a body is limited elsewhere; one field may be all of it.
 csv.field_size_limit(sys.maxsize)
 
+SEPARATORS = ";,\t|"
+_NO_SEPARATOR = "\x1f"
+"""With one column a comma is part of the text."""
+_MARK = "\ufeff"
+_BLANK = re.compile(rf"[\s{_MARK}]*")
+_SEPARATOR_LINE = re.compile(r'\s*"?sep=.?"?[;,\t| ]*(?:\r\n|\n|\r|\Z)', re.IGNORECASE)
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+")
-_NO_NUMBER = re.compile(r"[^,\r\n]{1000}")
 _LINE_ENDS = re.compile(r"[\r\n]+")
-_NO_DELIMITER = "\x1f"
 _END, _END_READ = '"."', ["."]
 """A line behind the last one. The csv module does not tell that a quote was still open at the end;
 this line comes out as a row of its own only if none was."""
 _PIECE = 1 << 16
+_LONGEST_HEADER = 10_000
 _MOST_FIELDS = 1 << 20
 """In a line. Each field is an object, so a line of nothing but commas would take many times its
 size."""
+_REPORT = 4_000
+"""Characters among which a header is looked for below lines that are none of the table."""
+_NAMES_IN_A_HEADER = ("nome", "descri", "texto", "informa", "categor")
+
 _EMPTY = "the body is empty; send one product a line"
-_NO_ROWS = "the table has a header and no rows; send one product a line below it"
-WHOLE_DOCUMENT = ("texto", "informacao")
-"""Columns that hold the whole text of a product."""
-_PARTS = ("nome", "descricao")
-
-
-class CsvError(ValueError):
-    """The body can't be read as products; the text says where and why."""
+_NO_ROWS = "the table has a header and no rows with a text; send one product a line below it"
+_NEVER_CLOSED = (
+    "line {}: a double quote opens a field and is never closed; "
+    "put a text that has quotes in it in double quotes, and write each of its own twice"
+)
+_LINE_ENDS_LOST = (
+    "the body is one line that names columns ({}), without a row; `curl -d` takes line ends away: "
+    "use --data-binary"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Products:
-    """Products as sent: with the names of their columns, or as bare texts.
+    """Products as sent.
 
     Attributes:
-        columns: names of the header row in its order; empty where there was none.
+        columns: those of the header that make the text, as the model or `columns` writes them;
+            empty where there was no header.
         rows: a row for each product, as long as `columns`; without columns, the text alone.
     """
 
@@ -51,42 +62,59 @@ class Products:
     rows: Sequence[Sequence[str]]
 
     def texts(self) -> list[str]:
-        """The text of each product: `texto`, else `informacao`, else `nome` and `descricao`."""
-        if not self.columns:
-            return [row[0] for row in self.rows]
-        for column in WHOLE_DOCUMENT:
-            if column in self.columns:
-                place = self.columns.index(column)
-                return [row[place] for row in self.rows]
-        places = [self.columns.index(part) for part in _PARTS if part in self.columns]
-        return [" ".join([row[place] for place in places if row[place]]) for row in self.rows]
+        """The text of each product."""
+        return [" ".join(filter(None, row)) for row in self.rows]
 
 
-def read(body: bytes) -> Products:
+@dataclass(frozen=True, slots=True)
+class _Header:
+    """A header, and how the rows below it are read."""
+
+    line: int
+    names: tuple[str, ...]
+    bare: list[str]
+    separator: str
+    indexes: dict[str, int]
+
+    def row(self, fields: list[str], line: int) -> list[str]:
+        """The text's columns of a row.
+
+        Raises:
+            CsvError: it has too many fields, or is the header once more.
+        """
+        width = len(self.names)
+        if len(fields) == 1 < width and self.separator in fields[0]:
+            fields = _whole_line_in_quotes(fields, self.separator, width)
+        if len(fields) > width and any(map(str.strip, fields[width:])):
+            raise CsvError(
+                f"line {line} has {len(fields)} fields and the header {width}; "
+                f"put a text that has a '{self.separator}' in it in double quotes"
+            )
+        if _bare(fields[0]) == self.bare[0] and [*map(_bare, fields[:width])] == self.bare:
+            raise CsvError(
+                f"line {line} is the header again; send one table, with one header, at a time"
+            )
+        return [fields[at] if at < len(fields) else "" for at in self.indexes.values()]
+
+
+def read(body: bytes, model_columns: Sequence[str] = ()) -> Products:
     """Read a body as products.
 
-    A first row in which every field is one of `KNOWN_COLUMNS` (any order, `,` or `;`) makes it a
-    table. Otherwise every line that is not blank is one product, commas and all; a line that is
-    one quoted field is unquoted.
+    The first line that is not blank is a header if one of its fields is the name of a column that
+    is known (see `columns`). Otherwise every line that is not blank is one product, commas and
+    all; a line that is one quoted field is unquoted.
+
+    Args:
+        model_columns: of the model's signature.
 
     Raises:
         CsvError: not UTF-8, no product in it, or a row that does not fit the header.
     """
-    text = _decode(body)
-    header = _header(text)
-    if header is None:
-        lines = [line for line in _LINE_ENDS.split(text) if line.strip()]
-        if not lines:
-            raise CsvError(_EMPTY)
-        return Products((), [(_unquote(line),) for line in lines])
-    columns, delimiter = header
-    rows = _table(text, columns, delimiter)
-    if not rows:
-        raise CsvError(_NO_ROWS)
-    return Products(columns, rows)
+    parts = list(read_in_parts(body, sys.maxsize, model_columns))
+    return Products(parts[0].columns, list(itertools.chain.from_iterable(p.rows for p in parts)))
 
 
-def read_in_parts(body: bytes, size: int) -> Iterator[Products]:
+def read_in_parts(body: bytes, size: int, model_columns: Sequence[str] = ()) -> Iterator[Products]:
     """The same products, some `size` of them at a time, and with little more memory than the text.
 
     Each step is short, so that a large body need not hold up others; a part may be empty.
@@ -94,39 +122,112 @@ def read_in_parts(body: bytes, size: int) -> Iterator[Products]:
     Raises:
         CsvError: as `read`, when it comes to the place.
     """
-    text = _decode(body)
-    header = _header(text)
-    empty = True
+    text = decode(body)
+    start = _first_line(text, 0)
+    if separator_line := _SEPARATOR_LINE.match(text, start):
+        start = _first_line(text, separator_line.end())
+    if _BLANK.fullmatch(text, start):
+        raise CsvError(_EMPTY)
+    end = _LINE_END.search(text, start)
+    stop = end.end() if end else len(text)
+    header = _header(text, start, stop, model_columns)
     if header is None:
-        for piece in _pieces(text):
+        _check_for_report_lines(text, stop, model_columns)
+        for piece in _pieces(text, start):
             lines = [line for line in _LINE_ENDS.split(piece) if line.strip()]
-            empty = empty and not lines
-            for start in range(0, len(lines) or 1, size):
-                yield Products((), [(_unquote(line),) for line in lines[start : start + size]])
-        if empty:
-            raise CsvError(_EMPTY)
+            for first in range(0, len(lines) or 1, size):
+                yield Products((), [(_unquote(line),) for line in lines[first : first + size]])
         return
-    columns, delimiter = header
-    rows = _rows(text, columns, delimiter)
+    if end is None:
+        raise CsvError(_LINE_ENDS_LOST.format(shown(header.names)))
+    rows = _rows(text, stop, header)
+    columns = tuple(header.indexes)
+    empty = True
     while part := list(itertools.islice(rows, size)):
-        full = [row for row in part if row is not None]
+        full = [row for row in part if "".join(row).strip()]
         empty = empty and not full
         yield Products(columns, full)
     if empty:
         raise CsvError(_NO_ROWS)
 
 
-def _decode(body: bytes) -> str:
+def _first_line(text: str, start: int) -> int:
+    """Where the first line begins that is not blank, byte order marks left out."""
+    there = _BLANK.match(text, start)
+    end = there.end() if there else start
+    return max(start, *(text.rfind(each, start, end) + 1 for each in ("\r", "\n", _MARK)))
+
+
+def _line_number(text: str, position: int) -> int:
+    return len(_LINE_END.findall(text, 0, position)) + 1
+
+
+def _header(
+    text: str, start: int, stop: int, model_columns: Sequence[str], *, least: int = 1
+) -> _Header | None:
+    """The header between two positions, if `least` of its columns are known.
+
+    Raises:
+        CsvError: none of its columns holds a text, or two have the same name.
+    """
+    line = text[start:stop].strip("\r\n")
+    if len(line) > _LONGEST_HEADER:
+        return None
+    names, separator = _cut(line, model_columns)
+    if len(names) == 1 and line.lstrip().startswith('"'):
+        # A spreadsheet that expects another separator puts each line in one cell.
+        names, separator = _cut(names[0], model_columns)
+    if known(names, model_columns) < least:
+        return None
+    number = _line_number(text, start)
+    if line.count('"') % 2:
+        raise CsvError(_NEVER_CLOSED.format(number))
     try:
-        return body.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise CsvError(
-            f"the body is not UTF-8: byte {error.start} is {body[error.start]:#04x}"
-        ) from None
+        indexes = text_columns(names, model_columns)
+    except ColumnsError as error:
+        raise CsvError(f"line {number}: {error}") from None
+    return _Header(number, names, [*map(_bare, names)], separator, indexes)
 
 
-def _pieces(text: str) -> Iterator[str]:
-    start = 0
+def _cut(line: str, model_columns: Sequence[str]) -> tuple[tuple[str, ...], str]:
+    """The fields of a header, and its separator: the one that gives most columns that are known."""
+    best: tuple[tuple[str, ...], str] = (line,), _NO_SEPARATOR
+    found = -1, 0
+    for separator in SEPARATORS:
+        names = next(csv.reader([line.strip()], delimiter=separator), [])
+        while len(names) > 1 and not fold(names[-1]):
+            names.pop()
+        worth = known(names, model_columns), len(names)
+        if worth > found:
+            single = len(names) == 1 and separator not in line
+            best = tuple(names), _NO_SEPARATOR if single else separator
+            found = worth
+    return best
+
+
+def _check_for_report_lines(text: str, start: int, model_columns: Sequence[str]) -> None:
+    """See that there is no header further down.
+
+    Raises:
+        CsvError: there is one.
+    """
+    stop = min(len(text), start + _REPORT)
+    below = text[start:stop].casefold()
+    if sum(name in below for name in (*_NAMES_IN_A_HEADER, *map(fold, model_columns))) < 2:
+        return
+    while start < stop:
+        end = _LINE_END.search(text, start)
+        after = end.end() if end else len(text)
+        header = _header(text, start, after, model_columns, least=2)
+        if header is not None:
+            raise CsvError(
+                f"line {header.line} is a header ({shown(header.names)}) with other lines above "
+                "it; take those away"
+            )
+        start = after
+
+
+def _pieces(text: str, start: int) -> Iterator[str]:
     while start < len(text):
         end = _LINE_END.search(text, start + _PIECE)
         stop = end.end() if end else len(text)
@@ -134,118 +235,51 @@ def _pieces(text: str) -> Iterator[str]:
         start = stop
 
 
-def _lines(text: str, delimiter: str) -> Iterator[str]:
+def _lines(text: str, start: int, number: int, separator: str) -> Iterator[str]:
     """Each line with its end, in little memory.
 
     Raises:
         CsvError: one has more fields than any table.
     """
-    lines = (line for piece in _pieces(text) for line in _LINE.findall(piece))
-    for number, line in enumerate(lines, 1):
-        if len(line) > _MOST_FIELDS and line.count(delimiter) > _MOST_FIELDS:
+    lines = (line for piece in _pieces(text, start) for line in _LINE.findall(piece))
+    for line in lines:
+        if len(line) > _MOST_FIELDS and line.count(separator) > _MOST_FIELDS:
             raise CsvError(f"line {number} has more than {_MOST_FIELDS} fields")
         yield line
+        number += 1
 
 
-def _rows(text: str, columns: tuple[str, ...], delimiter: str) -> Iterator[list[str] | None]:
-    """The rows of a table below its header; None for a line that is blank."""
+def _rows(text: str, start: int, header: _Header) -> Iterator[list[str]]:
+    """The rows of a table below its header, which ends at `start`."""
     at_end = False
 
     def lines() -> Iterator[str]:
         nonlocal at_end
-        yield from _lines(text, delimiter)
+        yield from _lines(text, start, header.line + 1, header.separator)
         at_end = True
         yield _END
 
-    reader = csv.reader(lines(), delimiter=delimiter)
-    seen_header, begins = False, 1
+    reader = csv.reader(lines(), delimiter=header.separator)
+    begins = header.line + 1
     try:
-        for row in reader:
+        for fields in reader:
             if at_end:
-                if row != _END_READ:
-                    raise CsvError(_never_closed(begins))
-            elif not row or (len(row) == 1 and row[0] and not row[0].strip()):
-                yield None
-            elif not seen_header:
-                seen_header = bool("".join(row).strip())
-            elif len(row) > len(columns):
-                raise CsvError(_too_many(reader.line_num, row, columns, delimiter))
-            else:
-                yield row + [""] * (len(columns) - len(row))
-            begins = reader.line_num + 1
+                if fields != _END_READ:
+                    raise CsvError(_NEVER_CLOSED.format(begins))
+            elif fields:
+                yield header.row(fields, begins)
+            begins = header.line + reader.line_num + 1
     except csv.Error as error:
-        raise CsvError(f"line {reader.line_num}: {error}") from None
+        raise CsvError(f"line {header.line + reader.line_num}: {error}") from None
 
 
-def _never_closed(line: int) -> str:
-    return (
-        f"line {line}: a double quote opens a field and is never closed; "
-        "put a text that has quotes in it in double quotes, and write each of its own twice"
-    )
+def _whole_line_in_quotes(fields: list[str], separator: str, width: int) -> list[str]:
+    inside = next(csv.reader(_LINE.findall(fields[0]), delimiter=separator), [])
+    return inside if len(inside) == width else fields
 
 
-def _too_many(line: int, row: list[str], columns: tuple[str, ...], delimiter: str) -> str:
-    return (
-        f"line {line} has {len(row)} fields and the header {len(columns)}; "
-        f"put a text that has a '{delimiter}' in it in double quotes"
-    )
-
-
-def _first_line(text: str) -> str:
-    """The first line that is not blank; in linear time, however much blank there is."""
-    start = len(text) - len(text.lstrip())
-    begin = max(text.rfind("\n", 0, start), text.rfind("\r", 0, start)) + 1
-    end = _LINE_END.search(text, start)
-    return text[begin : end.start() if end else len(text)] if start < len(text) else ""
-
-
-def is_stock_table(body: bytes, columns: Iterable[str]) -> bool:
-    """Whether the first line, read as stock MLflow reads it, names one of the model's `columns`.
-
-    A row of names that are all known is a table of products, which `read` reads.
-    """
-    line = _first_line(body.decode("utf-8-sig", "replace"))
-    if line.count(",") > _MOST_FIELDS:
-        return False
-    fields = set(next(csv.reader([line]), []))
-    return not fields.isdisjoint(columns) and not fields <= set(KNOWN_COLUMNS)
-
-
-def _header(text: str) -> tuple[tuple[str, ...], str] | None:
-    line = _first_line(text)
-    if len(line) > 200:
-        return None
-    for delimiter in (",", ";"):
-        fields = next(csv.reader([line], delimiter=delimiter), [])
-        names = tuple(field.strip().casefold() for field in fields)
-        if names and all(name in KNOWN_COLUMNS for name in names):
-            if len(set(names)) < len(names):
-                raise CsvError(f"the header names a column twice: {line.strip()}")
-            # With one column a comma is part of the text.
-            return names, delimiter if len(names) > 1 else _NO_DELIMITER
-    return None
-
-
-def _table(text: str, columns: tuple[str, ...], delimiter: str) -> list[list[str]]:
-    lines = itertools.chain(io.StringIO(text, newline=""), [_END])
-    try:
-        rows = list(csv.reader(lines, delimiter=delimiter))
-    except csv.Error:
-        rows = []
-    if not rows or rows.pop() != _END_READ:
-        return _one_by_one(text, columns, delimiter)
-    # Blank lines are no rows, before the header neither.
-    rows = [row for row in rows if row and (len(row) > 1 or not row[0] or row[0].strip())]
-    header = next(place for place, row in enumerate(rows) if "".join(row).strip())
-    del rows[: header + 1]
-    if set(map(len, rows)) - {len(columns)}:
-        return _one_by_one(text, columns, delimiter)
-    return rows
-
-
-def _one_by_one(text: str, columns: tuple[str, ...], delimiter: str) -> list[list[str]]:
-    """The same rows, by the slower way that fills them up, and tells which line is wrong."""
-    return [row for row in _rows(text, columns, delimiter) if row is not None]
+def _bare(field: str) -> str:
+    return field.strip(f"{_MARK} ").casefold()
 
 
 def _unquote(line: str) -> str:
@@ -257,30 +291,3 @@ def _unquote(line: str) -> str:
     if '"' in inside.replace('""', ""):
         return line
     return inside.replace('""', '"')
-
-
-def is_table_of_numbers(body: bytes) -> bool:
-    """Whether below its first line every field is a number: then it holds no product's text."""
-    text = body.decode("utf-8-sig", "replace")
-    first_end = _LINE_END.search(text)
-    if _NO_NUMBER.search(text, first_end.end() if first_end else len(text)):
-        return False
-    some = False
-    try:
-        rows = csv.reader(_lines(text, ","))
-        next(rows, None)
-        for row in rows:
-            if not all(map(_is_number, row)):
-                return False
-            some = some or bool(row)
-    except CsvError:
-        return False
-    return some
-
-
-def _is_number(field: str) -> bool:
-    try:
-        float(field)
-    except ValueError:
-        return False
-    return True

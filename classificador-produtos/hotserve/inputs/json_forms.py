@@ -10,6 +10,8 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from hotserve.inputs.columns import TEXT_COLUMNS, TEXT_PARTS
+
 INPUTS = "inputs"
 INSTANCES = "instances"
 SPLIT = "dataframe_split"
@@ -21,11 +23,8 @@ PARAMS = {"probabilities": True}
 """The one value of `params` that the lane knows."""
 _PROBABILITIES = "+probabilities"
 
-COLUMNS = (("texto",), ("informacao",), ("nome",), ("descricao",), ("nome", "descricao"))
+COLUMNS = (*((column,) for column in TEXT_COLUMNS), TEXT_PARTS)
 """The sets of columns that a table may have."""
-
-CATEGORY, CHANCES = "categoria", "probabilidades"
-"""The fields of an answer with probabilities."""
 
 
 def table_form(kind: str, columns: Iterable[str]) -> str:

@@ -1,17 +1,21 @@
-"""What a model's MLmodel file says about its input: does a line of text/csv mean a text?"""
+"""What a model's files say about its input: does a line of text/csv mean a text?"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+import zipfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 
-KNOWN_COLUMNS = ("texto", "informacao", "nome", "descricao")
-"""Names of columns that hold a product's text, or a part of it."""
+from hotserve.inputs.columns import TEXT_COLUMNS, fold
+
+_SKLEARN_MODULE = re.compile(rb"sklearn\.[\w.]+")
+_HEAD = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,32 +24,57 @@ class TextInput:
 
     Attributes:
         kind: `texts`: a list of texts. `columns`: a table with the columns `columns`.
-            `table`: something else, so its CSV is none of ours. `unknown`: the model does not say.
+            `table`: something else, so its CSV is none of ours. `misdeclared`: a scikit-learn
+            pipeline of texts whose signature names `columns`; it is given a table then, and
+            answers once for each name of a column.
     """
 
-    kind: Literal["texts", "columns", "table", "unknown"]
+    kind: Literal["texts", "columns", "table", "misdeclared"]
     columns: tuple[str, ...] = ()
 
 
 TEXTS = TextInput("texts")
 TABLE = TextInput("table")
-UNKNOWN = TextInput("unknown")
 
 
 def read(model: Path) -> TextInput:
-    """How the model in the folder `model` takes products: by its signature, else its input example.
+    """How the model in the folder `model` takes products.
 
-    A model with one input of strings, or with the known columns, takes texts. A file that can't
-    be read says nothing.
+    A model takes texts if its signature, or else its input example, has one input of strings or
+    the known columns; or if it has neither and is a pipeline that begins with a text vectorizer.
     """
     try:
         declared = yaml.safe_load((model / "MLmodel").read_text("utf-8"))
-        inputs = (declared.get("signature") or {}).get("inputs")
-        if inputs:
-            return _of_signature(json.loads(inputs))
-        return _of_example(model, declared.get("saved_input_example_info") or {})
+        vectorizes = _begins_with_vectorizer(model, declared.get("flavors") or {})
+        if inputs := (declared.get("signature") or {}).get("inputs"):
+            found = _of_signature(json.loads(inputs))
+            misdeclared = vectorizes and found.kind == "columns"
+            return TextInput("misdeclared", found.columns) if misdeclared else found
+        found = _of_example(model, declared.get("saved_input_example_info") or {})
+        return TEXTS if vectorizes else found
     except (OSError, ValueError, AttributeError, TypeError, yaml.YAMLError):
-        return UNKNOWN
+        return TABLE
+
+
+def _begins_with_vectorizer(model: Path, flavors: Mapping[str, Any]) -> bool:
+    """Whether it is a scikit-learn pipeline of texts, by the first names in its file.
+
+    The file is not loaded: that would run whatever it holds.
+    """
+    if (flavors.get("python_function") or {}).get("loader_module") != "mlflow.sklearn":
+        return False
+    path = model / str(flavors["sklearn"]["pickled_model"])
+    try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive, archive.open("schema.json") as file:
+                head = file.read(_HEAD)
+        else:
+            with path.open("rb") as file:
+                head = file.read(_HEAD)
+    except (OSError, KeyError, zipfile.BadZipFile):
+        return False
+    modules = [name for name in _SKLEARN_MODULE.findall(head) if name != b"sklearn.pipeline"]
+    return modules[:1] == [b"sklearn.feature_extraction.text"]
 
 
 def _of_signature(inputs: list[Mapping[str, Any]]) -> TextInput:
@@ -54,7 +83,7 @@ def _of_signature(inputs: list[Mapping[str, Any]]) -> TextInput:
     names = tuple(str(each["name"]) for each in inputs if each.get("name"))
     if len(inputs) == 1:
         return TextInput("columns", names) if names else TEXTS
-    if len(names) == len(inputs) and set(names) <= set(KNOWN_COLUMNS):
+    if len(names) == len(inputs) and _are_known(names):
         return TextInput("columns", names)
     return TABLE
 
@@ -68,16 +97,20 @@ def _is_text(spec: Mapping[str, Any]) -> bool:
 
 
 def _of_example(model: Path, example: Mapping[str, Any]) -> TextInput:
-    place = example.get("serving_input_path")
-    if not place:
-        return UNKNOWN
-    shown = json.loads((model / str(place)).read_text("utf-8"))
-    if "dataframe_split" in shown:
-        names = tuple(map(str, shown["dataframe_split"].get("columns", ())))
-        return TextInput("columns", names) if names and set(names) <= set(KNOWN_COLUMNS) else TABLE
-    values = shown.get("inputs")
+    path = example.get("serving_input_path")
+    if not path:
+        return TABLE
+    request = json.loads((model / str(path)).read_text("utf-8"))
+    if "dataframe_split" in request:
+        names = tuple(map(str, request["dataframe_split"].get("columns", ())))
+        return TextInput("columns", names) if names and _are_known(names) else TABLE
+    values = request.get("inputs")
     if isinstance(values, str) or (
         isinstance(values, list) and values and all(isinstance(v, str) for v in values)
     ):
         return TEXTS
-    return TABLE if values else UNKNOWN
+    return TABLE
+
+
+def _are_known(names: Sequence[str]) -> bool:
+    return {*map(fold, names)} <= {*TEXT_COLUMNS}

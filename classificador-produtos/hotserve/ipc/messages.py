@@ -39,7 +39,6 @@ class LaneTarget:
         forms: the forms of request that it answers; see `json_forms`.
         csv: whether it answers text/csv.
         columns: the columns of the model, in which text/csv is put; empty for a model of texts.
-        spares_numbers: whether text/csv that is a table of numbers is not for it.
     """
 
     path: str
@@ -48,7 +47,6 @@ class LaneTarget:
     forms: tuple[str, ...]
     csv: bool
     columns: tuple[str, ...]
-    spares_numbers: bool
 
 
 # From the manager to a worker.

@@ -66,7 +66,6 @@ class Deployment:
             forms=self.lane.forms,
             csv=takes_csv and form in self.lane.forms,
             columns=columns,
-            spares_numbers=csv == "auto" and kind == "unknown",
         )
 
     def lane_json(self, csv: str) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hotserve.inputs import json_forms as lane_forms
+from hotserve.inputs.columns import CATEGORY, PROBABILITIES
 from hotserve.lane import Lane, LaneError
 from hotserve.lane.probes import Difference, compare, read_probes
 
@@ -94,13 +95,13 @@ def _same_probabilities(
     try:
         answers = _ask(connection, body)
         names = [str(label) for label in lane.classes]
-        fields = [lane_forms.CATEGORY, lane_forms.CHANCES]
+        fields = [CATEGORY, PROBABILITIES]
         if not all(list(answer) == fields for answer in answers):
             return False
-        if not all(list(answer[lane_forms.CHANCES]) == names for answer in answers):
+        if not all(list(answer[PROBABILITIES]) == names for answer in answers):
             return False
-        labels = [answer[lane_forms.CATEGORY] for answer in answers]
-        chances = [list(answer[lane_forms.CHANCES].values()) for answer in answers]
+        labels = [answer[CATEGORY] for answer in answers]
+        chances = [list(answer[PROBABILITIES].values()) for answer in answers]
         best = [names[each.index(max(each))] for each in chances]
         return best == labels and compare(lane, texts, labels, chances) is None
     except (Unanswered, OSError, http.client.HTTPException, ValueError, TypeError, AttributeError):

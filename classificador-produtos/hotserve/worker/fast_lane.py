@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from hotserve.inputs import csv as csv_body
+from hotserve.inputs import csv, mlflow_json
 from hotserve.inputs import json_forms as lane_forms
-from hotserve.inputs import mlflow_json
+from hotserve.inputs.bodies import CsvError
+from hotserve.inputs.columns import CATEGORY, PROBABILITIES
+from hotserve.inputs.single_text import single_text
 from hotserve.ipc.counts import FAST
 from hotserve.ipc.messages import LaneTarget
 from hotserve.lane import Lane, Uncertain
@@ -32,15 +33,13 @@ LONGEST_TEXT = 20_000
 LARGEST_JSON = 2 << 20
 """Bytes; JSON is read in one go, so a larger one would hold up the others for too long."""
 LARGE_CSV = 1 << 20
-"""Bytes; a larger one is read in parts, a little more slowly."""
+"""Bytes; a larger one is translated in a thread of its own."""
 CLOSE = 1e-6
 """Two probabilities nearer than this may be in another order in the model's own sums."""
 
-_CSV = (b"text/csv", b"text/csv;charset=utf-8", b"text/csv; charset=utf-8")
-_CSV_TYPES = frozenset((*_CSV, b"text/csv;charset=UTF-8", b"text/csv; charset=UTF-8"))
-_JSON_TYPES = frozenset(name.replace(b"text/csv", b"application/json") for name in _CSV_TYPES)
-_LIKE_A_HEADER = re.compile(r"\s*(?:texto|informacao|nome|descricao)", re.IGNORECASE)
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_CHARSETS = (b"", b";charset=utf-8", b"; charset=utf-8", b";charset=UTF-8", b"; charset=UTF-8")
+_CSV_TYPES = frozenset(b"text/csv" + charset for charset in _CHARSETS)
+_JSON_TYPES = frozenset(b"application/json" + charset for charset in _CHARSETS)
 
 
 class FastLane:
@@ -71,23 +70,18 @@ class FastLane:
             (b"x-hotserve-lane", FAST.encode()),
         ]
         self._heads: dict[int, bytes] = {}
-        self._csv = target.csv
         self._lines_are_texts = target.csv and not target.columns
 
     def answer_one(self, content_type: bytes, body: bytes) -> bytes | None:
         """The answer to text/csv that is plainly a single text: the case that has to be quick."""
         if content_type != b"text/csv" or not self._lines_are_texts or len(body) > LONGEST_TEXT:
             return None
-        if body[-1:] == b"\n":
-            body = body[:-2] if body[-2:] == b"\r\n" else body[:-1]
-        if b'"' in body or b"\n" in body or b"\r" in body or body[:3] == _BYTE_ORDER_MARK:
+        text = single_text(body)
+        if text is None:
             return None
         try:
-            text = body.decode()
-            if _LIKE_A_HEADER.match(text) is not None or not text.strip():
-                return None
             place = self._place(text)
-        except (UnicodeDecodeError, Uncertain):
+        except Uncertain:
             return None
         self._counts[place] += 1
         return self._bodies[place]
@@ -120,12 +114,7 @@ class FastLane:
                 return None
             texts, probabilities = request
         elif content_type in _CSV_TYPES:
-            if len(body) > LARGE_CSV:
-                return await self._large_csv(body) if self._csv else None
-            read = self._of_csv(body)
-            if read is None:
-                return None
-            texts = read
+            return await self._csv(body) if self.target.csv else None
         else:
             return None
         if len(body) > LONGEST_TEXT and max(map(len, texts)) > LONGEST_TEXT:
@@ -155,44 +144,23 @@ class FastLane:
                 self._heads[length] = head
         return head
 
-    async def _large_csv(self, body: bytes) -> bytes | None:
-        """In parts, between which other requests have their turn."""
-        if self.target.spares_numbers and await asyncio.to_thread(
-            csv_body.is_table_of_numbers, body
-        ):
-            return None
-        columns = self.target.columns
-        if columns and csv_body.is_stock_table(body, columns):
-            return None
+    async def _csv(self, body: bytes) -> bytes | None:
+        """In parts, between which other requests have their turn if there are several."""
         places: list[int] = []
         try:
-            for part in csv_body.read_in_parts(body, SLICE):
-                if part.rows:
-                    texts = self._texts_of(part)
-                    if texts is None or any(len(text) > LONGEST_TEXT for text in texts):
-                        return None
-                    places += self._lane.places(texts)
-                await asyncio.sleep(0)
-        except (csv_body.CsvError, Uncertain):
+            for part in csv.read_in_parts(body, SLICE, self.target.columns):
+                if places:
+                    await asyncio.sleep(0)
+                texts = self._texts_of(part)
+                if any(len(text) > LONGEST_TEXT for text in texts):
+                    return None
+                places += self._lane.places(texts)
+        except (CsvError, Uncertain):
             return None
         self._products.add(places)
         return self._lane.json_of(places)
 
-    def _of_csv(self, body: bytes) -> Texts | None:
-        if not self._csv:
-            return None
-        if self.target.spares_numbers and csv_body.is_table_of_numbers(body):
-            return None
-        columns = self.target.columns
-        if columns and csv_body.is_stock_table(body, columns):
-            return None
-        try:
-            products = csv_body.read(body)
-        except csv_body.CsvError:
-            return None
-        return self._texts_of(products)
-
-    def _texts_of(self, products: csv_body.Products) -> Texts | None:
+    def _texts_of(self, products: csv.Products) -> Texts:
         columns = self.target.columns
         if not columns:
             return products.texts()
@@ -262,8 +230,8 @@ class FastLane:
                 places.append(place)
                 answers.append(
                     {
-                        lane_forms.CATEGORY: names[place],
-                        lane_forms.CHANCES: dict(zip(names, chances, strict=True)),
+                        CATEGORY: names[place],
+                        PROBABILITIES: dict(zip(names, chances, strict=True)),
                     }
                 )
             if len(texts) > SLICE:

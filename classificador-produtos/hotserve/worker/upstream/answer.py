@@ -1,29 +1,29 @@
-"""Reads which categories the model's process answered; only to count them."""
+"""Reads what the model's process answered: how many predictions, and of which categories."""
 
 from __future__ import annotations
 
 import json
+from typing import Any
 
-from hotserve.inputs.json_forms import CATEGORY
+from hotserve.inputs.columns import CATEGORY
 
 LARGEST = 4_000_000
 """Bytes; reading a larger answer would hold up the other requests for too long."""
 
 
-def categories(body: bytes) -> list[str]:
-    """The category of each product in an answer of `/invocations`.
-
-    Known are `{"predictions": […]}` and a bare list, of strings or of objects with `categoria`
-    Whatever is none of that has no categories.
-    """
+def predictions(body: bytes) -> list[Any] | None:
+    """The predictions in an answer of `/invocations`: a list, bare or as `predictions`."""
     if len(body) > LARGEST:
-        return []
+        return None
     try:
         answer = json.loads(body)
     except (ValueError, RecursionError):
-        return []
-    predictions = answer.get("predictions") if isinstance(answer, dict) else answer
-    if not isinstance(predictions, list):
-        return []
+        return None
+    found = answer.get("predictions") if isinstance(answer, dict) else answer
+    return found if isinstance(found, list) else None
+
+
+def categories(predictions: list[Any]) -> list[str]:
+    """The category of each prediction that is a string, or an object with `categoria`."""
     named = [each.get(CATEGORY) if isinstance(each, dict) else each for each in predictions]
     return [category for category in named if isinstance(category, str)]

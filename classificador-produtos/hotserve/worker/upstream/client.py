@@ -16,7 +16,7 @@ from hotserve.worker.counters import Counters
 from hotserve.worker.errors import RequestError, redacted
 from hotserve.worker.fast_lane import LARGE_CSV
 from hotserve.worker.serving import Serving
-from hotserve.worker.upstream.answer import categories
+from hotserve.worker.upstream.answer import categories, predictions
 from hotserve.worker.upstream.pool import ConnectionPool, NoAnswer
 from hotserve.worker.upstream.translation import translate
 
@@ -76,13 +76,19 @@ class UpstreamClient:
         Raises:
             RequestError: there is none, or the body can't be read.
         """
-        target, answer = await self._ask(content_type, body, headers)
+        target, rows, answer = await self._ask(content_type, body, headers)
         if answer.status == 500:
             reason = parse_errors.why(content_type, body)
             if reason is not None:
                 raise RequestError(400, reason)
         if answer.status < 400:
-            self._counters.products(target.version, categories(answer.body))
+            found = predictions(answer.body)
+            if found is not None:
+                if rows not in (None, len(found)):
+                    raise _failed(
+                        500, f"the model gave {len(found)} answers to {rows} products", target
+                    )
+                self._counters.products(target.version, categories(found))
         else:
             answer.body = redacted(answer.body, answer.status, self._redactor)
             answer.headers = [pair for pair in answer.headers if pair[0] != JSON[0]] + [JSON]
@@ -95,8 +101,11 @@ class UpstreamClient:
 
     async def _ask(
         self, content_type: bytes, body: bytes, headers: Headers
-    ) -> tuple[Target, Answer]:
-        """Of one version, whichever it is by then."""
+    ) -> tuple[Target, int | None, Answer]:
+        """Of one version, whichever it is by then; with the number of answers that there must be.
+
+        See `Translated.rows`.
+        """
         deadline = time.monotonic() + self._hold_timeout
         lost = Counter[int]()
         while True:
@@ -105,12 +114,13 @@ class UpstreamClient:
             self._serving.begin(target)
             try:
                 # A large body takes many small steps, between which other requests go on.
-                translated = (
+                sent = (
                     await asyncio.to_thread(translate, target, content_type, body, self._csv)
                     if len(body) > LARGE_CSV
                     else translate(target, content_type, body, self._csv)
                 )
-                return target, await self._pool.post(target, *translated, headers)
+                answer = await self._pool.post(target, sent.content_type, sent.body, headers)
+                return target, sent.rows, answer
             except TimeoutError:
                 raise _failed(504, "the model did not answer in time", target) from None
             except NoAnswer as error:

@@ -1,47 +1,65 @@
-"""What the model's process is sent for a request: text/csv of products becomes MLflow's JSON."""
+"""What the model's process is sent for a request: products become MLflow's JSON."""
 
 from __future__ import annotations
 
-from hotserve.inputs import csv as csv_body
-from hotserve.inputs import mlflow_json
-from hotserve.inputs.model_input import TEXTS, UNKNOWN
+from typing import NamedTuple
+
+from hotserve.inputs import csv, json_tables
+from hotserve.inputs.bodies import CsvError
+from hotserve.inputs.mlflow_json import to_json
+from hotserve.inputs.model_input import TEXTS
 from hotserve.ipc.messages import Target
 from hotserve.worker.errors import RequestError
-from hotserve.worker.fast_lane import LARGE_CSV
+from hotserve.worker.fast_lane import LARGEST_JSON, SLICE
 
-_JSON = b"application/json"
+_CSV, _JSON = b"text/csv", b"application/json"
+_MISDECLARED = (
+    "this model can't answer: it is a pipeline that begins with a text vectorizer, and its "
+    "signature names a column, so that it is given a table, of which it reads the columns' names; "
+    "log it without a signature, or with a step in front that takes the column"
+)
 
 
-def translate(target: Target, content_type: bytes, body: bytes, csv: str) -> tuple[bytes, bytes]:
-    """CSV of products as JSON; everything else, and other models' CSV, as it came.
+class Translated(NamedTuple):
+    """What to send.
+
+    Attributes:
+        rows: how many answers there must be; None where only the process can tell.
+    """
+
+    content_type: bytes
+    body: bytes
+    rows: int | None = None
+
+
+def translate(target: Target, content_type: bytes, body: bytes, csv_means: str) -> Translated:
+    """Products as JSON; everything else, and other models' tables, as it came.
 
     Args:
-        csv: the setting `--csv`.
-
-    Returns:
-        The content type and the body to send.
+        csv_means: the setting `--csv`.
 
     Raises:
-        RequestError: 400, it can't be read as products.
+        RequestError: 400, it can't be read as products; 500, the model can't answer anything.
     """
-    kind, *parameters = (part.strip().lower() for part in content_type.split(b";"))
-    # MLflow answers 415 to any parameter but this one.
-    if kind != b"text/csv" or any(p != b"charset=utf-8" for p in parameters):
-        return content_type, body
     wanted = target.text_input
-    if csv != "auto":
-        if csv == "table":
-            return content_type, body
-        wanted = wanted if wanted.kind == "columns" else TEXTS
+    kind, *parameters = (part.strip().lower() for part in content_type.split(b";"))
+    as_it_came = Translated(content_type, body)
+    is_csv = kind == _CSV and csv_means != "table"
+    if is_csv and csv_means == "text" and not wanted.columns:
+        wanted = TEXTS
+    # MLflow answers 415 to any parameter but this one, and to other types.
+    if any(p != b"charset=utf-8" for p in parameters) or kind not in (_CSV, _JSON):
+        return as_it_came
     if wanted.kind == "table":
-        return content_type, body
-    if wanted.kind == "columns" and csv_body.is_stock_table(body, wanted.columns):
-        return content_type, body
-    if wanted == UNKNOWN and csv_body.is_table_of_numbers(body):
-        return content_type, body
+        return as_it_came
+    if wanted.kind == "misdeclared":
+        raise RequestError(500, _MISDECLARED)
     try:
-        if len(body) > LARGE_CSV:
-            return _JSON, mlflow_json.large_to_json(body, wanted)
-        return _JSON, mlflow_json.to_json(csv_body.read(body), wanted)
-    except csv_body.CsvError as error:
+        if is_csv:
+            parts = csv.read_in_parts(body, SLICE, wanted.columns)
+            return Translated(_JSON, *to_json(parts, wanted))
+        if kind == _JSON and len(body) <= LARGEST_JSON:
+            return Translated(content_type, *json_tables.translate(body, wanted))
+    except CsvError as error:
         raise RequestError(400, str(error)) from None
+    return as_it_came

@@ -4,18 +4,18 @@ import csv
 import io
 import json
 import tracemalloc
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Sequence
+from typing import Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from hotserve.inputs import csv as csv_body
 from hotserve.inputs import mlflow_json
-from hotserve.inputs import model_input as mlmodel
-from hotserve.inputs.csv import CsvError
+from hotserve.inputs.bodies import CsvError
 from hotserve.inputs.model_input import TEXTS, TextInput
+from hotserve.inputs.single_text import single_text
 
 
 def texts(body: str) -> list[str]:
@@ -36,7 +36,14 @@ def texts(body: str) -> list[str]:
         ('"sem fim', ['"sem fim']),
         ('boneca 12"', ['boneca 12"']),
         ("nome do jogo", ["nome do jogo"]),
-        ("nome;preço\na;1", ["nome;preço", "a;1"]),
+        ("preço;id\na;1", ["preço;id", "a;1"]),
+        (" boneca\n\ufeffde pano", [" boneca", "\ufeffde pano"]),
+        ("[novo] boneca", ["[novo] boneca"]),
+        ("{halo}", ["{halo}"]),
+        ("<b>boneca</b>", ["<b>boneca</b>"]),
+        ("<html> para iniciantes", ["<html> para iniciantes"]),
+        ("a\x00", ["a\x00"]),
+        ("livro\nnome, por extenso\ntexto", ["livro", "nome, por extenso", "texto"]),
         ("\ufeffboneca", ["boneca"]),
         ("linha\u2028inteira\x0b", ["linha\u2028inteira\x0b"]),
     ],
@@ -52,6 +59,11 @@ def test_without_a_header_every_line_is_a_product(body: str, expected: list[str]
         ("descricao;nome\nde pano;boneca", ["boneca de pano"]),
         ("NOME ; Descricao\nboneca;de pano", ["boneca de pano"]),
         ("nome,descricao\nboneca,\n,de pano\nhalo", ["boneca", "de pano", "halo"]),
+        ("nome;preço\na;1", ["a"]),
+        ("nome;descricao;;\na;b;;\nc;d;;;;", ["a b", "c d"]),
+        ('nome;descricao\n"a;b"', ["a b"]),
+        ('nome;descricao\n"a;b;c"', ["a;b;c"]),
+        ("nome;descricao\nnome;de pano\nnome", ["nome de pano", "nome"]),
         ('"nome","descricao"\n"boneca","de, pano"', ["boneca de, pano"]),
         ('nome,descricao\n"duas\nlinhas",x', ["duas\nlinhas x"]),
         ("texto\nquebra-cabeça, 500 peças\n\nhalo", ["quebra-cabeça, 500 peças", "halo"]),
@@ -65,13 +77,16 @@ def test_a_header_of_known_names_makes_a_table(body: str, expected: list[str]) -
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "message"),
     [
         (b"", "empty"),
         (b"\r\n  \n", "empty"),
         (b"texto\n", "no rows"),
-        (b"boneca \xe9", "byte 7 is 0xe9"),
-        (b"nome,nome\na,b", "twice"),
+        (b"texto\n \n\t\n", "no rows"),
+        (b"nome;preco\n;1", "no rows"),
+        (b"a\nboneca \xe9", "line 2 is not UTF-8: byte 9 is 0xe9, in Windows-1252 'é'"),
+        (b"\x1f\x8b\x08", "gzipped"),
+        (b"\xd0\xcf\x11\xe0", "xls"),
         (b"nome,descricao\na,b,c", "line 2 has 3 fields"),
         (b'nome,descricao\na,b\n"c,d\ne,f\n', "line 3: a double quote .* never closed"),
         (b'texto\n"', "line 2: a double quote"),
@@ -79,8 +94,8 @@ def test_a_header_of_known_names_makes_a_table(body: str, expected: list[str]) -
         (b'"texto\na', "line 1: a double quote"),
     ],
 )
-def test_what_can_not_be_read_is_told(body: bytes, told: str) -> None:
-    with pytest.raises(CsvError, match=told):
+def test_what_can_not_be_read_is_named(body: bytes, message: str) -> None:
+    with pytest.raises(CsvError, match=message):
         csv_body.read(body)
 
 
@@ -90,25 +105,31 @@ _line = st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs
 @given(st.lists(_line.filter(str.strip), min_size=1))
 def test_one_prediction_a_line(lines: list[str]) -> None:
     """Whatever the lines hold, unless the first is a header."""
-    names = {field.strip().casefold() for field in lines[0].replace(";", ",").split(",")}
-    if names & set(mlmodel.KNOWN_COLUMNS):
-        return
-    assert len(csv_body.read("\n".join(lines).encode()).rows) == len(lines)
+    body = "\n".join(lines).encode()
+    assume(single_text(lines[0].encode()) is not None)
+    assert len(csv_body.read(body).rows) == len(lines)
 
 
-@given(st.lists(st.tuples(st.text(), st.text()), min_size=1), st.sampled_from(",;"))
+_field = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="ÃÂ\x00"))
+
+
+@given(
+    st.lists(st.tuples(_field, _field.filter(str.strip)), min_size=1),
+    st.sampled_from(csv_body.SEPARATORS),
+    st.sampled_from(["", "\ufeff", "\ufeff\ufeff", "sep=;\n", "\ufeffsep=;\r\n\ufeff", "\n \n"]),
+    st.sampled_from(["\n", "\r\n", "\r"]),
+    st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC]),
+)
 def test_a_table_written_by_a_csv_writer_comes_back(
-    rows: list[tuple[str, str]], delimiter: str
+    rows: list[tuple[str, str]], separator: str, before: str, line_end: str, quoting: Literal[1, 2]
 ) -> None:
-    file = io.StringIO()
-    writer = csv.writer(file, delimiter=delimiter, quoting=csv.QUOTE_ALL)
-    writer.writerow(["nome", "descricao"])
-    writer.writerows(rows)
-    try:
-        body = file.getvalue().encode()
-    except UnicodeEncodeError:
-        return
-    assert [tuple(row) for row in csv_body.read(body).rows] == rows
+    file = io.StringIO(newline="")
+    writer = csv.writer(file, delimiter=separator, lineterminator=line_end, quoting=quoting)
+    writer.writerow(["Nome", "id", "descrição"])
+    writer.writerows((name, "7", description) for name, description in rows)
+    products = csv_body.read((before + file.getvalue()).encode())
+    assert products.columns == ("nome", "descricao")
+    assert [tuple(row) for row in products.rows] == rows
 
 
 @pytest.mark.parametrize(
@@ -141,79 +162,9 @@ def test_a_table_written_by_a_csv_writer_comes_back(
 def test_products_take_the_form_that_the_model_takes(
     body: str, wanted: TextInput, expected: object
 ) -> None:
-    assert json.loads(mlflow_json.to_json(csv_body.read(body.encode()), wanted)) == expected
-
-
-def test_tables_that_are_not_of_products_are_known() -> None:
-    assert csv_body.is_table_of_numbers(b"sepal,petal\n5.1,3.5\n4.9,3.0\n")
-    assert not csv_body.is_table_of_numbers(b"halo\nboneca")
-    assert not csv_body.is_table_of_numbers(b"boneca de pano")
-    assert csv_body.is_stock_table(b"id,review\n1,good", ["review"])
-    assert csv_body.is_stock_table(b"review\ngood", ["review"])
-    assert not csv_body.is_stock_table(b"a good review", ["review"])
-    assert not csv_body.is_stock_table(b"nome,descricao\na,b", ["nome", "descricao"])
-
-
-def signature(*inputs: object) -> str:
-    return f"signature:\n  inputs: '{json.dumps(inputs)}'\n"
-
-
-@pytest.mark.parametrize(
-    ("declared", "expected"),
-    [
-        ("flavors: {}\n", TextInput("unknown")),
-        ("signature:\n  inputs: null\n  params: '[]'\n", TextInput("unknown")),
-        (signature({"type": "string", "required": True}), TEXTS),
-        (signature({"type": "string", "name": "review"}), TextInput("columns", ("review",))),
-        (
-            signature({"type": "string", "name": "nome"}, {"type": "string", "name": "descricao"}),
-            TextInput("columns", ("nome", "descricao")),
-        ),
-        (
-            signature({"type": "string", "name": "city"}, {"type": "string", "name": "street"}),
-            TextInput("table"),
-        ),
-        (signature({"type": "double", "name": "sepal"}), TextInput("table")),
-        (signature({"type": "tensor", "tensor-spec": {"dtype": "str", "shape": [-1]}}), TEXTS),
-        (
-            signature({"type": "tensor", "tensor-spec": {"dtype": "float64", "shape": [-1, 4]}}),
-            TextInput("table"),
-        ),
-        ("][", TextInput("unknown")),
-    ],
-)
-def test_the_signature_tells_whether_csv_is_texts(
-    declared: str, expected: TextInput, tmp_path: Path
-) -> None:
-    (tmp_path / "MLmodel").write_text(declared)
-    assert mlmodel.read(tmp_path) == expected
-
-
-@pytest.mark.parametrize(
-    ("example", "expected"),
-    [
-        ({"inputs": ["halo", "boneca"]}, TEXTS),
-        ({"inputs": [[5.1, 3.5]]}, TextInput("table")),
-        ({"dataframe_split": {"columns": ["sepal"], "data": [[1]]}}, TextInput("table")),
-        (
-            {"dataframe_split": {"columns": ["nome", "descricao"], "data": [["a", "b"]]}},
-            TextInput("columns", ("nome", "descricao")),
-        ),
-    ],
-)
-def test_without_a_signature_the_input_example_tells(
-    example: object, expected: TextInput, tmp_path: Path
-) -> None:
-    (tmp_path / "MLmodel").write_text("saved_input_example_info:\n  serving_input_path: s.json\n")
-    (tmp_path / "s.json").write_text(json.dumps(example))
-    assert mlmodel.read(tmp_path) == expected
-
-
-def outcome(read: Callable[[], bytes]) -> bytes | str:
-    try:
-        return read()
-    except CsvError as error:
-        return str(error)
+    sent, rows = mlflow_json.to_json([csv_body.read(body.encode(), wanted.columns)], wanted)
+    assert json.loads(sent) == expected
+    assert rows == body.count("\n") + (body[0] == "a")
 
 
 # Few characters, those that mean something in CSV among them, so that they meet often.
@@ -224,10 +175,19 @@ _header = st.sampled_from(["", "texto\n", "nome,descricao\r\n", "descricao;nome\
 @given(_header, _body, st.sampled_from([TEXTS, TextInput("columns", ("nome", "descricao"))]))
 def test_a_large_body_is_read_as_a_small_one(header: str, rest: str, wanted: TextInput) -> None:
     body = (header + rest).encode()
+
+    def outcome(size: int) -> list[Sequence[str]] | str:
+        try:
+            parts = list(csv_body.read_in_parts(body, size, wanted.columns))
+        except CsvError as error:
+            return str(error)
+        assert all(len(part.rows) <= size for part in parts)
+        return [tuple(row) for part in parts for row in part.rows]
+
+    whole = outcome(1000)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(csv_body, "_PIECE", 3)
-        large = outcome(lambda: mlflow_json.large_to_json(body, wanted))
-    assert large == outcome(lambda: mlflow_json.to_json(csv_body.read(body), wanted))
+        assert outcome(2) == whole
 
 
 @pytest.mark.parametrize("blank", [" ", "\t", "\n", "\r", " \n"])
@@ -245,10 +205,39 @@ def test_a_line_of_nothing_but_delimiters_takes_little_memory(header: bytes) -> 
     try:
         if header:
             with pytest.raises(CsvError, match="line 2 has more than 1048576 fields"):
-                mlflow_json.large_to_json(body, TEXTS)
-        assert not csv_body.is_table_of_numbers(body)
-        assert not csv_body.is_stock_table(body, ["nome"])
+                csv_body.read(body)
+        else:
+            assert len(csv_body.read(body, ["nome"]).rows) == 1
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
     assert peak < 4 * len(body)
+
+
+# Letters of names, and what may stand in and around them, so that they meet often.
+_PIECES = "nome NOME texto descrição no me categoria a é , ; | sep= [ Ã £ Ⓝ ｎ _ 7"
+_ODD_PIECES = (" ", "\t", "\u00a0", "\u200b", "\ufeff", "\u0301")
+_line_near_a_name = st.lists(st.sampled_from([*_PIECES.split(" "), *_ODD_PIECES]), max_size=6).map(
+    "".join
+)
+
+
+@given(_line_near_a_name, st.sampled_from(["", "\n", "\r\n"]))
+def test_what_is_quickly_taken_for_one_text_is_one(line: str, line_end: str) -> None:
+    text = single_text((line + line_end).encode())
+    if text is not None:
+        assert csv_body.read((line + line_end).encode()) == csv_body.Products((), [(text,)])
+
+
+@pytest.mark.parametrize("text", ["boneca de pano", "camisa; textura", "não, é", " halo", "a_b"])
+def test_plain_texts_are_taken_quickly(text: str) -> None:
+    for line_end in ("", "\n", "\r\n"):
+        assert single_text((text + line_end).encode()) == text
+
+
+@pytest.mark.parametrize(
+    "run", ["x,", ",n", ",nãã", "\u00a0", "ã", ",no\u200bm", "no\u0301", ", "], ids=ascii
+)
+def test_no_line_is_slow_to_look_at(run: str) -> None:
+    """Quadratic, it would take minutes."""
+    single_text((run * 200_000).encode())

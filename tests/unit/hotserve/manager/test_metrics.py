@@ -10,7 +10,7 @@ from hotserve import __version__
 from hotserve.ipc.counts import BOUNDS, FAST, NONE, PROCESS
 from hotserve.manager.metrics import MOST_CATEGORIES, Metrics, State
 from hotserve.worker.counters import Counters
-from hotserve.worker.upstream.answer import categories
+from hotserve.worker.upstream.answer import categories, predictions
 from tests.unit.hotserve.samples import Samples
 
 SERVING = {
@@ -159,12 +159,12 @@ def test_openmetrics_for_who_asks_for_it() -> None:
 
 def test_what_the_process_answers_is_counted_by_category() -> None:
     def of(answer: object) -> list[str]:
-        return categories(json.dumps(answer).encode())
+        return categories(predictions(json.dumps(answer).encode()) or [])
 
     assert of({"predictions": ["livro", "game"]}) == ["livro", "game"]
     assert of(["livro"]) == ["livro"]
     assert of({"predictions": [{"categoria": "livro", "probabilidades": {}}]}) == ["livro"]
     for other in ({"predictions": [1.5, None]}, {"predictions": {"a": 1}}, "livro", 3, {}, [[1]]):
         assert of(other) == []
-    assert categories(b"no JSON") == []
-    assert categories(b"[" * 100_000) == []
+    assert predictions(b"no JSON") is None
+    assert predictions(b"[" * 100_000) is None

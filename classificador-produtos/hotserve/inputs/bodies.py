@@ -1,0 +1,79 @@
+"""Bodies that are no text in UTF-8, or no table: told by what they are, and what to do."""
+
+from __future__ import annotations
+
+import re
+
+_LINE_END = re.compile(r"\r\n|\n|\r")
+_SAVE = "save the table as CSV in UTF-8 and send that"
+_BINARY = {
+    b"PK\x03\x04": f"the body is a zip file, as .xlsx and .ods are, not CSV; {_SAVE}",
+    b"\xd0\xcf\x11\xe0": f"the body is an .xls file, not CSV; {_SAVE}",
+    b"\x1f\x8b": "the body is gzipped; send what is in it",
+}
+_WEB_PAGE = re.compile(r"[\s\ufeff]*<(?:!doctype\s+html|html|\?xml)\b", re.IGNORECASE)
+_JSON = re.compile(r'[\s\ufeff]*(?:\{\s*"|\[\s*[\[{"])')
+# `ã` in UTF-8, read as Windows-1252 and written in UTF-8 again, is `Ã£`. Left out are pairs that
+# a word in capitals can end in: `MAÇÃ”`.
+_ENCODED_TWICE = re.compile(r"Ã[\u0080-\u009f£§©¡ª³µº¢´¼±\u00adƒ‡‰]|Â[\u0080-\u009fºª°®´]")
+
+
+class CsvError(ValueError):
+    """The body can't be read as products; the text says where and why."""
+
+
+def decode(body: bytes) -> str:
+    """The text of a body.
+
+    Raises:
+        CsvError: it is in another encoding, was encoded twice, or is no table.
+    """
+    if encoding := _wide_encoding(body):
+        raise CsvError(f"the body is {encoding}, not UTF-8; {_SAVE}")
+    for start, message in _BINARY.items():
+        if body.startswith(start):
+            raise CsvError(message)
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as error:
+        raise CsvError(
+            f"line {_line(body[: error.start].decode())} is not UTF-8: byte {error.start} is "
+            f"{body[error.start]:#04x}, in Windows-1252 "
+            f"{body[error.start : error.start + 1].decode('cp1252', 'replace')!r}; {_SAVE}"
+        ) from None
+    if b"\xc3\x83" in body or b"\xc3\x82" in body:
+        _check_encoded_once(text)
+    _check_kind(text)
+    return text
+
+
+def _wide_encoding(body: bytes) -> str | None:
+    if body.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")):
+        return "UTF-32"
+    if body.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "UTF-16"
+    # Without a mark: all but a few letters have zeros around them.
+    start = body[: min(len(body), 64) // 4 * 4]
+    zeros = [start[offset::4].count(0) > len(start) // 6 for offset in range(4)]
+    if sum(zeros) == 3:
+        return "UTF-32"
+    return "UTF-16" if zeros in ([True, False] * 2, [False, True] * 2) else None
+
+
+def _check_encoded_once(text: str) -> None:
+    if found := _ENCODED_TWICE.search(text):
+        raise CsvError(
+            f"line {_line(text[: found.start()])} was encoded twice: it has {found[0]!r} for one "
+            "letter with an accent; read the file as UTF-8, and save it again"
+        )
+
+
+def _check_kind(text: str) -> None:
+    if _WEB_PAGE.match(text) and "</" in text:
+        raise CsvError("the body is a web page, not CSV; send the table itself")
+    if _JSON.match(text) and text.rstrip()[-1] in "]}":
+        raise CsvError("the body is JSON; send it with Content-Type: application/json")
+
+
+def _line(before: str) -> int:
+    return len(_LINE_END.findall(before)) + 1

@@ -1,0 +1,88 @@
+"""The names that columns of products have, and which columns of a table hold the text."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+
+WHOLE_TEXT = ("texto", "informacao")
+"""Columns that hold the whole text of a product; the first one that a table has counts."""
+TEXT_PARTS = ("nome", "descricao")
+"""Columns that make the text of a product together, in this order."""
+TEXT_COLUMNS = (*WHOLE_TEXT, *TEXT_PARTS)
+CATEGORY = "categoria"
+"""What is to be found out: never part of a text."""
+KNOWN_COLUMNS = (*TEXT_COLUMNS, CATEGORY)
+PROBABILITIES = "probabilidades"
+"""Beside `CATEGORY` in an answer with probabilities."""
+
+_NOT_COUNTED = frozenset(("Cc", "Cf", "Mn", "So", "Zl", "Zp", "Zs"))
+"""Categories of Unicode: controls, marks, symbols, blanks."""
+
+
+class ColumnsError(ValueError):
+    """A table whose columns can't be classified; the text says why."""
+
+
+def fold(name: str) -> str:
+    """What two names of columns have in common when they look the same to a person.
+
+    Case, accents, surrounding blanks, symbols and characters that nobody sees do not count.
+    """
+    if name.isascii() and name.isprintable():
+        return name.strip().casefold()
+    return _visible(unicodedata.normalize("NFKD", _visible(name))).strip().casefold()
+
+
+def _visible(name: str) -> str:
+    return "".join([c for c in name if c == " " or unicodedata.category(c) not in _NOT_COUNTED])
+
+
+def known(names: Sequence[str], model_columns: Sequence[str]) -> int:
+    """How many of a table's names are known: the model's, or `KNOWN_COLUMNS`."""
+    expected = {*KNOWN_COLUMNS, *map(fold, model_columns)}
+    return sum(fold(name) in expected for name in names)
+
+
+def text_columns(names: Sequence[str], model_columns: Sequence[str]) -> dict[str, int]:
+    """Where the columns are that hold the text.
+
+    The model's own ones count first. A model that takes the whole text in one column is given
+    that, however many columns it comes in.
+
+    Args:
+        names: of the columns of a table, as they came.
+        model_columns: of the model's signature.
+
+    Returns:
+        Index by name, as the model, or else this module, writes it.
+
+    Raises:
+        ColumnsError: no column holds a text, or two have the same name.
+    """
+    folded = [fold(name) for name in names]
+    chosen = [column for column in model_columns if fold(column) in folded]
+    whole = whole_text_column(model_columns)
+    if not chosen or whole not in (None, *chosen):
+        chosen = [column for column in WHOLE_TEXT if column in folded][:1]
+        chosen = chosen or [column for column in TEXT_PARTS if column in folded]
+    if not chosen:
+        expected = ", ".join(dict.fromkeys((*model_columns, *TEXT_COLUMNS)))
+        raise ColumnsError(
+            f"none of the columns {shown(names)} holds a text; name one of them {expected}"
+        )
+    for column in chosen:
+        if folded.count(fold(column)) > 1:
+            raise ColumnsError(f"the column {column} is there twice: {shown(names)}")
+    return {column: folded.index(fold(column)) for column in chosen}
+
+
+def whole_text_column(model_columns: Sequence[str]) -> str | None:
+    """The one of a model's columns that takes the whole text of a product, if it says so."""
+    by_name = {fold(column): column for column in model_columns}
+    return next((by_name[column] for column in WHOLE_TEXT if column in by_name), None)
+
+
+def shown(names: Sequence[str]) -> str:
+    """Names for a message, the first ten of them."""
+    return ", ".join(name.strip()[:60] or "(no name)" for name in names[:10])
