@@ -35,7 +35,7 @@ def main() -> None:
     _add_arguments(parser)
     given = parser.parse_args()
 
-    from produtos.batch import predictor
+    from produtos.batch import pool
     from produtos.batch import request as requests
     from produtos.errors import BadInput
 
@@ -53,7 +53,7 @@ def main() -> None:
         bad_rows=given.bad_rows,
         text_column=given.text_column or None,
         encoding=given.encoding or "utf-8",
-        workers=given.workers or predictor.default_workers(),
+        workers=given.workers or pool.default_workers(),
     )
     requests.check(request)
 
@@ -64,24 +64,24 @@ def main() -> None:
     from produtos.runs import tracking
 
     opened = inputs.open_inputs(request)
-    predictor.prepare(opened.size, request.workers)
+    pool.preload(opened.size, request.workers)
     own_run = tracking.project_run_id()
     client = tracking.reach_registry()
     models = [model_reference.resolve(client, asked) for asked in request.models]
 
-    def say(line: str) -> None:
+    def report(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
     if request.texts and not request.output and not own_run and not compared:
         # Trying a text or two leaves no trace, and needs no experiment.
-        job.run(request, opened, models, record=None, say=say)
+        job.run(request, opened, models, record=None, report=report)
         return
     if not os.environ.get("MLFLOW_EXPERIMENT_ID"):
         os.environ.setdefault("MLFLOW_EXPERIMENT_NAME", EXPERIMENT)
     tracker = tracking.connect()
     name = f"batch {' '.join(request.models)}"
     with tracking.running(tracker, name, run_id=own_run) as run:
-        job.run(request, opened, models, record=Record(tracker, run), say=say)
+        job.run(request, opened, models, record=Record(tracker, run), report=report)
 
 
 def _two_models(written: list[str]) -> tuple[tuple[str, ...], list[str]]:

@@ -21,7 +21,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from produtos.batch.rows import CHUNK_ROWS
+from produtos.batch.io.rows import CHUNK_ROWS
 from produtos.errors import BadInput
 from produtos.registry import reference as model_reference
 from produtos.registry import registry

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from produtos.batch.io.csv_writer import CsvWriter
+from produtos.batch.io.rows import TextRows, strings
+from produtos.batch.io.sinks import CsvWriter
 
 LISTED = 1_000
 """Products that `differences.csv` names; the output has them all."""
@@ -73,7 +74,7 @@ class Differences:
                 (one, other, f"{count:,}", _shortened(self.examples[one, other]))
                 for one, other, count in ranked[:PAIRS_PRINTED]
             ]
-            widths = [max(len(row[place]) for row in rows) for place in range(3)]
+            widths = [max(len(row[column]) for row in rows) for column in range(3)]
             lines += [
                 f"  {row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:>{widths[2]}}  {row[3]}"
                 for row in rows
@@ -90,8 +91,8 @@ class Differences:
         Without products there is no picture.
         """
         rows = [
-            (one, other, count, self.examples.get((one, other), ""))
-            for (one, other), count in sorted(self.pairs.items())
+            (*pair, str(count), self.examples.get(pair, ""))
+            for pair, count in sorted(self.pairs.items())
         ]
         _write(folder / "summary.csv", (*self.names, "products", "example"), rows)
         _write(folder / "differences.csv", ("texto", *self.names), self.listed)
@@ -118,9 +119,9 @@ class Differences:
         for (row, column), count in np.ndenumerate(matrix):
             colour = "0.6" if row == column else "k"
             axes.text(column, row, f"{count:,}", ha="center", va="center", color=colour)
-        places = range(len(categories))
-        axes.set_xticks(places, categories, rotation=30, ha="right")
-        axes.set_yticks(places, categories)
+        positions = range(len(categories))
+        axes.set_xticks(positions, categories, rotation=30, ha="right")
+        axes.set_yticks(positions, categories)
         axes.set(
             title=f"{self.differing:,} of {self.products:,} products differ",
             ylabel=self.names[0],
@@ -129,11 +130,9 @@ class Differences:
         figure.savefig(path, dpi=90)
 
 
-def _write(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+def _write(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = CsvWriter(file)
-        writer.row(header)
-        writer.rows(rows)
+        CsvWriter(file, header).write(TextRows(rows, strings(header)))
 
 
 def _shortened(text: str) -> str:

@@ -1,14 +1,16 @@
 """What a job reads, and which columns it adds."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
-from produtos.batch.io import database, formats, tables
-from produtos.batch.io.storage import input_files, would_be_input
+from produtos.batch.io import csv, database, formats, parquet
+from produtos.batch.io.csv import CsvTable
+from produtos.batch.io.parquet import ParquetTable
+from produtos.batch.io.rows import Chunk, TextRows, strings
+from produtos.batch.io.storage import Location, input_files, would_be_input
 from produtos.batch.request import Request
-from produtos.batch.rows import Chunk
 from produtos.data.columns import fold
 from produtos.errors import BadInput
 
@@ -25,7 +27,7 @@ class Inputs:
         size: of all files, in bytes.
     """
 
-    tables: Sequence[tables.Table]
+    tables: Sequence[CsvTable | ParquetTable]
     schema: pa.Schema
     size: int
 
@@ -49,16 +51,13 @@ def open_inputs(request: Request) -> Inputs:
             name that the output needs, or what the job writes would be one of the next job's.
     """
     if request.texts:
-        return Inputs((), tables.of_texts(request.texts).rows.batch().schema, 0)
+        return Inputs((), strings([csv.TEXT]), 0)
     files = input_files(request.input)
     if [file.address for file in files] != [request.input]:
         _check_outside(request)
     for file in files:
         formats.check_name(file.path, file.address)
-    opened = [
-        tables.open_table(file, text_column=request.text_column, encoding=request.encoding)
-        for file in files
-    ]
+    opened = [_open_table(file, request) for file in files]
     schema = opened[0].schema
     for table in opened[1:]:
         if not table.schema.equals(schema):
@@ -74,8 +73,13 @@ def open_inputs(request: Request) -> Inputs:
                 f"input {request.input}: the output needs the column {name} for itself; rename "
                 "the input's"
             )
-    sizes = [file.filesystem.get_file_info(file.path).size or 0 for file in files]
-    return Inputs(opened, schema, sum(sizes))
+    return Inputs(opened, schema, sum(file.size() for file in files))
+
+
+def _open_table(file: Location, request: Request) -> CsvTable | ParquetTable:
+    if file.is_parquet:
+        return parquet.open_table(file, request.text_column)
+    return csv.open_table(file, request.text_column, request.encoding)
 
 
 def _check_outside(request: Request) -> None:
@@ -113,11 +117,12 @@ def _origin_columns(request: Request) -> list[str]:
 def chunks(request: Request, inputs: Inputs) -> Iterator[Chunk]:
     """All rows of all inputs, one file after the other."""
     if request.texts:
-        yield tables.of_texts(request.texts)
+        yield Chunk(
+            list(request.texts), TextRows([[each] for each in request.texts], inputs.schema)
+        )
         return
     before = 0
     for table in inputs.tables:
         for chunk in table.chunks():
-            yield Chunk(chunk.texts, chunk.rows, chunk.bad, before + chunk.position)
-        location = table.location
-        before += location.filesystem.get_file_info(location.path).size or 0
+            yield replace(chunk, position=before + chunk.position)
+        before += table.location.size()

@@ -12,20 +12,20 @@ import mlflow.artifacts
 import pyarrow as pa
 from tqdm import tqdm  # type: ignore[import-untyped]
 
-from produtos.batch import predictor
+from produtos.batch import pool
 from produtos.batch.differences import Differences
 from produtos.batch.inputs import Inputs, answer_columns, chunks, version_columns
 from produtos.batch.io import database
-from produtos.batch.io.sinks import BadRows, CsvFile, CsvRows, ParquetFile, Sink
+from produtos.batch.io.rows import UNDECODABLE, AnsweredRows
+from produtos.batch.io.sinks import BadRows, Screen, Sink, csv_file, parquet_file
 from produtos.batch.io.storage import locate
-from produtos.batch.record import Record, Result
+from produtos.batch.pool import ModelFolder
+from produtos.batch.record import Record, Result, origin_of
 from produtos.batch.request import Request
-from produtos.batch.rows import UNDECODABLE, AnsweredRows
-from produtos.batch.worker import ModelFolder
 from produtos.errors import BadInput, in_one_line
 from produtos.registry.reference import ModelReference
 
-Say = Callable[[str], None]
+Report = Callable[[str], None]
 
 
 def run(
@@ -34,7 +34,7 @@ def run(
     models: Sequence[ModelReference],
     *,
     record: Record | None,
-    say: Say,
+    report: Report,
 ) -> Result:
     """Do the job.
 
@@ -45,14 +45,14 @@ def run(
         inputs: what `open_inputs` found.
         models: the versions that `request.models` mean.
         record: the run to record it with, if there is one.
-        say: told what the console should show.
+        report: given each line that the console should show.
 
     Raises:
         BadInput: a file, the database or a model is of no use.
     """
     versions = dict(zip(version_columns(request), models, strict=True))
     if notice := inputs.notice():
-        say(notice)
+        report(notice)
     if record is not None:
         record.start(request, versions)
     schema = inputs.schema
@@ -83,8 +83,8 @@ def run(
     if record is not None and bad.count:
         record.bad_rows(bad)
     if differences is not None:
-        say(differences.table())
-    say(_summary(result, models, request, bad))
+        report(differences.table())
+    report(_summary(result, models, request, bad))
     return result
 
 
@@ -106,7 +106,7 @@ def _classify(
         total=inputs.size or None, unit="B", unit_scale=True, disable=None, leave=False
     ) as bar:
         # Closed at once when something goes wrong below, so that the workers end.
-        answered = predictor.answers(folders, chunks(request, inputs), request.workers)
+        answered = pool.classify(folders, chunks(request, inputs), request.workers)
         with contextlib.closing(answered):  # type: ignore[type-var]
             for chunk, answers in answered:
                 bad.write(chunk.bad)
@@ -123,17 +123,15 @@ def _classify(
 def _sink(
     request: Request, schema: pa.Schema, versions: dict[str, ModelReference], run_id: str
 ) -> Sink:
-    made_by = {column: model.version for column, model in versions.items()}
-    made_by |= {"modelo": ", ".join(dict.fromkeys(model.name for model in versions.values()))}
-    made_by["run_id"] = run_id
+    made_by = origin_of(versions) | {"run_id": run_id}
     if request.to_database:
         return database.DatabaseTable(*database.parse(request.output), schema, made_by)
     if not request.output:
-        return CsvRows(sys.stdout, schema)
+        return Screen(sys.stdout, schema.names)
     target = locate(request.output)
     if target.is_parquet:
-        return ParquetFile(target, schema, made_by)
-    return CsvFile(target, schema)
+        return parquet_file(target, schema, made_by)
+    return csv_file(target, schema)
 
 
 def _download(model: ModelReference, folder: Path) -> ModelFolder:
@@ -141,9 +139,10 @@ def _download(model: ModelReference, folder: Path) -> ModelFolder:
     try:
         path = mlflow.artifacts.download_artifacts(artifact_uri=model.uri, dst_path=str(folder))
     except Exception as error:
-        said = in_one_line(error)
-        raise BadInput(f"model {model.uri}: its files cannot be fetched ({said})") from None
-    return ModelFolder(path, model.uri)
+        raise BadInput(
+            f"model {model.uri}: its files cannot be fetched ({in_one_line(error)})"
+        ) from None
+    return ModelFolder(path, f"model {model.uri}")
 
 
 def _summary(

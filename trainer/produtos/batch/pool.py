@@ -1,24 +1,43 @@
-"""Worker processes that answer, each over a pipe of its own.
+"""Processes that classify chunks of texts; their answers come in the order of the chunks.
 
-Not `concurrent.futures.ProcessPoolExecutor`: its workers share one pipe and its lock, and one that
-is killed while it sends leaves the others, and the job, waiting for ever. Here the end of a worker
-is the end of its pipe, which its thread sees.
+Each worker has a pipe of its own, so that its end is the end of its pipe, which its thread sees.
+The workers of `concurrent.futures.ProcessPoolExecutor`, and of loky, share one: where one of them
+is killed while it sends, the job waits for ever.
 """
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import queue
+import signal
 import tempfile
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from itertools import chain, islice
 from multiprocessing import forkserver, util
+from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
 
-from produtos.batch import worker
-from produtos.batch.worker import ModelFolder
+from joblib import cpu_count  # type: ignore[import-untyped]
+
+from produtos.batch.io.rows import Chunk
 from produtos.errors import BadInput
+from produtos.model.loaded import LoadedModel
+
+Answers = list[list[str]]
+"""For each model, a category for each text."""
+
+CHUNKS_PER_WORKER = 3
+"""Under way: one is worked on, the others keep the worker from waiting."""
+
+LARGE = 4 << 20
+"""Bytes of input from which on there will be more than one chunk, most likely."""
 
 PRELOADED = (
     *("mlflow.pyfunc", "skops.io", "sklearn.pipeline", "sklearn.feature_extraction.text"),
@@ -27,82 +46,132 @@ PRELOADED = (
 """What loading a model imports; nothing of this project, which Python 3.11's fork server cannot
 find."""
 
-LONGEST_FOLDER_OF_SOCKETS = 107 - len("/pymp-12345678/listener-12345678")
-"""Bytes of the temporary folder's path, to which Python adds a folder and a name."""
+LONGEST_TEMPORARY_FOLDER = 107 - len("/pymp-12345678/listener-12345678")
+"""Bytes of the path, to which Python adds a folder and a socket's name."""
 
 
-def prepare() -> None:
-    """Let the workers' imports begin."""
-    _context()
-    forkserver.ensure_running()
+@dataclass(frozen=True)
+class ModelFolder:
+    """A model on this machine's disk, and what it is called in an error message."""
+
+    path: str
+    label: str
 
 
+def default_workers() -> int:
+    """The cores that this process may use, a container's limit counting."""
+    return int(cpu_count())
+
+
+def preload(size: int, workers: int) -> None:
+    """Let the workers' imports begin, while this process still talks to the tracking server.
+
+    Args:
+        size: of the input, in bytes; a small one needs no workers.
+        workers: how many there may be.
+    """
+    if size >= LARGE and workers > 1:
+        _context()
+        forkserver.ensure_running()
+
+
+def classify(
+    folders: Sequence[ModelFolder], chunks: Iterable[Chunk], workers: int
+) -> Iterator[tuple[Chunk, Answers]]:
+    """Classify chunks as they come, never holding more than a few of them.
+
+    What fits into one chunk is answered in this process: starting others would take longer.
+
+    Raises:
+        BadInput: a model does not work, or a worker died.
+    """
+    chunks = iter(chunks)
+    first = list(islice(chunks, 2))
+    if workers == 1 or len(first) < 2:
+        models = _load(folders)
+        for chunk in chain(first, chunks):
+            yield chunk, _answers(models, chunk.texts)
+        return
+    pool = Pool(folders, workers)
+    try:
+        under_way: deque[tuple[Chunk, Future[Answers]]] = deque()
+        for chunk in chain(first, chunks):
+            under_way.append((chunk, pool.submit(chunk.texts)))
+            if len(under_way) >= workers * CHUNKS_PER_WORKER:
+                oldest, future = under_way.popleft()
+                yield oldest, future.result()
+        for oldest, future in under_way:
+            yield oldest, future.result()
+    finally:
+        pool.end()
+
+
+def _load(folders: Sequence[ModelFolder]) -> list[LoadedModel]:
+    # Taken here and not filtered: around the class of a foreign model MLflow sets its own filter.
+    logging.captureWarnings(True)
+    logging.getLogger("py.warnings").setLevel(logging.ERROR)
+    return [LoadedModel(folder.path, folder.label) for folder in folders]
+
+
+def _answers(models: Sequence[LoadedModel], texts: list[str]) -> Answers:
+    return [model.answers(texts) if texts else [] for model in models]
+
+
+@cache
 def _context() -> ForkServerContext:
+    # A socket's path may have 107 characters at most. Python 3.14 sees to it by itself.
+    if len(os.fsencode(tempfile.gettempdir())) > LONGEST_TEMPORARY_FOLDER:
+        before, tempfile.tempdir = tempfile.tempdir, "/tmp"
+        util.get_temp_dir()
+        tempfile.tempdir = before
     # Neither fork, which copies locks that a thread of pyarrow may hold, nor spawn, which would
     # import everything once for each worker.
-    _choose_folder_of_sockets()
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(PRELOADED))
     return context
 
 
-def _choose_folder_of_sockets() -> None:
-    """See that the fork server's socket can be made where the path of TMPDIR is long.
-
-    A socket's path may have 107 characters at most. Python 3.14 does the same by itself.
-    """
-    if len(os.fsencode(tempfile.gettempdir())) <= LONGEST_FOLDER_OF_SOCKETS:
-        return
-    before, tempfile.tempdir = tempfile.tempdir, "/tmp"
-    try:
-        # It is made once, and kept in mind.
-        util.get_temp_dir()
-    finally:
-        tempfile.tempdir = before
-
-
-class Team:
+class Pool:
     """Workers, and for each a thread that talks to it."""
 
     def __init__(self, folders: Sequence[ModelFolder], size: int) -> None:
         """Start `size` workers that answer with the models in `folders`."""
         self._workers = [_Worker(folders) for _ in range(size)]
         self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
-        for each in self._workers:
-            self._idle.put(each)
+        for worker in self._workers:
+            self._idle.put(worker)
         self._threads = ThreadPoolExecutor(size)
 
-    def ask(self, texts: list[str]) -> Future[list[list[str]]]:
-        """What `worker.classify` will give; BadInput there, or if the worker died."""
+    def submit(self, texts: list[str]) -> Future[Answers]:
+        """The answers to come; BadInput there, or if the worker died."""
         return self._threads.submit(self._ask, texts)
 
-    def _ask(self, texts: list[str]) -> list[list[str]]:
+    def _ask(self, texts: list[str]) -> Answers:
         # As many threads as workers: there is always one.
-        free = self._idle.get()
+        worker = self._idle.get()
         try:
-            return free.ask(texts)
+            return worker.ask(texts)
         finally:
-            self._idle.put(free)
+            self._idle.put(worker)
 
     def end(self) -> None:
         """Return when no worker is left, whatever they were doing."""
-        for each in self._workers:
-            each.kill()
+        for worker in self._workers:
+            worker.kill()
         self._threads.shutdown(cancel_futures=True)
 
 
 class _Worker:
     def __init__(self, folders: Sequence[ModelFolder]) -> None:
-        context = _context()
-        self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=worker.serve, args=(theirs, folders))
+        self._connection, theirs = _context().Pipe()
+        self._process = _context().Process(target=_serve, args=(theirs, folders))
         self._process.start()
         theirs.close()
 
-    def ask(self, texts: list[str]) -> list[list[str]]:
+    def ask(self, texts: list[str]) -> Answers:
         try:
             self._connection.send(texts)
-            answers: list[list[str]] | BadInput = self._connection.recv()
+            answers: Answers | BadInput = self._connection.recv()
         except (EOFError, OSError):
             raise BadInput(
                 "a worker process was killed, most likely for want of memory; try again with "
@@ -115,3 +184,19 @@ class _Worker:
     def kill(self) -> None:
         self._process.kill()
         self._process.join()
+
+
+def _serve(connection: Connection, folders: Sequence[ModelFolder]) -> None:
+    """Be a worker: answer lists of texts, or send a BadInput, until the other side is gone."""
+    # Ctrl-C, and the end of a terminal, go to the whole group; the job's own process ends this one.
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    models: list[LoadedModel] = []
+    with suppress(EOFError, OSError):
+        while True:
+            texts: list[str] = connection.recv()
+            try:
+                models = models or _load(folders)
+                connection.send(_answers(models, texts))
+            except BadInput as error:
+                connection.send(error)

@@ -49,6 +49,14 @@ class Result:
         return figures
 
 
+def origin_of(versions: dict[str, ModelReference]) -> dict[str, str]:
+    """Which versions answered, by the names of their columns, and the model's name."""
+    names = dict.fromkeys(model.name for model in versions.values())
+    return {column: model.version for column, model in versions.items()} | {
+        "modelo": ", ".join(names)
+    }
+
+
 @dataclass(frozen=True)
 class Record:
     """The run that a job is recorded with."""
@@ -73,9 +81,7 @@ class Record:
                 "workers": str(request.workers),
             },
         )
-        told = {column: model.version for column, model in versions.items()}
-        told |= {"modelo": ", ".join(dict.fromkeys(model.name for model in versions.values()))}
-        log_tags(self.tracker, self.run_id, told)
+        log_tags(self.tracker, self.run_id, origin_of(versions))
 
     def result(self, result: Result) -> None:
         """Say what came of it: figures, and where two models differ."""

@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -48,10 +48,10 @@ def read_table(text: str) -> Table:
     if first is None:
         raise BadInput("empty; it needs a header line nome;descricao;categoria")
     lines[first] = lines[first].lstrip(MARK)
-    header = _header(lines[first])
+    header = header_of(lines[first])
     if header is None:
         for index in range(first + 1, min(first + _SEARCHED, len(lines))):
-            header = _header(lines[index].lstrip(MARK))
+            header = header_of(lines[index].lstrip(MARK))
             if header and CATEGORY in map(fold, header[1]):
                 raise BadInput(f"the header is at line {index + 1}; delete the lines above it")
         raise BadInput(
@@ -63,9 +63,10 @@ def read_table(text: str) -> Table:
     return Table(names, line, rows)
 
 
-def _header(line: str) -> tuple[str, list[str]] | None:
+def header_of(line: str, also: Collection[str] = ()) -> tuple[str, list[str]] | None:
     """As `find_header`, also of a line that is in quotes from end to end."""
-    return find_header(line) or find_header("".join(next(csv.reader([line], delimiter="\0"), [])))
+    inside = "".join(next(csv.reader([line], delimiter="\0"), []))
+    return find_header(line, also) or find_header(inside, also)
 
 
 def _rows(lines: list[str], first: int, separator: str) -> Iterator[tuple[int, list[str]]]:

@@ -14,10 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from produtos.batch import rows
-from produtos.batch.io import csv_rows, storage, tables
-from produtos.batch.io.blocks import BLOCK, LONGEST, Blocks
-from produtos.batch.rows import BadRow
+from produtos.batch.io import csv as csv_tables
+from produtos.batch.io import csv_rows, rows, storage
+from produtos.batch.io.csv import BLOCK
+from produtos.batch.io.csv_rows import LONGEST, Lines
+from produtos.batch.io.rows import BadRow
+from produtos.data.columns import SEPARATORS
 from produtos.errors import BadInput
 from produtos.model import product_classifier
 
@@ -26,7 +28,7 @@ def read(
     path: Path, *, text_column: str | None = None, encoding: str = "utf-8"
 ) -> tuple[list[str], list[BadRow], list[dict[str, str]]]:
     """Texts, bad rows and whole rows of a file."""
-    table = tables.open_table(storage.locate(str(path)), text_column=text_column, encoding=encoding)
+    table = csv_tables.open_table(storage.locate(str(path)), text_column, encoding)
     chunks = list(table.chunks())
     return (
         [text for chunk in chunks for text in chunk.texts],
@@ -56,7 +58,7 @@ def test_the_text_is_put_together_as_the_served_model_does(path: Path) -> None:
     assert whole[1] == {"id": "2", "Nome": "halo", "descricao": ""}
 
 
-@pytest.mark.parametrize("delimiter", list(csv_rows.DELIMITERS))
+@pytest.mark.parametrize("delimiter", list(SEPARATORS))
 def test_any_usual_delimiter_is_found(delimiter: str, path: Path) -> None:
     content = f"sku{delimiter}texto\n7{delimiter}boneca de pano\n"
     assert of(content, path) == (["boneca de pano"], [])
@@ -225,7 +227,7 @@ def test_a_file_that_is_not_of_the_wide_encoding_that_was_named(content: bytes, 
 def test_a_file_larger_than_a_chunk_keeps_its_order(path: Path) -> None:
     count = 2 * rows.CHUNK_ROWS + 1
     path.write_text("texto\n" + "".join(f"p {n}\n" for n in range(count)), encoding="utf-8")
-    table = tables.open_table(storage.locate(str(path)), text_column=None, encoding="utf-8")
+    table = csv_tables.open_table(storage.locate(str(path)), None, "utf-8")
     chunks = list(table.chunks())
     assert [len(chunk.texts) for chunk in chunks] == [rows.CHUNK_ROWS, rows.CHUNK_ROWS, 1]
     assert [text for chunk in chunks for text in chunk.texts] == [f"p {n}" for n in range(count)]
@@ -238,7 +240,7 @@ def test_a_file_larger_than_a_chunk_keeps_its_order(path: Path) -> None:
         ("", "empty"),
         ("\n \n", "empty"),
         ("nome;;x\n", "column 2 has no name"),
-        ("nome;Nome \n", "two columns are called nome"),
+        ("nome;Nome \n", "line 1: the column Nome is there twice"),
     ],
 )
 def test_a_file_that_is_no_table(content: str, said: str, path: Path) -> None:
@@ -291,9 +293,7 @@ def test_a_file_with_a_wide_encoding_is_read_when_it_is_named(encoding: str, pat
 
 def carefully(file: TextIO, delimiter: str) -> Iterator[csv_rows.Row]:
     """All rows of a file, without the short cut for blocks without a bad row."""
-    blocks = Blocks(file)
-    while blocks.load():
-        yield from csv_rows.careful(blocks, delimiter)
+    yield from csv_rows.careful(Lines(file.read(), file, 1), delimiter)
 
 
 def test_a_row_may_begin_in_one_block_and_end_in_another(path: Path) -> None:

@@ -14,10 +14,11 @@ import pytest
 from sqlalchemy import make_url
 
 from produtos.batch.differences import Differences
+from produtos.batch.io import sinks
 from produtos.batch.io.database import DatabaseTable, parse
-from produtos.batch.io.sinks import BadRows, CsvFile, ParquetFile, Sink
+from produtos.batch.io.rows import AnsweredRows, ArrowRows, BadRow, TextRows
+from produtos.batch.io.sinks import BadRows, Sink
 from produtos.batch.io.storage import locate
-from produtos.batch.rows import AnsweredRows, ArrowRows, BadRow, TextRows
 from produtos.errors import BadInput
 
 SCHEMA = pa.schema([("id", pa.int64()), ("texto", pa.string()), ("categoria", pa.string())])
@@ -35,11 +36,11 @@ TWO = batch((2, "halo\n3\r", "game"), (3, "ação", "livro"))
 
 
 def csv_file(path: Path) -> Sink:
-    return CsvFile(locate(str(path)), SCHEMA)
+    return sinks.csv_file(locate(str(path)), SCHEMA)
 
 
 def parquet_file(path: Path) -> Sink:
-    return ParquetFile(locate(str(path)), SCHEMA, ORIGIN)
+    return sinks.parquet_file(locate(str(path)), SCHEMA, ORIGIN)
 
 
 both = pytest.mark.parametrize("make", [csv_file, parquet_file])

@@ -6,9 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from produtos.batch import rows
 from produtos.batch.inputs import open_inputs
-from produtos.batch.io import database, storage, tables
+from produtos.batch.io import database, parquet, rows, storage
 from produtos.batch.request import BAD_ROWS_NAME, Request, check, table_address
 from produtos.errors import BadInput
 
@@ -19,7 +18,7 @@ def write(path: Path, **columns: list[object]) -> Path:
 
 
 def read(path: Path) -> list[rows.Chunk]:
-    table = tables.open_table(storage.locate(str(path)), text_column=None, encoding="utf-8")
+    table = parquet.open_table(storage.locate(str(path)), None)
     return list(table.chunks())
 
 

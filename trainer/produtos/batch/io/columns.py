@@ -3,68 +3,53 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from produtos.data.columns import PART_COLUMNS, TEXT_COLUMNS, fold, index_of, shown
+from produtos.data.columns import (
+    PART_COLUMNS,
+    TEXT_COLUMNS,
+    index_of,
+    named_twice,
+    shown,
+    text_columns,
+)
 from produtos.errors import BadInput
-
-KNOWN = (*TEXT_COLUMNS, *PART_COLUMNS)
 
 
 @dataclass(frozen=True)
 class TextColumns:
-    """Where the text is: one column, or several that are put together with a space.
+    """Where the text is: one column, or several that are put together with a space."""
 
-    The same columns in the same order of preference as in a request to the served model.
-    """
-
-    places: tuple[int, ...]
+    indexes: tuple[int, ...]
 
     def text(self, fields: Sequence[str]) -> str:
         """The text of one row."""
-        if len(self.places) == 1:
-            return fields[self.places[0]]
-        return " ".join(filter(None, [fields[place] for place in self.places]))
+        if len(self.indexes) == 1:
+            return fields[self.indexes[0]]
+        return " ".join(filter(None, [fields[index] for index in self.indexes]))
 
 
-def find(names: Sequence[str], asked: str | None) -> TextColumns | None:
-    """Look for the text among the names of columns.
+def find(names: Sequence[str], asked: str | None, where: str) -> TextColumns:
+    """Look for the text among the names of columns, in the order of a request to the served model.
 
     Args:
-        names: as the file has them; case, accents and surrounding spaces do not count.
+        names: as the file has them.
         asked: the one to take, or nothing for `texto`, `informacao`, or `nome` and `descricao`.
-
-    Returns:
-        Nothing when there is no such column.
-    """
-    if asked:
-        index = index_of(asked, names)
-        return None if index is None else TextColumns((index,))
-    for name in TEXT_COLUMNS:
-        place = index_of(name, names)
-        if place is not None:
-            return TextColumns((place,))
-    parts = [index_of(name, names) for name in PART_COLUMNS]
-    places = tuple(place for place in parts if place is not None)
-    return TextColumns(places) if places else None
-
-
-def check_names(names: Sequence[str], where: str) -> None:
-    """See that each column has a name of its own.
+        where: the file, for an error message.
 
     Raises:
-        BadInput: two have the same one, or one has none.
+        BadInput: two columns have the same name, or one has none, or none is the text's.
     """
-    folded = [fold(name) for name in names]
-    for place, name in enumerate(folded, start=1):
+    for number, name in enumerate(names, start=1):
         if not name:
-            raise BadInput(f"input {where}: column {place} has no name; give it one, or delete it")
-        if folded.index(name) + 1 != place:
-            raise BadInput(f"input {where}: two columns are called {name}; rename one")
-
-
-def no_text_column(names: Sequence[str], asked: str | None, where: str) -> BadInput:
-    """The error for a table in which the text was not found."""
-    wanted = f"column {asked}" if asked else f"column {', '.join(KNOWN[:-1])} or {KNOWN[-1]}"
-    return BadInput(
-        f"input {where}: no {wanted}; there are: {shown(names)}; say which one holds the text with "
+            raise BadInput(f"{where}: column {number} has no name; give it one, or delete it")
+    if twice := named_twice(names):
+        raise BadInput(f"{where}: the column {twice} is there twice; rename one")
+    asked_index = index_of(asked, names) if asked else None
+    indexes = [asked_index] if asked_index is not None else [] if asked else text_columns(names)
+    if indexes:
+        return TextColumns(tuple(indexes))
+    known = (*TEXT_COLUMNS, *PART_COLUMNS)
+    missing = f"column {asked}" if asked else f"column {', '.join(known[:-1])} or {known[-1]}"
+    raise BadInput(
+        f"{where}: no {missing}; there are: {shown(names)}; say which one holds the text with "
         "--text-column NAME"
     )

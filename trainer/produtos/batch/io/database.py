@@ -1,5 +1,7 @@
 """Answers into a table of a database: made if missing, appended to, in one transaction."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,11 +23,11 @@ from sqlalchemy import (
     make_url,
 )
 from sqlalchemy.dialects.mysql import LONGTEXT
-from sqlalchemy.engine import URL, Connection, Engine
+from sqlalchemy.engine import URL, Engine
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.types import TypeEngine
 
-from produtos.batch.rows import Rows
+from produtos.batch.io.rows import Rows
 from produtos.errors import BadInput
 
 CONNECT_SECONDS = 10
@@ -37,6 +39,20 @@ ORIGIN: dict[str, TypeEngine[Any]] = {
     "momento": DateTime(),
 }
 """Columns of every table beside the products': which model answered, in which run, when (UTC)."""
+
+TEXT = Text().with_variant(LONGTEXT(), "mysql", "mariadb")
+
+COLUMN_TYPES: dict[Callable[[pa.DataType], bool], TypeEngine[Any]] = {
+    pa.types.is_boolean: Boolean(),
+    pa.types.is_integer: BigInteger(),
+    pa.types.is_floating: Float(53),
+    pa.types.is_date: Date(),
+    pa.types.is_timestamp: DateTime(),
+    pa.types.is_string: TEXT,
+    pa.types.is_large_string: TEXT,
+    pa.types.is_null: TEXT,
+}
+"""For each kind of column of the input, that of the table."""
 
 
 def parse(address: str) -> tuple[URL, str]:
@@ -96,31 +112,30 @@ class DatabaseTable:
         self._origin["momento"] = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
         self._table = _table(name, schema, origin)
         self._names = list(schema.names)
-        self._connection: Connection | None = None
-        try:
-            self._engine = _engine(url)
-            self._prepare()
-            self._connection = self._engine.connect()
+        engine = _engine(url)
+        with self._refused():
+            self._prepare(engine)
+            self._connection = engine.connect()
             self._connection.begin()
-        except SQLAlchemyError as error:
-            raise self._refusal(error) from None
 
-    def _prepare(self) -> None:
-        inspector = inspect(self._engine)
+    def _prepare(self, engine: Engine) -> None:
+        inspector = inspect(engine)
         if not inspector.has_table(self._table.name):
-            self._table.create(self._engine)
+            self._table.create(engine)
             return
-        wanted = {column.name for column in self._table.columns}
+        needed = {column.name for column in self._table.columns}
         there = {column["name"] for column in inspector.get_columns(self._table.name)}
-        if wanted != there:
+        if needed != there:
+            difference = [f"no {name}" for name in sorted(needed - there)[:5]]
+            difference += [f"{name} is too many" for name in sorted(there - needed)[:5]]
             raise BadInput(
                 f"output {self.address}: the table has other columns "
-                f"({_difference(wanted, there)}); give another table's name"
+                f"({', '.join(difference)}); give another table's name"
             )
-        engine = inspector.get_table_options(self._table.name).get("mysql_engine", "InnoDB")
-        if engine != "InnoDB":
+        kind = inspector.get_table_options(self._table.name).get("mysql_engine", "InnoDB")
+        if kind != "InnoDB":
             raise BadInput(
-                f"output {self.address}: the table's engine {engine} has no transactions; "
+                f"output {self.address}: the table's engine {kind} has no transactions; "
                 "give another table's name, or make it InnoDB"
             )
 
@@ -132,11 +147,10 @@ class DatabaseTable:
         """
         names = self._names
         records = [dict(zip(names, values, strict=True)) | self._origin for values in rows.values()]
-        if records and self._connection is not None:
-            try:
+        # Without records it would insert a row of nothing.
+        if records:
+            with self._refused():
                 self._connection.execute(self._table.insert(), records)
-            except SQLAlchemyError as error:
-                raise self._refusal(error) from None
 
     def commit(self) -> None:
         """See `sinks.Sink`.
@@ -144,34 +158,27 @@ class DatabaseTable:
         Raises:
             BadInput: the database is gone; nothing was appended.
         """
-        if self._connection is not None:
-            try:
-                self._connection.commit()
-            except SQLAlchemyError as error:
-                raise self._refusal(error) from None
-            self._close()
+        with self._refused():
+            self._connection.commit()
+        self.abort()
 
     def abort(self) -> None:
         """See `sinks.Sink`."""
-        if self._connection is not None:
-            self._close()
-
-    def _close(self) -> None:
         # Closing without a commit rolls back; a connection that is gone has done so already.
-        try:
-            if self._connection is not None:
-                self._connection.close()
-            self._engine.dispose()
-        except SQLAlchemyError:
-            pass
-        self._connection = None
+        with suppress(SQLAlchemyError):
+            self._connection.close()
+            self._connection.engine.dispose()
 
-    def _refusal(self, error: SQLAlchemyError) -> BadInput:
-        cause = getattr(error, "orig", None) or error
-        said = " ".join(str(part) for part in getattr(cause, "args", ()) or (cause,))
-        return BadInput(
-            f"output {self.address}: the database could not do it ({' '.join(said.split())[:200]})"
-        )
+    @contextmanager
+    def _refused(self) -> Iterator[None]:
+        try:
+            yield
+        except SQLAlchemyError as error:
+            cause = getattr(error, "orig", None) or error
+            words = " ".join(map(str, getattr(cause, "args", ()) or (cause,))).split()
+            raise BadInput(
+                f"output {self.address}: the database could not do it ({' '.join(words)[:200]})"
+            ) from None
 
 
 def _engine(url: URL) -> Engine:
@@ -199,20 +206,11 @@ def _type(name: str, kind: pa.DataType) -> TypeEngine[Any]:
     if pa.types.is_dictionary(kind):
         # A pandas category: only kept in another way, its values are what everybody sees.
         return _type(name, kind.value_type)
-    if pa.types.is_boolean(kind):
-        return Boolean()
-    if pa.types.is_integer(kind):
-        return BigInteger()
-    if pa.types.is_floating(kind):
-        return Float(53)
     if pa.types.is_decimal(kind) and _fits_mysql(kind):
         return Numeric(kind.precision, kind.scale)
-    if pa.types.is_date(kind):
-        return Date()
-    if pa.types.is_timestamp(kind):
-        return DateTime()
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind):
-        return Text().with_variant(LONGTEXT(), "mysql", "mariadb")
+    for is_it, column_type in COLUMN_TYPES.items():
+        if is_it(kind):
+            return column_type
     raise BadInput(
         f"column {name}: its type {kind} cannot be kept in a table; leave it out of the input, "
         "or make it another type"
@@ -221,9 +219,3 @@ def _type(name: str, kind: pa.DataType) -> TypeEngine[Any]:
 
 def _fits_mysql(kind: pa.DataType) -> bool:
     return bool(kind.precision <= 65 and 0 <= kind.scale <= 30)
-
-
-def _difference(wanted: set[str], there: set[str]) -> str:
-    said = [f"no {name}" for name in sorted(wanted - there)[:5]]
-    said += [f"{name} is too many" for name in sorted(there - wanted)[:5]]
-    return ", ".join(said)

@@ -7,7 +7,7 @@ import codecs
 from pathlib import PurePosixPath
 
 from produtos.batch.io.storage import CSV_ENDINGS, PARQUET_ENDINGS
-from produtos.data.formats import MARKS, SAVE_AS_CSV, not_csv
+from produtos.data.formats import SAVE_AS_CSV, not_csv, wide_encoding
 from produtos.errors import BadInput
 
 SPREADSHEETS = (".xlsx", ".xls", ".ods")
@@ -42,15 +42,16 @@ def check_first_bytes(first: bytes, encoding: str, address: str) -> None:
     Raises:
         BadInput: it does.
     """
-    if message := not_csv(first):
-        raise BadInput(f"input {address}: {message}")
-    for start, said in FIRST_BYTES.items():
+    if kind := not_csv(first):
+        raise BadInput(f"input {address}: {kind}")
+    for start, message in FIRST_BYTES.items():
         if first.startswith(start):
-            raise BadInput(f"input {address}: {said}")
+            raise BadInput(f"input {address}: {message}")
     named = codecs.lookup(encoding).name.removesuffix("-sig")
-    meant = next((MARKS[mark] for mark in MARKS if first.startswith(mark)), named)
-    if not named.startswith(meant):
+    found = "utf-8" if first.startswith(codecs.BOM_UTF8) else wide_encoding(first) or named
+    # Without a mark, UTF-16 and UTF-32 are read as the little-endian ones.
+    if not named.startswith(found) and found != f"{named}-le":
         raise BadInput(
-            f"input {address}: begins as {meant.upper()} does and cannot be read as {named}; "
-            f"say --encoding {meant}"
+            f"input {address}: begins as {found.upper()} does and cannot be read as {named}; "
+            f"say --encoding {found}"
         )

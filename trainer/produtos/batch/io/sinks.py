@@ -1,20 +1,24 @@
 """Where answers go: a CSV or Parquet file that is there in whole or not at all, or the screen."""
 
 import contextlib
+import csv
+import io
 import os
 import tempfile
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol, TextIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from produtos.batch.io.csv_writer import CsvWriter
-from produtos.batch.io.storage import Location, copy_up, locate, writable
-from produtos.batch.rows import BadRow, Rows
+from produtos.batch.io.rows import BadRow, Rows, TextRows, strings
+from produtos.batch.io.storage import ERRORS, Location, locate, s3, upload, writable
 from produtos.errors import BadInput
 
-BAD_ROW_COLUMNS = ("arquivo", "linha", "motivo", "conteudo")
+DELIMITER = ";"
+BAD_ROWS_SCHEMA = strings(["arquivo", "linha", "motivo", "conteudo"])
 
 
 class Sink(Protocol):
@@ -30,133 +34,136 @@ class Sink(Protocol):
         """Something went wrong: leave nothing behind."""
 
 
-class UnfinishedFile:
-    """A file that gets its name when it is finished.
+class Writer(Protocol):
+    """Rows in some format, to an open file."""
+
+    def write(self, rows: Rows) -> None:
+        """Write some rows."""
+
+    def close(self) -> None:
+        """Write what is still held back, and close the file."""
+
+
+class CsvWriter:
+    """CSV as this project writes it: `;` between fields, a line feed after each row."""
+
+    def __init__(self, file: TextIO, header: Sequence[str]) -> None:
+        self._file = file
+        self._file.write(_csv_text([header], "\n"))
+
+    def write(self, rows: Rows) -> None:
+        """See `Writer`."""
+        listed = list(rows.values())
+        text = _csv_text(listed, "\n")
+        # Python before 3.13 quotes of all line ends only those that it writes itself: a carriage
+        # return in a field must not look like the end of the row.
+        if "\r" in text:
+            text = "".join(_csv_text([row], "\r\n")[:-2] + "\n" for row in listed)
+        self._file.write(text)
+
+    def close(self) -> None:
+        """See `Writer`."""
+        self._file.close()
+
+
+def _csv_text(rows: Sequence[Sequence[object]], line_end: str) -> str:
+    text = io.StringIO(newline="")
+    csv.writer(text, delimiter=DELIMITER, lineterminator=line_end).writerows(rows)
+    return text.getvalue()
+
+
+class ParquetWriter:
+    """Parquet; the schema's metadata is kept in the file."""
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self._writer = pq.ParquetWriter(path, schema)
+
+    def write(self, rows: Rows) -> None:
+        """See `Writer`."""
+        self._writer.write_batch(rows.batch())
+
+    def close(self) -> None:
+        """See `Writer`."""
+        self._writer.close()
+
+
+class Screen(CsvWriter):
+    """A sink to an open stream; what was written cannot be taken back."""
+
+    def commit(self) -> None:
+        """See `Sink`."""
+
+    def abort(self) -> None:
+        """See `Sink`."""
+
+
+class FileSink:
+    """A file that gets its name when it is finished; one that was there is replaced.
 
     A local one is written beside its place, so that giving it its name is one step; one for S3 in
     the machine's folder for temporary files.
 
     Args:
         target: where it will be.
+        open_writer: how it is written, given the path of the unfinished file.
 
     Raises:
         BadInput: nothing can be written there.
     """
 
-    def __init__(self, target: Location) -> None:
-        self.target = target
+    def __init__(self, target: Location, open_writer: Callable[[Path], Writer]) -> None:
+        self._target = target
         with writable(target.address):
             if target.is_local:
-                place = Path(target.path)
-                if place.is_dir():
+                final = Path(target.path)
+                if final.is_dir():
                     raise BadInput(f"output {target.address}: this is a folder; name a file in it")
-                self.path = place.with_name(f".{place.name}.{os.getpid()}.part")
-                self.path.open("xb").close()
+                self._path = final.with_name(f".{final.name}.{os.getpid()}.part")
+                self._path.touch(exist_ok=False)
             else:
+                s3().head_bucket(Bucket=target.bucket)
                 handle, name = tempfile.mkstemp(prefix="batch-", suffix=".part")
                 os.close(handle)
-                self.path = Path(name)
-                self._check_bucket()
+                self._path = Path(name)
+            self._writer = open_writer(self._path)
 
-    def _check_bucket(self) -> None:
-        bucket = self.target.path.partition("/")[0]
-        try:
-            found = self.target.filesystem.get_file_info(bucket)
-        except OSError:
-            self.discard()
-            raise
-        if not found.is_file and found.type.name == "NotFound":
-            self.discard()
-            raise BadInput(f"output {self.target.address}: there is no bucket {bucket}")
+    def write(self, rows: Rows) -> None:
+        """See `Sink`."""
+        with writable(self._target.address):
+            self._writer.write(rows)
 
-    def publish(self) -> None:
-        """Put the file, closed by now, in its place; one that was there is replaced.
+    def commit(self) -> None:
+        """See `Sink`.
 
         Raises:
-            BadInput: it cannot be put there.
+            BadInput: it cannot be put in its place.
         """
-        with writable(self.target.address):
-            if self.target.is_local:
-                os.replace(self.path, self.target.path)
+        with writable(self._target.address):
+            self._writer.close()
+            if self._target.is_local:
+                os.replace(self._path, self._target.path)
             else:
-                copy_up(self.path, self.target)
-                self.discard()
-
-    def discard(self) -> None:
-        """Remove it, if it is still there."""
-        self.path.unlink(missing_ok=True)
-
-
-class CsvFile:
-    """A CSV file, UTF-8, fields separated by `;`."""
-
-    def __init__(self, target: Location, schema: pa.Schema) -> None:
-        self._file = UnfinishedFile(target)
-        self._address = target.address
-        self._text = self._file.path.open("w", encoding="utf-8", newline="")
-        self._rows = CsvRows(self._text, schema)
-
-    def write(self, rows: Rows) -> None:
-        """See `Sink`."""
-        with writable(self._address):
-            self._rows.write(rows)
-
-    def commit(self) -> None:
-        """See `Sink`."""
-        with writable(self._address):
-            self._text.close()
-        self._file.publish()
+                upload(self._path, self._target)
+                self._path.unlink()
 
     def abort(self) -> None:
         """See `Sink`."""
-        with contextlib.suppress(OSError):
-            self._text.close()
-        self._file.discard()
-
-
-class CsvRows:
-    """CSV lines to an open file, the screen for one; they cannot be taken back."""
-
-    def __init__(self, file: TextIO, schema: pa.Schema) -> None:
-        self._writer = CsvWriter(file)
-        self._writer.row(schema.names)
-
-    def write(self, rows: Rows) -> None:
-        """See `Sink`."""
-        self._writer.rows(rows.values())
-
-    def commit(self) -> None:
-        """See `Sink`."""
-
-    def abort(self) -> None:
-        """See `Sink`."""
-
-
-class ParquetFile:
-    """A Parquet file; what made it stands in its metadata."""
-
-    def __init__(self, target: Location, schema: pa.Schema, made_by: dict[str, str]) -> None:
-        self._file = UnfinishedFile(target)
-        self._address = target.address
-        self._schema = schema.with_metadata(made_by)
-        self._writer = pq.ParquetWriter(self._file.path, self._schema)
-
-    def write(self, rows: Rows) -> None:
-        """See `Sink`."""
-        with writable(self._address):
-            self._writer.write_batch(rows.batch())
-
-    def commit(self) -> None:
-        """See `Sink`."""
-        with writable(self._address):
+        with contextlib.suppress(*ERRORS):
             self._writer.close()
-        self._file.publish()
+        self._path.unlink(missing_ok=True)
 
-    def abort(self) -> None:
-        """See `Sink`."""
-        with contextlib.suppress(OSError, pa.ArrowException):
-            self._writer.close()
-        self._file.discard()
+
+def csv_file(target: Location, schema: pa.Schema, encoding: str = "utf-8") -> FileSink:
+    """A sink to a CSV file."""
+    return FileSink(
+        target,
+        lambda path: CsvWriter(path.open("w", encoding=encoding, newline=""), schema.names),
+    )
+
+
+def parquet_file(target: Location, schema: pa.Schema, made_by: dict[str, str]) -> FileSink:
+    """A sink to a Parquet file; what made it stands in its metadata."""
+    return FileSink(target, lambda path: ParquetWriter(path, schema.with_metadata(made_by)))
 
 
 class BadRows:
@@ -164,17 +171,22 @@ class BadRows:
 
     Args:
         address: where it goes.
+
+    Attributes:
+        by_reason: how many there are.
     """
 
     def __init__(self, address: str) -> None:
         self.address = address
-        self.count = 0
-        self.by_reason: dict[str, int] = {}
-        self._file: UnfinishedFile | None = None
-        self._text: TextIO | None = None
-        self._writer: CsvWriter | None = None
+        self.by_reason: Counter[str] = Counter()
+        self._sink: FileSink | None = None
 
-    def write(self, rows: list[BadRow]) -> None:
+    @property
+    def count(self) -> int:
+        """All of them."""
+        return self.by_reason.total()
+
+    def write(self, rows: Sequence[BadRow]) -> None:
         """Take some rows.
 
         Raises:
@@ -182,16 +194,11 @@ class BadRows:
         """
         if not rows:
             return
-        with writable(self.address):
-            if self._file is None or self._writer is None:
-                self._file = UnfinishedFile(locate(self.address))
-                self._text = self._file.path.open("w", encoding="utf-8", newline="")
-                self._writer = CsvWriter(self._text)
-                self._writer.row(BAD_ROW_COLUMNS)
-            self._writer.rows((row.file, row.line, row.reason, row.content) for row in rows)
-        self.count += len(rows)
-        for row in rows:
-            self.by_reason[row.reason] = self.by_reason.get(row.reason, 0) + 1
+        if self._sink is None:
+            self._sink = csv_file(locate(self.address), BAD_ROWS_SCHEMA)
+        fields = [[row.file, str(row.line), row.reason, row.content] for row in rows]
+        self._sink.write(TextRows(fields, BAD_ROWS_SCHEMA))
+        self.by_reason.update(row.reason for row in rows)
 
     def commit(self) -> None:
         """Put the file in its place; one of an earlier job is replaced, or removed if local.
@@ -199,19 +206,14 @@ class BadRows:
         Raises:
             BadInput: it cannot be put there.
         """
-        if self._file is not None and self._text is not None:
-            with writable(self.address):
-                self._text.close()
-            self._file.publish()
-            return
         target = locate(self.address)
-        if target.is_local:
+        if self._sink is not None:
+            self._sink.commit()
+        elif target.is_local:
             with contextlib.suppress(OSError):
                 Path(target.path).unlink(missing_ok=True)
 
     def abort(self) -> None:
         """Leave nothing behind."""
-        if self._file is not None and self._text is not None:
-            with contextlib.suppress(OSError):
-                self._text.close()
-            self._file.discard()
+        if self._sink is not None:
+            self._sink.abort()

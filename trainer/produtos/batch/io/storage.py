@@ -1,17 +1,19 @@
 """Files by address: a path of this machine, or `s3://bucket/key`."""
 
+import io
 import os
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePath
-from urllib.parse import urlsplit
+from typing import Any
 
 import pyarrow as pa
-from pyarrow import fs
+from botocore.exceptions import BotoCoreError, ClientError
 
-from produtos.errors import BadInput
+from produtos.errors import BadInput, in_one_line
 
 CSV_ENDINGS = (".csv", ".csv.gz", ".txt", ".txt.gz", ".tsv", ".tsv.gz")
 PARQUET_ENDINGS = (".parquet", ".pq")
@@ -24,8 +26,11 @@ ENDPOINT_VARIABLES = (
 )
 """The first one that is set says where S3 is; none of them means Amazon's."""
 
-S3_SECONDS = 10.0
+S3_SECONDS = 10
 """For a connection; a bucket that does not answer must not hold a job up for minutes."""
+
+ERRORS = (OSError, EOFError, zlib.error, pa.ArrowException, BotoCoreError, ClientError)
+"""What reading and writing raise when it is the file's or the store's fault."""
 
 
 @dataclass(frozen=True)
@@ -33,24 +38,105 @@ class Location:
     """A file or a folder.
 
     Attributes:
-        filesystem: that it is on.
-        path: within the file system.
         address: as a user writes it.
+        path: absolute, or the key within the bucket.
+        bucket: of S3; empty for a path of this machine.
     """
 
-    filesystem: fs.FileSystem
-    path: str
     address: str
+    path: str
+    bucket: str = ""
 
     @property
     def is_local(self) -> bool:
         """Whether it is on this machine."""
-        return isinstance(self.filesystem, fs.LocalFileSystem)
+        return not self.bucket
 
     @property
     def is_parquet(self) -> bool:
         """Whether its name says that it is a Parquet file."""
         return self.path.lower().endswith(PARQUET_ENDINGS)
+
+    def open(self) -> io.RawIOBase:
+        """Its bytes, seekable, without a buffer."""
+        return io.FileIO(self.path) if self.is_local else S3Object(self.bucket, self.path)
+
+    def size(self) -> int:
+        """In bytes."""
+        with self.open() as file:
+            return file.seek(0, os.SEEK_END)
+
+
+class S3Object(io.RawIOBase):
+    """An object read in ranges: one that breaks off is asked for again, and its end is known."""
+
+    def __init__(self, bucket: str, key: str) -> None:
+        head = s3().head_object(Bucket=bucket, Key=key)
+        self._size = int(head["ContentLength"])
+        # One that is replaced meanwhile is an error, not a mixture.
+        self._object = {"Bucket": bucket, "Key": key, "IfMatch": head["ETag"]}
+        self._position = 0
+
+    def readable(self) -> bool:
+        """See `io.RawIOBase`."""
+        return True
+
+    def seekable(self) -> bool:
+        """See `io.RawIOBase`."""
+        return True
+
+    def tell(self) -> int:
+        """See `io.RawIOBase`."""
+        return self._position
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """See `io.RawIOBase`."""
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
+        self._position = base + offset
+        return self._position
+
+    def readinto(self, buffer: Any) -> int:
+        """See `io.RawIOBase`."""
+        end = min(self._position + len(buffer), self._size)
+        if end <= self._position:
+            return 0
+        part = s3().get_object(**self._object, Range=f"bytes={self._position}-{end - 1}")
+        content = part["Body"].read()
+        if len(content) != end - self._position:
+            raise EOFError(f"it ended after {self._position + len(content):,} bytes")
+        buffer[: len(content)] = content
+        self._position = end
+        return len(content)
+
+
+@cache
+def s3() -> Any:
+    """The client for S3.
+
+    Not pyarrow's: of an upload of which a part fails it publishes the other parts, or says nothing.
+    """
+    import boto3
+    from botocore.config import Config
+
+    endpoint = next((os.environ[each] for each in ENDPOINT_VARIABLES if os.environ.get(each)), "")
+    if endpoint and "://" not in endpoint:
+        endpoint = f"http://{endpoint}"
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    # Outside Amazon nobody answers there, and the question takes seconds.
+    os.environ.setdefault("AWS_EC2_METADATA_DISABLED", "true")
+    return boto3.client(
+        "s3",
+        endpoint_url=endpoint or None,
+        region_name=region or ("us-east-1" if endpoint else None),
+        config=Config(
+            connect_timeout=S3_SECONDS,
+            read_timeout=S3_SECONDS,
+            retries={"max_attempts": 2},
+            # MinIO's S3 refuses the newer sums.
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+        ),
+    )
 
 
 def locate(address: str) -> Location:
@@ -60,45 +146,13 @@ def locate(address: str) -> Location:
         BadInput: it is neither a path nor an `s3://` address.
     """
     if address.startswith("s3://"):
-        path = address.removeprefix("s3://").rstrip("/")
-        if not path:
+        bucket, _, key = address.removeprefix("s3://").partition("/")
+        if not bucket:
             raise BadInput(f"{address}: name a bucket, s3://bucket/key")
-        return Location(_s3(), path, address)
+        return Location(address, key.rstrip("/"), bucket)
     if "://" in address:
         raise BadInput(f"{address}: only paths and s3:// addresses can be read or written here")
-    path = os.path.abspath(os.path.expanduser(address))
-    return Location(fs.LocalFileSystem(), path, address)
-
-
-def _endpoint() -> str:
-    """The S3 server's address with its scheme, or nothing for Amazon's."""
-    said = next((os.environ[name] for name in ENDPOINT_VARIABLES if os.environ.get(name)), "")
-    return said if not said or "://" in said else f"http://{said}"
-
-
-def _region() -> str | None:
-    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-
-
-@cache
-def _s3() -> fs.S3FileSystem:
-    endpoint, region = _endpoint(), _region()
-    # Outside Amazon nobody answers there, and the question takes seconds.
-    os.environ.setdefault("AWS_EC2_METADATA_DISABLED", "true")
-    options = {
-        "connect_timeout": S3_SECONDS,
-        "request_timeout": S3_SECONDS,
-        "retry_strategy": fs.AwsStandardS3RetryStrategy(max_attempts=2),
-    }
-    if not endpoint:
-        return fs.S3FileSystem(region=region, **options)
-    parts = urlsplit(endpoint)
-    return fs.S3FileSystem(
-        endpoint_override=parts.netloc,
-        scheme=parts.scheme,
-        region=region or "us-east-1",
-        **options,
-    )
+    return Location(address, os.path.abspath(os.path.expanduser(address)))
 
 
 def input_files(address: str) -> list[Location]:
@@ -109,34 +163,58 @@ def input_files(address: str) -> list[Location]:
     Raises:
         BadInput: there is nothing, or nothing that can be read.
     """
-    place = locate(address)
+    location = locate(address)
     with readable(address):
-        info = place.filesystem.get_file_info(place.path)
-        if info.type == fs.FileType.NotFound:
-            raise BadInput(f"input {address}: no such file or folder; check the address")
-        if info.type == fs.FileType.File:
-            return [place]
-        inside = place.filesystem.get_file_info(fs.FileSelector(place.path, recursive=True))
+        inside = _local_files(location) if location.is_local else _objects(location)
+    if inside is None:
+        raise BadInput(f"input {address}: no such file or folder; check the address")
+    if inside == [location.path]:
+        return [location]
+    scheme = "" if location.is_local else f"s3://{location.bucket}/"
     files = [
-        _beside(place, each.path)
-        for each in sorted(inside, key=lambda each: str(each.path))
-        if each.type == fs.FileType.File and _counts(each.path, place.path)
+        Location(scheme + path, path, location.bucket)
+        for path in sorted(inside)
+        if _counts(path, location.path)
     ]
     if not files:
         raise BadInput(f"input {address}: no .csv or .parquet file in this folder")
     return files
 
 
+def _local_files(location: Location) -> list[str] | None:
+    """The file itself, or all files in the folder and below; None if there is neither."""
+    if os.path.isfile(location.path):
+        return [location.path]
+    if not os.path.isdir(location.path):
+        return None
+    walk = os.walk(location.path, onerror=_raise, followlinks=True)
+    return [os.path.join(folder, name) for folder, _, names in walk for name in names]
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _objects(location: Location) -> list[str] | None:
+    pages = (
+        s3().get_paginator("list_objects_v2").paginate(Bucket=location.bucket, Prefix=location.path)
+    )
+    keys = [str(each["Key"]) for page in pages for each in page.get("Contents", [])]
+    if location.path in keys:
+        return [location.path]
+    return [key for key in keys if PurePath(key).is_relative_to(location.path)] or None
+
+
 def would_be_input(address: str, folder: str) -> bool:
     """Whether `input_files` of this folder finds a file of this address, once it is there."""
-    file, place = locate(address), locate(folder)
-    if file.is_local != place.is_local:
+    file, inside = locate(address), locate(folder)
+    if file.bucket != inside.bucket:
         return False
     if file.is_local:
         # A link to the folder is another way in.
         parent = Path(file.path).parent.resolve()
-        return _counts(str(parent / Path(file.path).name), str(Path(place.path).resolve()))
-    return _counts(file.path, place.path)
+        return _counts(str(parent / Path(file.path).name), str(Path(inside.path).resolve()))
+    return _counts(file.path, inside.path)
 
 
 def _counts(path: str, folder: str) -> bool:
@@ -146,27 +224,23 @@ def _counts(path: str, folder: str) -> bool:
     return not hidden and path.lower().endswith(CSV_ENDINGS + PARQUET_ENDINGS)
 
 
-def _beside(folder: Location, path: str) -> Location:
-    if folder.is_local:
-        return Location(folder.filesystem, path, path)
-    return Location(folder.filesystem, path, f"s3://{path}")
-
-
 @contextmanager
 def readable(address: str) -> Iterator[None]:
     """What goes wrong inside is the input's fault.
 
     Raises:
-        BadInput: instead of the errors of pyarrow and the operating system.
+        BadInput: instead of one of `ERRORS`.
     """
     try:
         yield
-    except (OSError, pa.ArrowException) as error:
+    except ERRORS as error:
         raise BadInput(f"input {address}: cannot be read ({reason(error)})") from None
     except UnicodeError as error:
         # Of the wide encodings, in which a byte that does not fit spoils more than its row.
-        said = f"it is not of the encoding that was named ({reason(error)})"
-        raise BadInput(f"input {address}: {said}; name another with --encoding") from None
+        raise BadInput(
+            f"input {address}: it is not of the encoding that was named ({reason(error)}); name "
+            "another with --encoding"
+        ) from None
 
 
 @contextmanager
@@ -174,11 +248,11 @@ def writable(address: str) -> Iterator[None]:
     """What goes wrong inside is the output's fault.
 
     Raises:
-        BadInput: instead of the errors of pyarrow and the operating system.
+        BadInput: instead of one of `ERRORS`.
     """
     try:
         yield
-    except (OSError, pa.ArrowException) as error:
+    except ERRORS as error:
         raise BadInput(f"output {address}: cannot be written ({reason(error)})") from None
 
 
@@ -186,38 +260,18 @@ def reason(error: Exception) -> str:
     """What an error says, in a few words."""
     if isinstance(error, OSError) and error.strerror and error.errno:
         return error.strerror
-    said = " ".join(str(error).split())
-    # The AWS library's own words come last and say the most.
-    return said.rsplit("AWS Error ", 1)[-1][:200] or type(error).__name__
+    if isinstance(error, ClientError):
+        # The code, too: where an answer has no body, as for `head_object`, it is all there is.
+        details = error.response.get("Error", {})
+        return f"{details.get('Code')}: {details.get('Message')}"
+    return in_one_line(error)
 
 
-def copy_up(source: Path, target: Location) -> None:
+def upload(source: Path, target: Location) -> None:
     """Copy a finished file of this machine to S3; an object is there in whole or not at all.
-
-    Not by pyarrow, whose uploads MinIO's S3 refuses (411, no Content-Length), and which does not
-    say so.
 
     Raises:
         BadInput: the bucket does not take it.
     """
-    import boto3
-    from boto3.exceptions import Boto3Error
-    from botocore.config import Config
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    endpoint, region = _endpoint(), _region()
-    bucket, _, key = target.path.partition("/")
-    try:
-        client = boto3.client(
-            "s3",
-            endpoint_url=endpoint or None,
-            region_name=region or ("us-east-1" if endpoint else None),
-            config=Config(
-                connect_timeout=S3_SECONDS,
-                retries={"max_attempts": 2},
-                request_checksum_calculation="when_required",
-            ),
-        )
-        client.upload_file(str(source), bucket, key)
-    except (Boto3Error, BotoCoreError, ClientError) as error:
-        raise BadInput(f"output {target.address}: cannot be written ({reason(error)})") from None
+    with writable(target.address), source.open("rb") as file:
+        s3().upload_fileobj(file, target.bucket, target.path)

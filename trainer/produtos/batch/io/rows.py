@@ -6,11 +6,15 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
+from produtos.data.formats import encoded_twice
+
 NO_TEXT = "no text"
 TOO_MANY_FIELDS = "too many fields"
 UNDECODABLE = "cannot be decoded"
+ENCODED_TWICE = "encoded twice"
 TOO_LONG = "longer than 1,048,576 characters"
 NEVER_CLOSED = "a quote is never closed"
+HEADER_AGAIN = "the header again"
 
 CHUNK_ROWS = 5_000
 """Enough to make the cost of passing a chunk to another process small."""
@@ -117,6 +121,11 @@ class Chunk:
     position: int = 0
 
 
+def strings(names: Sequence[str]) -> pa.Schema:
+    """Columns of strings."""
+    return pa.schema([(name, pa.string()) for name in names])
+
+
 def is_decoded(text: str) -> bool:
     """Whether nothing in `text` stands for a byte that could not be decoded."""
     if text.isascii():
@@ -126,6 +135,15 @@ def is_decoded(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def why_bad(text: str) -> str:
+    """Why a product's text cannot be classified; empty if it can."""
+    if not is_decoded(text):
+        return UNDECODABLE
+    if not text.strip():
+        return NO_TEXT
+    return ENCODED_TWICE if encoded_twice(text) else ""
 
 
 def excerpt(content: str) -> str:

@@ -1,0 +1,216 @@
+"""Tables of products in CSV files, as chunks."""
+
+import csv
+import gzip
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import TextIO
+
+import pyarrow as pa
+
+from produtos.batch.io import columns, csv_rows, formats
+from produtos.batch.io.columns import TextColumns
+from produtos.batch.io.csv_rows import LONGEST, Lines
+from produtos.batch.io.rows import (
+    CHUNK_ROWS,
+    HEADER_AGAIN,
+    TOO_MANY_FIELDS,
+    UNDECODABLE,
+    BadRow,
+    Chunk,
+    TextRows,
+    excerpt,
+    is_decoded,
+    strings,
+    why_bad,
+)
+from produtos.batch.io.storage import Location, readable
+from produtos.data.columns import KNOWN_COLUMNS, SEPARATORS, fold
+from produtos.data.csv import MARK, header_of, is_separator_line, unquoted, without_empty_tail
+from produtos.data.formats import LOOKED_AT, encoded_twice
+from produtos.errors import BadInput
+
+TEXT = "texto"
+"""The column's name when the input has none."""
+
+BLOCK = 1 << 19
+"""Characters."""
+
+LINES_LOOKED_AT = 100
+"""Among these is the header, even one that has a report's title above it."""
+
+
+@dataclass(frozen=True)
+class CsvTable:
+    """A CSV file.
+
+    Attributes:
+        location: the file.
+        schema: its columns, all of them strings.
+        text_columns: where the text is.
+        separator: between fields; empty for a file without a header, where a line is a text.
+        encoding: of the file.
+        lines_above: how many lines are above those of products.
+    """
+
+    location: Location
+    schema: pa.Schema
+    text_columns: TextColumns
+    separator: str
+    encoding: str
+    lines_above: int
+
+    @property
+    def has_header(self) -> bool:
+        """Whether the file names its columns; else each line is the text of a product."""
+        return bool(self.separator)
+
+    def chunks(self) -> Iterator[Chunk]:
+        """The rows, in the file's order; a chunk may have bad rows only.
+
+        Raises:
+            BadInput: the file cannot be read to its end.
+        """
+        with readable(self.location.address), self.location.open() as raw:
+            file = _text_of(raw, self.location, self.encoding)
+            for _ in range(self.lines_above):
+                file.readline(LONGEST)
+            number = self.lines_above + 1
+            while text := file.read(BLOCK) + file.readline(LONGEST):
+                bad: list[BadRow] = []
+                parsed = self._quick(text) if self.has_header else None
+                if parsed:
+                    good, texts, lines = parsed
+                    number += lines
+                else:
+                    rows = Lines(text, file, number)
+                    good, texts, bad = self._careful(rows)
+                    number = rows.number
+                # A block of short rows is too many of them for one chunk.
+                for start in range(0, max(len(good), 1), CHUNK_ROWS):
+                    part = slice(start, start + CHUNK_ROWS)
+                    rows_of_part = TextRows(good[part], self.schema)
+                    yield Chunk(texts[part], rows_of_part, [] if start else bad, raw.tell())
+
+    def _quick(self, text: str) -> tuple[list[list[str]], list[str], int] | None:
+        """Rows, texts and number of lines of a block without any bad row, and only of such."""
+        if len(text) > LONGEST or not is_decoded(text) or encoded_twice(text):
+            return None
+        parsed = csv_rows.quick(text, self.separator)
+        if parsed is None:
+            return None
+        rows, lines = parsed
+        width = len(self.schema.names)
+        if any(len(row) != width or self._is_header(row) for row in rows):
+            return None
+        texts = list(map(self.text_columns.text, rows))
+        return (rows, texts, lines) if all(map(str.strip, texts)) else None
+
+    def _careful(self, lines: Lines) -> tuple[list[list[str]], list[str], list[BadRow]]:
+        good: list[list[str]] = []
+        texts: list[str] = []
+        bad: list[BadRow] = []
+        for number, fields, content in csv_rows.careful(lines, self.separator):
+            reason, row, text = self._read(fields, content)
+            if reason:
+                bad.append(BadRow(self.location.address, number, reason, excerpt(content)))
+            else:
+                good.append(row)
+                texts.append(text)
+        return good, texts, bad
+
+    def _read(self, fields: list[str] | str, content: str) -> tuple[str, list[str], str]:
+        """Why a row is bad, or nothing; its fields, missing ones filled up; its text."""
+        if isinstance(fields, str):
+            return fields, [], ""
+        if not is_decoded(content):
+            return UNDECODABLE, [], ""
+        width = len(self.schema.names)
+        if self.has_header:
+            fields = unquoted(fields, self.separator, width)
+        row = list(without_empty_tail(fields, width))
+        if len(row) > width:
+            return TOO_MANY_FIELDS, [], ""
+        row += [""] * (width - len(row))
+        if self.has_header and self._is_header(row):
+            return HEADER_AGAIN, [], ""
+        text = self.text_columns.text(row)
+        return why_bad(text), row, text
+
+    def _is_header(self, row: list[str]) -> bool:
+        index = self.text_columns.indexes[0]
+        name = self.schema.names[index]
+        # The lengths first, since folding takes longer than reading a row does.
+        return len(row[index]) <= len(name) + 2 and all(
+            fold(field) == fold(name) for field, name in zip(row, self.schema.names, strict=True)
+        )
+
+
+def _text_of(raw: io.RawIOBase, location: Location, encoding: str) -> io.TextIOWrapper:
+    stream = io.BufferedReader(raw, 4 << 20)
+    if location.path.lower().endswith(".gz"):
+        stream = io.BufferedReader(gzip.GzipFile(fileobj=stream), 1 << 20)  # type: ignore[arg-type]
+    formats.check_first_bytes(stream.peek(LOOKED_AT)[:LOOKED_AT], encoding, location.address)
+    # surrogateescape: a byte that cannot be decoded spoils its row, not the file.
+    return io.TextIOWrapper(stream, encoding, errors="surrogateescape", newline="")
+
+
+def open_table(location: Location, text_column: str | None, encoding: str) -> CsvTable:
+    """Read as much of a file as tells its columns, and which of them hold the text.
+
+    Args:
+        location: the file, gzipped when its name ends in `.gz`.
+        text_column: the column to take, when the file does not call it by a known name.
+        encoding: of the file.
+
+    Raises:
+        BadInput: it cannot be read, or is no table, or has no text in it.
+    """
+    try:
+        # Python has more under these names than encodings of text.
+        b" ".decode(encoding, "replace")
+    except (LookupError, UnicodeError):
+        raise BadInput(f"there is no encoding {encoding}; try utf-8 or cp1252") from None
+    if encoding.lower().replace("_", "-") in ("utf-8", "utf8"):
+        encoding = "utf-8-sig"
+    with readable(location.address), location.open() as raw:
+        lines = _first_lines(_text_of(raw, location, encoding))
+    where = f"input {location.address}"
+    if not lines:
+        raise BadInput(f"{where}: empty; there is nothing to classify")
+    number, first = lines[0]
+    header = header_of(first, [text_column] if text_column else [])
+    if header:
+        separator, names = header
+        names = _tidy(names)
+        found = columns.find(names, text_column, f"{where}, line {number}")
+        return CsvTable(location, strings(names), found, separator, encoding, number)
+    if text_column:
+        cuts = [next(csv.reader([first], delimiter=each), []) for each in SEPARATORS]
+        columns.find(max(cuts, key=len), text_column, f"{where}, line {number}")
+    for below, line in lines[1:]:
+        _, names = header_of(line) or ("", [])
+        if len(set(KNOWN_COLUMNS) & set(map(fold, names))) > 1:
+            raise BadInput(
+                f"{where}: the header is in line {below}, below others; delete the lines above it"
+            )
+    return CsvTable(location, strings([TEXT]), TextColumns((0,)), "", encoding, number - 1)
+
+
+def _first_lines(file: TextIO) -> list[tuple[int, str]]:
+    """The first lines with something on them, without marks and `sep=;`, and their numbers."""
+    whole = iter(lambda: file.readline(LONGEST), "")
+    lines = [
+        (number, bare)
+        for number, line in enumerate(islice(whole, LINES_LOOKED_AT), start=1)
+        if (bare := line.lstrip(MARK)).strip()
+    ]
+    return lines[1:] if lines and is_separator_line(lines[0][1]) else lines
+
+
+def _tidy(names: list[str]) -> list[str]:
+    """Names without blanks and marks around them, and without columns that have none at the end."""
+    bare = [name.strip(f" \t\r\n\xa0{MARK}") for name in names]
+    return list(without_empty_tail(bare, max(i for i, name in enumerate(bare, 1) if name)))
