@@ -60,6 +60,10 @@ format: env-dev ## let ruff mend what it can
 	@.venv/bin/ruff check --fix .
 	@.venv/bin/ruff format .
 
+.PHONY: api-page
+api-page: env-dev ## write the page at /docs of the API again, after a change of openapi.json
+	@.venv/bin/python tools/api_page.py
+
 .PHONY: bench-train
 bench-train: env-dev ## time the ten-run sweep against one process a run
 	@.venv/bin/python -m benchmarks.train

@@ -6,11 +6,9 @@ Read once, with the headers that they are sent with.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable
 from importlib import resources
 
-from hotserve.worker import openapi_page
 from hotserve.worker.answer import Answer, Headers
 from hotserve.worker.routing import Receive, Scope
 
@@ -20,6 +18,8 @@ _TYPES = {
     "js": "text/javascript; charset=utf-8",
     "svg": "image/svg+xml",
 }
+
+_PAGES = {"index.html": "/", "docs.html": "/docs"}
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -35,15 +35,11 @@ class StaticFiles:
     def __init__(self) -> None:
         package = resources.files("hotserve")
         description = package.joinpath("openapi.json").read_bytes()
-        described = openapi_page.page(json.loads(description)).encode()
-        self._files = {
-            "/openapi.json": (description, _headers(description, "application/json")),
-            "/docs": (described, _headers(described, _TYPES["html"])),
-        }
+        self._files = {"/openapi.json": (description, _headers(description, "application/json"))}
         for each in package.joinpath("page").iterdir():
             content_type = _TYPES.get(each.name.rpartition(".")[2])
             if content_type is not None:
-                path = "/" if each.name == "index.html" else f"/page/{each.name}"
+                path = _PAGES.get(each.name) or f"/page/{each.name}"
                 content = each.read_bytes()
                 self._files[path] = content, _headers(content, content_type)
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from openapi_spec_validator import validate
 
+import api_page
 from hotserve import __version__
-from hotserve.worker import openapi_page
 from hotserve.worker.app import App
 from hotserve.worker.errors import CODES
 
@@ -86,7 +86,7 @@ class _Page(HTMLParser):
 
 def test_the_page_for_people_shows_every_path_and_asks_no_other_host() -> None:
     page = _Page()
-    page.feed(openapi_page.page(DOCUMENT))
+    page.feed(api_page.page(DOCUMENT))
     assert page.open == []
     for path in DOCUMENT["paths"]:
         assert path in page.text
@@ -98,8 +98,12 @@ def test_the_page_for_people_shows_every_path_and_asks_no_other_host() -> None:
         assert not address.startswith("#") or address[1:] in page.ids
 
 
+def test_the_page_is_made_of_the_document_as_it_is() -> None:
+    assert api_page.PAGE.read_text("utf-8") == api_page.page(DOCUMENT), "run make api-page"
+
+
 def test_what_the_document_says_is_text_and_not_markup() -> None:
     info = {**DOCUMENT["info"], "description": "<script>alert(1)</script> `a<b`"}
-    page = openapi_page.page({**DOCUMENT, "info": info})
+    page = api_page.page({**DOCUMENT, "info": info})
     assert "<script" not in page
     assert "<code>a&lt;b</code>" in page
