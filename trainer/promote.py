@@ -55,17 +55,17 @@ def main() -> None:
 
 def _check(given: argparse.Namespace) -> None:
     from produtos.errors import BadInput
+    from produtos.registry.reference import stage_named
 
-    stages = {stage.casefold(): stage for stage in ("None", "Staging", "Production", "Archived")}
-    stage = stages.get(given.to.strip().casefold())
+    stage = stage_named(given.to)
     if stage is None:
         raise BadInput(f"--to {given.to}: must be Production, Staging, None or Archived")
     given.to = stage
     if given.rollback and given.version:
         raise BadInput("--rollback finds the version by itself; leave --version out")
     if not given.rollback and not (given.version.isascii() and given.version.isdigit()):
-        said = f"--version {given.version}" if given.version else "no version is given"
-        raise BadInput(f"{said}: name one by its number, such as --version 2, or use --rollback")
+        option = f"--version {given.version}" if given.version else "no version is given"
+        raise BadInput(f"{option}: name one by its number, such as --version 2, or use --rollback")
 
 
 def _roll_back(given: argparse.Namespace) -> None:
@@ -74,78 +74,62 @@ def _roll_back(given: argparse.Namespace) -> None:
 
     client = tracking.reach_registry()
     if given.dry_run:
-        leaving, coming = stage_change.plan_roll_back(client, given.to)
-        print(f"would put version {coming.version} back into {given.to}, for {leaving.version}")
+        leaving, returning = stage_change.plan_roll_back(client, given.to)
+        print(f"would put version {returning.version} back into {given.to}, for {leaving.version}")
         return
-    leaving, coming = stage_change.roll_back(client, given.to, given.reason)
-    print(f"version {coming.version} is back in {given.to}; version {leaving.version} is archived")
+    leaving, returning = stage_change.roll_back(client, given.to, given.reason)
+    print(
+        f"version {returning.version} is back in {given.to}; version {leaving.version} is archived"
+    )
 
 
 def _promote(given: argparse.Namespace) -> None:
     from produtos.data import dataset
     from produtos.errors import BadInput
-    from produtos.registry import registry, stage_change
+    from produtos.registry import reference, registry, stage_change
     from produtos.runs import tracking
 
-    number = str(int(given.version))
-    data = dataset.load(given.dataset) if given.to in stage_change.SERVED else None
+    stage = given.to
+    data = dataset.load(given.dataset) if stage in registry.SERVED else None
     client = tracking.reach_registry()
-    version = stage_change.find(client, number)
-    current = registry.in_stage(client, given.to) if data else None
-    forced = False
-    if data is not None and current is not None and current.version != version.version:
-        # Imports scikit-learn: only when there is something to compare.
-        from produtos.registry import comparison as holdouts
-
-        print(f"on the hold-out of {data.where}:", flush=True)
-        before = holdouts.measure(client, data, current)
-        after = holdouts.measure(client, data, version)
-        for each in (before, after):
-            if not each.same_holdout:
-                print(
-                    f"version {each.version} was registered with figures of another hold-out, or "
-                    "with none: it was measured again on this one"
-                )
-        comparison = holdouts.compare(before, after)
-        print(comparison.table(), flush=True)
-        if not (any(before.right) or any(after.right) or given.force):
-            raise BadInput(
-                f"neither version is right on any product of {data.where}: give the data set that "
-                "they were trained for, --dataset PATH; --force moves it all the same"
-            )
-        if comparison.worse and not given.force:
-            print(
-                f"promote.py: refused: version {number} is worse than version {current.version} "
-                f"in {given.to} ({', '.join(comparison.worse)}); --force moves it all the same",
-                file=sys.stderr,
-            )
-            raise SystemExit(REFUSED)
-        forced = bool(comparison.worse)
-    others = [
+    version = reference.find(client, given.version)
+    number, was = str(version.version), str(version.current_stage)
+    replaced = [
         str(each.version)
         for each in registry.versions(client)
-        if data is not None and each.current_stage == given.to and each.version != version.version
+        if data is not None and each.current_stage == stage and each.version != version.version
     ]
+    forced = False
+    if data is not None and replaced:
+        # Imports scikit-learn: only when there is something to compare.
+        from produtos.registry.comparison import judge
+
+        verdict = judge(client, data, version, stage)
+        if verdict is not None:
+            if not given.dry_run:
+                verdict.save(client, version)
+            if verdict.comparison:
+                print(verdict.comparison.table(), flush=True)
+            if not verdict.allowed and not given.force:
+                line = f"{verdict.text}; --force moves it all the same"
+                if verdict.comparison is None:
+                    raise BadInput(line)
+                print(f"promote.py: refused: {line}", file=sys.stderr)
+                raise SystemExit(REFUSED)
+            print(verdict.text)
+            forced = not verdict.allowed
     if given.dry_run:
-        stays = version.current_stage == given.to
-        doing = (
-            f"leave version {number} in"
-            if stays
-            else f"move version {number} from {version.current_stage} to"
+        move = (
+            f"leave version {number} in" if was == stage else f"move version {number} from {was} to"
         )
-        print(f"would {doing} {given.to}{_archived(others, 'would be')}")
+        print(f"would {move} {stage}{_archived(replaced, 'would be')}")
         return
-    stage_change.move(client, version, given.to, given.reason, forced=forced)
-    print(_said(number, str(version.current_stage), given.to, others))
-
-
-def _said(number: str, was: str, stage: str, replaced: list[str]) -> str:
+    stage_change.move(client, version, stage, given.reason, forced=forced)
     if was == stage:
-        return f"version {number} was in {stage} already{_archived(replaced)}"
-    said = f"version {number} moved from {was} to {stage}{_archived(replaced)}"
-    if was in ("Production", "Staging"):
-        said += f"; no version is in {was} now"
-    return said
+        print(f"version {number} was in {stage} already{_archived(replaced)}")
+    else:
+        left = f"; no version is in {was} now" if was in registry.SERVED else ""
+        print(f"version {number} moved from {was} to {stage}{_archived(replaced)}{left}")
 
 
 def _archived(numbers: list[str], verb: str = "") -> str:

@@ -14,7 +14,7 @@ from produtos import command
 
 
 def main() -> None:
-    """Read the parameters and the data set, then train, compare, register and place."""
+    """Read the parameters and the data set, then train, compare, register and promote."""
     options = _parse()
 
     from produtos import check
@@ -26,67 +26,74 @@ def main() -> None:
         classifier=options.classifier,
         dataset=options.dataset,
     )
+    if options.first and not options.check_only and _is_made(common.dataset):
+        return
+    data = dataset.load(common.dataset)
+    shown = "" if options.check_only else f"{data.shown}: "
+    print(f"{shown}{data.summary()}", flush=True)
+    check.check(data, common)
     if options.check_only:
-        data = dataset.load(common.dataset)
-        check.check(data, common)
-        print(data.summary())
         return
 
-    if options.first:
-        from produtos.registry import registry
-        from produtos.runs import first_start, tracking
-
-        # Asks for no experiment: what is served stays, whatever became of the runs.
-        client = tracking.reach()
-        version = first_start.existing_version(client)
-        if version is not None:
-            print(
-                f"{registry.MODEL_NAME} has a version already: {version.version} "
-                f"({version.current_stage}); nothing to train"
-            )
-            if first_start.is_new_to_all(client, common.dataset):
-                print(
-                    f"no version was trained on {common.dataset}: sweep.py --dataset trains on "
-                    "it, as another version; a stack of its own makes it the first one"
-                )
-            return
-
-    data = dataset.load(common.dataset)
-    print(f"{data.shown}: {data.summary()}", flush=True)
-    check.check(data, common)
-
-    from produtos.registry import registry
+    from produtos.registry import first_start, promotion, registry
     from produtos.runs import tracking
 
-    # Before the imports below, which take their time.
+    # Before the import below, which takes its time.
     tracker = tracking.connect()
 
     from produtos.runs import sweep as sweeping
 
-    resumed = first_start.interrupted_attempt(tracker, data, common) if options.first else None
-    done = sweeping.sweep(
+    resumed = first_start.interrupted_sweep(tracker, data, common) if options.first else None
+    with sweeping.sweep(
         tracker,
         data,
         common,
-        promote=options.promote,
-        say=lambda line: print(line, flush=True),
+        report=lambda line: print(line, flush=True),
         resumed=resumed,
         first=options.first,
-    )
-    print(f"\n{sweeping.table(done.outcomes)}\n")
-    placed = done.placed
+    ) as done:
+        version = promotion.register(tracker.client, data, done, first=options.first)
+        stage, verdict = promotion.choose_stage(
+            tracker.client, data, version, promote=options.promote
+        )
     print(
+        f"\n{sweeping.table(done.outcomes)}\n\n"
         f"best: {done.outcomes[0].parameters.run_name()}, registered as {registry.MODEL_NAME} "
-        f"version {placed.version}, {placed.stage}"
+        f"version {version.version}, {stage}"
     )
-    if placed.note:
-        print(placed.note)
+    if done.outcomes[0].gaps:
+        print(f"its figures cannot tell much: {done.outcomes[0].gaps}")
+    if verdict is not None:
+        table = f"{verdict.comparison.table()}\n" if verdict.comparison else ""
+        print(f"{table}{'' if verdict.allowed else 'not promoted: '}{verdict.text}")
+
+
+def _is_made(source: str) -> bool:
+    """Whether there is a version already; says which."""
+    from produtos.registry import first_start, registry
+    from produtos.runs import tracking
+
+    # Asks for no experiment: what is served stays, whatever became of the runs.
+    client = tracking.reach()
+    version = first_start.existing_version(client)
+    if version is None:
+        return False
+    print(
+        f"{registry.MODEL_NAME} has a version already: {version.version} "
+        f"({version.current_stage}); nothing to train"
+    )
+    if first_start.is_untrained(client, source):
+        print(
+            f"no version was trained on {source}: sweep.py --dataset trains on "
+            "it, as another version; a stack of its own makes it the first one"
+        )
+    return True
 
 
 def _parse() -> argparse.Namespace:
     from produtos.parameters import Parser, add_arguments, parse_yes_or_no
 
-    parser = Parser(description="Train ten classifiers, register the best one, and place it.")
+    parser = Parser(description="Train ten classifiers, register the best one, and promote it.")
     add_arguments(parser, ["strip_accents", "classifier", "dataset"])
     parser.add_argument(
         "--promote",

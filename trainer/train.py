@@ -36,6 +36,8 @@ def main() -> None:
     with tracking.running(tracker, name, run_id=tracking.project_run_id()) as run:
         outcome = training.train_and_record(tracker, run, data, parameters)
     figures = "  ".join(f"{name} {value:.4f}" for name, value in outcome.metrics.items())
+    if outcome.gaps:
+        print(f"these figures cannot tell much: {outcome.gaps}")
     print(f"{figures}\nrun {outcome.run_id}, model models:/{outcome.model_id}")
 
 

@@ -16,7 +16,6 @@ from mlflow.entities.model_registry import ModelVersion
 
 from produtos import command
 from produtos.errors import BadInput
-from produtos.registry import history as stage_history
 from produtos.registry import registry
 from produtos.registry.registry import MODEL_NAME
 from tests.e2e.conftest import MlflowServer, free_port, running_mlflow_server
@@ -47,7 +46,7 @@ def client(server: MlflowServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ml
     for number, stage in (("1", registry.PRODUCTION), ("2", registry.STAGING)):
         registry.move(client, client.get_model_version(MODEL_NAME, number), stage)
     for stage in (registry.PRODUCTION, registry.STAGING):
-        stage_history.History(MODEL_NAME, stage, []).write(client)
+        client.set_registered_model_tag(MODEL_NAME, f"history.{stage}", "")
     for number in ("1", "2"):
         for tag in client.get_model_version(MODEL_NAME, number).tags:
             client.delete_model_version_tag(MODEL_NAME, number, tag)
@@ -164,7 +163,11 @@ def test_a_worse_version_is_refused_unless_forced(client: MlflowClient, promote:
     assert "only version 2 is right on" in said
     assert line.startswith("promote.py: refused: version 1 is worse than version 2 in Production (")
     assert line.endswith("--force moves it all the same")
+    # What the page shows is what was said.
+    assert version(client, "1").tags["comparison"] in line
+    client.delete_model_version_tag(MODEL_NAME, "1", "comparison")
     promote.refused("--version", "1", "--dry-run")
+    assert "comparison" not in version(client, "1").tags
     assert places(client) == ({"1": "Archived", "2": "Production"}, {"production": "2"})
     assert "promotion.to" not in version(client, "1").tags
     promote("--version", "1", "--force")
@@ -291,7 +294,7 @@ def test_on_another_data_set_both_are_measured_again(
     with other.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, delimiter=";").writerows([rows[0], *rows[1:400]])
     said, _ = promote("--version", "2", "--dry-run", "--dataset", str(other))
-    assert said.startswith(f"on the hold-out of {other}:\n")
+    assert said.startswith(f"on the hold-out of {other}, ")
     for number in "12":
         assert f"version {number} was registered with figures of another hold-out" in said
     assert places(client) == AT_FIRST
@@ -304,7 +307,7 @@ def test_on_a_data_set_of_other_categories_nothing_is_compared(
     rows = [f"produto {n};de outra loja;{'casa' if n % 2 else 'jardim'}\n" for n in range(200)]
     other.write_text("nome;descricao;categoria\n" + "".join(rows), encoding="utf-8")
     asked = ("--version", "2", "--dry-run", "--dataset", str(other))
-    with pytest.raises(BadInput, match=r"neither version is right .*--dataset"):
+    with pytest.raises(BadInput, match=r"neither is right .*--dataset"):
         promote(*asked)
     assert "would move version 2" in promote(*asked, "--force")[0]
     assert places(client) == AT_FIRST
@@ -313,7 +316,7 @@ def test_on_a_data_set_of_other_categories_nothing_is_compared(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ("--version 9", "has none of that number; there are: 1 (Production), 2 (Staging)"),
+        ("--version 9", "has no version 9; there are: 1 (Production), 2 (Staging)"),
         ("--version dois", "name one by its number"),
         ("", "no version is given"),
         ("--version 2 --to Producao", "must be Production, Staging, None or Archived"),

@@ -24,6 +24,21 @@ TOO_FEW = 5
 
 
 @dataclass(frozen=True)
+class Holdout:
+    """The products that no run trains on.
+
+    Attributes:
+        products: at least one.
+        rest: all others of the data set.
+        digest: figures on hold-outs of the same digest can be compared; 32 hex digits.
+    """
+
+    products: list[Product]
+    rest: list[Product]
+    digest: str
+
+
+@dataclass(frozen=True)
 class Pool:
     """What is left beside the hold-out for a run to train and to be tested on.
 
@@ -53,7 +68,7 @@ class Split:
 
     train: list[Product]
     test: list[Product]
-    holdout: list[Product]
+    holdout: Holdout
     left_out: dict[str, int]
 
 
@@ -67,25 +82,29 @@ def in_holdout(product: Product) -> bool:
     return int.from_bytes(digest, "big") < HOLDOUT_SHARE * 2**64
 
 
-def holdout_of(dataset: Dataset) -> list[Product]:
-    """The products that no run trains on.
+@lru_cache(maxsize=1)
+def holdout_of(dataset: Dataset) -> Holdout:
+    """Divide a data set, once for all runs on it.
 
     Raises:
         BadInput: there are so few products that none of them was chosen.
     """
-    chosen = [product for product in dataset.products if in_holdout(product)]
-    if not chosen:
+    products: list[Product] = []
+    rest: list[Product] = []
+    for product in dataset.products:
+        (products if in_holdout(product) else rest).append(product)
+    if not products:
         raise BadInput(
             f"dataset {dataset.where}: {len(dataset.products)} products are too few to set some "
             f"aside for the hold-out (about {HOLDOUT_SHARE:.0%} of all); add more rows"
         )
-    return chosen
+    return Holdout(products, rest, holdout_digest(products))
 
 
-def holdout_digest(holdout: Sequence[Product]) -> str:
-    """What two hold-outs have in common when figures on them can be compared, in 32 hex digits."""
+def holdout_digest(products: Sequence[Product]) -> str:
+    """What two hold-outs have in common when figures on them can be compared."""
     digest = hashlib.blake2b(digest_size=16)
-    for line in sorted(f"{product.key}\0{product.category}\n" for product in holdout):
+    for line in sorted(f"{product.key}\0{product.category}\n" for product in products):
         digest.update(line.encode())
     return digest.hexdigest()
 
@@ -105,15 +124,12 @@ def pool_of(dataset: Dataset, *, include_names: bool) -> Pool:
     Raises:
         BadInput: fewer than two categories are left.
     """
-    seen = {
-        normal_form(product.text(include_name=include_names)) for product in holdout_of(dataset)
-    }
+    holdout = holdout_of(dataset)
+    seen = {normal_form(product.text(include_name=include_names)) for product in holdout.products}
     pool: list[Product] = []
     left_out = {"no_text": 0, "repeated": 0, "in_holdout": 0}
     taken: set[str] = set()
-    for product in dataset.products:
-        if in_holdout(product):
-            continue
+    for product in holdout.rest:
         text = normal_form(product.text(include_name=include_names))
         if not text:
             left_out["no_text"] += 1
@@ -149,10 +165,9 @@ def split(dataset: Dataset, *, test_size: float, include_names: bool) -> Split:
     Raises:
         BadInput: too little is left to train or to test on.
     """
-    holdout = holdout_of(dataset)
     pool = pool_of(dataset, include_names=include_names)
     train, test = _train_and_test(pool.products, test_size, dataset.where)
-    return Split(train, test, holdout, pool.left_out)
+    return Split(train, test, holdout_of(dataset), pool.left_out)
 
 
 def _train_and_test(
@@ -207,6 +222,6 @@ def gaps(name: str, products: Sequence[Product], categories: Sequence[str]) -> s
 
 def gaps_of_split(parts: Split, categories: Sequence[str]) -> str:
     """What the figures of a run cannot tell, for the console and as a tag; empty where they can."""
-    holdout = gaps("hold-out", parts.holdout, categories)
+    holdout = gaps("hold-out", parts.holdout.products, categories)
     test = gaps("test split", parts.test, categories)
     return "; ".join(filter(None, (holdout, test)))

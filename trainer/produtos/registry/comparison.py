@@ -1,5 +1,12 @@
-"""Two registered versions on the same products: figures, category by category, and a test."""
+"""Whether a version may replace another: both on the same products, and one verdict for all.
 
+The sweep and `promote.py` ask `judge`; what it says is printed, and kept as a tag of the version,
+which the web page shows.
+"""
+
+import tempfile
+from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 
 from mlflow.entities.model_registry import ModelVersion
@@ -8,12 +15,20 @@ from mlflow.tracking import MlflowClient
 from scipy.stats import binomtest  # type: ignore[import-untyped]
 
 from produtos.data.dataset import Dataset
-from produtos.data.split import holdout_digest, holdout_of
+from produtos.data.split import gaps, holdout_of
+from produtos.errors import BadInput
 from produtos.model.evaluation import Evaluation, evaluate
+from produtos.model.loaded import LoadedModel
 from produtos.parameters import YES
-from produtos.registry.promotion import INCLUDE_NAMES
-from produtos.registry.version_answers import answers_of
+from produtos.registry import registry
 from produtos.runs.outcome import HOLDOUT_DIGEST
+from produtos.text import normal_form
+
+INCLUDE_NAMES = "include_names"
+"""Tag of a version and parameter of a run: which text the model was trained for."""
+
+VERDICT = "comparison"
+"""Tag of a version: what came of its last comparison with a version that it was to replace."""
 
 TOLERANCE = 1e-9
 """Sums of the same numbers in another order are not a difference."""
@@ -28,87 +43,134 @@ class Measured:
         evaluation: its figures.
         right: for each product, whether its answer was right.
         same_holdout: whether the figures it was registered with are of this hold-out.
+        categories: all that it may answer with; None if its model does not say.
     """
 
     version: str
     evaluation: Evaluation
     right: list[bool]
     same_holdout: bool
+    categories: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A candidate beside the version that has the place it is to get.
+    """A candidate beside the version that is in the stage it is to get.
 
     Attributes:
-        current: the version that is there.
-        candidate: the one that is to replace it.
-        only_current: products that only `current` gets right.
-        only_candidate: products that only `candidate` gets right.
+        holdout: which products both were asked for, in words.
     """
 
     current: Measured
     candidate: Measured
-    only_current: int
-    only_candidate: int
+    holdout: str
 
     @property
-    def p_value(self) -> float:
-        """How likely a difference at least as large is between two equally good models.
-
-        McNemar's exact test: of the products on which just one is right, half would fall to each.
-        Source: Q. McNemar, Psychometrika 12 (1947), 153-157; the exact form is the two-sided
-        binomial test.
-        """
-        disputed = self.only_current + self.only_candidate
-        if not disputed:
-            return 1.0
-        return float(binomtest(self.only_candidate, disputed, 0.5).pvalue)
+    def only_one_right(self) -> tuple[int, int]:
+        """On how many products only the current version is right, and only the candidate."""
+        pairs = list(zip(self.current.right, self.candidate.right, strict=True))
+        return pairs.count((True, False)), pairs.count((False, True))
 
     @property
     def worse(self) -> list[str]:
-        """The figures by which the candidate is worse, in words; none when it may replace."""
+        """In what the candidate is worse, in words; empty when it may replace."""
+        old, new = self.current.evaluation, self.candidate.evaluation
         pairs = (
-            ("accuracy", self.candidate.evaluation.accuracy, self.current.evaluation.accuracy),
-            ("macro F1", self.candidate.evaluation.f1_macro, self.current.evaluation.f1_macro),
+            ("accuracy", new.accuracy, old.accuracy),
+            ("macro F1", new.f1_macro, old.f1_macro),
         )
-        return [
+        reasons = [
             f"{name} {candidate:.4f} is below {current:.4f}"
             for name, candidate, current in pairs
             if candidate < current - TOLERANCE
         ]
+        if self.current.categories is not None and self.candidate.categories is not None:
+            reasons += _unknown(self.current.categories, self.candidate.categories)
+        return reasons
 
     def table(self) -> str:
         """Lines for the console."""
         old, new = self.current.evaluation, self.candidate.evaluation
         rows = [("accuracy", old.accuracy, new.accuracy), ("macro F1", old.f1_macro, new.f1_macro)]
+        # A category without products in the hold-out has no F1.
         rows += [
-            (f"F1 {category}", old.by_category[category]["f1"], new.by_category[category]["f1"])
-            for category in new.categories
+            (f"F1 {category}", old.by_category[category]["f1"], figures["f1"])
+            for category, figures in new.by_category.items()
+            if figures["products"]
         ]
         width = max(len(name) for name, _, _ in rows)
         names = [f"version {each.version}" for each in (self.current, self.candidate)]
-        lines = [f"{'':<{width}}  {names[0]:>12}  {names[1]:>12}  {'difference':>12}"]
+        lines = [f"on {self.holdout}:"]
+        lines += [
+            f"{name} was registered with figures of another hold-out, or with none: it was "
+            "measured again on this one"
+            for name, each in zip(names, (self.current, self.candidate), strict=True)
+            if not each.same_holdout
+        ]
+        lines.append(f"{'':<{width}}  {names[0]:>12}  {names[1]:>12}  {'difference':>12}")
         lines += [
             f"{name:<{width}}  {before:>12.4f}  {after:>12.4f}  {after - before:>+12.4f}"
             for name, before, after in rows
         ]
+        only_current, only_candidate = self.only_one_right
         lines.append(
-            f"only {names[0]} is right on {self.only_current}, only {names[1]} on "
-            f"{self.only_candidate}: McNemar's exact test p = {self.p_value:.3g}"
+            f"only {names[0]} is right on {only_current}, only {names[1]} on {only_candidate}: "
+            f"McNemar's exact test p = {mcnemar(only_current, only_candidate):.3g}"
         )
         return "\n".join(lines)
 
 
-def compare(current: Measured, candidate: Measured) -> Comparison:
-    """Put two versions, measured on the same products, side by side."""
-    pairs = list(zip(current.right, candidate.right, strict=True))
-    return Comparison(
-        current,
-        candidate,
-        only_current=pairs.count((True, False)),
-        only_candidate=pairs.count((False, True)),
-    )
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a candidate may replace the version in a stage.
+
+    Attributes:
+        allowed: whether it may.
+        text: the same in one line, with why.
+        comparison: what that rests on; None if the two could not be compared.
+    """
+
+    allowed: bool
+    text: str
+    comparison: Comparison | None = None
+
+    def save(self, client: MlflowClient, candidate: ModelVersion) -> None:
+        """Keep it where the web page shows it."""
+        client.set_model_version_tag(candidate.name, candidate.version, VERDICT, self.text)
+
+
+def judge(
+    client: MlflowClient, dataset: Dataset, candidate: ModelVersion, stage: str
+) -> Verdict | None:
+    """Compare a version with the one in a stage; None when there is no other one in it."""
+    current = registry.in_stage(client, stage)
+    if current is None or current.version == candidate.version:
+        return None
+    holdout = holdout_of(dataset)
+    new, old = f"version {candidate.version}", f"version {current.version} in {stage}"
+    try:
+        comparison = Comparison(
+            measure(client, dataset, current),
+            measure(client, dataset, candidate),
+            f"the hold-out of {dataset.shown}, {len(holdout.products):,} products",
+        )
+    except BadInput as error:
+        # Somebody else's model, or one whose files are gone: no ground to replace it on.
+        return Verdict(False, f"{new} cannot be compared with {old}: {error}")
+    if not any((*comparison.current.right, *comparison.candidate.right)):
+        return Verdict(
+            False,
+            f"{new} cannot be compared with {old}: neither is right on any product of "
+            f"{dataset.shown}; give the data set that they were trained for, --dataset PATH",
+        )
+    worse = comparison.worse
+    text = f"{new} is {'worse' if worse else 'no worse'} than {old}"
+    if worse:
+        text += f" ({'; '.join(worse)})"
+    missing = gaps("hold-out", holdout.products, dataset.categories)
+    if missing:
+        text += f"; its figures cannot tell much: {missing}"
+    return Verdict(not worse, text, comparison)
 
 
 def measure(client: MlflowClient, dataset: Dataset, version: ModelVersion) -> Measured:
@@ -120,36 +182,53 @@ def measure(client: MlflowClient, dataset: Dataset, version: ModelVersion) -> Me
         BadInput: its model cannot be loaded, or does not classify texts.
     """
     holdout = holdout_of(dataset)
-    truth = [product.category for product in holdout]
-    with_name = _include_names(client, version) == YES
-    texts = [product.text(include_name=with_name) for product in holdout]
-    answers = answers_of(version, texts)
+    recorded = _recorded(client, version)
+    with_name = recorded.get(INCLUDE_NAMES, YES) == YES
+    texts = [product.text(include_name=with_name) for product in holdout.products]
+    truth = [product.category for product in holdout.products]
+    with tempfile.TemporaryDirectory(prefix="modelo-") as folder:
+        uri = f"models:/{version.name}/{version.version}"
+        model = LoadedModel(uri, f"version {version.version}", folder)
+        answers = model.answers(texts)
     return Measured(
         version=str(version.version),
         evaluation=evaluate(truth, answers, dataset.categories),
         right=[answer == category for answer, category in zip(answers, truth, strict=True)],
-        same_holdout=_tag(client, version, HOLDOUT_DIGEST) == holdout_digest(holdout),
+        same_holdout=recorded.get(HOLDOUT_DIGEST) == holdout.digest,
+        categories=model.categories(),
     )
 
 
-def _include_names(client: MlflowClient, version: ModelVersion) -> str:
-    """As the version says, or the run that it was made of: the web page sets no tags."""
-    if INCLUDE_NAMES in version.tags:
-        return str(version.tags[INCLUDE_NAMES])
-    return _of_run(client, version, "params").get(INCLUDE_NAMES, YES)
+def _recorded(client: MlflowClient, version: ModelVersion) -> dict[str, str]:
+    """What a version says of itself, and for the rest its run: the web page sets no tags."""
+    recorded: dict[str, str] = {}
+    if version.run_id:
+        with suppress(MlflowException):
+            run = client.get_run(version.run_id)
+            recorded = run.data.params | run.data.tags
+    return recorded | version.tags
 
 
-def _tag(client: MlflowClient, version: ModelVersion, name: str) -> str | None:
-    if name in version.tags:
-        return str(version.tags[name])
-    return _of_run(client, version, "tags").get(name)
+def mcnemar(only_current: int, only_candidate: int) -> float:
+    """How likely a difference at least as large is between two equally good models.
+
+    McNemar's exact test: of the products on which just one is right, half would fall to each.
+    Source: Q. McNemar, Psychometrika 12 (1947), 153-157; the exact form is the two-sided
+    binomial test.
+    """
+    disputed = only_current + only_candidate
+    return float(binomtest(only_candidate, disputed, 0.5).pvalue) if disputed else 1.0
 
 
-def _of_run(client: MlflowClient, version: ModelVersion, kind: str) -> dict[str, str]:
-    if not version.run_id:
-        return {}
-    try:
-        values: dict[str, str] = getattr(client.get_run(version.run_id).data, kind)
-    except MlflowException:
-        return {}
-    return values
+def _unknown(current: Collection[str], candidate: Collection[str]) -> list[str]:
+    """Categories that the candidate cannot answer with any more, or writes in another way."""
+    spelled = {normal_form(category): category for category in candidate}
+    reasons = []
+    for category in sorted(set(current) - set(candidate)):
+        other = spelled.get(normal_form(category))
+        reasons.append(
+            f"it writes the category {category} as {other}"
+            if other
+            else f"it does not know the category {category}"
+        )
+    return reasons

@@ -4,10 +4,6 @@ A move in the web page is not in it. So each entry holds when its version was la
 version that was moved since is seen not to be as it was left.
 """
 
-from __future__ import annotations
-
-from dataclasses import dataclass
-
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
@@ -16,59 +12,48 @@ _MOST = 50
 """Entries that are kept; those before are forgotten."""
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A version that took a stage.
-
-    Attributes:
-        number: of the version.
-        changed: when the registry last changed it, in milliseconds, as it was left.
-    """
-
-    number: str
-    changed: int
-
-
-@dataclass
 class History:
-    """What was in a stage.
+    """What was in a stage; empty at first, or if the registered model is not there.
 
     Attributes:
-        model: the registered model.
-        stage: which.
-        entries: oldest first; the last one is there, unless a hand moved another.
+        entries: a version's number and when the registry last changed it, `2@1764000000000`,
+            oldest first; the last one is in the stage, unless a hand moved another.
     """
 
-    model: str
-    stage: str
-    entries: list[Entry]
+    def __init__(self, client: MlflowClient, model: str, stage: str) -> None:
+        self._client = client
+        self._model = model
+        self._tag = f"history.{stage}"
+        try:
+            kept = client.get_registered_model(model).tags.get(self._tag, "")
+        except MlflowException:
+            kept = ""
+        self.entries: list[str] = kept.split()
 
     def add(self, version: ModelVersion) -> None:
         """A version is there, as it is now; if it is the last one already, it stays one entry."""
-        if self.entries and self.entries[-1].number == str(version.version):
+        if self.entries and _number(self.entries[-1]) == str(version.version):
             self.entries.pop()
-        self.entries.append(Entry(str(version.version), int(version.last_updated_timestamp or 0)))
+        self.entries.append(_entry(version))
 
-    def tells_of(self, version: ModelVersion) -> bool:
+    def ends_with(self, version: ModelVersion) -> bool:
         """Whether a version is the last entry, and as it was left."""
-        changed = int(version.last_updated_timestamp or 0)
-        return self.entries[-1:] == [Entry(str(version.version), changed)]
+        return self.entries[-1:] == [_entry(version)]
 
-    def write(self, client: MlflowClient) -> None:
+    def before(self, version: ModelVersion) -> str | None:
+        """The number of the version that was there before the last entry's, if it is known."""
+        numbers = map(_number, self.entries[-2::-1])
+        return next((number for number in numbers if number != str(version.version)), None)
+
+    def save(self) -> None:
         """Keep it."""
-        told = " ".join(f"{each.number}@{each.changed}" for each in self.entries[-_MOST:])
-        client.set_registered_model_tag(self.model, _tag(self.stage), told)
+        kept = " ".join(self.entries[-_MOST:])
+        self._client.set_registered_model_tag(self._model, self._tag, kept)
 
 
-def read(client: MlflowClient, model: str, stage: str) -> History:
-    """The history of a stage; empty if there is none, or if a hand wrote something else there."""
-    try:
-        told = client.get_registered_model(model).tags.get(_tag(stage), "")
-        parts = [each.split("@") for each in told.split()]
-        return History(model, stage, [Entry(number, int(changed)) for number, changed in parts])
-    except (MlflowException, ValueError):
-        return History(model, stage, [])
+def _entry(version: ModelVersion) -> str:
+    return f"{version.version}@{int(version.last_updated_timestamp or 0)}"
 
 
-def _tag(stage: str) -> str:
-    return f"history.{stage}"
+def _number(entry: str) -> str:
+    return entry.partition("@")[0]

@@ -8,8 +8,10 @@ from mlflow.store.artifact.utils.models import _parse_model_uri
 from mlflow.tracking import MlflowClient
 
 from produtos.errors import BadInput
+from produtos.registry import registry
 from produtos.registry.registry import MODEL_NAME
 from produtos.runs import tracking
+from produtos.text import normal_form
 
 STAGES = ("None", "Staging", "Production", "Archived")
 """MLflow's own, as it spells them."""
@@ -39,8 +41,8 @@ class ModelReference:
         return f"models:/{self.name}/{self.version}"
 
     def __str__(self) -> str:
-        place = f" ({self.stage})" if self.stage in STAGES[1:] else ""
-        return f"{self.name} version {self.version}{place}"
+        stage = f" ({self.stage})" if self.stage in STAGES[1:] else ""
+        return f"{self.name} version {self.version}{stage}"
 
 
 def resolve(client: MlflowClient, asked: str) -> ModelReference:
@@ -55,28 +57,46 @@ def resolve(client: MlflowClient, asked: str) -> ModelReference:
     Raises:
         BadInput: there is no such version, stage or alias, or it is none of these.
     """
+    version = find(client, asked)
+    return ModelReference(
+        asked=asked.strip().removeprefix("@"),
+        name=str(version.name),
+        version=str(version.version),
+        run_id=version.run_id or "",
+        stage=str(version.current_stage),
+    )
+
+
+def find(client: MlflowClient, asked: str) -> ModelVersion:
+    """As `resolve`, with all that the registry says of the version."""
     written = asked.strip()
-    name, version, stage, alias = _parse(written)
+    name, number, stage, alias = _parse(written)
     there = _versions(client, name)
-    if version is not None:
-        found = [each for each in there if each.version == version]
+    missing = f"{name} has no stage or alias {stage or alias}"
+    if number is not None:
+        found = [each for each in there if str(each.version) == number]
+        missing = f"{name} has no version {number}"
     elif stage is not None:
         found = [each for each in there if str(each.current_stage) == stage]
+        if stage_named(stage):
+            missing = f"no version of {name} is in {stage}"
     elif alias is not None:
-        number = client.get_registered_model(name).aliases.get(alias)
-        found = [each for each in there if each.version == str(number)]
+        aliases = client.get_registered_model(name).aliases
+        found = [each for each in there if str(each.version) == str(aliases.get(alias))]
+        alike = [each for each in aliases if normal_form(each) == normal_form(alias)]
+        if alike not in ([], [alias]):
+            listed = ", ".join(f"{each} (version {aliases[each]})" for each in sorted(alike))
+            missing += f", but {listed}"
+            if len({str(aliases[each]) for each in alike}) > 1:
+                raise BadInput(
+                    f"model {written}: aliases of {name} differ in upper and lower case only: "
+                    f"{listed}; give the version's number, or delete one of them"
+                )
     else:
         found = there
     if not found:
-        raise BadInput(f"model {written}: {_missing(name, version, stage, alias)}; {_list(there)}")
-    newest = found[-1]
-    return ModelReference(
-        asked=written.removeprefix("@"),
-        name=name,
-        version=str(newest.version),
-        run_id=newest.run_id or "",
-        stage=str(newest.current_stage),
-    )
+        raise BadInput(f"model {written}: {missing}; {_list(there)}")
+    return found[-1]
 
 
 def stage_named(written: str) -> str | None:
@@ -111,28 +131,18 @@ def _parse(written: str) -> tuple[str, str | None, str | None, str | None]:
 
 
 def _versions(client: MlflowClient, name: str) -> list[ModelVersion]:
-    quoted = name.replace("'", "\\'")
     try:
-        found = list(client.search_model_versions(f"name='{quoted}'", max_results=1000))
+        found = registry.versions(client, name)
     except MlflowException as error:
-        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-            found = []
-        else:
+        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             raise
+        found = []
     if not found:
         raise BadInput(
             f"model {name}: no version is registered under this name; train and register one "
             f"first ({tracking.looked_in()})"
         )
-    return sorted(found, key=lambda each: int(each.version))
-
-
-def _missing(name: str, version: str | None, stage: str | None, alias: str | None) -> str:
-    if version is not None:
-        return f"{name} has no version {version}"
-    if stage is not None and stage_named(stage):
-        return f"no version of {name} is in {stage}"
-    return f"{name} has no stage or alias {stage or alias}"
+    return found
 
 
 def _list(there: list[ModelVersion]) -> str:

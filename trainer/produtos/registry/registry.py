@@ -12,16 +12,20 @@ import mlflow
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.tracking import MlflowClient
 
-from produtos.registry import history as stage_history
+from produtos.registry.history import History
 
 MODEL_NAME = "classificador-produtos"
 PRODUCTION = "Production"
 STAGING = "Staging"
 
+SERVED = (PRODUCTION, STAGING)
+"""Stages that hold one version, which an alias names too."""
 
-def versions(client: MlflowClient) -> list[ModelVersion]:
-    """Every version, oldest first."""
-    found = client.search_model_versions(f"name='{MODEL_NAME}'", max_results=1000)
+
+def versions(client: MlflowClient, name: str = MODEL_NAME) -> list[ModelVersion]:
+    """Every version of a registered model, oldest first."""
+    quoted = name.replace("'", "\\'")
+    found = client.search_model_versions(f"name='{quoted}'", max_results=1000)
     return sorted(found, key=lambda version: int(version.version))
 
 
@@ -29,12 +33,6 @@ def in_stage(client: MlflowClient, stage: str) -> ModelVersion | None:
     """The newest version in a stage."""
     there = [version for version in versions(client) if version.current_stage == stage]
     return there[-1] if there else None
-
-
-def version_of_run(client: MlflowClient, run_id: str) -> ModelVersion | None:
-    """The version that was made from a run, if there is one."""
-    made = [version for version in versions(client) if version.run_id == run_id]
-    return made[-1] if made else None
 
 
 def register(
@@ -56,7 +54,7 @@ def move(client: MlflowClient, version: ModelVersion, stage: str) -> None:
     repeated.
     """
     before = in_stage(client, stage)
-    history = stage_history.read(client, MODEL_NAME, stage)
+    history = History(client, MODEL_NAME, stage)
     if before is not None and before.version != version.version:
         client.set_model_version_tag(
             MODEL_NAME, version.version, f"before.{stage}", str(before.version)
@@ -64,32 +62,36 @@ def move(client: MlflowClient, version: ModelVersion, stage: str) -> None:
         history.add(before)
     take_over(client, version, stage)
     history.add(client.get_model_version(MODEL_NAME, version.version))
-    history.write(client)
+    history.save()
 
 
 def take_over(client: MlflowClient, version: ModelVersion, stage: str) -> None:
-    """Put a version into a stage, alone, with its alias, and tell no history of it."""
+    """Put a version into a stage, alone, with its alias, without an entry in the history."""
     leaving = {str(each.version) for each in versions(client) if each.current_stage == stage}
-    with warnings.catch_warnings():
-        # Deprecated, and still what the web page and `models:/name/Production` go by.
-        warnings.simplefilter("ignore", FutureWarning)
-        client.transition_model_version_stage(
-            MODEL_NAME, version.version, stage, archive_existing_versions=True
-        )
+    _transition(client, version, stage, archive=True)
     client.set_registered_model_alias(MODEL_NAME, stage.lower(), version.version)
     other = STAGING if stage == PRODUCTION else PRODUCTION
-    aliases = client.get_registered_model(MODEL_NAME).aliases
     # Neither this version nor one that was archived just now is in the other stage.
-    if str(aliases.get(other.lower())) in {str(version.version), *leaving}:
-        client.delete_registered_model_alias(MODEL_NAME, other.lower())
+    _remove_alias(client, other, leaving | {str(version.version)})
 
 
 def retire(client: MlflowClient, version: ModelVersion, stage: str) -> None:
     """Put a version into `None` or `Archived`; the trainer's aliases leave it."""
+    _transition(client, version, stage, archive=False)
+    for served in SERVED:
+        _remove_alias(client, served, {str(version.version)})
+
+
+def _transition(client: MlflowClient, version: ModelVersion, stage: str, *, archive: bool) -> None:
     with warnings.catch_warnings():
+        # Deprecated, and still what the web page and `models:/name/Production` go by.
         warnings.simplefilter("ignore", FutureWarning)
-        client.transition_model_version_stage(MODEL_NAME, version.version, stage)
+        client.transition_model_version_stage(
+            MODEL_NAME, version.version, stage, archive_existing_versions=archive
+        )
+
+
+def _remove_alias(client: MlflowClient, stage: str, numbers: set[str]) -> None:
     aliases = client.get_registered_model(MODEL_NAME).aliases
-    for alias in (PRODUCTION.lower(), STAGING.lower()):
-        if str(aliases.get(alias)) == str(version.version):
-            client.delete_registered_model_alias(MODEL_NAME, alias)
+    if str(aliases.get(stage.lower())) in numbers:
+        client.delete_registered_model_alias(MODEL_NAME, stage.lower())

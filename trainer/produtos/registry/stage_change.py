@@ -8,32 +8,10 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.tracking import MlflowClient
 
 from produtos.errors import BadInput
-from produtos.registry import history as stage_history
 from produtos.registry import registry
-from produtos.registry.registry import MODEL_NAME
-from produtos.runs import tracking
-
-SERVED = (registry.PRODUCTION, registry.STAGING)
-"""Stages that hold one version, which an alias names too."""
-
-
-def find(client: MlflowClient, number: str) -> ModelVersion:
-    """A version by its number.
-
-    Raises:
-        BadInput: there is none, with those that there are.
-    """
-    there = registry.versions(client)
-    found = [each for each in there if str(each.version) == number]
-    if found:
-        return found[0]
-    if not there:
-        raise BadInput(
-            f"version {number}: {MODEL_NAME} has no version yet; train one first "
-            f"({tracking.looked_in()})"
-        )
-    listed = ", ".join(f"{each.version} ({each.current_stage})" for each in there[-8:])
-    raise BadInput(f"version {number}: {MODEL_NAME} has none of that number; there are: {listed}")
+from produtos.registry.history import History
+from produtos.registry.reference import find
+from produtos.registry.registry import MODEL_NAME, SERVED
 
 
 def move(
@@ -49,19 +27,16 @@ def move(
         version: which.
         stage: one of MLflow's four.
         reason: why, kept with who and when as tags of the version.
-        forced: whether it was found to be worse.
+        forced: whether the verdict was against it.
     """
     stays = version.current_stage == stage
-    if stage in SERVED:
-        registry.move(client, version, stage)
-    else:
-        registry.retire(client, version, stage)
+    (registry.move if stage in SERVED else registry.retire)(client, version, stage)
     if stays and not reason:
         return
-    told = {"to": stage, "reason": reason}
+    tags = {"to": stage, "reason": reason}
     if forced or not stays:
-        told["forced"] = "yes" if forced else "no"
-    _tell(client, version, "promotion", told)
+        tags["forced"] = "yes" if forced else "no"
+    _set_tags(client, version, "promotion", tags)
 
 
 def roll_back(client: MlflowClient, stage: str, reason: str) -> tuple[ModelVersion, ModelVersion]:
@@ -73,17 +48,17 @@ def roll_back(client: MlflowClient, stage: str, reason: str) -> tuple[ModelVersi
     Raises:
         BadInput: the stage is empty, or nothing is known to have been there before.
     """
-    leaving, coming = plan_roll_back(client, stage)
-    _tell(client, leaving, "rolled_back", {"from": stage, "reason": reason})
-    registry.take_over(client, coming, stage)
+    leaving, returning = plan_roll_back(client, stage)
+    _set_tags(client, leaving, "rolled_back", {"from": stage, "reason": reason})
+    registry.take_over(client, returning, stage)
     # The history is as if the one that left had never been there: a second roll-back goes on.
-    history = stage_history.read(client, MODEL_NAME, stage)
+    history = History(client, MODEL_NAME, stage)
     history.entries.pop()
-    history.add(client.get_model_version(MODEL_NAME, coming.version))
-    history.write(client)
+    history.add(client.get_model_version(MODEL_NAME, returning.version))
+    history.save()
     why = f"roll-back from version {leaving.version}" + (f": {reason}" if reason else "")
-    _tell(client, coming, "promotion", {"to": stage, "reason": why, "forced": "no"})
-    return leaving, coming
+    _set_tags(client, returning, "promotion", {"to": stage, "reason": why, "forced": "no"})
+    return leaving, returning
 
 
 def plan_roll_back(client: MlflowClient, stage: str) -> tuple[ModelVersion, ModelVersion]:
@@ -93,9 +68,9 @@ def plan_roll_back(client: MlflowClient, stage: str) -> tuple[ModelVersion, Mode
     leaving = registry.in_stage(client, stage)
     if leaving is None:
         raise BadInput(f"--rollback: no version is in {stage}; move one there with --version")
-    history = stage_history.read(client, MODEL_NAME, stage)
-    known = history.tells_of(leaving)
-    before = next((e.number for e in history.entries[-2::-1] if e.number != leaving.version), None)
+    history = History(client, MODEL_NAME, stage)
+    known = history.ends_with(leaving)
+    before = history.before(leaving)
     if before is None or not known:
         why = "" if known else ", which was moved or edited by hand since"
         hint = "" if known or before is None else f" (--version {before} --force, perhaps)"
@@ -112,13 +87,15 @@ def plan_roll_back(client: MlflowClient, stage: str) -> tuple[ModelVersion, Mode
         ) from None
 
 
-def _tell(client: MlflowClient, version: ModelVersion, topic: str, told: dict[str, str]) -> None:
+def _set_tags(
+    client: MlflowClient, version: ModelVersion, topic: str, tags: dict[str, str]
+) -> None:
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    for name, value in ({"by": _who(), "at": now} | told).items():
+    for name, value in ({"by": _user(), "at": now} | tags).items():
         client.set_model_version_tag(MODEL_NAME, version.version, f"{topic}.{name}", value)
 
 
-def _who() -> str:
+def _user() -> str:
     """The user that the tracking server knows, else the one of this machine."""
     known = os.environ.get("MLFLOW_TRACKING_USERNAME")
     if known:

@@ -13,6 +13,9 @@ HOLDOUT_DIGEST = "holdout_digest"
 DATASET_DIGEST = "dataset_sha256"
 """Tag of a run: the file that it was trained on."""
 
+GAPS = "gaps"
+"""Tag of a run and of a version: what its figures cannot tell, if there is something."""
+
 SWEEP = "sweep"
 """Tag of a parent run and of a version: `first` for those of the first model, else `yes`."""
 
@@ -31,16 +34,18 @@ class Outcome:
         model_id: the id of its logged model.
         parameters: what it was asked to do.
         metrics: the figures of `METRICS`.
+        gaps: what these cannot tell; empty where they can.
     """
 
     run_id: str
     model_id: str
     parameters: Parameters
     metrics: dict[str, float]
+    gaps: str = ""
 
 
 @dataclass(frozen=True)
-class Attempt:
+class InterruptedSweep:
     """A sweep that was cut off: its parent run, and what it finished."""
 
     parent_id: str

@@ -1,21 +1,20 @@
-"""The ten runs of the chapter as children of one parent run, and the best of them registered."""
+"""The ten runs of the chapter as children of one parent run."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from produtos.data.dataset import Dataset
-from produtos.data.split import holdout_digest, holdout_of
+from produtos.data.split import holdout_of
 from produtos.parameters import Parameters, grid, yes_or_no
-from produtos.registry import promotion
 from produtos.runs.outcome import (
     DATASET_DIGEST,
     FIRST,
     HOLDOUT_DIGEST,
     METRICS,
     SWEEP,
-    SWEEP_RUN,
-    Attempt,
+    InterruptedSweep,
     Outcome,
 )
 from produtos.runs.tracking import (
@@ -28,16 +27,13 @@ from produtos.runs.tracking import (
 )
 from produtos.runs.training import train_and_record
 
-Say = Callable[[str], None]
-
 
 @dataclass(frozen=True)
 class Sweep:
-    """What a sweep came to: its runs, best first, and where the best one went."""
+    """The parent run, and the ten runs, best first."""
 
     parent_id: str
     outcomes: list[Outcome]
-    placed: promotion.Placed
 
 
 def ranked(outcomes: Sequence[Outcome]) -> list[Outcome]:
@@ -53,60 +49,59 @@ def ranked(outcomes: Sequence[Outcome]) -> list[Outcome]:
     )
 
 
+@contextmanager
 def sweep(
     tracker: Tracker,
     dataset: Dataset,
     common: Parameters,
     *,
-    promote: bool = False,
-    say: Say,
-    resumed: Attempt | None = None,
+    report: Callable[[str], None],
+    resumed: InterruptedSweep | None = None,
     first: bool = False,
-) -> Sweep:
-    """Train all runs, register the best one and place it.
+) -> Iterator[Sweep]:
+    """Train all runs; the parent run stays open until the end of the block.
+
+    So the best run is registered while the sweep counts as unfinished: if that is cut off, the
+    next `--first` finds it and goes on (`registry.first_start`).
 
     Args:
         tracker: where all of it is recorded.
         dataset: read once, for all runs.
         common: the parameters that all runs share.
-        promote: whether Production is asked for.
-        say: told one line for each run.
-        resumed: an earlier attempt to go on with.
+        report: called with one line for each run.
+        resumed: an earlier sweep to go on with.
         first: whether this is the sweep that makes the first model.
     """
-    wanted = grid(common)
+    runs = grid(common)
     done = resumed.outcomes if resumed else {}
     outcomes = []
-    tags = {SWEEP: FIRST if first else "yes", DATASET_DIGEST: dataset.digest}
-    tags[HOLDOUT_DIGEST] = holdout_digest(holdout_of(dataset))
+    tags = {
+        SWEEP: FIRST if first else "yes",
+        DATASET_DIGEST: dataset.digest,
+        HOLDOUT_DIGEST: holdout_of(dataset).digest,
+    }
     parent_id = resumed.parent_id if resumed else project_run_id()
     name = f"sweep {common.classifier}"
     with running(tracker, name, run_id=parent_id, tags=tags) as parent:
+        parent_id = parent.info.run_id
         shared = common.logged()
         log_parameters(
             tracker, parent, {k: shared[k] for k in ("strip_accents", "classifier", "dataset")}
         )
-        for number, parameters in enumerate(wanted, start=1):
-            place = f"{number:2}/{len(wanted)}"
-            if parameters in done:
-                outcomes.append(done[parameters])
-                say(f"{place}  {_line(done[parameters])}  kept")
-                continue
+        for number, parameters in enumerate(runs, start=1):
             started = time.monotonic()
-            with running(tracker, parameters.run_name(), parent_id=parent.info.run_id) as run:
-                outcomes.append(train_and_record(tracker, run, dataset, parameters))
-            say(f"{place}  {_line(outcomes[-1])}  {time.monotonic() - started:.1f} s")
+            if parameters in done:
+                outcome, how = done[parameters], "kept"
+            else:
+                with running(tracker, parameters.run_name(), parent_id=parent_id) as run:
+                    outcome = train_and_record(tracker, run, dataset, parameters)
+                how = f"{time.monotonic() - started:.1f} s"
+            outcomes.append(outcome)
+            report(f"{number:2}/{len(runs)}  {_line(outcome)}  {how}")
         best_first = ranked(outcomes)
-        best = best_first[0]
-        log_metrics(tracker, parent.info.run_id, best.metrics)
-        log_tags(tracker, parent.info.run_id, {"best_run_id": best.run_id})
-        version = promotion.register(
-            tracker, dataset, best, {SWEEP: tags[SWEEP], SWEEP_RUN: parent.info.run_id}
-        )
-        placed = promotion.place(
-            tracker, dataset, version, best.metrics["acuracia_holdout"], promote=promote
-        )
-    return Sweep(parent.info.run_id, best_first, placed)
+        log_metrics(tracker, parent_id, best_first[0].metrics)
+        log_tags(tracker, parent_id, {"best_run_id": best_first[0].run_id})
+        yield Sweep(parent_id, best_first)
 
 
 def _line(outcome: Outcome) -> str:

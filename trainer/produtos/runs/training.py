@@ -14,13 +14,13 @@ from mlflow.entities import DatasetInput, InputTag, Run
 from sklearn.pipeline import Pipeline
 
 from produtos.data.dataset import COLUMNS, REASONS, Dataset, Product
-from produtos.data.split import Split, holdout_digest, in_holdout, split
+from produtos.data.split import Split, gaps_of_split, holdout_of, split
 from produtos.model import flavor as model_flavor
 from produtos.model import pipeline as model
 from produtos.model import plots
 from produtos.model.evaluation import Evaluation, evaluate
 from produtos.parameters import Parameters
-from produtos.runs.outcome import DATASET_DIGEST, HOLDOUT_DIGEST, METRICS, Outcome
+from produtos.runs.outcome import DATASET_DIGEST, GAPS, HOLDOUT_DIGEST, METRICS, Outcome
 from produtos.runs.tracking import Tracker, log_metrics, log_parameters
 
 
@@ -62,7 +62,7 @@ def train(dataset: Dataset, parameters: Parameters) -> Trained:
     pipeline.fit(texts(parts.train), categories(parts.train))
     test, holdout = (
         evaluate(categories(part), pipeline.predict(texts(part)).tolist(), dataset.categories)
-        for part in (parts.test, parts.holdout)
+        for part in (parts.test, parts.holdout.products)
     )
     return Trained(pipeline, parts, test, holdout)
 
@@ -76,13 +76,15 @@ def train_and_record(
     started = time.monotonic()
     trained = train(dataset, parameters)
     seconds = time.monotonic() - started
+    gaps = gaps_of_split(trained.parts, dataset.categories)
     log_metrics(
         tracker,
         run_id,
         trained.metrics(),
         tags={
             DATASET_DIGEST: dataset.digest,
-            HOLDOUT_DIGEST: holdout_digest(trained.parts.holdout),
+            HOLDOUT_DIGEST: trained.parts.holdout.digest,
+            **({GAPS: gaps} if gaps else {}),
         },
     )
     tracker.client.log_inputs(run_id, datasets=_inputs(dataset))
@@ -94,7 +96,7 @@ def train_and_record(
         model_id = model_flavor.log(trained.pipeline, run_id)
         files.result()
     log_metrics(tracker, run_id, _rows(dataset, trained.parts) | {"training_seconds": seconds})
-    return Outcome(run_id, model_id, parameters, trained.metrics())
+    return Outcome(run_id, model_id, parameters, trained.metrics(), gaps)
 
 
 def _rows(dataset: Dataset, parts: Split) -> dict[str, float]:
@@ -104,7 +106,7 @@ def _rows(dataset: Dataset, parts: Split) -> dict[str, float]:
         "rows_read": dataset.rows_read,
         "rows_train": len(parts.train),
         "rows_test": len(parts.test),
-        "rows_holdout": len(parts.holdout),
+        "rows_holdout": len(parts.holdout.products),
         **dropped,
         **left_out,
     }
@@ -113,12 +115,11 @@ def _rows(dataset: Dataset, parts: Split) -> dict[str, float]:
 @lru_cache(maxsize=1)
 def _inputs(dataset: Dataset) -> list[DatasetInput]:
     """The data set as MLflow knows one: what is trained and tested on, and the hold-out."""
-    holdout = [product for product in dataset.products if in_holdout(product)]
-    rest = [product for product in dataset.products if not in_holdout(product)]
+    holdout = holdout_of(dataset)
     inputs = []
     for name, purpose, products in (
-        ("produtos", "training", rest),
-        ("holdout", "holdout", holdout),
+        ("produtos", "training", holdout.rest),
+        ("holdout", "holdout", holdout.products),
     ):
         frame = pd.DataFrame(
             [(product.name, product.description, product.category) for product in products],

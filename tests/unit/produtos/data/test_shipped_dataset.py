@@ -237,8 +237,10 @@ def holdout_f1(products: dataset.Dataset, classifier: str) -> float:
         [product.text(include_name=True) for product in parts.train],
         [product.category for product in parts.train],
     )
-    answers = pipeline.predict([product.text(include_name=True) for product in parts.holdout])
-    wanted = [product.category for product in parts.holdout]
+    answers = pipeline.predict(
+        [product.text(include_name=True) for product in parts.holdout.products]
+    )
+    wanted = [product.category for product in parts.holdout.products]
     return float(f1_score(wanted, answers, average="macro"))
 
 

@@ -6,6 +6,7 @@ from produtos.data.dataset import Dataset, Product
 from produtos.data.split import (
     HOLDOUT_SHARE,
     TOO_FEW,
+    Holdout,
     Split,
     gaps,
     gaps_of_split,
@@ -45,7 +46,7 @@ def keys(products: list[Product]) -> set[str]:
 
 
 def test_the_holdout_is_about_its_share_and_has_every_category() -> None:
-    holdout = holdout_of(dataset(many(4000)))
+    holdout = holdout_of(dataset(many(4000))).products
     assert HOLDOUT_SHARE - 0.02 < len(holdout) / 4000 < HOLDOUT_SHARE + 0.02
     assert set(Counter(each.category for each in holdout)) == set(CATEGORIES)
 
@@ -57,19 +58,21 @@ def test_the_holdout_is_the_same_for_every_run() -> None:
         for test_size in (0.1, 0.5)
         for include_names in (True, False)
     ]
-    assert all(keys(part.holdout) == keys(parts[0].holdout) for part in parts)
-    assert len({holdout_digest(part.holdout) for part in parts}) == 1
+    assert all(keys(part.holdout.products) == keys(parts[0].holdout.products) for part in parts)
+    assert len({part.holdout.digest for part in parts}) == 1
 
 
 def test_the_holdout_stays_when_rows_are_added_moved_or_given_another_category() -> None:
     few, more = many(300), many(400)
-    assert keys(holdout_of(dataset(few))) <= keys(holdout_of(dataset(more)))
-    assert keys(holdout_of(dataset(few[::-1]))) == keys(holdout_of(dataset(few)))
+    assert keys(holdout_of(dataset(few)).products) <= keys(holdout_of(dataset(more)).products)
+    assert keys(holdout_of(dataset(few[::-1])).products) == keys(holdout_of(dataset(few)).products)
     assert in_holdout(product("Halo", category="game")) == in_holdout(product(" HALO "))
 
 
 def test_the_digest_tells_apart_what_cannot_be_compared() -> None:
-    holdout = holdout_of(dataset(many(300)))
+    data = holdout_of(dataset(many(300)))
+    holdout = data.products
+    assert holdout_digest(holdout) == data.digest
     assert holdout_digest(holdout[::-1]) == holdout_digest(holdout)
     assert holdout_digest(holdout[1:]) != holdout_digest(holdout)
     first = holdout[0]
@@ -89,21 +92,21 @@ def test_no_text_is_both_learnt_from_and_asked_for(include_names: bool) -> None:
     assert len(set(learnt)) == len(learnt)
     assert "" not in learnt
     assert not set(learnt) & set(texts(parts.test))
-    assert not set(learnt) & set(texts(parts.holdout))
+    assert not set(learnt) & set(texts(parts.holdout.products))
 
 
 def test_every_product_is_accounted_for() -> None:
     data = dataset(many(400))
     parts = split(data, test_size=0.3, include_names=False)
     assert all(count > 0 for count in parts.left_out.values())
-    assert len(parts.train) + len(parts.test) + len(parts.holdout) + sum(
+    assert len(parts.train) + len(parts.test) + len(parts.holdout.products) + sum(
         parts.left_out.values()
     ) == len(data.products)
 
 
 def test_a_product_without_a_description_counts_in_the_holdout_of_a_run_without_names() -> None:
     holdout = split(dataset(many(400)), test_size=0.2, include_names=False).holdout
-    assert any(not each.text(include_name=False) for each in holdout)
+    assert any(not each.text(include_name=False) for each in holdout.products)
 
 
 def test_the_test_split_has_its_size_and_the_categories_in_proportion() -> None:
@@ -130,10 +133,14 @@ def of_each(counts: dict[str, int]) -> list[Product]:
     return [product(f"{c} {n}", category=c) for c, count in counts.items() for n in range(count)]
 
 
+def gaps_of(test: list[Product], holdout: list[Product]) -> str:
+    return gaps_of_split(Split([], test, Holdout(holdout, [], ""), {}), ["game", "livro"])
+
+
 def test_figures_on_enough_products_of_each_category_leave_nothing_unknown() -> None:
     enough = of_each({"livro": TOO_FEW, "game": TOO_FEW})
     assert gaps("hold-out", enough, ["game", "livro"]) == ""
-    assert gaps_of_split(Split(enough, enough, enough, {}), ["game", "livro"]) == ""
+    assert gaps_of(enough, enough) == ""
 
 
 def test_categories_without_products_are_named_with_how_many_there_are() -> None:
@@ -155,6 +162,6 @@ def test_of_many_such_categories_five_are_named() -> None:
 def test_the_test_split_is_looked_at_as_well() -> None:
     enough, few = of_each({"livro": 9, "game": 9}), of_each({"livro": 9, "game": 4})
     said = "the test split of 13 products has 4 of game"
-    assert gaps_of_split(Split(enough, few, enough, {}), ["game", "livro"]) == said
-    both = gaps_of_split(Split(enough, few, few, {}), ["game", "livro"])
+    assert gaps_of(few, enough) == said
+    both = gaps_of(few, few)
     assert both == f"the hold-out of 13 products has 4 of game; {said}"

@@ -1,0 +1,134 @@
+"""The first model of all, made once however often its making is cut off.
+
+`python trainer/sweep.py --first` is what a start of the whole stack runs. It may be killed at any
+point, and run again: what is finished is kept, what is missing is made, and what an earlier start
+left RUNNING is closed. The order in which things are recorded makes that possible: ten runs, then
+the version (tagged with its sweep), its stage, its alias, and last the end of the parent run, which
+`runs.sweep` keeps open for that.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from mlflow.entities import Run
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from produtos.data.dataset import Dataset
+from produtos.data.source import SHIPPED, is_url, location, read_bytes
+from produtos.errors import BadInput
+from produtos.parameters import Parameters, grid
+from produtos.registry import registry
+from produtos.runs import tracking
+from produtos.runs.outcome import (
+    DATASET_DIGEST,
+    FIRST,
+    GAPS,
+    METRICS,
+    SWEEP,
+    SWEEP_RUN,
+    InterruptedSweep,
+    Outcome,
+)
+from produtos.runs.tracking import Tracker
+
+UNFINISHED = ("RUNNING", "SCHEDULED", "KILLED", "FAILED")
+
+
+def existing_version(client: MlflowClient) -> ModelVersion | None:
+    """The newest version in Production, or the newest of all; none when the first is to be made.
+
+    A first version that was registered, but has no stage yet, gets it now.
+    """
+    found = registry.versions(client)
+    if not found:
+        return None
+    experiment_id = tracking.active_experiment_id(client)
+    sweeps = _unfinished_sweeps(client, experiment_id) if experiment_id else []
+    unfinished = {run.info.run_id: run for run in sweeps}
+    for version in found:
+        parent_id = version.tags.get(SWEEP_RUN, "")
+        if version.tags.get(SWEEP) == FIRST and parent_id in unfinished:
+            # Left alone if somebody moved it elsewhere meanwhile.
+            if version.current_stage in ("None", registry.PRODUCTION):
+                registry.move(client, version, registry.PRODUCTION)
+            client.set_terminated(parent_id)
+            del unfinished[parent_id]
+    _close(client, unfinished.values())
+    return registry.in_stage(client, registry.PRODUCTION) or found[-1]
+
+
+def is_untrained(client: MlflowClient, source: str | None) -> bool:
+    """Whether, as far as one can tell, no version was trained on a file of the user's own.
+
+    Who names a data set may believe that it is what the model knows.
+    """
+    where = location(source)
+    if is_url(where) or Path(where).resolve() == SHIPPED:
+        return False
+    try:
+        digest = hashlib.sha256(read_bytes(where)).hexdigest()
+        known = [client.get_run(version.run_id or "") for version in registry.versions(client)]
+    except (BadInput, MlflowException):
+        return False
+    return digest not in {run.data.tags.get(DATASET_DIGEST) for run in known}
+
+
+def interrupted_sweep(
+    tracker: Tracker, dataset: Dataset, common: Parameters
+) -> InterruptedSweep | None:
+    """The newest unfinished sweep on the same file with the same parameters.
+
+    Its runs that did not finish, and every other unfinished sweep, are closed as KILLED.
+    """
+    shared = {k: v for k, v in common.logged().items() if k in ("strip_accents", "classifier")}
+    sweeps = _unfinished_sweeps(tracker.client, tracker.experiment_id)
+    _close(tracker.client, sweeps)
+    for run in sweeps:
+        same_file = run.data.tags.get(DATASET_DIGEST) == dataset.digest
+        if same_file and shared.items() <= run.data.params.items():
+            return InterruptedSweep(run.info.run_id, _finished(tracker.client, run, common))
+    return None
+
+
+def _unfinished_sweeps(client: MlflowClient, experiment_id: str) -> list[Run]:
+    """Parent runs of first sweeps that did not finish, newest first."""
+    runs = client.search_runs(
+        [experiment_id], f"tags.{SWEEP} = '{FIRST}'", order_by=["attributes.start_time DESC"]
+    )
+    return [run for run in runs if run.info.status in UNFINISHED]
+
+
+def _children(client: MlflowClient, parent: Run) -> list[Run]:
+    query = f"tags.mlflow.parentRunId = '{parent.info.run_id}'"
+    return list(client.search_runs([parent.info.experiment_id], query))
+
+
+def _close(client: MlflowClient, parents: Iterable[Run]) -> None:
+    for parent in parents:
+        for run in (*_children(client, parent), parent):
+            if run.info.status in ("RUNNING", "SCHEDULED"):
+                client.set_terminated(run.info.run_id, "KILLED")
+
+
+def _finished(client: MlflowClient, parent: Run, common: Parameters) -> dict[Parameters, Outcome]:
+    finished = {}
+    for run in _children(client, parent):
+        if run.info.status != "FINISHED" or not set(METRICS) <= run.data.metrics.keys():
+            continue
+        metrics = {name: run.data.metrics[name] for name in METRICS}
+        for parameters in grid(common):
+            if parameters.logged().items() <= run.data.params.items():
+                # A search leaves the outputs out.
+                outputs = client.get_run(run.info.run_id).outputs
+                for model in outputs.model_outputs[-1:] if outputs else ():
+                    finished[parameters] = Outcome(
+                        run.info.run_id,
+                        model.model_id,
+                        parameters,
+                        metrics,
+                        run.data.tags.get(GAPS, ""),
+                    )
+    return finished
