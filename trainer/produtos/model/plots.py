@@ -25,9 +25,9 @@ def save_confusion_matrix(evaluations: dict[str, Evaluation], path: Path) -> Non
         for (row, column), count in np.ndenumerate(matrix):
             dark = count > matrix.max() / 2
             axes.text(column, row, count, ha="center", va="center", color="w" if dark else "k")
-        places = range(len(evaluation.categories))
-        axes.set_xticks(places, evaluation.categories, rotation=30, ha="right")
-        axes.set_yticks(places, evaluation.categories)
+        positions = range(len(evaluation.categories))
+        axes.set_xticks(positions, evaluation.categories, rotation=30, ha="right")
+        axes.set_yticks(positions, evaluation.categories)
         axes.set(title=title, xlabel="predicted", ylabel="true")
     _save(figure, path)
 
@@ -37,15 +37,15 @@ def save_report(evaluations: dict[str, Evaluation], path: Path) -> None:
     figure, all_axes = _figure(len(evaluations), 3.6)
     for axes, (title, evaluation) in zip(all_axes, evaluations.items(), strict=True):
         figures = ("precision", "recall", "f1")
-        places = np.arange(len(evaluation.categories))
+        positions = np.arange(len(evaluation.categories))
         for offset, name in enumerate(figures):
             values = [evaluation.by_category[category][name] for category in evaluation.categories]
-            axes.barh(places + (offset - 1) * 0.27, values, height=0.25, label=name)
+            axes.barh(positions + (offset - 1) * 0.27, values, height=0.25, label=name)
         labels = [
             f"{category} ({evaluation.by_category[category]['products']:.0f})"
             for category in evaluation.categories
         ]
-        axes.set_yticks(places, labels)
+        axes.set_yticks(positions, labels)
         axes.invert_yaxis()
         # The interesting part is near 1; the axis starts at 0 only for a model that is that bad.
         worst = min(values[name] for values in evaluation.by_category.values() for name in figures)

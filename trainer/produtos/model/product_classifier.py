@@ -6,6 +6,7 @@ module `product_classifier`), so it imports nothing of the project and only what
 
 import os
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,10 +22,16 @@ TEXT_COLUMNS = ("texto", "informacao")
 PART_COLUMNS = ("nome", "descricao")
 """Columns that hold a part of it each."""
 
+CATEGORY = "categoria"
+"""A column that is never part of it."""
+
 ACCEPTED = (
     "give a text, a list of texts, or a table with a column texto, or with the columns nome "
     "and/or descricao"
 )
+
+
+_UNSEEN = {"Mn", "Me", "Cc", "Cf", "Zl", "Zp", "Zs"}
 
 
 class ProductClassifier:
@@ -101,7 +108,7 @@ def texts_of(model_input: Any) -> list[str]:
 def _of_sequence(items: Sequence[Any]) -> list[str]:
     if items and all(isinstance(item, Mapping) for item in items):
         return _of_frame(pd.DataFrame.from_records(list(items)))
-    return [_text(item, f"item {place}") for place, item in enumerate(items)]
+    return [_text(item, f"item {index}") for index, item in enumerate(items)]
 
 
 def _of_array(array: np.ndarray[Any, Any]) -> list[str]:
@@ -129,13 +136,22 @@ def _of_columns(columns: Mapping[Any, Any]) -> list[str]:
 
 
 def _of_frame(frame: pd.DataFrame) -> list[str]:
-    names = [str(column).strip().casefold() for column in frame.columns]
+    names = [_fold(str(column)) for column in frame.columns]
+    for name in (*TEXT_COLUMNS, *PART_COLUMNS):
+        if names.count(name) > 1:
+            raise _refusal(f"the table has the column {name} twice")
     for name in TEXT_COLUMNS:
         if name in names:
             return _column(frame, names.index(name))
     parts = [_column(frame, names.index(name)) for name in PART_COLUMNS if name in names]
     if parts:
         return [" ".join(filter(None, row)) for row in zip(*parts, strict=True)]
+    if len(names) == 1 and not {CATEGORY, *PART_COLUMNS, *TEXT_COLUMNS}.isdisjoint(
+        map(_fold, re.split(r"[;\t|]", names[0]))
+    ):
+        # Not `texto` and the like, which were looked for above: the category alone, or a whole
+        # header that was not cut.
+        raise _refusal(f"the table has one column, {names[0][:80]}; separate fields by commas")
     if os.environ.get("_MLFLOW_IS_IN_SERVING_ENVIRONMENT") == "true":
         header = _first_line_taken_for_header(frame)
         if header is not None:
@@ -167,9 +183,20 @@ def _first_line_taken_for_header(frame: pd.DataFrame) -> str | None:
     return None
 
 
-def _column(frame: pd.DataFrame, place: int) -> list[str]:
-    name = frame.columns[place]
-    values = frame.iloc[:, place].tolist()
+def _fold(name: str) -> str:
+    """What names have in common that look the same: no case, accents or invisible characters."""
+    seen = "".join(
+        letter
+        for each in name
+        for letter in unicodedata.normalize("NFKD", each)
+        if each == " " or not {unicodedata.category(each), unicodedata.category(letter)} & _UNSEEN
+    )
+    return seen.casefold().strip()
+
+
+def _column(frame: pd.DataFrame, index: int) -> list[str]:
+    name = frame.columns[index]
+    values = frame.iloc[:, index].tolist()
     return [_text(value, f"column {name}, row {row}") for row, value in enumerate(values)]
 
 

@@ -78,6 +78,8 @@ FORMS: dict[str, Any] = {
     "nome": pd.DataFrame({"nome": TEXTS}),
     "descricao": pd.DataFrame({"descricao": TEXTS}),
     "upper case": pd.DataFrame({" Texto": TEXTS}),
+    "accents": pd.DataFrame({"Nome": PARTS["nome"], "Descrição": PARTS["descricao"]}),
+    "invisible characters": [{"\ufeffte\u200bxto\u00a0": text} for text in TEXTS],
     "one column of any name": pd.DataFrame({"o que for": TEXTS}),
     "one column without a name": pd.DataFrame(TEXTS),
     "dict of lists": {"texto": TEXTS},
@@ -148,6 +150,9 @@ def test_no_products_no_answers(loaded: PyFuncModel, nothing: Any) -> None:
         (pd.DataFrame({"a": ["x"], "b": ["y"]}), "columns a, b"),
         ({"nome": ["a", "b"], "descricao": ["c"]}, "differ in length (nome 2, descricao 1)"),
         (pd.DataFrame({"texto": [object()]}), "column texto, row 0"),
+        (pd.DataFrame([["x", "y"]], columns=["nome", "Nome "]), "the column nome twice"),
+        (pd.DataFrame({"categoria": ["livro"]}), "one column, categoria"),
+        (pd.DataFrame({"id;nome;categoria": ["1;x;livro"]}), "separate fields by commas"),
     ],
     ids=lambda given: given if isinstance(given, str) else type(given).__name__,
 )
