@@ -12,7 +12,7 @@ from produtos.data.split import pool_of, split
 from produtos.parameters import Parameters, grid
 
 _SURE = 50
-"""With this many products of each category beside the hold-out no split of the grid can fail."""
+"""With so many products with a word of each category beside the hold-out, no split can fail."""
 
 
 def check(dataset: Dataset, common: Parameters) -> None:
@@ -23,8 +23,8 @@ def check(dataset: Dataset, common: Parameters) -> None:
     """
     runs = grid(common)
     rarest = min(
-        pool_of(dataset, include_names=include_names).rarest()
-        for include_names in {parameters.include_names for parameters in runs}
+        min(pool_of(dataset, include_names=include_names).learnable.values())
+        for include_names in (True, False)
     )
     if rarest >= _SURE:
         return

@@ -10,6 +10,7 @@ from produtos.parameters import Parameters
 
 ROOT = Path(__file__).resolve().parents[3]
 HEADER = "nome;descricao;categoria\n"
+EMOJI = "no word to learn in the texts of game, livro: signs, emoji and words like de and para"
 
 
 def run_check(*arguments: str) -> tuple[int, str, str, set[str]]:
@@ -76,8 +77,36 @@ def test_a_file_that_is_not_there_is_one_line() -> None:
             ],
             "too few to train on all 3 categories",
         ),
+        ([f"{'📚' * number};;{('livro', 'game')[number % 2]}" for number in range(1, 60)], EMOJI),
+        (
+            [f"o de{' e' * number};para;{('livro', 'game')[number % 2]}" for number in range(60)],
+            "no word to learn in the texts of game, livro: ",
+        ),
+        (
+            [
+                *(f"nome {number};texto {number};livro" for number in range(60)),
+                *(f"{'🎮' * number};de;game" for number in range(1, 60)),
+            ],
+            "no word to learn in the texts of game: ",
+        ),
+        (
+            [f"n{n};{f'texto {n}' if n % 2 else '🎮' * n};{'ab'[n % 2]}" for n in range(60)],
+            "no word to learn in the descriptions (include_names is não) of a: ",
+        ),
+        # Enough products of the category, and one with a word, which some test splits take.
+        (
+            [
+                "jogo 4;corrida;game",
+                *(f"n{n};d{n};livro" for n in range(60)),
+                *(f"{'🎮' * n};{'!' * n};game" for n in range(1, 99)),
+            ],
+            "too few to train on all 2 categories",
+        ),
     ],
-    ids=["four products", "no description", "a rare category"],
+    ids=[
+        *("four products", "no description", "a rare category", "emoji", "stop words"),
+        *("a category of emoji", "descriptions of emoji", "one product with a word"),
+    ],
 )
 def test_a_data_set_that_a_run_of_the_sweep_could_not_split_is_told_before_any_starts(
     tmp_path: Path, rows: list[str], said: str

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from produtos.data.dataset import Dataset, Product
 from produtos.errors import BadInput
-from produtos.text import normal_form
+from produtos.text import has_word, normal_form
 
 HOLDOUT_SHARE = 0.15
 """About this part of all products is the hold-out."""
@@ -44,15 +44,13 @@ class Pool:
 
     Attributes:
         products: no two with the same text, none with a text of the hold-out.
+        learnable: how many products of each category have a word in their text.
         left_out: products that the run can neither train nor be tested on, counted by reason.
     """
 
     products: list[Product]
+    learnable: Counter[str]
     left_out: dict[str, int]
-
-    def rarest(self) -> int:
-        """How many products the smallest category has."""
-        return min(Counter(product.category for product in self.products).values())
 
 
 @dataclass(frozen=True)
@@ -122,7 +120,7 @@ def pool_of(dataset: Dataset, *, include_names: bool) -> Pool:
         include_names: whether the model's text holds the product's name.
 
     Raises:
-        BadInput: fewer than two categories are left.
+        BadInput: fewer than two categories are left, or one without a word to learn.
     """
     holdout = holdout_of(dataset)
     seen = {normal_form(product.text(include_name=include_names)) for product in holdout.products}
@@ -151,7 +149,23 @@ def pool_of(dataset: Dataset, *, include_names: bool) -> Pool:
             f"dataset {dataset.where}: beside the hold-out, {len(pool)} different products have "
             f"{what}; two categories of them are needed to train; add {add}"
         )
-    return Pool(pool, left_out)
+    learnable = _learnable(pool, include_names=include_names)
+    if hopeless := sorted({product.category for product in pool} - learnable.keys()):
+        texts = "texts" if include_names else "descriptions (include_names is não)"
+        raise BadInput(
+            f"dataset {dataset.where}: no word to learn in the {texts} of "
+            f"{', '.join(hopeless[:5])}: signs, emoji and words like de and para tell nothing; add "
+            "products with words of their own"
+        )
+    return Pool(pool, learnable, left_out)
+
+
+def _learnable(products: list[Product], *, include_names: bool) -> Counter[str]:
+    return Counter(
+        product.category
+        for product in products
+        if has_word(product.text(include_name=include_names))
+    )
 
 
 def split(dataset: Dataset, *, test_size: float, include_names: bool) -> Split:
@@ -166,13 +180,18 @@ def split(dataset: Dataset, *, test_size: float, include_names: bool) -> Split:
         BadInput: too little is left to train or to test on.
     """
     pool = pool_of(dataset, include_names=include_names)
-    train, test = _train_and_test(pool.products, test_size, dataset.where)
+    train, test = _train_and_test(pool.products, test_size)
+    if not test or len(_learnable(train, include_names=include_names)) < len(pool.learnable):
+        raise BadInput(
+            f"dataset {dataset.where}: with test_size {test_size} the {len(pool.products)} "
+            "products beside the hold-out leave too few to train on all "
+            f"{len(pool.learnable)} categories; add more rows, or change test_size"
+        )
     return Split(train, test, holdout_of(dataset), pool.left_out)
 
 
-def _train_and_test(
-    pool: list[Product], test_size: float, where: str
-) -> tuple[list[Product], list[Product]]:
+def _train_and_test(pool: list[Product], test_size: float) -> tuple[list[Product], list[Product]]:
+    """Two lists, both empty where scikit-learn finds too few products for them."""
     from sklearn.model_selection import train_test_split
 
     counts = Counter(product.category for product in pool)
@@ -190,13 +209,7 @@ def _train_and_test(
             stratify=[product.category for product in pool] if can_stratify else None,
         )
     except ValueError:
-        train, test = [], []
-    if not test or len({product.category for product in train}) < len(counts):
-        raise BadInput(
-            f"dataset {where}: with test_size {test_size} the {len(pool)} products beside the "
-            f"hold-out leave too few to train on all {len(counts)} categories; add more rows, or "
-            "change test_size"
-        )
+        return [], []
     return train, test
 
 
