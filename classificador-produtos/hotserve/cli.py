@@ -18,7 +18,7 @@ from hotserve.config import settings as settings_module
 from hotserve.config.errors import UsageError
 from hotserve.config.folders import make_ready
 from hotserve.config.mlflow_command import HelpWanted
-from hotserve.config.registry_credentials import Connection
+from hotserve.config.proxies import bypass_on_loopback
 from hotserve.config.settings import Settings
 from hotserve.manager import main as manager
 from hotserve.manager.cache import Cache
@@ -34,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str]) -> int:
+    bypass_on_loopback(os.environ)
     try:
         settings = settings_module.read(arguments, os.environ)
     except HelpWanted as wanted:
@@ -44,11 +45,10 @@ def _run(arguments: Sequence[str]) -> int:
     command = settings.command.with_program(program)
     settings = dataclasses.replace(settings, command=command)
     reference = model_uri.parse(settings.command.model_uri)
-    connection: Connection | None = None
-    if reference.in_registry:
-        connection = connections.read(os.environ)
-    registry = connection.url if connection else ""
-    cache = Cache(settings.cache, registry, reference.name, reference.uri)
+    connection = connections.read(os.environ) if reference.in_registry else None
+    cache = Cache(
+        settings.cache, connections.scope(os.environ, in_registry=reference.in_registry), reference
+    )
     if settings.log_folder is not None:
         make_ready(settings.log_folder, settings.log_folder, "folder for the output", "--child-log")
     listeners = manager.listen(settings.command.host, settings.command.port)

@@ -220,6 +220,38 @@ def test_a_stage_left_empty_keeps_the_last_version(followed: Followed) -> None:
     hotserve.wait_for("it still says so", lambda model: model["note"] is None)
 
 
+def test_two_versions_in_one_stage_are_noted(followed: Followed) -> None:
+    followed.promote("2")
+    hotserve = followed.hotserve
+    # As the web page does it where «archive the others» is not ticked.
+    followed.registry.client.transition_model_version_stage(NAME, "1", "Production", False)
+    hotserve.wait_for(
+        "it does not say so", lambda model: "versions 1 and 2 of" in str(model["note"])
+    )
+    assert "version 2 answers" in hotserve.model()["note"]
+    assert hotserve.log.read_text().count("versions 1 and 2 of") == 1
+    assert hotserve.predict("boneca de pano").headers["X-Model-Version"] == "2"
+    followed.promote("2")
+    hotserve.wait_for("it still says so", lambda model: model["note"] is None)
+
+
+def test_aliases_are_as_fresh_as_the_stage_and_gone_when_they_are_gone(followed: Followed) -> None:
+    client, hotserve = followed.registry.client, followed.hotserve
+    followed.promote("1")
+    followed.registry.move(NAME, "2", "Production")
+    hotserve.wait_for("it does not start", lambda model: model["wanted"] is not None)
+    client.set_registered_model_alias(NAME, "novo", "2")
+    hotserve.wait_for_version("2")
+    hotserve.wait_for("no alias", lambda model: model["aliases"] == ["novo"])
+    assert 'aliases="novo"' in hotserve.get("/metrics").text
+    followed.registry.move(NAME, "2", "Archived")
+    hotserve.wait_for("not noted", lambda model: "is in Production" in str(model["note"]))
+    client.delete_registered_model_alias(NAME, "novo")
+    hotserve.wait_for("an alias that is gone", lambda model: model["aliases"] == [])
+    assert hotserve.model()["stage"] == "Archived"
+    followed.promote("1")
+
+
 @pytest.mark.parametrize(
     ("csv", "predictions"),
     [

@@ -7,32 +7,16 @@ import asyncio
 from hotserve.config.model_uri import ModelReference
 from hotserve.log import logger
 from hotserve.manager.cache import Cache
-from hotserve.manager.registry import Registry, RegistryUnavailable
+from hotserve.manager.registry import Registry, RegistryUnavailable, Resolution
 from hotserve.manager.status import title
 from hotserve.manager.switcher import Switcher
 
 _LONGEST_DELAY = 10.0
 
 
-async def follow(
-    registry: Registry,
-    reference: ModelReference,
-    switcher: Switcher,
-    cache: Cache,
-    interval: float,
-) -> None:
-    """Never returns. While the registry is away, what is served stays.
+class Follower:
+    """Keeps the switcher at the version that the reference means."""
 
-    With nothing served yet and the registry away, the version that was served last begins.
-    """
-    follower = _Follower(registry, reference, switcher, cache)
-    delay = interval
-    while True:
-        delay = interval if await follower.look() else min(2 * delay, max(_LONGEST_DELAY, interval))
-        await asyncio.sleep(delay)
-
-
-class _Follower:
     def __init__(
         self, registry: Registry, reference: ModelReference, switcher: Switcher, cache: Cache
     ) -> None:
@@ -40,50 +24,81 @@ class _Follower:
         self._reference = reference
         self._switcher = switcher
         self._cache = cache
-        self._told: str | None = None
+        self._logged = ""
+
+    async def follow(self, interval: float) -> None:
+        """Look every `interval` seconds, more seldom while the registry is away; never returns."""
+        delay = interval
+        while True:
+            answered = await self.look()
+            delay = interval if answered else min(2 * delay, max(_LONGEST_DELAY, interval))
+            await asyncio.sleep(delay)
 
     async def look(self) -> bool:
-        """Look once; whether the registry answered."""
+        """Look once; whether the registry answered.
+
+        While it is away, what is served stays; with nothing served yet, the version that was
+        served last begins.
+        """
         status = self._switcher.status
         try:
             resolution = await self._registry.resolve(self._reference)
+            if resolution.version is None:
+                await self._nothing_meant(resolution.reason)
         except RegistryUnavailable as error:
-            self._tell(f"the registry is away: {error}")
+            self._log_once(f"the registry is away: {error}")
             status.registry(str(error))
-            self._begin_with_last_good(str(error))
+            self._begin_with_last_served(str(error))
             return False
         status.registry(None)
         if resolution.version is not None:
-            self._told = None
-            status.note(None)
+            note = _several(resolution)
+            self._log_once(note)
+            status.note(note or None)
             self._switcher.deploy(resolution.version)
-            return True
-        self._switcher.deploy_nothing()
-        if served := self._switcher.active_version:
-            reason = resolution.reason.removesuffix(" yet")
-            note = f"{reason}; {title(served)} is served until there is"
-            self._tell(note)
-            status.note(note)
-        else:
-            self._tell(f"waiting: {resolution.reason}")
-            status.waiting(resolution.reason)
         return True
 
-    def _begin_with_last_good(self, error: str) -> None:
+    async def _nothing_meant(self, reason: str) -> None:
+        switcher = self._switcher
+        switcher.deploy_nothing()
+        served = switcher.active_version
+        if served is None:
+            self._log_once(f"waiting: {reason}")
+            switcher.status.waiting(reason)
+            return
+        note = f"{reason.removesuffix(' yet')}; {title(served)} is served until there is"
+        self._log_once(note)
+        switcher.status.note(note)
+        switcher.refresh(await self._registry.refreshed(served))
+
+    def _begin_with_last_served(self, error: str) -> None:
         if self._switcher.active_version is not None or self._switcher.is_starting:
             return
-        version = self._cache.last_good()
+        version = self._cache.last_served()
         if version is None:
             self._switcher.status.waiting(
                 f"the registry is away and no version was served before: {error}"
             )
             return
         note = f"the registry is away: {title(version)} is served from the cache"
-        self._tell(note)
+        self._log_once(note)
         self._switcher.status.note(note)
         self._switcher.deploy(version)
 
-    def _tell(self, text: str) -> None:
-        if text != self._told:
-            self._told = text
+    def _log_once(self, text: str) -> None:
+        """Not again until something else was to be logged; an empty text is nothing to log."""
+        if text and text != self._logged:
             logger.info("%s", text)
+        self._logged = text
+
+
+def _several(resolution: Resolution) -> str:
+    """What to know where several versions are in the stage; empty where it is one."""
+    version, others = resolution.version, resolution.others
+    if version is None or not others:
+        return ""
+    return (
+        f"versions {', '.join(others)} and {version.version} of '{version.name}' are all in "
+        f"{version.stage}; version {version.version} answers, as the highest number does: move "
+        "to another stage what should not be there"
+    )

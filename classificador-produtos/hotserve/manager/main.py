@@ -22,10 +22,11 @@ from hotserve.config.registry_credentials import Connection
 from hotserve.config.settings import Settings
 from hotserve.ipc.messages import Configure
 from hotserve.log import logger
-from hotserve.manager import follower, run_metrics, token_watch
+from hotserve.manager import run_metrics, token_watch
 from hotserve.manager.cache import Cache
+from hotserve.manager.follower import Follower
 from hotserve.manager.metrics import Metrics, State
-from hotserve.manager.preparation import Starter
+from hotserve.manager.preparation import Preparation
 from hotserve.manager.registry import ModelVersion, Registry
 from hotserve.manager.status import Status
 from hotserve.manager.switcher import Switcher
@@ -88,9 +89,16 @@ async def run(
     pool = WorkerPool(settings.workers, listeners, _configure(settings, folders), metrics)
     async with contextlib.AsyncExitStack() as stack:
         session = await stack.enter_async_context(_loopback_session())
-        starter = Starter(settings, reference, cache=cache, environment=children, session=session)
+        preparation = Preparation(
+            settings, reference, cache=cache, environment=children, session=session
+        )
         switcher = Switcher(
-            settings, reference, pool, cache=cache, starter=starter, redactor=Redactor(folders)
+            settings,
+            reference,
+            pool,
+            cache=cache,
+            preparation=preparation,
+            redactor=Redactor(folders),
         )
         pool.start()
         jobs: list[Coroutine[Any, Any, None]] = [
@@ -103,7 +111,7 @@ async def run(
         if connection is not None and reference.in_registry:
             registry = await stack.enter_async_context(Registry(connection))
             interval = settings.poll_interval
-            jobs.append(follower.follow(registry, reference, switcher, cache, interval))
+            jobs.append(Follower(registry, reference, switcher, cache).follow(interval))
             jobs.append(run_metrics.follow(registry, switcher, cache, interval))
         else:
             switcher.deploy(_fixed(reference))
@@ -171,7 +179,7 @@ def _fixed(reference: ModelReference) -> ModelVersion:
         version="",
         stage="",
         aliases=(),
-        run_id="",
+        run_id=reference.run_id,
         model_id=reference.name if reference.kind == "logged_model" else "",
         source=reference.uri,
         created=0,

@@ -222,9 +222,12 @@ def _of_state(state: State) -> Iterable[Metric]:
     if model.get("since") is not None:
         labels = ("name", "version", "stage", "run_id")
         served = GaugeMetricFamily(
-            "hotserve_model_info", "The version that is served; always 1.", labels=labels
+            "hotserve_model_info",
+            "The version that is served; always 1.",
+            labels=(*labels, "aliases"),
         )
-        served.add_metric([str(model.get(label) or "") for label in labels], 1)
+        values = [str(model.get(label) or "") for label in labels]
+        served.add_metric([*values, ",".join(model["aliases"])], 1)
         yield served
     for name, text, value in (
         ("switches", "Versions that took over.", state.switches),

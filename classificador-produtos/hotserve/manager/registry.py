@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 import json
 import math
 import os
@@ -14,11 +14,15 @@ from typing import Any, Self
 import aiohttp
 
 from hotserve.config.model_uri import ModelReference
+from hotserve.config.proxies import proxy_for
 from hotserve.config.registry_credentials import Connection
 
 _API = "/api/2.0/mlflow"
 _TIMEOUT = aiohttp.ClientTimeout(total=10, connect=5)
 _MOST_METRICS = 100
+_MOST_VERSIONS = 1000
+_NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")
+_REFUSALS_OF_MLFLOW = (b"Invalid Host header", b"Permission denied")
 _ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
 
@@ -28,11 +32,13 @@ class RegistryUnavailable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ModelVersion:
-    """A version as the registry tells it (`run_id`, `model_id` may be empty).
+    """A version in the registry, or a model that no registry knows (`version` is empty then).
 
     Attributes:
+        run_id, model_id: may be empty.
         created: milliseconds since the epoch; tells a version from one that was deleted and
             whose number was given again.
+        content: digest of the files of a model that no registry knows, once they are here.
     """
 
     name: str
@@ -44,6 +50,12 @@ class ModelVersion:
     source: str
     created: int
     status: str
+    content: str = ""
+
+    @property
+    def label(self) -> str:
+        """What clients and logs call it: its number, else its run, logged model or content."""
+        return self.version or self.run_id or self.model_id or self.content
 
     @property
     def identity(self) -> tuple[str, str, str, int]:
@@ -62,10 +74,16 @@ class ModelVersion:
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """What a reference means now: a version, or None and the reason in words."""
+    """What a reference means now.
+
+    Attributes:
+        version: None if there is none; `reason` says why.
+        others: numbers of other versions in the same stage.
+    """
 
     version: ModelVersion | None
     reason: str = ""
+    others: tuple[str, ...] = ()
 
 
 class Registry:
@@ -73,7 +91,9 @@ class Registry:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._proxy = proxy_for(connection.url)
         self._session: aiohttp.ClientSession | None = None
+        self._others: tuple[object, tuple[str, ...]] = None, ()
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
@@ -95,37 +115,68 @@ class Registry:
             await self._session.close()
 
     async def resolve(self, reference: ModelReference) -> Resolution:
-        """The version that `reference` means now, with one request.
+        """The version that `reference` means now; one request, two after a change in a stage.
 
         Several versions in a stage: the one with the highest number, as MLflow's own resolution.
 
         Raises:
             RegistryUnavailable: no usable answer; try again later.
         """
-        name = reference.name
-        found: list[ModelVersion] = []
-        if reference.kind in ("alias", "version"):
-            if reference.kind == "alias":
-                place, query = "registered-models/alias", {"alias": reference.selector}
-            else:
-                place, query = "model-versions/get", {"version": reference.selector}
-            answer = await self._get(place, name=name, **query)
-            if "model_version" in answer:
-                found = [_version(answer["model_version"])]
+        name, selector = reference.name, reference.selector
+        changed = None
+        if reference.kind == "alias":
+            answer = await self._get("registered-models/alias", name=name, alias=selector)
+            found = _versions(answer)
+        elif reference.kind == "version":
+            answer = await self._get("model-versions/get", name=name, version=selector)
+            found = _versions(answer)
         else:
             answer = await self._get("registered-models/get", name=name)
             model = answer.get("registered_model", {})
+            changed = model.get("last_updated_timestamp")
             found = [
                 _with_aliases(_version(each), model.get("aliases", []))
                 for each in model.get("latest_versions", [])
-                if reference.kind == "latest" or each.get("current_stage") == reference.selector
+                if reference.kind == "latest" or each.get("current_stage") == selector
             ]
         if not found:
             return Resolution(None, _missing(reference, absent_model=_is_absent_model(answer)))
         version = max(found, key=lambda each: int(each.version))
         if version.status != "READY":
             return Resolution(None, f"version {version.version} of '{name}' is {version.status}")
-        return Resolution(version)
+        others = await self._others_in_stage(version, changed) if reference.kind == "stage" else ()
+        return Resolution(version, others=others)
+
+    async def _others_in_stage(self, version: ModelVersion, changed: object) -> tuple[str, ...]:
+        """Asked for only if the model was `changed` since, as it is a list of all its versions."""
+        known = (version.identity, changed)
+        if self._others[0] != known:
+            quote = '"' if "'" in version.name else "'"
+            query = {"filter": f"name = {quote}{version.name}{quote}"}
+            with contextlib.suppress(RegistryUnavailable):
+                answer = await self._get(
+                    "model-versions/search", max_results=str(_MOST_VERSIONS), **query
+                )
+                numbers = [
+                    str(each["version"])
+                    for each in answer.get("model_versions", [])
+                    if each.get("current_stage") == version.stage
+                ]
+                others = sorted({*numbers} - {version.version}, key=int)
+                self._others = known, tuple(others)
+        return self._others[1]
+
+    async def refreshed(self, version: ModelVersion) -> ModelVersion:
+        """The same version in the stage and with the aliases of now; in none if it was deleted.
+
+        Raises:
+            RegistryUnavailable: no usable answer; try again later.
+        """
+        answer = await self._get("model-versions/get", name=version.name, version=version.version)
+        for found in _versions(answer):
+            if found.identity == version.identity:
+                return found
+        return replace(version, stage="", aliases=())
 
     async def run_metrics(self, run_id: str) -> dict[str, float]:
         """The last value of each metric of a run; none if the run is not there.
@@ -135,10 +186,10 @@ class Registry:
         """
         answer = await self._get("runs/get", run_id=run_id)
         try:
-            told = {m["key"]: float(m["value"]) for m in answer["run"]["data"]["metrics"]}
+            metrics = {m["key"]: float(m["value"]) for m in answer["run"]["data"]["metrics"]}
         except (KeyError, TypeError, ValueError):
             return {}
-        finite = [(name, value) for name, value in sorted(told.items()) if math.isfinite(value)]
+        finite = [(name, value) for name, value in sorted(metrics.items()) if math.isfinite(value)]
         return dict(finite[:_MOST_METRICS])
 
     async def _get(self, endpoint: str, **query: str) -> dict[str, Any]:
@@ -160,27 +211,42 @@ class Registry:
             return answer
         if status in (400, 404) and answer.get("error_code") in _ABSENT:
             return answer
+        raise RegistryUnavailable(self._refusal(status, body, is_json=bool(answer)))
+
+    def _refusal(self, status: int, body: bytes, *, is_json: bool) -> str:
+        url, proxy = self._connection.url, self._proxy
+        is_of_mlflow = is_json or any(text in body for text in _REFUSALS_OF_MLFLOW)
+        if proxy and (status == 407 or (status == 403 and not is_of_mlflow)):
+            return f"the proxy {proxy} refuses access to {url} ({status})"
         if status in (401, 403):
-            raise RegistryUnavailable(
-                f"{self._connection.url} refuses access ({status}); check MLFLOW_TRACKING_USERNAME "
+            return (
+                f"{url} refuses access ({status}); check MLFLOW_TRACKING_USERNAME "
                 "and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, and the server's "
                 "--allowed-hosts"
             )
-        raise RegistryUnavailable(
-            f"{self._connection.url} does not answer like an MLflow server (status {status})"
-        )
+        through = f", through the proxy {proxy}" if proxy else ""
+        return f"{url} does not answer like an MLflow server (status {status}{through})"
 
     def _reason(self, error: BaseException) -> str:
-        url = self._connection.url
-        if isinstance(error, asyncio.TimeoutError):
+        url, proxy = self._connection.url, self._proxy
+        if isinstance(error, TimeoutError):
             return f"{url} does not answer in time"
-        if isinstance(error, aiohttp.ClientSSLError):
+        if isinstance(error, aiohttp.ClientHttpProxyError):
+            return f"the proxy {proxy} refuses access to {url} ({error.status})"
+        if isinstance(error, aiohttp.ClientConnectorCertificateError):
             return f"{url}: the certificate is not accepted"
+        if isinstance(error, aiohttp.ClientConnectorSSLError):
+            reason = getattr(error.os_error, "reason", None) or "no reason given"
+            if reason in _NO_TLS:
+                return f"{url} does not speak TLS; its address may have to begin with http://"
+            return f"{url}: TLS failed ({reason})"
+        asked = f"the proxy {proxy}" if proxy else url
         if isinstance(error, aiohttp.ClientConnectorDNSError):
-            return f"{url}: the host name is not known"
+            return f"{asked}: the host name is not known"
         if isinstance(error, aiohttp.ClientConnectorError):
             number = error.os_error.errno
-            return f"{url} can't be reached ({os.strerror(number) if number else 'no connection'})"
+            reason = os.strerror(number) if number else "no connection"
+            return f"{asked} can't be reached ({reason})"
         return f"{url} broke the connection"
 
 
@@ -196,6 +262,10 @@ def _version(answer: Mapping[str, Any]) -> ModelVersion:
         created=int(answer.get("creation_timestamp", 0)),
         status=answer.get("status", "READY"),
     )
+
+
+def _versions(answer: Mapping[str, Any]) -> list[ModelVersion]:
+    return [_version(answer["model_version"])] if "model_version" in answer else []
 
 
 def _model_id(source: str) -> str:

@@ -54,7 +54,7 @@ class Status:
 
     def starting(self, version: ModelVersion) -> None:
         """A version is starting; the one before goes on."""
-        self._desired = {"version": version.version or None, "state": "starting", "since": now()}
+        self._desired = {"version": version.label or None, "state": "starting", "since": now()}
         if self._active is None:
             self.state, self.message = "starting", f"{title(version)} is starting"
         self._changed()
@@ -68,7 +68,7 @@ class Status:
 
     def not_started(self, version: ModelVersion, reason: str) -> None:
         """What is served is not what is desired, as that would not start."""
-        self._desired = {"version": version.version or None, "state": "failed", "since": now()}
+        self._desired = {"version": version.label or None, "state": "failed", "since": now()}
         self._error(version, reason)
         self._changed()
 
@@ -84,6 +84,11 @@ class Status:
             self._take_over(version, seconds)
         self.state, self.message = "serving", ""
         self.still(version)
+
+    def refresh(self, version: ModelVersion) -> None:
+        """The stage or the aliases of the active version have changed."""
+        self._active = version
+        self._changed()
 
     def still(self, version: ModelVersion) -> None:
         """The active version is the desired one; its stage or aliases may be new."""
@@ -147,7 +152,7 @@ class Status:
             "uri": self._reference.shown,
             "state": self.state,
             "message": self.message or None,
-            "version": active.version or None if active else None,
+            "version": active.label or None if active else None,
             "stage": active.stage or None if active else None,
             "aliases": list(active.aliases) if active else [],
             "run_id": active.run_id or None if active else None,
@@ -164,7 +169,7 @@ class Status:
         }
 
     def _take_over(self, version: ModelVersion, seconds: float) -> None:
-        before = self._active.version or None if self._active else None
+        before = self._active.label or None if self._active else None
         self._active = version
         self._since = now()
         self.switches += 1
@@ -172,15 +177,16 @@ class Status:
             {
                 "at": self._since,
                 "from": before,
-                "to": version.version or None,
+                "to": version.label or None,
                 "seconds": round(seconds, 1),
             }
         )
 
     def _error(self, version: ModelVersion, reason: str) -> None:
-        self._last_error = {"at": now(), "version": version.version or None, "message": reason}
+        self._last_error = {"at": now(), "version": version.label or None, "message": reason}
 
 
 def title(version: ModelVersion) -> str:
     """`classificador-produtos version 3`, or the model's name where there are no versions."""
-    return f"{version.name} version {version.version}" if version.version else version.name
+    label = version.label
+    return f"{version.name} version {label}" if label not in ("", version.name) else version.name

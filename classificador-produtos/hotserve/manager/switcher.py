@@ -14,7 +14,7 @@ from hotserve.manager.cache import Cache
 from hotserve.manager.deployment import Deployment
 from hotserve.manager.lane_opener import LaneOpener
 from hotserve.manager.lane_verdict import LaneVerdict
-from hotserve.manager.preparation import Starter
+from hotserve.manager.preparation import Preparation
 from hotserve.manager.publisher import Publisher
 from hotserve.manager.registry import ModelVersion
 from hotserve.manager.restarter import Restarter
@@ -40,13 +40,13 @@ class Switcher:
         pool: WorkerPool,
         *,
         cache: Cache,
-        starter: Starter,
+        preparation: Preparation,
         redactor: Redactor,
     ) -> None:
         self._settings = settings
         self._reference = reference
         self._cache = cache
-        self._starter = starter
+        self._preparation = preparation
         self._redactor = redactor
         self._desired: ModelVersion | None = None
         self._starting: ModelVersion | None = None
@@ -78,16 +78,22 @@ class Switcher:
         is_active = active is not None and active.version.identity == version.identity
         before, self._desired = self._desired, version
         if before is not None and before.identity == version.identity:
-            if before != version and active is not None and is_active:
-                active.version = version
-                self.status.still(version)
+            # Not only if it is another than before: this may have become so while it started.
+            if is_active:
+                self.refresh(version)
         elif active is not None and is_active and active.started:
             self._give_up_start()
-            active.version = version
-            self.status.still(version)
+            self.refresh(version)
+            self.status.nothing_is_starting()
             logger.info("%s is wanted again and stays", self.status.full_title(version))
         else:
             self._start(version)
+
+    def refresh(self, version: ModelVersion) -> None:
+        """Show the stage and aliases that the active version has now."""
+        if self._active is not None and self._active.version != version:
+            self._active.version = version
+            self.status.refresh(version)
 
     def deploy_nothing(self) -> None:
         """Nothing is desired any more: what is active stays, what is starting is given up."""
@@ -134,7 +140,7 @@ class Switcher:
         loop = asyncio.get_running_loop()
         begun = loop.time()
         backoff = Backoff(5.0, 300.0)
-        was_cached = self._starter.has(version)
+        was_cached = self._preparation.is_cached(version)
         tries = 0
         while True:
             tries += 1
@@ -143,8 +149,8 @@ class Switcher:
             try:
                 # Its files may have been damaged here, or put right there; once, as they can be
                 # large.
-                again = was_cached and tries == 2
-                self._switch(*await self._start_once(version, begun, fetch_again=again))
+                refetch = was_cached and tries == 2
+                self._switch(*await self._start_once(version, begun, refetch=refetch))
                 return
             except StartError as error:
                 await self._report_failure(version, error)
@@ -159,7 +165,7 @@ class Switcher:
             title(version),
             f"; version {active.version.version} goes on" if active else "",
             error,
-            self._starter.log(version) or "above",
+            self._preparation.log(version) or "above",
         )
         if active is None:
             await self._fall_back(version, reason)
@@ -168,8 +174,8 @@ class Switcher:
             self._publisher.stop_holding()
 
     async def _fall_back(self, failed: ModelVersion, reason: str) -> None:
-        """With nothing to serve and a version that will not start: the last good one."""
-        version = self._cache.last_good()
+        """With nothing to serve and a version that will not start: the one served last."""
+        version = self._cache.last_served()
         if version is None or version.identity == failed.identity:
             return
         begun = asyncio.get_running_loop().time()
@@ -180,7 +186,7 @@ class Switcher:
             self.status.not_started(failed, f"{reason}; the version served last is back")
 
     async def _start_once(
-        self, version: ModelVersion, begun: float, *, fetch_again: bool = False
+        self, version: ModelVersion, begun: float, *, refetch: bool = False
     ) -> tuple[Deployment, float]:
         """Fetch it, start it, wait until it is healthy; also the seconds since `begun`.
 
@@ -192,7 +198,7 @@ class Switcher:
             StartError: it would not start.
         """
         with contextlib.ExitStack() as in_use:
-            deployment = await self._starter.prepare(version, in_use, anew=fetch_again)
+            deployment = await self._preparation.prepare(version, in_use, refetch=refetch)
             server, opener = deployment.server, deployment.opener
             if opener is not None and self._active is None:
                 await self._serve_by_lane(deployment, opener, begun)
@@ -218,7 +224,7 @@ class Switcher:
         self, deployment: Deployment, opener: LaneOpener, begun: float
     ) -> None:
         """Answer from a lane that was open before, while the process is still starting."""
-        verdict = await opener.remembered()
+        verdict = await opener.saved_verdict()
         if verdict is None or not verdict.is_open or self._active is not None:
             return
         deployment.lane = verdict
@@ -266,7 +272,7 @@ class Switcher:
         self._restart_task = asyncio.create_task(self._restarter.run(deployment))
         try:
             if remember and self._reference.kind != "path":
-                self._cache.remember(deployment.version)
+                self._cache.save_last_served(deployment.version)
             self._cache.prune(self._settings.keep_versions)
         except OSError as error:
             logger.warning("the cache can't be written to: %s", error.strerror)

@@ -18,6 +18,7 @@ SERVING = {
     "version": "7",
     "stage": "Production",
     "run_id": "abc",
+    "aliases": ["best", "champion"],
     "since": "2026-11-23T02:25:05Z",
     "lane": {"state": "open"},
     "registry": {"reachable": True},
@@ -111,6 +112,7 @@ def test_the_state_of_service() -> None:
     }.items():
         assert found.value(f"hotserve_{name}") == value, name
     labels = {"name": "produtos", "version": "7", "stage": "Production", "run_id": "abc"}
+    labels["aliases"] = "best,champion"
     assert found.value("hotserve_model_info", **labels) == 1
     assert found.value("hotserve_build_info", version=__version__) == 1
 

@@ -1,0 +1,197 @@
+"""What is done with the registry's answers."""
+
+import asyncio
+import logging
+from dataclasses import replace
+
+import pytest
+
+from hotserve.config import model_uri
+from hotserve.log import logger
+from hotserve.manager.follower import Follower
+from hotserve.manager.registry import ModelVersion, RegistryUnavailable, Resolution
+from hotserve.manager.status import Status
+from tests.unit.hotserve.manager.samples import version
+
+REFERENCE = model_uri.parse("models:/produtos/Production")
+AWAY = RegistryUnavailable("http://h can't be reached")
+NOTHING = Resolution(None, "no version of 'produtos' is in Production yet")
+
+
+class FakeRegistry:
+    """Answers with `answer`; `now` is what `refreshed` finds."""
+
+    def __init__(self) -> None:
+        self.answer: Resolution | RegistryUnavailable = AWAY
+        self.now = replace(version(), stage="Archived", aliases=())
+        self.asked = 0
+
+    async def resolve(self, _: object) -> Resolution:
+        self.asked += 1
+        if isinstance(self.answer, RegistryUnavailable):
+            raise self.answer
+        return self.answer
+
+    async def refreshed(self, _: ModelVersion) -> ModelVersion:
+        return self.now
+
+
+class FakeSwitcher:
+    """Takes over at once what it is to deploy."""
+
+    def __init__(self) -> None:
+        self.status = Status(REFERENCE, lambda: None)
+        self.active_version: ModelVersion | None = None
+        self.is_starting = False
+        self.calls: list[object] = []
+
+    def deploy(self, wanted: ModelVersion) -> None:
+        self.calls.append(wanted)
+        self.active_version = wanted
+
+    def deploy_nothing(self) -> None:
+        self.calls.append(None)
+
+    def refresh(self, now: ModelVersion) -> None:
+        self.active_version = now
+
+
+class FakeCache:
+    """Holds at most one version."""
+
+    def __init__(self) -> None:
+        self.saved: ModelVersion | None = None
+
+    def last_served(self) -> ModelVersion | None:
+        return self.saved
+
+
+class World:
+    """A follower between fakes."""
+
+    def __init__(self) -> None:
+        self.registry, self.switcher, self.cache = FakeRegistry(), FakeSwitcher(), FakeCache()
+        self.follower = Follower(self.registry, REFERENCE, self.switcher, self.cache)  # type: ignore[arg-type]
+
+    def look(self, answer: Resolution | RegistryUnavailable) -> bool:
+        self.registry.answer = answer
+        return asyncio.run(self.follower.look())
+
+    @property
+    def note(self) -> object:
+        return self.switcher.status.to_json()["note"]
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def log(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> pytest.LogCaptureFixture:
+    monkeypatch.setattr(logger, "propagate", True)
+    caplog.set_level(logging.INFO, "hotserve")
+    return caplog
+
+
+def test_what_is_meant_is_deployed(world: World) -> None:
+    assert world.look(Resolution(version("2")))
+    assert world.switcher.calls == [version("2")]
+    assert world.note is None
+    assert world.switcher.status.to_json()["registry"]["reachable"] is True
+
+
+def test_two_versions_in_a_stage_are_noted_and_logged_once(
+    world: World, log: pytest.LogCaptureFixture
+) -> None:
+    two = Resolution(version("10"), others=("2", "9"))
+    for _ in range(2):
+        world.look(two)
+    assert world.note == (
+        "versions 2, 9 and 10 of 'produtos' are all in Production; version 10 answers, as the "
+        "highest number does: move to another stage what should not be there"
+    )
+    assert log.messages == [world.note]
+    world.look(Resolution(version("10")))
+    assert not world.note
+    world.look(two)
+    assert len(log.messages) == 2
+
+
+def test_nothing_meant_and_nothing_served_waits_and_says_why(
+    world: World, log: pytest.LogCaptureFixture
+) -> None:
+    assert world.look(NOTHING)
+    assert world.switcher.calls == [None]
+    assert world.switcher.status.state == "waiting"
+    assert world.switcher.status.message == NOTHING.reason
+    world.look(NOTHING)
+    assert log.messages == [f"waiting: {NOTHING.reason}"]
+
+
+def test_what_is_served_stays_when_its_stage_is_emptied(world: World) -> None:
+    world.look(Resolution(version()))
+    assert world.look(NOTHING)
+    assert world.note == (
+        "no version of 'produtos' is in Production; produtos version 1 is served until there is"
+    )
+    # Its stage and aliases are those of now, not of when it was served.
+    assert world.switcher.active_version == world.registry.now
+
+
+def test_with_the_registry_away_what_is_served_stays(
+    world: World, log: pytest.LogCaptureFixture
+) -> None:
+    world.cache.saved = version("1")
+    world.look(Resolution(version("2")))
+    for _ in range(2):
+        assert not world.look(AWAY)
+    assert world.switcher.calls == [version("2")]
+    assert log.messages == ["the registry is away: http://h can't be reached"]
+    registry = world.switcher.status.to_json()["registry"]
+    assert (registry["reachable"], registry["error"]) == (False, "http://h can't be reached")
+
+
+def test_with_the_registry_away_the_version_served_last_begins(world: World) -> None:
+    world.cache.saved = version("1")
+    assert not world.look(AWAY)
+    assert world.switcher.calls == [version("1")]
+    assert world.note == "the registry is away: produtos version 1 is served from the cache"
+
+
+def test_with_the_registry_away_and_nothing_cached_it_waits(world: World) -> None:
+    world.look(AWAY)
+    assert world.switcher.calls == []
+    assert world.switcher.status.message == (
+        "the registry is away and no version was served before: http://h can't be reached"
+    )
+
+
+def test_a_start_under_way_is_left_alone_while_the_registry_is_away(world: World) -> None:
+    world.cache.saved = version("1")
+    world.switcher.is_starting = True
+    world.look(AWAY)
+    assert world.switcher.calls == []
+
+
+@pytest.mark.parametrize(
+    ("interval", "slept"), [(1.0, [2, 4, 8, 10, 10, 1]), (30.0, [30, 30, 30, 30, 30, 30])]
+)
+def test_a_registry_that_is_away_is_asked_more_seldom(
+    world: World, interval: float, slept: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delays: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        delays.append(seconds)
+        if len(delays) == 5:
+            world.registry.answer = Resolution(version())
+        if len(delays) == 6:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr("hotserve.manager.follower.asyncio.sleep", sleep)
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(world.follower.follow(interval))
+    assert delays == slept
