@@ -5,6 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+_PASSWORD = re.compile(r"(?<=://)[^\s/?#'\"]*@")
+_QUERY = re.compile(r"(\b\w[\w+.-]*://[^\s?'\"<>]*\?)[^\s'\"<>]+")
+
+
+def without_secrets(text: str) -> str:
+    """The text with `…` for the user, the password and the query of each address in it."""
+    return _QUERY.sub(r"\1…", _PASSWORD.sub("…@", text))
+
 
 class Redactor:
     """Removes paths of this machine from texts.

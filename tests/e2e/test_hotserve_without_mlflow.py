@@ -71,6 +71,15 @@ def test_service_outlives_mlflow_and_a_restart_uses_the_cache(tmp_path: Path) ->
             assert set(stream.answers) == {(200, "1", "primeira")}
             assert hotserve.get("/ping").status_code == 200
 
+    # What was served is this workspace's own; another team's was never served.
+    other_team = environment | {"MLFLOW_WORKSPACE": "team-b"}
+    with running_hotserve(uri, tmp_path, other_team) as hotserve:
+        hotserve.wait_for(
+            "it does not wait",
+            lambda model: "no version was served before" in str(model["message"]),
+        )
+        assert hotserve.predict("boneca").status_code == 503
+
     with running_hotserve(uri, tmp_path, environment) as hotserve:
         hotserve.wait_for_version("1")
         assert hotserve.predict("boneca").json() == {"predictions": ["primeira"]}

@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import tempfile
 from pathlib import Path
 
 from hotserve.config.errors import UsageError
+
+_FULL = tuple(map(os.strerror, (errno.ENOSPC, errno.EDQUOT)))
+
+
+def disk_full(text: str, folder: Path) -> str:
+    """Whose disk is full, if the text of an error or of a child process says so; else empty."""
+    return f"the disk of {folder} is full" if any(full in text for full in _FULL) else ""
+
+
+def reason(error: OSError, folder: Path) -> str:
+    """Why the folder could not be written to."""
+    text = error.strerror or str(error)
+    return disk_full(text, folder) or text
 
 
 def make_ready(folder: Path, shown: Path, what: str, option: str) -> None:
@@ -27,6 +42,6 @@ def make_ready(folder: Path, shown: Path, what: str, option: str) -> None:
     except OSError as error:
         variable = "HOTSERVE_" + option.lstrip("-").replace("-", "_").upper()
         raise UsageError(
-            f"the {what} {shown} can't be written to ({error.strerror}); "
+            f"the {what} {shown} can't be written to ({reason(error, shown)}); "
             f"name another with {option} or {variable}"
         ) from None

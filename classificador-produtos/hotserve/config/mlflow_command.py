@@ -34,6 +34,7 @@ class WrappedCommand:
         port: TCP port, of `-p` or MLFLOW_PORT (5000, as MLflow).
         timeout: seconds for one request, of `-t` or MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT (60).
         others: every other option, as given.
+        env_manager: of `--env-manager`; empty if it is not given.
         unknown: those of `others` that this MLflow may know, and hotserve does not.
     """
 
@@ -43,6 +44,7 @@ class WrappedCommand:
     port: int
     timeout: int
     others: tuple[str, ...]
+    env_manager: str
     unknown: tuple[str, ...] = ()
 
     def with_program(self, path: str) -> WrappedCommand:
@@ -118,10 +120,11 @@ def parse(command: Sequence[str], environment: Mapping[str, str]) -> WrappedComm
     )
     known, others = parser.parse_known_args(command[position + 2 :])
     parser.add_argument("-w", "--workers", type=_number)
-    parser.add_argument("--env-manager", choices=("local", "virtualenv", "uv", "conda"))
-    parser.add_argument("--no-conda", action="store_true")
+    # Of several the last one counts, as in MLflow.
+    parser.add_argument("--env-manager", choices=("local", "virtualenv", "uv", "conda"), default="")
+    parser.add_argument("--no-conda", action="store_const", const="local", dest="env_manager")
     parser.add_argument("--install-mlflow", action="store_true")
-    _, unknown = parser.parse_known_args(command[position + 2 :])
+    more, unknown = parser.parse_known_args(command[position + 2 :])
     return WrappedCommand(
         program=tuple(command[:position]),
         model_uri=known.model_uri,
@@ -129,5 +132,6 @@ def parse(command: Sequence[str], environment: Mapping[str, str]) -> WrappedComm
         port=known.port,
         timeout=known.timeout,
         others=tuple(others),
+        env_manager=more.env_manager,
         unknown=tuple(unknown),
     )

@@ -1,4 +1,4 @@
-"""What `-m` names: a stage, an alias, a version … of a registered model, or a place of files."""
+"""What `-m` names: a stage, an alias, a version … of a registered model, or files elsewhere."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from hotserve.config.errors import UsageError
+from hotserve.redaction import without_secrets
 
 Kind = Literal["stage", "alias", "latest", "version", "logged_model", "path", "remote"]
 
@@ -53,9 +54,22 @@ class ModelReference:
         return self.uri if self.kind not in ("path", "remote") else None
 
     @property
-    def path(self) -> Path:
-        """The folder of a local model (`kind` is `path`)."""
-        return Path(self.selector)
+    def identity(self) -> str:
+        """What tells it from every other model of the same name on the same server."""
+        if self.in_registry:
+            return self.name
+        return self.selector or self.uri
+
+    @property
+    def run_id(self) -> str:
+        """The run of `runs:/…`; empty otherwise."""
+        parts = urllib.parse.urlsplit(self.uri)
+        return parts.path.strip("/").partition("/")[0] if parts.scheme == "runs" else ""
+
+    @property
+    def path(self) -> Path | None:
+        """The folder of a local model."""
+        return Path(self.selector) if self.kind == "path" else None
 
     def describe(self) -> str:
         """The reference in words: `Production`, `@champion`, `latest`; empty if it can't move."""
@@ -78,9 +92,11 @@ def parse(uri: str) -> ModelReference:
     if scheme in ("", "file"):
         return _parse_path(uri, scheme)
     if scheme in _REMOTE_SCHEMES:
-        return ModelReference(uri, "remote", uri.rstrip("/").rsplit("/", 1)[-1])
+        parts = urllib.parse.urlsplit(uri)
+        name = parts.path.rstrip("/").rpartition("/")[2] or parts.hostname or scheme
+        return ModelReference(uri, "remote", name)
     raise UsageError(
-        f"'{uri}' is not a model URI: '{scheme}:' is unknown; "
+        f"'{without_secrets(uri)}' is not a model URI: '{scheme}:' is unknown; "
         "use models:/<name>/<stage or version>, models:/<name>@<alias>, runs:/…, s3://… or a folder"
     )
 

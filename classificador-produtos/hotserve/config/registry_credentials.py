@@ -42,20 +42,46 @@ def read(environment: Mapping[str, str], home: Path | None = None) -> Connection
     Raises:
         UsageError: no address, one that is not http(s), or an unreadable certificate.
     """
-    variable = "MLFLOW_REGISTRY_URI"
-    if not environment.get(variable, "").strip():
-        variable = "MLFLOW_TRACKING_URI"
-    address = environment.get(variable, "").strip()
+    variable, address = _address(environment)
     if not address:
         raise UsageError(
             "MLFLOW_TRACKING_URI is not set; set it to your MLflow server: "
             "export MLFLOW_TRACKING_URI=http://localhost:5000"
         )
     parts = _split(variable, address)
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    port = f":{parts.port}" if parts.port else ""
-    url = f"{parts.scheme}://{host}{port}{parts.path.rstrip('/')}"
-    return Connection(url, _headers(environment, parts, home or _home()), _tls(environment))
+    headers = _headers(environment, parts, home or _home())
+    return Connection(_normalised(parts), headers, _tls(environment))
+
+
+def scope(environment: Mapping[str, str], *, in_registry: bool) -> tuple[str, ...]:
+    """What a model's name is looked up in: servers and a workspace; without secrets.
+
+    Two commands with the same scope and the same `-m` mean the same model.
+    """
+    addresses = [_address(environment)[1]]
+    if not in_registry:
+        variables = ("MLFLOW_TRACKING_URI", "MLFLOW_S3_ENDPOINT_URL")
+        addresses = [environment.get(variable, "").strip() for variable in variables]
+    names = [_normalised(urllib.parse.urlsplit(address)) for address in addresses]
+    if workspace := environment.get("MLFLOW_WORKSPACE", "").strip():
+        names.append(f"workspace {workspace}")
+    return tuple(names)
+
+
+def _address(environment: Mapping[str, str]) -> tuple[str, str]:
+    """The variable that names the registry, and what it holds."""
+    for variable in ("MLFLOW_REGISTRY_URI", "MLFLOW_TRACKING_URI"):
+        if address := environment.get(variable, "").strip():
+            break
+    return variable, address
+
+
+def _normalised(parts: urllib.parse.SplitResult) -> str:
+    """Without user, password, the scheme's own port, query, or a slash at the end."""
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
+    is_default = parts.port == {"http": 80, "https": 443}.get(parts.scheme)
+    port = f":{parts.port}" if parts.port and not is_default else ""
+    return f"{parts.scheme}://{host}{port}{parts.path.rstrip('/')}"
 
 
 def _home() -> Path:

@@ -34,6 +34,7 @@ class LaneTarget:
 
     Attributes:
         path: the compiled file.
+        checksum: of that file; no other may answer.
         version: sent to clients as X-Model-Version.
         mlflow: the version of MLflow that its answers were compared with.
         forms: the forms of request that it answers; see `json_forms`.
@@ -42,6 +43,7 @@ class LaneTarget:
     """
 
     path: str
+    checksum: int
     version: str
     mlflow: str
     forms: tuple[str, ...]

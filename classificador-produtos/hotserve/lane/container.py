@@ -36,6 +36,7 @@ class Container:
 
     Attributes:
         header: what was given to `write`.
+        checksum: of the whole file.
         sections: for each section's name, where it starts and its length in bytes.
     """
 
@@ -60,6 +61,7 @@ class Container:
         with memoryview(self.buffer) as view:
             if zlib.crc32(view[PREFIX.size :], zlib.crc32(view[:CHECKSUM_AT])) != checksum:
                 raise LaneError(f"{name} is damaged or was cut short; compile the model again")
+        self.checksum: int = checksum
         # Reading it all made it all count as this process's memory; what is used comes back.
         self.buffer.madvise(mmap.MADV_DONTNEED)
         try:

@@ -28,15 +28,17 @@ class Lane:
     """A compiled model, ready to answer.
 
     Attributes:
+        checksum: of the file that it was read from.
         classes: the labels, in the order of `predict_proba`'s numbers.
         has_probabilities: whether `predict_proba` works.
         info: facts about the model for people: `pipeline`, `terms`, `scikit_learn`.
         place: the place in `classes` of a text's label; Uncertain if rounding decides it.
     """
 
-    def __init__(self, model: models.Model, info: dict[str, object]) -> None:
+    def __init__(self, model: models.Model, info: dict[str, object], checksum: int = 0) -> None:
         self.model = model
         self.info = info
+        self.checksum = checksum
         self.classes: list[Label] = list(model.classes)
         self.has_probabilities = model.probability is not None
         self._scores: Scorer = fast_scorer(model)
@@ -57,7 +59,8 @@ class Lane:
         """
         container = Container(path)
         try:
-            return cls(models.read(container), dict(container.header.get("info", {})))
+            info = dict(container.header.get("info", {}))
+            return cls(models.read(container), info, container.checksum)
         except LaneError as error:
             raise LaneError(f"{os.fspath(path)}: {error}") from None
 

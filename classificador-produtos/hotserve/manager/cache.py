@@ -1,4 +1,4 @@
-"""Models on disk: fetched once, kept under their version, the last good one remembered."""
+"""Models on disk: fetched once, kept under their version, and which one was served last."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
+from hotserve.atomic_write import SCRATCH_PREFIX, atomic_write
 from hotserve.config.folders import make_ready
+from hotserve.config.model_uri import ModelReference
 from hotserve.manager.registry import ModelVersion
 
 _STALE_SECONDS = 3600.0
@@ -27,7 +28,7 @@ class Entry:
     """One model version on disk.
 
     Attributes:
-        folder: holds `model/` and the file that locks it.
+        folder: holds `model/`, `lane/` and the file that locks it.
     """
 
     folder: Path
@@ -47,19 +48,17 @@ class Entry:
         return (self.model / "MLmodel").is_file()
 
     def metrics(self) -> dict[str, float] | None:
-        """The figures of its run, if they were kept."""
+        """The figures of its run, if they were saved."""
         try:
-            kept = json.loads(self._metrics_file.read_text("utf-8"))
-            return {str(name): float(value) for name, value in kept.items()}
+            saved = json.loads(self._metrics_file.read_text("utf-8"))
+            return {str(name): float(value) for name, value in saved.items()}
         except (OSError, ValueError, AttributeError, TypeError):
             return None
 
-    def keep_metrics(self, metrics: Mapping[str, float]) -> None:
-        """Keep them for a start without MLflow, where there is room."""
-        scratch = self._metrics_file.with_suffix(f".{os.getpid()}")
+    def save_metrics(self, metrics: Mapping[str, float]) -> None:
+        """Save them for a start without MLflow, where there is room."""
         with contextlib.suppress(OSError):
-            scratch.write_text(json.dumps(metrics), "utf-8")
-            scratch.replace(self._metrics_file)
+            atomic_write(self._metrics_file, json.dumps(metrics))
 
     @property
     def _metrics_file(self) -> Path:
@@ -67,7 +66,12 @@ class Entry:
 
     @contextlib.contextmanager
     def in_use(self) -> Iterator[None]:
-        """Keep others, in this process or another, from pruning it meanwhile."""
+        """Keep others, in this process or another, from pruning it meanwhile.
+
+        Raises:
+            OSError: its folder can't be written to.
+        """
+        self.folder.mkdir(exist_ok=True)
         with (self.folder / "lock").open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH)
             os.utime(self.folder)
@@ -75,106 +79,113 @@ class Entry:
 
 
 class Cache:
-    """The versions of one registered model (or one fixed URI) of one registry.
+    """The versions of the model that one reference means, on one server and in one workspace.
 
     Args:
         root: the cache folder; made if it is not there.
-        registry: its address, without secrets.
-        name: the registered model.
-        reference: the URI that is followed; each has its own last good version.
+        scope: what the reference is looked up in, without secrets.
+        reference: of several to one registered model each has its own version served last.
 
     Raises:
         UsageError: the folder can't be made or written to.
     """
 
-    def __init__(self, root: Path, registry: str, name: str, reference: str) -> None:
-        slug = re.sub(r"[^\w.-]+", "_", name)[-60:].strip("._") or "model"
-        self._home = root / f"{slug}-{_digest(registry, name)}"
-        self._state = self._home / f"serving-{_digest(reference)}.json"
-        make_ready(self._home, root, "cache folder", "--cache")
+    def __init__(self, root: Path, scope: Sequence[str], reference: ModelReference) -> None:
+        slug = re.sub(r"[^\w.-]+", "_", reference.name)[-60:].strip("._") or "model"
+        self.folder = root / f"{slug}-{_digest(*scope, reference.identity)}"
+        self._last_served = self.folder / f"serving-{_digest(reference.uri)}.json"
+        make_ready(self.folder, root, "cache folder", "--cache")
 
     @property
     def logs(self) -> Path:
         """Where the output of this model's processes goes."""
-        return self._home / "logs"
-
-    @property
-    def loose_lane(self) -> Path:
-        """The folder for the compiled model of a model that is not in the cache."""
-        return self._home / "lane"
+        return self.folder / "logs"
 
     def entry(self, version: ModelVersion) -> Entry:
         """Where `version` lies, or will."""
-        number, source, created = version.version, version.source, str(version.created)
-        return Entry(self._home / f"{number or 'fixed'}-{_digest(number, source, created)}")
+        key = [version.version, version.source, str(version.created)]
+        if version.content:
+            key.append(version.content)
+        return Entry(self.folder / f"{version.version or 'fixed'}-{_digest(*key)}")
 
     @contextlib.contextmanager
-    def room(self) -> Iterator[Path]:
-        """A folder to fetch into; what is not handed to `keep` goes away afterwards."""
-        path = Path(tempfile.mkdtemp(prefix=".fetch-", dir=self._home))
+    def scratch(self) -> Iterator[Path]:
+        """A folder to fetch into; what is not handed to `add` goes away afterwards.
+
+        Raises:
+            OSError: it can't be made.
+        """
+        path = Path(tempfile.mkdtemp(prefix=SCRATCH_PREFIX, dir=self.folder))
         try:
             yield path
         finally:
             shutil.rmtree(path, ignore_errors=True)
 
-    def keep(self, fetched: Path, entry: Entry, *, replace: bool) -> None:
-        """Put a fetched model folder in its place in one step, so that it is never half there.
+    def add(self, fetched: Path, entry: Entry, *, replace: bool) -> None:
+        """Move a fetched model folder into its entry in one step, so that it is never incomplete.
 
         Raises:
             OSError: it can't be moved there.
         """
-        with tempfile.TemporaryDirectory(prefix=".fetch-", dir=self._home) as scratch:
-            complete = Path(scratch) / "entry"
+        with self.scratch() as scratch:
+            complete = scratch / "entry"
             complete.mkdir()
             fetched.rename(complete / "model")
             if entry.is_complete():
                 if replace:
                     # Only the files: what was compiled from them may be in use.
-                    entry.model.rename(Path(scratch) / "before")
+                    entry.model.rename(scratch / "before")
                     (complete / "model").rename(entry.model)
                 return
             with contextlib.suppress(FileNotFoundError):
-                entry.folder.rename(Path(scratch) / "before")
+                entry.folder.rename(scratch / "before")
             complete.rename(entry.folder)
 
-    def remember(self, version: ModelVersion) -> None:
+    def save_last_served(self, version: ModelVersion) -> None:
         """Note the version that is served: the one to begin with when MLflow is down.
 
         Raises:
             OSError: the file can't be written.
         """
-        with tempfile.NamedTemporaryFile(
-            "w", dir=self._home, prefix=".fetch-", suffix=".json", delete=False
-        ) as file:
-            json.dump({"version": version.to_json()}, file)
-        os.replace(file.name, self._state)
+        atomic_write(self._last_served, json.dumps({"version": version.to_json()}))
 
-    def last_good(self) -> ModelVersion | None:
+    def last_served(self) -> ModelVersion | None:
         """The version that was served last, if it is still on disk."""
         try:
-            version = ModelVersion.from_json(json.loads(self._state.read_text())["version"])
+            saved = json.loads(self._last_served.read_text("utf-8"))
+            version = ModelVersion.from_json(saved["version"])
         except (OSError, ValueError, KeyError, TypeError):
             return None
         return version if self.entry(version).is_complete() else None
 
     def prune(self, keep: int) -> None:
         """Remove all but the `keep` versions used last; what is in use anywhere stays."""
-        entries = [path for path in self._home.glob("*-*/") if (path / "model").is_dir()]
+        entries = [*self.folder.glob("[!.]*-*/")]
         entries.sort(key=_modified, reverse=True)
         for path in entries[keep:]:
+            # BlockingIOError: somebody uses it.
             with contextlib.suppress(OSError), (path / "lock").open("a") as lock:
-                _try_lock(lock)
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(path, ignore_errors=True)
-        for path in self._home.glob(".fetch-*"):
+        for path in self.folder.glob(f"{SCRATCH_PREFIX}*"):
             if time.time() - _modified(path) > _STALE_SECONDS:
                 shutil.rmtree(path, ignore_errors=True)
                 with contextlib.suppress(OSError):
                     path.unlink()
 
 
-def _try_lock(lock: IO[str]) -> None:
-    """Raises BlockingIOError if somebody uses the entry."""
-    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+def content_of(model: Path) -> str:
+    """A digest of the names and the bytes of all files of a model.
+
+    Raises:
+        OSError: one can't be read.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(path for path in model.rglob("*") if path.is_file()):
+        with path.open("rb") as file:
+            content = hashlib.file_digest(file, "sha256").hexdigest()
+        digest.update(f"{path.relative_to(model)}\0{content}\0".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()[:12]
 
 
 def _modified(path: Path) -> float:

@@ -11,7 +11,7 @@ from hotserve.inputs import json_forms
 from hotserve.inputs.model_input import TextInput
 from hotserve.ipc.messages import LaneTarget, Target
 from hotserve.log import logger
-from hotserve.manager.lane_opener import LaneOpener, Unfinished
+from hotserve.manager.lane_opener import LaneOpener, NoVerdict
 from hotserve.manager.lane_verdict import COMPILING, LaneFiles, LaneVerdict
 from hotserve.manager.registry import ModelVersion
 from hotserve.processes.model_server import ModelServer
@@ -48,7 +48,7 @@ class Deployment:
 
     def target(self) -> Target:
         """Where to send requests for it."""
-        server, version = self.server, self.version.version
+        server, version = self.server, self.version.label
         return Target(self.generation, server.port, version, server.mlflow, self.text_input)
 
     def lane_target(self, csv: str) -> LaneTarget | None:
@@ -61,7 +61,8 @@ class Deployment:
         takes_csv = csv != "table" and (csv == "text" or kind != "table")
         return LaneTarget(
             path=str(self.files.compiled),
-            version=self.version.version,
+            version=self.version.label,
+            checksum=self.lane.checksum,
             mlflow=self.lane.environment.get("mlflow") or self.server.mlflow,
             forms=self.lane.forms,
             csv=takes_csv and form in self.lane.forms,
@@ -86,7 +87,7 @@ class Deployment:
             compiling = compiling or opener.compiling()
             try:
                 verdict = await compiling or await opener.check(self.server.port)
-            except Unfinished as error:
+            except NoVerdict as error:
                 verdict = LaneVerdict("shut", str(error))
                 if not error.was_killed:
                     break

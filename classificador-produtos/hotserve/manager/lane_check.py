@@ -1,9 +1,9 @@
 """Compares the fast lane with the model's own process.
 
 `python -m hotserve.manager.lane_check FILE PORT` asks the probes of a compiled FILE of the
-`mlflow models serve` on the loopback's PORT, and writes one line of JSON: `{"forms": […]}`, the
-forms in which all answers are equal, or `{"difference": {"text": …, "lane": …, "model": …}}`, or
-`{"error": text}`.
+`mlflow models serve` on the loopback's PORT, and writes one line of JSON:
+`{"forms": […], "checksum": …}`, the forms in which all answers are equal and which FILE gave them,
+or `{"difference": {"text": …, "lane": …, "model": …}}`, or `{"error": text}`.
 
 A process of its own, so that neither a fault nor a long text there holds anybody up.
 """
@@ -62,15 +62,15 @@ def check(file: str, port: int) -> dict[str, Any]:
             if first is None:
                 return {"error": refusal}
             # The guard passes on lines of up to 2,000 bytes.
-            told = {"text": first.text[:80], "lane": first.lane[:150]}
-            return {"difference": {**told, "model": first.model[:150]}}
+            texts = {"text": first.text[:80], "lane": first.lane[:150], "model": first.model[:150]}
+            return {"difference": texts}
         if lane.has_probabilities:
             for form in map(lane_forms.with_probabilities, tuple(forms)):
                 # Most models give none, in whatever form.
                 if not _same_probabilities(lane, connection, form, probes):
                     break
                 forms.append(form)
-    return {"forms": forms}
+    return {"forms": forms, "checksum": lane.checksum}
 
 
 def _compared(
@@ -114,14 +114,14 @@ def _ask(connection: http.client.HTTPConnection, body: dict[str, Any]) -> Any:
         "POST", "/invocations", lane_forms.dumps(body), {"Content-Type": "application/json"}
     )
     answer = connection.getresponse()
-    told = answer.read()
+    content = answer.read()
     if answer.status != 200:
-        reason = told.decode("utf-8", "replace")
+        reason = content.decode("utf-8", "replace")
         with contextlib.suppress(ValueError, TypeError, KeyError):
-            reason = str(json.loads(told)["message"])
+            reason = str(json.loads(content)["message"])
         first = reason.strip().partition("\n")[0][:300]
         raise Unanswered(f"the model's process answered {answer.status} to the probes: {first}")
-    decoded = json.loads(told)
+    decoded = json.loads(content)
     return decoded.get("predictions") if isinstance(decoded, dict) else None
 
 

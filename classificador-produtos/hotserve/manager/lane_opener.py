@@ -1,4 +1,4 @@
-"""Brings a version's fast lane to a verdict: compile it, compare it, remember what came out."""
+"""Brings a version's fast lane to a verdict: compile it, compare it, save what came out."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from hotserve.config.folders import disk_full, reason
 from hotserve.config.mlflow_command import WrappedCommand
+from hotserve.log import logger
 from hotserve.manager.lane_verdict import LaneFiles, LaneVerdict
-from hotserve.processes.guarded_process import GuardedProcess
+from hotserve.processes.guarded_process import run_to_end
+from hotserve.processes.own_code import environment_of_own_code
 
 _COMPILE = Path(__file__).resolve().parents[1] / "lane" / "compile.py"
-_PACKAGE_PARENT = str(Path(__file__).resolve().parents[2])
 _COMPILE_SECONDS = 120.0
 _CHECK_SECONDS = 120.0
 _VERSIONS_SECONDS = 30.0
@@ -37,7 +39,7 @@ print(json.dumps(found))
 """
 
 
-class Unfinished(Exception):
+class NoVerdict(Exception):
     """No verdict this time; the text says why in one line.
 
     Attributes:
@@ -58,7 +60,6 @@ class LaneOpener:
         files: where the lane's files go.
         environment: variables of the helpers.
         log: file for their output; None sends it to stderr with `label` in front.
-        keep: whether the verdict holds for the next start.
 
     Attributes:
         python: the interpreter of the model's own environment; None as long as it is not known.
@@ -73,31 +74,29 @@ class LaneOpener:
         environment: Mapping[str, str],
         log: Path | None,
         label: str,
-        keep: bool,
     ) -> None:
-        self.python = python_of(command) if serves_in_own_environment(command) else None
+        self.python = python_of(command) if command.env_manager == "local" else None
         self._program = command.program[0]
         self._model = model
         self._files = files
         self._environment = dict(environment)
         self._log = log
         self._label = label
-        self._keep = keep
-        self._versions: dict[str, str] | None = None
+        self._versions: dict[str, str] = {}
 
     @property
     def knows_python(self) -> bool:
         """Whether the model's own Python is known before its process runs."""
         return self.python is not None
 
-    async def remembered(self) -> LaneVerdict | None:
+    async def saved_verdict(self) -> LaneVerdict | None:
         """The verdict of an earlier start, if everything is as it was then."""
-        known = self._files.remembered() if self._keep else None
-        python = self.python or (known.environment.get("executable") if known else None)
-        if known is None or python is None:
+        saved = self._files.load()
+        python = self.python or (saved.environment.get("executable") if saved else None)
+        if saved is None or python is None:
             return None
-        with contextlib.suppress(Unfinished):
-            return self._files.remembered(await self._environment_versions(python))
+        with contextlib.suppress(NoVerdict):
+            return self._files.load(await self._environment_versions(python))
         return None
 
     def compiling(self) -> asyncio.Task[LaneVerdict | None]:
@@ -108,15 +107,16 @@ class LaneOpener:
         """Write the compiled model; None, or the verdict that the lane can't do this one.
 
         Raises:
-            Unfinished: it could not be found out.
+            NoVerdict: it could not be found out.
         """
-        if (known := await self.remembered()) is not None:
-            return None if known.is_open else known
+        if (saved := await self.saved_verdict()) is not None:
+            return None if saved.is_open else saved
         try:
-            self._files.make().forget()
-        except OSError as error:
-            raise Unfinished(f"the cache can't be written to: {error.strerror}") from None
-        code, told = await self._run(
+            self._files.clear()
+        except OSError as os_error:
+            why = reason(os_error, self._files.folder)
+            raise NoVerdict(f"the cache can't be written to: {why}") from None
+        code, result = await self._run(
             [self._own_python(), str(_COMPILE), str(self._model), str(self._files.compiled)],
             self._environment,
             _COMPILE_SECONDS,
@@ -125,60 +125,63 @@ class LaneOpener:
         if code == 0:
             return None
         if code == _NOT_FOR_THE_LANE:
-            return await self._concluded(LaneVerdict("shut", str(told.get("reason"))))
-        raise Unfinished(f"compiling the model failed: {told.get('error') or f'code {code}'}")
+            return await self._save(LaneVerdict("shut", str(result.get("reason"))))
+        error = str(result.get("error") or f"code {code}")
+        why = disk_full(error, self._files.folder) or error
+        raise NoVerdict(f"compiling the model failed: {why}")
 
     async def check(self, port: int) -> LaneVerdict:
         """The verdict, from the answers of the healthy process on `port`.
 
         Raises:
-            Unfinished: the answers could not be had.
+            NoVerdict: the answers could not be had.
         """
-        paths = filter(None, [_PACKAGE_PARENT, os.environ.get("PYTHONPATH")])
-        code, told = await self._run(
+        code, result = await self._run(
             [
                 *(sys.executable, "-P", "-m", "hotserve.manager.lane_check"),
                 *(str(self._files.compiled), str(port)),
             ],
-            {**self._environment, "PYTHONPATH": os.pathsep.join(paths)},
+            environment_of_own_code(self._environment),
             _CHECK_SECONDS,
             "comparing the answers",
         )
-        if isinstance(forms := told.get("forms"), list):
-            return await self._concluded(LaneVerdict("open", forms=tuple(forms)))
-        if isinstance(differs := told.get("difference"), dict):
+        if isinstance(forms := result.get("forms"), list):
+            verdict = LaneVerdict("open", forms=tuple(forms), checksum=result["checksum"])
+            return await self._save(verdict)
+        if isinstance(differs := result.get("difference"), dict):
             why = (
                 f"on {ascii(differs['text'])[:120]} the lane answers {differs['lane']}, "
                 f"the model {differs['model']}"
             )
-            return await self._concluded(LaneVerdict("shut", why, difference=differs))
-        raise Unfinished(str(told.get("error") or f"comparing the answers failed: code {code}"))
+            return await self._save(LaneVerdict("shut", why, difference=differs))
+        raise NoVerdict(str(result.get("error") or f"comparing the answers failed: code {code}"))
 
-    async def _concluded(self, verdict: LaneVerdict) -> LaneVerdict:
-        with contextlib.suppress(Unfinished):
+    async def _save(self, verdict: LaneVerdict) -> LaneVerdict:
+        with contextlib.suppress(NoVerdict):
             versions = await self._environment_versions(self._own_python())
             verdict = replace(verdict, environment=versions)
-            if self._keep:
-                # Without it the next start compiles again, and no more.
-                with contextlib.suppress(OSError):
-                    self._files.remember(verdict)
+            try:
+                self._files.save(verdict)
+            except OSError as error:
+                why = reason(error, self._files.folder)
+                logger.warning("the next start will compile the model again: %s", why)
         return verdict
 
     async def _environment_versions(self, python: str) -> dict[str, str]:
-        if self._versions is None:
-            _, told = await self._run(
+        if not self._versions:
+            _, result = await self._run(
                 [python, "-c", _VERSIONS],
                 self._environment,
                 _VERSIONS_SECONDS,
                 "asking for versions",
                 log=Path(os.devnull),
             )
-            self._versions = {str(k): str(v) for k, v in told.items()} or None
-        return self._versions or {}
+            self._versions = {name: str(version) for name, version in result.items()}
+        return self._versions
 
     def _own_python(self) -> str:
         if self.python is None:
-            raise Unfinished(
+            raise NoVerdict(
                 f"the Python of {self._program} is not known; "
                 "run it as 'python -m mlflow models serve …'"
             )
@@ -193,35 +196,32 @@ class LaneOpener:
         log: Path | None = None,
     ) -> tuple[int | None, dict[str, Any]]:
         """Exit code, and the last line that is a JSON object."""
-        process = await GuardedProcess.start(
-            argv, environment=environment, log=log or self._log, label=self._label
-        )
         try:
-            end = await asyncio.wait_for(asyncio.shield(process.exited), seconds)
+            end = await run_to_end(
+                argv,
+                environment=environment,
+                log=log or self._log,
+                label=self._label,
+                timeout=seconds,
+            )
         except TimeoutError:
-            await process.stop(grace=0.2)
-            raise Unfinished(f"{what} took longer than {seconds:g} s") from None
-        except BaseException:
-            await process.stop(grace=0.2)
-            raise
+            raise NoVerdict(f"{what} took longer than {seconds:g} s") from None
         for line in reversed(end.tail):
             with contextlib.suppress(ValueError):
-                told = json.loads(line)
-                if isinstance(told, dict):
-                    return end.code, told
+                result = json.loads(line)
+                if isinstance(result, dict):
+                    return end.code, result
         if end.code is None or end.code < 0:
-            raise Unfinished(f"{what} was {end.reason()}", was_killed=True)
+            raise NoVerdict(f"{what} was {end.reason()}", was_killed=True)
         return end.code, {}
 
 
 def python_of(command: WrappedCommand) -> str | None:
-    """The interpreter that runs the wrapped `mlflow`; None where it can't be told."""
+    """The interpreter that runs the wrapped `mlflow`; None where it can't be found."""
     program = command.program[0]
     if len(command.program) > 1:
         return program
-    for folder in dict.fromkeys(
-        (os.path.dirname(program), os.path.dirname(Path(program).resolve()))
-    ):
+    for folder in (os.path.dirname(program), os.path.dirname(os.path.realpath(program))):
         for name in ("python", "python3"):
             if os.access(os.path.join(folder, name), os.X_OK):
                 return os.path.join(folder, name)
@@ -232,18 +232,3 @@ def python_of(command: WrappedCommand) -> str | None:
             if words and os.path.basename(words[0]).startswith("python"):
                 return words[0]
     return None
-
-
-def serves_in_own_environment(command: WrappedCommand) -> bool:
-    """Whether the wrapped command runs the model on its own Python."""
-    others = [*command.others]
-    manager = ""
-    for place, word in enumerate(others):
-        # Of several the last one counts, as in MLflow.
-        if word == "--no-conda":
-            manager = "local"
-        elif word == "--env-manager":
-            manager = "".join(others[place + 1 : place + 2])
-        elif word.startswith("--env-manager="):
-            manager = word.partition("=")[2]
-    return manager == "local"

@@ -1,16 +1,17 @@
-"""What is known of a version's fast lane, and its memory on disk beside the version."""
+"""What is known of a version's fast lane, and where that is saved beside the version."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
+import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
+
+from hotserve.atomic_write import atomic_write
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +21,10 @@ class LaneVerdict:
     Attributes:
         state: `compiling` stands for everything before the comparison is over.
         why: why it is shut; empty otherwise.
-        forms: the forms of request whose answers were compared and equal; see `lane_forms`.
+        forms: the forms of request whose answers were compared and equal; see `json_forms`.
         difference: the text on which it and the model differ, and both answers.
         environment: versions of what the model's process runs on.
+        checksum: of the compiled file that was compared; workers answer from no other.
     """
 
     state: Literal["open", "shut", "compiling"]
@@ -30,6 +32,7 @@ class LaneVerdict:
     forms: tuple[str, ...] = ()
     difference: Mapping[str, str] | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    checksum: int = 0
 
     @property
     def is_open(self) -> bool:
@@ -64,63 +67,44 @@ class LaneFiles:
     def _verdict(self) -> Path:
         return self.folder / "verdict.json"
 
-    def make(self) -> Self:
-        """Make the folder.
-
-        Raises:
-            OSError: it can't be made.
-        """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        return self
-
-    def remembered(self, environment: Mapping[str, str] | None = None) -> LaneVerdict | None:
+    def load(self, environment: Mapping[str, str] | None = None) -> LaneVerdict | None:
         """The verdict found before by the same code, on the same versions; None if there is none.
 
         Args:
             environment: what the model's process runs on now; None asks for any.
         """
         try:
-            kept = json.loads(self._verdict.read_bytes())
-            verdict = LaneVerdict(
-                state=kept["state"],
-                why=kept["why"],
-                forms=tuple(kept["forms"]),
-                difference=kept["difference"],
-                environment=kept["environment"],
-            )
-            code = kept["code"]
-        except (OSError, ValueError, KeyError, TypeError):
+            saved = json.loads(self._verdict.read_bytes())
+            code = saved.pop("code")
+            verdict = LaneVerdict(**{**saved, "forms": tuple(saved["forms"])})
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
-        if code != _code() or (environment is not None and environment != verdict.environment):
+        if code != fingerprint() or environment not in (None, verdict.environment):
             return None
         return None if verdict.is_open and not self.compiled.is_file() else verdict
 
-    def remember(self, verdict: LaneVerdict) -> None:
+    def save(self, verdict: LaneVerdict) -> None:
         """Keep it for the next start.
 
         Raises:
             OSError: it can't be written.
         """
-        kept = {
-            **verdict.shown(),
-            "why": verdict.why,
-            "environment": dict(verdict.environment),
-            "code": _code(),
-        }
-        with tempfile.NamedTemporaryFile("w", dir=self.folder, delete=False) as file:
-            json.dump(kept, file)
-        os.replace(file.name, self._verdict)
+        atomic_write(self._verdict, json.dumps({**asdict(verdict), "code": fingerprint()}))
 
-    def forget(self) -> None:
-        """The next start compiles and compares again."""
+    def clear(self) -> None:
+        """Make the folder; the next start compiles and compares again.
+
+        Raises:
+            OSError: it can't be written to.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
         self._verdict.unlink(missing_ok=True)
 
 
 @cache
-def _code() -> str:
-    """Changes with the code that compiles, compares and answers."""
-    package = Path(__file__).parents[1]
-    digest = hashlib.sha256()
-    for path in sorted([*package.glob("lane/*.py"), *package.glob("manager/lane_*.py")]):
+def fingerprint(package: Path = Path(__file__).parents[1]) -> str:
+    """Changes with hotserve and with the Python that it runs on: any of it may decide an answer."""
+    digest = hashlib.sha256(sys.version.encode())
+    for path in sorted(package.rglob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]

@@ -1,27 +1,31 @@
-"""What a start of a version needs: its files here, its server process, what opens its lane."""
+"""What the start of a version needs: its files here, its server process, what opens its lane."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
 
+from hotserve.config.folders import disk_full, reason
 from hotserve.config.model_uri import ModelReference
 from hotserve.config.settings import Settings
-from hotserve.inputs import model_input as mlmodel
+from hotserve.inputs import model_input
 from hotserve.log import logger
-from hotserve.manager.cache import Cache
+from hotserve.manager.cache import Cache, content_of
 from hotserve.manager.deployment import Deployment
-from hotserve.manager.fetch import fetch
 from hotserve.manager.lane_opener import LaneOpener
 from hotserve.manager.lane_verdict import LaneFiles, LaneVerdict
 from hotserve.manager.registry import ModelVersion
+from hotserve.processes.guarded_process import run_to_end
 from hotserve.processes.model_server import ModelServer, StartError
+from hotserve.redaction import without_secrets
 
 
-class Starter:
+class Preparation:
     """Prepares versions of the model that `reference` means."""
 
     def __init__(
@@ -39,35 +43,34 @@ class Starter:
         self._environment = environment
         self._session = session
 
-    def has(self, version: ModelVersion) -> bool:
-        """Whether its files are in the cache, from an earlier start."""
+    def is_cached(self, version: ModelVersion) -> bool:
+        """Whether its files are here from an earlier start."""
         return self._reference.in_registry and self._cache.entry(version).is_complete()
 
     async def prepare(
-        self, version: ModelVersion, hold: contextlib.ExitStack, *, anew: bool
+        self, version: ModelVersion, in_use: contextlib.ExitStack, *, refetch: bool
     ) -> Deployment:
-        """Fetch it if need be; its process is not started yet. `hold` keeps its files in the cache.
+        """Fetch it if need be; its process is not started yet.
 
         Args:
-            anew: fetch it although it is in the cache.
+            in_use: keeps its files in the cache until it is closed.
+            refetch: fetch it although it is in the cache.
 
         Raises:
             StartError: the files can't be had.
         """
-        if self._reference.kind == "path":
-            model = self._reference.path
-            files = LaneFiles(self._cache.loose_lane)
-        else:
-            entry = self._cache.entry(version)
-            anew = anew or self._reference.kind == "remote"
-            if anew or not entry.is_complete():
-                await self._fetch(version, replace=anew)
-            try:
-                hold.enter_context(entry.in_use())
-            except OSError as error:
-                raise StartError(f"the cache can't be read: {error.strerror}") from None
-            model = entry.model
-            files = LaneFiles(entry.lane)
+        folder = self._reference.path
+        if folder is not None:
+            version = await _with_content(version, folder)
+        elif refetch or not self.is_cached(version):
+            version = await self._fetched(version)
+        entry = self._cache.entry(version)
+        try:
+            in_use.enter_context(entry.in_use())
+        except OSError as error:
+            why = reason(error, self._cache.folder)
+            raise StartError(f"the cache can't be used: {why}") from None
+        model = folder or entry.model
         server = ModelServer(
             self._settings.command,
             model,
@@ -76,9 +79,22 @@ class Starter:
             label=_label(version),
             session=self._session,
         )
-        served = Deployment(version, server, mlmodel.read(model), contextlib.ExitStack(), files)
-        served.opener = self._opener(served, model)
-        return served
+        files = LaneFiles(entry.lane)
+        deployment = Deployment(
+            version, server, model_input.read(model), contextlib.ExitStack(), files
+        )
+        if self._settings.lane == "off":
+            deployment.lane = LaneVerdict("shut", "it is switched off (--lane off)")
+        else:
+            deployment.opener = LaneOpener(
+                self._settings.command,
+                model,
+                files,
+                environment=self._environment,
+                log=self.log(version),
+                label=_label(version),
+            )
+        return deployment
 
     def log(self, version: ModelVersion) -> Path | None:
         """Where its process writes to; None is hotserve's own output."""
@@ -87,44 +103,55 @@ class Starter:
         folder = self._settings.log_folder or self._cache.logs
         return folder / f"{version.version or 'model'}.log"
 
-    def _opener(self, served: Deployment, model: Path) -> LaneOpener | None:
-        """What opens its lane; None, and the reason in `served.lane`, where none can be."""
-        if self._settings.lane == "off":
-            served.lane = LaneVerdict("shut", "it is switched off (--lane off)")
-            return None
-        return LaneOpener(
-            self._settings.command,
-            model,
-            served.files,
-            environment=self._environment,
-            log=self.log(served.version),
-            label=_label(served.version),
-            keep=self._reference.in_registry,
-        )
-
-    async def _fetch(self, version: ModelVersion, *, replace: bool) -> None:
-        uri = (
-            f"models:/{version.name}/{version.version}"
-            if self._reference.in_registry
-            else self._reference.uri
-        )
-        entry = self._cache.entry(version)
+    async def _fetched(self, version: ModelVersion) -> ModelVersion:
+        """The version, once its files are in the cache; where they can't be had, what is there."""
         try:
-            await fetch(
-                uri,
-                self._cache,
-                entry,
-                self._settings.command,
-                environment=self._environment,
-                log=self.log(version),
-                label=_label(version),
-                timeout=self._settings.fetch_timeout,
-                replace=replace,
-            )
+            return await self._fetch(version)
         except StartError as error:
-            if not entry.is_complete():
+            cached = version if self._reference.in_registry else self._cache.last_served()
+            if cached is None or not self._cache.entry(cached).is_complete():
                 raise
             logger.warning("%s; the copy in the cache is used", error)
+            return cached
+
+    async def _fetch(self, version: ModelVersion) -> ModelVersion:
+        """Put its files into the cache, with MLflow's own command."""
+        command, timeout = self._settings.command, self._settings.fetch_timeout
+        is_registered = self._reference.in_registry
+        uri = f"models:/{version.name}/{version.version}" if is_registered else version.source
+        try:
+            with self._cache.scratch() as scratch:
+                end = await run_to_end(
+                    command.download(uri, str(scratch)),
+                    environment=self._environment,
+                    log=self.log(version),
+                    label=_label(version),
+                    timeout=timeout,
+                )
+                if end.code != 0:
+                    full = disk_full("\n".join(end.tail), self._cache.folder)
+                    why = full or without_secrets(end.error() or end.reason())
+                    raise StartError(f"its files can't be fetched: {why}")
+                found = next(scratch.glob("**/MLmodel"), None)
+                if found is None:
+                    raise StartError("its files can't be fetched: there is no MLmodel among them")
+                if not is_registered:
+                    version = await _with_content(version, found.parent)
+                entry = self._cache.entry(version)
+                self._cache.add(found.parent, entry, replace=is_registered)
+        except TimeoutError:
+            raise StartError(f"its files were not there after {timeout:g} s") from None
+        except OSError as error:
+            why = reason(error, self._cache.folder)
+            raise StartError(f"it can't be kept in the cache: {why}") from None
+        return version
+
+
+async def _with_content(version: ModelVersion, model: Path) -> ModelVersion:
+    try:
+        return replace(version, content=await asyncio.to_thread(content_of, model))
+    except OSError as error:
+        raise StartError(f"its files can't be read: {error.strerror}") from None
 
 
 def _label(version: ModelVersion) -> str:

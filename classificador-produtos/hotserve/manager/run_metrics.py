@@ -32,5 +32,5 @@ async def follow(registry: Registry, switcher: Switcher, cache: Cache, interval:
             else:
                 read = version.identity
                 switcher.status.metrics(version, metrics)
-                entry.keep_metrics(metrics)
+                entry.save_metrics(metrics)
         await asyncio.sleep(delay)

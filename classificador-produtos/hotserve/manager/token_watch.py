@@ -41,6 +41,6 @@ async def follow(file: str, pool: WorkerPool) -> None:
 
 def _look(path: Path) -> tuple[int, int, int] | None:
     with contextlib.suppress(OSError):
-        told = os.stat(path)
-        return told.st_mtime_ns, told.st_size, told.st_ino
+        stat = os.stat(path)
+        return stat.st_mtime_ns, stat.st_size, stat.st_ino
     return None

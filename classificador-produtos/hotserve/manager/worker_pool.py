@@ -9,7 +9,6 @@ import socket
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from hotserve.backoff import Backoff
 from hotserve.ipc.channel import Channel
@@ -29,8 +28,8 @@ from hotserve.ipc.messages import (
 from hotserve.log import logger
 from hotserve.manager.metrics import Metrics, Scrapes
 from hotserve.manager.version_commit import Drains, VersionCommit
+from hotserve.processes.own_code import environment_of_own_code
 
-_PACKAGE_PARENT = str(Path(__file__).resolve().parents[2])
 _LONGEST_DELAY = 5.0
 
 
@@ -135,7 +134,7 @@ class WorkerPool:
                 *(str(fd) for fd in inherited),
                 pass_fds=inherited,
                 stdin=asyncio.subprocess.DEVNULL,
-                env=_environment(),
+                env=environment_of_own_code(os.environ),
                 # Out of reach of a Ctrl-C in the terminal, from its first moment: it is the
                 # manager that says when to stop. (uvloop would not hand on a signal ignored.)
                 start_new_session=True,
@@ -179,9 +178,3 @@ class WorkerPool:
                 self._drains.idle(worker, generation)
             case LogError(text):
                 logger.error("%s", text)
-
-
-def _environment() -> dict[str, str]:
-    """This process's variables, with where this package is: workers run the same code."""
-    paths = [_PACKAGE_PARENT, *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}

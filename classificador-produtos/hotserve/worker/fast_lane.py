@@ -18,7 +18,7 @@ from hotserve.inputs.columns import CATEGORY, PROBABILITIES
 from hotserve.inputs.single_text import single_text
 from hotserve.ipc.counts import FAST
 from hotserve.ipc.messages import LaneTarget
-from hotserve.lane import Lane, Uncertain
+from hotserve.lane import Lane, LaneError, Uncertain
 from hotserve.worker.answer import JSON, Headers
 from hotserve.worker.counters import Counters
 
@@ -58,6 +58,8 @@ class FastLane:
         """
         self.target = target
         self._lane = lane = Lane.open(target.path)
+        if lane.checksum != target.checksum:
+            raise LaneError(f"{target.path} is not the compiled model that was compared")
         self._place = lane.place
         self._forms, self._with_chances = lane_forms.by_probabilities(target.forms)
         self._names = [str(label) for label in lane.classes]

@@ -8,6 +8,7 @@ import pytest
 
 from hotserve.config import model_uri
 from hotserve.config import registry_credentials as connection
+from hotserve.config.errors import UsageError
 from hotserve.config.registry_credentials import Connection
 from hotserve.redaction import Redactor
 from hotserve.worker import errors
@@ -30,6 +31,30 @@ def test_the_registry_has_its_own_address_before_the_tracking_server(tmp_path: P
     assert read(tmp_path, MLFLOW_TRACKING_URI=tracking).url == "http://tracking:5000"
     told = read(tmp_path, MLFLOW_TRACKING_URI=tracking, MLFLOW_REGISTRY_URI="https://reg/mlflow/")
     assert told.url == "https://reg/mlflow"
+
+
+@pytest.mark.parametrize(
+    ("address", "url"),
+    [
+        ("HTTPS://Host:443/", "https://host"),
+        ("http://host:80/a/", "http://host/a"),
+        ("http://host:443", "http://host:443"),
+        ("http://[::1]:5000", "http://[::1]:5000"),
+        ("https://ana:s3cret@host?token=s3cret", "https://host"),
+    ],
+)
+def test_one_address_is_written_in_one_way(tmp_path: Path, address: str, url: str) -> None:
+    assert read(tmp_path, MLFLOW_TRACKING_URI=address).url == url
+    for in_registry in (True, False):
+        names = connection.scope({"MLFLOW_TRACKING_URI": address}, in_registry=in_registry)
+        assert names[0] == url
+
+
+def test_the_address_of_a_database_is_a_scope_without_its_password() -> None:
+    environment = {"MLFLOW_TRACKING_URI": "mysql+pymysql://ana:s3cret@db:3306/mlflow"}
+    assert connection.scope(environment, in_registry=False) == (
+        *("mysql+pymysql://db:3306/mlflow", "://"),
+    )
 
 
 def test_a_user_and_password_come_before_a_token(tmp_path: Path) -> None:
@@ -75,6 +100,8 @@ def test_tls_verification_can_be_switched_off_as_in_mlflow(tmp_path: Path) -> No
         ("models:/m-0123abc", "logged_model", "m-0123abc", ""),
         ("runs:/0123/modelo", "remote", "modelo", ""),
         ("s3://bucket/path/modelo/", "remote", "modelo", ""),
+        ("https://ana:s3cret@host/modelo?Signature=s3cret", "remote", "modelo", ""),
+        ("s3://bucket", "remote", "bucket", ""),
     ],
 )
 def test_model_uris_are_read_as_mlflow_reads_them(
@@ -82,6 +109,19 @@ def test_model_uris_are_read_as_mlflow_reads_them(
 ) -> None:
     told = model_uri.parse(uri)
     assert (told.kind, told.name, told.selector) == (kind, name, selector)
+
+
+@pytest.mark.parametrize(
+    ("uri", "run"), [("runs:/0123/modelo", "0123"), ("s3://0123/modelo", ""), ("models:/a/1", "")]
+)
+def test_the_run_of_a_model_is_in_its_uri(uri: str, run: str) -> None:
+    assert model_uri.parse(uri).run_id == run
+
+
+def test_an_address_that_is_no_model_is_shown_without_its_secrets() -> None:
+    with pytest.raises(UsageError) as error:
+        model_uri.parse("htps://ana:s3cret@host/modelo?Signature=s3cret")
+    assert "'htps://…@host/modelo?…' is not a model URI" in str(error.value)
 
 
 def test_an_error_answer_loses_its_stack_trace_and_paths() -> None:
