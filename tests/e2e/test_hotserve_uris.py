@@ -70,7 +70,7 @@ def test_two_folders_of_one_name_have_a_lane_each(tmp_path: Path) -> None:
         save(text_model(f"-{folder.parent.name}"), folder)
 
     def assert_it_answers_for(shop: str, hotserve: Hotserve) -> None:
-        hotserve.wait_for("no lane", lambda model: model["lane"]["state"] == "open")
+        hotserve.wait_for("no lane", lambda model: "open" in str(model["lane"]))
         answer = hotserve.predict("halo")
         assert answer.json() == {"predictions": [f"game-{shop}"]}
         assert answer.headers["X-Hotserve-Lane"] == "fast"
@@ -85,5 +85,4 @@ def test_two_folders_of_one_name_have_a_lane_each(tmp_path: Path) -> None:
         worker.kill()
         eventually(lambda: {each.pid for each in first.workers()} - {worker.pid}, "no new worker")
         assert_it_answers_for("shop", first)
-        # The folder is used again by the next one, which compiles nothing: it is as it was.
         assert first.model()["version"] == content_of(folders[0]) != content_of(folders[1])

@@ -22,7 +22,6 @@ from hotserve.manager.lane_verdict import LaneFiles, LaneVerdict
 from hotserve.manager.registry import ModelVersion
 from hotserve.processes.guarded_process import run_to_end
 from hotserve.processes.model_server import ModelServer, StartError
-from hotserve.redaction import without_secrets
 
 
 class Preparation:
@@ -130,7 +129,7 @@ class Preparation:
                 )
                 if end.code != 0:
                     full = disk_full("\n".join(end.tail), self._cache.folder)
-                    why = full or without_secrets(end.error() or end.reason())
+                    why = full or end.error() or end.reason()
                     raise StartError(f"its files can't be fetched: {why}")
                 found = next(scratch.glob("**/MLmodel"), None)
                 if found is None:

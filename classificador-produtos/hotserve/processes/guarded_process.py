@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from hotserve.redaction import without_secrets
+
 _GUARD = Path(__file__).with_name("guard.py")
 _ANSWER_LIMIT = 1 << 20
 _LAUNCHER = re.compile(r"returned non zero return code\. Return code = (-?\d+)")
@@ -40,7 +42,7 @@ class Exit:
 
         Where that one ends in a colon, what follows it belongs to it.
         """
-        lines = [line.strip() for line in self.tail if _says_something(line)]
+        lines = [without_secrets(line.strip()) for line in self.tail if _says_something(line)]
         # The launcher's own error hides what the server process wrote before it.
         errors = [n for n, each in enumerate(lines) if _ERROR.match(each)]
         errors = [n for n in errors if not _LAUNCHER.search(lines[n])]

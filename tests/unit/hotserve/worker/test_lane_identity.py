@@ -10,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 from hotserve.ipc.messages import LaneTarget
 from hotserve.lane import Lane, LaneError
 from hotserve.lane.compile import compile_pipeline
-from hotserve.worker.counters import Tally
+from hotserve.worker.counters import Counters
 from hotserve.worker.fast_lane import FastLane
 
 
@@ -32,12 +32,11 @@ def test_a_file_that_was_replaced_by_another_models_is_refused(tmp_path: Path) -
         forms=("inputs",),
         csv=True,
         columns=(),
-        spares_numbers=False,
     )
     body = b'{"predictions": ["brinquedo"]}'
-    assert FastLane(target, Tally()).answer_one(b"text/csv", b"bola") == body
+    assert FastLane(target, Counters()).answer_one(b"text/csv", b"bola") == body
     assert compiled(path, "toy", "book") != compared
     with pytest.raises(LaneError, match="is not the compiled model that was compared"):
-        FastLane(target, Tally())
+        FastLane(target, Counters())
     compiled(path, "brinquedo", "leitura")
-    assert FastLane(target, Tally()).answer_one(b"text/csv", b"bola") == body
+    assert FastLane(target, Counters()).answer_one(b"text/csv", b"bola") == body
