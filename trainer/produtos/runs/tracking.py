@@ -19,6 +19,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_SOURCE_NAME
 from sqlalchemy.engine import make_url
 
 from produtos.errors import BadInput, Stopped
+from produtos.runs import abandoned
 
 EXPERIMENT_NAME = "classificador-produtos"
 CREDENTIALS = re.compile(r"^([\w+.-]+://)[^/?#]*@")
@@ -132,6 +133,7 @@ def connect() -> Tracker:
     experiment_id = _experiment_id(client)
     # MLflow logs a model to the experiment that is set here, whatever run it belongs to.
     mlflow.set_experiment(experiment_id=experiment_id)
+    abandoned.close_all(client, experiment_id)
     return Tracker(client, experiment_id)
 
 
@@ -244,7 +246,8 @@ def running(
         parent_id: make it a child of this one.
         tags: more tags.
     """
-    more = {"mlflow.runName": name} | (tags or {})
+    tags = abandoned.tags() | (tags or {})
+    more = {"mlflow.runName": name} | tags
     if parent_id:
         more["mlflow.parentRunId"] = parent_id
     created = None
@@ -252,12 +255,13 @@ def running(
         if run_id:
             tracker.client.update_run(run_id, status="RUNNING", name=name)
             created = run_id
-            log_tags(tracker, run_id, tags or {})
+            log_tags(tracker, run_id, tags)
             run = tracker.client.get_run(run_id)
         else:
             run = tracker.client.create_run(tracker.experiment_id, tags=_source_tags() | more)
             created = run.info.run_id
-        yield run
+        with abandoned.beating(tracker.client, created):
+            yield run
     except BaseException as error:
         if created:
             status = "KILLED" if isinstance(error, Stopped) else "FAILED"
