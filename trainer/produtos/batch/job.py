@@ -16,7 +16,7 @@ from produtos.batch import pool
 from produtos.batch.differences import Differences
 from produtos.batch.inputs import Inputs, answer_columns, chunks, version_columns
 from produtos.batch.io import database
-from produtos.batch.io.rows import UNDECODABLE, AnsweredRows
+from produtos.batch.io.rows import AnsweredRows
 from produtos.batch.io.sinks import BadRows, Screen, Sink, csv_file, parquet_file
 from produtos.batch.io.storage import locate
 from produtos.batch.pool import ModelFolder
@@ -62,30 +62,49 @@ def run(
     if len(models) == 2:
         one, other = request.labels()
         differences = Differences((one, other))
-    run_id = record.run_id if record is not None else ""
-    bad = BadRows(request.bad_rows_address)
-    sink = _sink(request, schema, versions, run_id)
+    bad = BadRows(request.bad_rows_address, request.encoding, request.output_encoding)
+    sink = _sink(request, schema, origin_of(versions) | {"run_id": record.run_id if record else ""})
     try:
         with tempfile.TemporaryDirectory(prefix="batch-") as folder:
             folders = [_download(model, Path(folder, str(n))) for n, model in enumerate(models)]
             started = time.monotonic()
             rows = _classify(request, inputs, folders, schema, sink, bad, differences)
-        seconds = time.monotonic() - started
-        result = Result(rows, bad.count, seconds, differences)
+        result = Result(rows, bad.count, time.monotonic() - started, differences)
         if record is not None:
             record.result(result)
+        # Also of a job that fails for them.
         bad.commit()
+        if record is not None and bad.count:
+            record.bad_rows(bad)
+        check_answered(request, result, bad)
         sink.commit()
     except BaseException:
         sink.abort()
         bad.abort()
         raise
-    if record is not None and bad.count:
-        record.bad_rows(bad)
     if differences is not None:
         report(differences.table())
     report(_summary(result, models, request, bad))
     return result
+
+
+def check_answered(request: Request, result: Result, bad: BadRows) -> None:
+    """See that enough of the rows were classified.
+
+    Raises:
+        BadInput: they are too few.
+    """
+    rows = result.rows + result.bad_rows
+    if rows == 0:
+        raise BadInput(
+            f"input {request.input}: no rows below the header; if they are in its line, the line "
+            "ends were lost, as by curl -d instead of --data-binary"
+        )
+    if result.rows == 0 or result.rows < request.min_answered * rows:
+        raise BadInput(
+            f"output {request.shown_output}: not written, since {result.rows:,} of {rows:,} rows "
+            f"could be classified (--min-answered {request.min_answered:g}); {bad.summary()}"
+        )
 
 
 def _classify(
@@ -120,10 +139,7 @@ def _classify(
     return rows
 
 
-def _sink(
-    request: Request, schema: pa.Schema, versions: dict[str, ModelReference], run_id: str
-) -> Sink:
-    made_by = origin_of(versions) | {"run_id": run_id}
+def _sink(request: Request, schema: pa.Schema, made_by: dict[str, str]) -> Sink:
     if request.to_database:
         return database.DatabaseTable(*database.parse(request.output), schema, made_by)
     if not request.output:
@@ -131,7 +147,7 @@ def _sink(
     target = locate(request.output)
     if target.is_parquet:
         return parquet_file(target, schema, made_by)
-    return csv_file(target, schema)
+    return csv_file(target, schema, request.output_encoding)
 
 
 def _download(model: ModelReference, folder: Path) -> ModelFolder:
@@ -150,13 +166,7 @@ def _summary(
 ) -> str:
     products = "1 product" if result.rows == 1 else f"{result.rows:,} products"
     by = " and ".join(map(str, models))
-    said = f"{products} classified by {by} in {result.seconds:.1f} s"
+    line = f"{products} classified by {by} in {result.seconds:.1f} s"
     if request.output:
-        said += f", written to {request.shown_output}"
-    if bad.count:
-        reasons = ", ".join(f"{count:,} {reason}" for reason, count in bad.by_reason.items())
-        rows = "1 row" if bad.count == 1 else f"{bad.count:,} rows"
-        said += f"; {rows} left out ({reasons}), listed in {bad.address}"
-    if UNDECODABLE in bad.by_reason:
-        said += f"; if it is not {request.encoding}, --encoding names another, such as cp1252"
-    return said
+        line += f", written to {request.shown_output}"
+    return f"{line}; {bad.summary()}" if bad.count else line

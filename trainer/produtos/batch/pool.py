@@ -24,8 +24,6 @@ from multiprocessing import forkserver, util
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
 
-from joblib import cpu_count  # type: ignore[import-untyped]
-
 from produtos.batch.io.rows import Chunk
 from produtos.errors import BadInput
 from produtos.model.loaded import LoadedModel
@@ -56,11 +54,6 @@ class ModelFolder:
 
     path: str
     label: str
-
-
-def default_workers() -> int:
-    """The cores that this process may use, a container's limit counting."""
-    return int(cpu_count())
 
 
 def preload(size: int, workers: int) -> None:

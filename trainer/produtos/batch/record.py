@@ -78,6 +78,7 @@ class Record:
                 "model": " ".join(request.models),
                 "input": request.input or f"({len(request.texts)} texts)",
                 "output": request.shown_output,
+                "min_answered": f"{request.min_answered:g}",
                 "workers": str(request.workers),
             },
         )

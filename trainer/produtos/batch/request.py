@@ -2,14 +2,17 @@
 
 import os
 import re
+from argparse import Namespace
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
+from joblib import cpu_count  # type: ignore[import-untyped]
 from sqlalchemy.engine import URL
 
 from produtos.batch.io import database
-from produtos.batch.io.storage import PARQUET_ENDINGS
-from produtos.errors import BadInput
+from produtos.batch.io.storage import PARQUET_ENDINGS, locate
+from produtos.errors import BadInput, without_secrets
 
 DATABASE_VARIABLE = "BATCH_DATABASE_URL"
 """Where the database's address with its password stands, so that no list of processes and no
@@ -19,6 +22,8 @@ STACK_SETTINGS = ("host", "port", "user", "password", "database")
 """MYSQL_HOST and so on, which the stack's MLflow is given, too."""
 
 BAD_ROWS_NAME = "rejeitadas.csv"
+
+Number = TypeVar("Number", int, float)
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,8 @@ class Request:
         bad_rows: the address of the side file; empty for one beside the output.
         text_column: the column that holds the text; nothing for the known names.
         encoding: of CSV files.
+        output_encoding: of those that are written.
+        min_answered: the share of rows without which there is no output.
         workers: processes.
     """
 
@@ -43,6 +50,8 @@ class Request:
     bad_rows: str = ""
     text_column: str | None = None
     encoding: str = "utf-8"
+    output_encoding: str = "utf-8"
+    min_answered: float = 0.5
     workers: int = 1
 
     @property
@@ -55,7 +64,7 @@ class Request:
         """The output's address without a password."""
         if self.to_database:
             url, table = database.parse(self.output)
-            return f"{url.render_as_string()}#{table}"
+            return f"{database.shown(url)}#{table}"
         return self.output or "(screen)"
 
     @property
@@ -76,6 +85,52 @@ class Request:
         ]
 
 
+def of(given: Namespace) -> Request:
+    """The job that a command line asks for.
+
+    Raises:
+        BadInput: it makes no sense, or not without asking a server.
+    """
+    compared, more_texts = _two_models(given.compare)
+    if given.output and given.output_table:
+        raise BadInput("give --output or --output-table, not both")
+    request = Request(
+        models=compared or (given.model or "Production",),
+        texts=tuple(text for text in [*more_texts, *given.texts] if text.strip()),
+        input=given.input,
+        output=table_address(given.output_table) if given.output_table else given.output,
+        bad_rows=given.bad_rows,
+        text_column=given.text_column or None,
+        encoding=given.encoding or "utf-8",
+        output_encoding=given.output_encoding or "utf-8",
+        min_answered=_number("--min-answered", given.min_answered or "0.5", float, 1),
+        workers=_number("--workers", given.workers or "0", int, 1024) or int(cpu_count()),
+    )
+    check(request)
+    return request
+
+
+def _two_models(written: list[str]) -> tuple[tuple[str, ...], list[str]]:
+    """The two models after --compare, as two words or in one, and what follows them."""
+    both = written[0].replace(",", " ").split() if written else []
+    rest = written[1:]
+    if len(both) == 1 and rest:
+        both, rest = [both[0], rest[0]], rest[1:]
+    if len(both) not in (0, 2):
+        raise BadInput(f"--compare {' '.join(both)}: name two models")
+    return tuple(both), rest
+
+
+def _number(option: str, written: str, kind: type[Number], most: Number) -> Number:
+    try:
+        number = kind(written)
+    except ValueError:
+        number = kind(-1)
+    if not 0 <= number <= most:
+        raise BadInput(f"{option} {written}: must be a number from 0 to {most:,}")
+    return number
+
+
 def check(request: Request) -> None:
     """See that the parts fit together.
 
@@ -90,21 +145,29 @@ def check(request: Request) -> None:
         )
     if len(set(request.labels())) < len(request.models):
         raise BadInput(f"--compare {' '.join(request.models)}: name two different models")
+    if request.output_encoding not in ("utf-8", "utf-8-sig"):
+        raise BadInput(
+            f"--output-encoding {request.output_encoding}: must be utf-8, or utf-8-sig for Excel"
+        )
+    files = [request.input, request.output, request.bad_rows_address]
     if request.to_database:
         database.parse(request.output)
+        files.remove(request.output)
     elif request.output and not request.output.lower().endswith((".csv", *PARQUET_ENDINGS)):
         raise BadInput(
-            f"output {request.output}: end its name in .csv or .parquet, or give a database's "
-            "address with #table"
+            f"output {without_secrets(request.output)}: end its name in .csv or .parquet, or give "
+            "a database's address with #table"
         )
+    for address in files:
+        locate(address)
     if _is_same_file(request.input, request.output):
         raise BadInput(f"output {request.output}: this is the input; give another name")
     bad_rows = request.bad_rows_address
-    for other, said in ((request.input, "input"), (request.output, "output")):
+    for other, name in ((request.input, "input"), (request.output, "output")):
         if _is_same_file(other, bad_rows):
             raise BadInput(
                 f"rows that cannot be classified would be listed in {bad_rows}: this is the "
-                f"{said}; give another name with --bad-rows"
+                f"{name}; give another name with --bad-rows"
             )
 
 
@@ -140,18 +203,18 @@ def _address_of_the_stack() -> str:
 
     Put together here so that a password may have any character in it.
     """
-    said = {name: os.environ.get(f"MYSQL_{name.upper()}", "") for name in STACK_SETTINGS}
-    if not all(said[name] for name in ("host", "user", "password", "database")):
+    settings = {name: os.environ.get(f"MYSQL_{name.upper()}", "") for name in STACK_SETTINGS}
+    port = settings.pop("port") or "3306"
+    if not all(settings.values()):
         return ""
-    port = said["port"] or "3306"
     if not (port.isascii() and port.isdigit()):
         raise BadInput(f"MYSQL_PORT={port}: a port is a number from 1 to 65535")
     url = URL.create(
         "mysql+pymysql",
-        username=said["user"],
-        password=said["password"],
-        host=said["host"],
+        username=settings["user"],
+        password=settings["password"],
+        host=settings["host"],
         port=int(port),
-        database=said["database"],
+        database=settings["database"],
     )
     return url.render_as_string(hide_password=False)

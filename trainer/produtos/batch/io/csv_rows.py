@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import TextIO
 
 from produtos.batch.io.rows import NEVER_CLOSED, TOO_LONG
-from produtos.data.csv import is_left_open
+from produtos.data.csv import MARK, is_left_open
 
 LONGEST = 1 << 20
 """Characters of one row. Without a limit, one quote that never closes would hold the whole file
@@ -136,7 +136,7 @@ def _is_empty(fields: list[str]) -> bool:
 
 
 def _one_text(line: str) -> list[str]:
-    return [unquoted(line.strip())]
+    return [unquoted(line.lstrip(MARK).strip())]
 
 
 def unquoted(text: str) -> str:

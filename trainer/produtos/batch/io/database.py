@@ -75,8 +75,7 @@ def parse(address: str) -> tuple[URL, str]:
         )
     if not table or len(table) > LONGEST_TABLE_NAME:
         raise BadInput(
-            f"output {url.render_as_string()}: end the address with # and the table's name, "
-            "such as #predicoes"
+            f"output {shown(url)}: end the address with # and the table's name, such as #predicoes"
         )
     return url, table
 
@@ -86,6 +85,11 @@ def _is_torn(address: str, url: URL) -> bool:
     if url.get_backend_name() == "sqlite":
         return False
     return address.count("@") > (url.username is not None) or "@" in (url.host or "")
+
+
+def shown(url: URL) -> str:
+    """The address without a password, and without what else may be secret in it."""
+    return url.set(query={}).render_as_string()
 
 
 def is_database(address: str) -> bool:
@@ -107,7 +111,7 @@ class DatabaseTable:
     """
 
     def __init__(self, url: URL, name: str, schema: pa.Schema, origin: dict[str, str]) -> None:
-        self.address = f"{url.render_as_string()}#{name}"
+        self.address = f"{shown(url)}#{name}"
         self._origin: dict[str, Any] = dict(origin)
         self._origin["momento"] = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
         self._table = _table(name, schema, origin)
@@ -187,7 +191,7 @@ def _engine(url: URL) -> Engine:
         return create_engine(url, connect_args={timeout: CONNECT_SECONDS})
     except (NoSuchModuleError, ImportError):
         raise BadInput(
-            f"output {url.render_as_string()}: there is no driver for {url.drivername} here; "
+            f"output {shown(url)}: there is no driver for {url.drivername} here; "
             "mysql+pymysql:// and sqlite:// have one"
         ) from None
 

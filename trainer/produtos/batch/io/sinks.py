@@ -13,12 +13,35 @@ from typing import Protocol, TextIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from produtos.batch.io.rows import BadRow, Rows, TextRows, strings
+from produtos.batch.io.rows import (
+    ENCODED_TWICE,
+    HEADER_AGAIN,
+    NEVER_CLOSED,
+    NO_TEXT,
+    TOO_LONG,
+    TOO_MANY_FIELDS,
+    UNDECODABLE,
+    BadRow,
+    Rows,
+    TextRows,
+    strings,
+)
 from produtos.batch.io.storage import ERRORS, Location, locate, s3, upload, writable
 from produtos.errors import BadInput
 
 DELIMITER = ";"
 BAD_ROWS_SCHEMA = strings(["arquivo", "linha", "motivo", "conteudo"])
+
+LIKELY_CAUSES = {
+    NO_TEXT: "the text is in another column; --text-column names it",
+    TOO_MANY_FIELDS: "texts with a separator in them are not in quotes",
+    UNDECODABLE: "if it is not {encoding}, --encoding names another, such as cp1252",
+    ENCODED_TWICE: "UTF-8 was read as another encoding and saved again; save the original again",
+    TOO_LONG: "the line ends were lost",
+    NEVER_CLOSED: "quotes inside of texts are not doubled",
+    HEADER_AGAIN: "files were joined with their headers",
+}
+"""For each reason why a row is bad, what to look at when it is that of all of them."""
 
 
 class Sink(Protocol):
@@ -171,20 +194,41 @@ class BadRows:
 
     Args:
         address: where it goes.
+        encoding: of the input, for what may have gone wrong.
+        output_encoding: of the side file.
 
     Attributes:
         by_reason: how many there are.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, encoding: str, output_encoding: str) -> None:
         self.address = address
         self.by_reason: Counter[str] = Counter()
+        self._encoding = encoding
+        self._output_encoding = output_encoding
         self._sink: FileSink | None = None
 
     @property
     def count(self) -> int:
         """All of them."""
         return self.by_reason.total()
+
+    def likely_cause(self) -> str:
+        """What most likely is behind all of them, when they share one reason; else nothing.
+
+        A wrong encoding has many faces, so that it is said whatever else there is.
+        """
+        reason = next(iter(self.by_reason)) if len(self.by_reason) == 1 else ""
+        if UNDECODABLE in self.by_reason:
+            reason = UNDECODABLE
+        return LIKELY_CAUSES.get(reason, "").format(encoding=self._encoding)
+
+    def summary(self) -> str:
+        """For the console: how many, why, and where they are listed."""
+        rows = "1 row" if self.count == 1 else f"{self.count:,} rows"
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in self.by_reason.items())
+        cause = self.likely_cause()
+        return f"{rows} left out ({reasons}), listed in {self.address}" + (cause and f"; {cause}")
 
     def write(self, rows: Sequence[BadRow]) -> None:
         """Take some rows.
@@ -194,11 +238,13 @@ class BadRows:
         """
         if not rows:
             return
-        if self._sink is None:
-            self._sink = csv_file(locate(self.address), BAD_ROWS_SCHEMA)
-        fields = [[row.file, str(row.line), row.reason, row.content] for row in rows]
-        self._sink.write(TextRows(fields, BAD_ROWS_SCHEMA))
+        self._list([(row.file, str(row.line), row.reason, row.content) for row in rows])
         self.by_reason.update(row.reason for row in rows)
+
+    def _list(self, fields: Sequence[Sequence[str]]) -> None:
+        if self._sink is None:
+            self._sink = csv_file(locate(self.address), BAD_ROWS_SCHEMA, self._output_encoding)
+        self._sink.write(TextRows(fields, BAD_ROWS_SCHEMA))
 
     def commit(self) -> None:
         """Put the file in its place; one of an earlier job is replaced, or removed if local.
@@ -206,6 +252,9 @@ class BadRows:
         Raises:
             BadInput: it cannot be put there.
         """
+        cause = self.likely_cause()
+        if cause and self.count > 1:
+            self._list([("", "", f"likely cause: {cause}", "")])
         target = locate(self.address)
         if self._sink is not None:
             self._sink.commit()

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 from botocore.exceptions import BotoCoreError, ClientError
 
-from produtos.errors import BadInput, in_one_line
+from produtos.errors import BadInput, in_one_line, without_secrets
 
 CSV_ENDINGS = (".csv", ".csv.gz", ".txt", ".txt.gz", ".tsv", ".tsv.gz")
 PARQUET_ENDINGS = (".parquet", ".pq")
@@ -147,11 +147,16 @@ def locate(address: str) -> Location:
     """
     if address.startswith("s3://"):
         bucket, _, key = address.removeprefix("s3://").partition("/")
+        if "@" in bucket or ":" in bucket:
+            raise BadInput(
+                "an s3:// address holds no keys; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
+                "and write s3://bucket/key"
+            )
         if not bucket:
             raise BadInput(f"{address}: name a bucket, s3://bucket/key")
         return Location(address, key.rstrip("/"), bucket)
     if "://" in address:
-        raise BadInput(f"{address}: only paths and s3:// addresses can be read or written here")
+        raise BadInput(f"{without_secrets(address)}: only paths and s3:// addresses can be used")
     return Location(address, os.path.abspath(os.path.expanduser(address)))
 
 

@@ -1,0 +1,141 @@
+"""Answers in a table: all of them, or none."""
+
+import datetime
+import sqlite3
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from sqlalchemy import make_url
+
+from produtos.batch.io import database
+from produtos.batch.io.database import DatabaseTable, parse
+from produtos.batch.io.rows import ArrowRows
+from produtos.errors import BadInput
+
+SCHEMA = pa.schema([("id", pa.int64()), ("texto", pa.string()), ("categoria", pa.string())])
+
+
+ORIGIN = {"modelo": "classificador-produtos", "versao": "2", "run_id": "abc"}
+
+
+def batch(*rows: tuple[int, str, str]) -> ArrowRows:
+    names = SCHEMA.names
+    records = [dict(zip(names, row, strict=True)) for row in rows]
+    return ArrowRows(pa.RecordBatch.from_pylist(records, schema=SCHEMA))
+
+
+ONE = batch((1, 'boneca "Lili"; azul', "brinquedo"))
+
+
+TWO = batch((2, "halo\n3\r", "game"), (3, "ação", "livro"))
+
+
+def table(folder: Path, schema: pa.Schema = SCHEMA) -> DatabaseTable:
+    return DatabaseTable(make_url(f"sqlite:///{folder}/a.db"), "predicoes", schema, ORIGIN)
+
+
+def select(query: str, folder: Path) -> list[tuple[Any, ...]]:
+    connection = sqlite3.connect(folder / "a.db")
+    try:
+        return connection.execute(query).fetchall()
+    finally:
+        connection.close()
+
+
+def rows(folder: Path) -> list[tuple[Any, ...]]:
+    return select(
+        "select id, texto, categoria, versao, modelo, run_id from predicoes order by id", folder
+    )
+
+
+def test_a_table_is_made_then_appended_to(tmp_path: Path) -> None:
+    for part in (ONE, TWO):
+        sink = table(tmp_path)
+        sink.write(part)
+        sink.commit()
+    assert rows(tmp_path) == [
+        (1, 'boneca "Lili"; azul', "brinquedo", "2", "classificador-produtos", "abc"),
+        (2, "halo\n3\r", "game", "2", "classificador-produtos", "abc"),
+        (3, "ação", "livro", "2", "classificador-produtos", "abc"),
+    ]
+
+
+def test_an_aborted_job_appends_nothing(tmp_path: Path) -> None:
+    sink = table(tmp_path)
+    sink.write(ONE)
+    sink.commit()
+    sink = table(tmp_path)
+    sink.write(TWO)
+    sink.abort()
+    assert len(rows(tmp_path)) == 1
+
+
+def test_a_table_with_other_columns_is_left_alone(tmp_path: Path) -> None:
+    table(tmp_path).commit()
+    other = pa.schema([("texto", pa.string()), ("preco", pa.float64())])
+    with pytest.raises(BadInput, match=r"other columns \(no preco, categoria is too many, id is"):
+        table(tmp_path, other)
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("mysql+pymysql://u:segredo@127.0.0.1/d", "end the address with #"),
+        ("mysql+pymysql://u:segredo@host:porta/d#t", "cannot be understood"),
+        ("mysql+pymysql://u:segredo@127.0.0.1/d#" + "t" * 65, "end the address with #"),
+    ],
+)
+def test_addresses_that_are_none(address: str, said: str) -> None:
+    with pytest.raises(BadInput, match=said) as error:
+        parse(address)
+    assert "segredo" not in str(error.value)
+
+
+def test_databases_that_cannot_be_reached(tmp_path: Path) -> None:
+    for address, said in (
+        ("mysql+pymysql://u:segredo@127.0.0.1:1/d#t", "could not do it"),
+        ("oracle://u:segredo@127.0.0.1/d#t", "there is no driver for oracle"),
+        (f"sqlite:///{tmp_path}/nada/a.db#t", "could not do it"),
+    ):
+        with pytest.raises(BadInput, match=said) as error:
+            DatabaseTable(*parse(address), SCHEMA, ORIGIN)
+        assert "segredo" not in str(error.value)
+
+
+def test_a_column_that_no_table_can_hold(tmp_path: Path) -> None:
+    schema = pa.schema([("texto", pa.string()), ("fotos", pa.list_(pa.string()))])
+    with pytest.raises(BadInput, match=r"column fotos: its type list.*leave it out"):
+        table(tmp_path, schema)
+    schema = pa.schema([("texto", pa.string()), ("preco", pa.decimal128(5, -2))])
+    with pytest.raises(BadInput, match="column preco: its type decimal128"):
+        table(tmp_path, schema)
+
+
+def test_dates_decimals_and_categories_are_kept_in_a_table(tmp_path: Path) -> None:
+    day = datetime.date(2024, 2, 29)
+    batch = pa.RecordBatch.from_pydict(
+        {
+            "texto": pa.array(["halo", "boneca"]).dictionary_encode(),
+            "dia": pa.array([day, None], pa.date32()),
+            "preco": pa.array([Decimal("19.90"), None], pa.decimal128(7, 2)),
+            "nota": pa.array([None, None], pa.null()),
+        }
+    )
+    sink = table(tmp_path, batch.schema)
+    sink.write(ArrowRows(batch))
+    sink.commit()
+    kept = select("select texto, dia, preco, nota from predicoes order by texto desc", tmp_path)
+    assert kept == [("halo", "2024-02-29", 19.9, None), ("boneca", None, None, None)]
+    declared = dict(select("select name, type from pragma_table_info('predicoes')", tmp_path))
+    assert (declared["dia"], declared["preco"]) == ("DATE", "NUMERIC(7, 2)")
+
+
+@pytest.mark.parametrize("password", ["se@gredo", "se/gre@do", "se#gredo", "se:@gredo"])
+def test_a_password_that_tears_the_address_is_told_and_not_shown(password: str) -> None:
+    with pytest.raises(BadInput, match="%40 for an @") as error:
+        database.parse(f"mysql+pymysql://ana:{password}@127.0.0.1:3306/mlflow#predicoes")
+    assert "gredo" not in str(error.value)
+    assert database.parse("sqlite:////casa/ana@loja/a.db#predicoes")[1] == "predicoes"

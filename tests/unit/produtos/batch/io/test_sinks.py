@@ -1,0 +1,121 @@
+"""Outputs are there in whole or not at all."""
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from produtos.batch.io import sinks
+from produtos.batch.io.rows import ArrowRows, BadRow
+from produtos.batch.io.sinks import BadRows, Sink
+from produtos.batch.io.storage import locate
+from produtos.errors import BadInput
+
+SCHEMA = pa.schema([("id", pa.int64()), ("texto", pa.string()), ("categoria", pa.string())])
+
+
+ORIGIN = {"modelo": "classificador-produtos", "versao": "2", "run_id": "abc"}
+
+
+def batch(*rows: tuple[int, str, str]) -> ArrowRows:
+    names = SCHEMA.names
+    records = [dict(zip(names, row, strict=True)) for row in rows]
+    return ArrowRows(pa.RecordBatch.from_pylist(records, schema=SCHEMA))
+
+
+ONE = batch((1, 'boneca "Lili"; azul', "brinquedo"))
+
+
+TWO = batch((2, "halo\n3\r", "game"), (3, "ação", "livro"))
+
+
+def csv_file(path: Path) -> Sink:
+    return sinks.csv_file(locate(str(path)), SCHEMA)
+
+
+def parquet_file(path: Path) -> Sink:
+    return sinks.parquet_file(locate(str(path)), SCHEMA, ORIGIN)
+
+
+both = pytest.mark.parametrize("make", [csv_file, parquet_file])
+
+
+@both
+def test_a_file_has_its_name_only_when_finished(
+    make: Callable[[Path], Sink], tmp_path: Path
+) -> None:
+    path = tmp_path / "saida"
+    path.write_text("de ontem", encoding="utf-8")
+    sink = make(path)
+    sink.write(ONE)
+    assert path.read_text(encoding="utf-8") == "de ontem"
+    sink.write(TWO)
+    sink.commit()
+    assert [each.name for each in tmp_path.iterdir()] == ["saida"]
+    assert path.read_bytes() != b"de ontem"
+
+
+@both
+def test_an_aborted_file_leaves_what_was_there(
+    make: Callable[[Path], Sink], tmp_path: Path
+) -> None:
+    path = tmp_path / "saida"
+    path.write_text("de ontem", encoding="utf-8")
+    sink = make(path)
+    sink.write(ONE)
+    sink.abort()
+    assert [each.name for each in tmp_path.iterdir()] == ["saida"]
+    assert path.read_text(encoding="utf-8") == "de ontem"
+
+
+def test_csv_is_read_back_as_it_was(tmp_path: Path) -> None:
+    sink = csv_file(tmp_path / "a.csv")
+    sink.write(ONE)
+    sink.write(TWO)
+    sink.commit()
+    with (tmp_path / "a.csv").open(encoding="utf-8", newline="") as file:
+        assert list(csv.reader(file, delimiter=";")) == [
+            ["id", "texto", "categoria"],
+            ["1", 'boneca "Lili"; azul', "brinquedo"],
+            ["2", "halo\n3\r", "game"],
+            ["3", "ação", "livro"],
+        ]
+
+
+def test_parquet_keeps_types_and_says_what_made_it(tmp_path: Path) -> None:
+    sink = parquet_file(tmp_path / "a.parquet")
+    sink.write(TWO)
+    sink.commit()
+    table = pq.read_table(tmp_path / "a.parquet")
+    assert table.to_pylist() == TWO.batch().to_pylist()
+    assert table.schema.metadata[b"versao"] == b"2"
+
+
+@both
+def test_a_place_that_cannot_be_written(make: Callable[[Path], Sink], tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="cannot be written"):
+        make(tmp_path / "nada" / "saida")
+    with pytest.raises(BadInput, match="this is a folder"):
+        make(tmp_path)
+
+
+def test_bad_rows_are_listed_and_no_bad_rows_are_no_file(tmp_path: Path) -> None:
+    path = tmp_path / "rejeitadas.csv"
+    bad = BadRows(str(path), "utf-8", "utf-8")
+    bad.write([BadRow("a.csv", 3, "no text", ";;")])
+    bad.write([BadRow("a.csv", 9, "no text", ""), BadRow("b.csv", 1, "too many fields", "x;y")])
+    assert not path.exists()
+    bad.commit()
+    assert path.read_text(encoding="utf-8").splitlines() == [
+        "arquivo;linha;motivo;conteudo",
+        'a.csv;3;no text;";;"',
+        "a.csv;9;no text;",
+        'b.csv;1;too many fields;"x;y"',
+    ]
+    assert bad.by_reason == {"no text": 2, "too many fields": 1}
+    # The next job has none: yesterday's list would be a lie.
+    BadRows(str(path), "utf-8", "utf-8").commit()
+    assert not path.exists()
