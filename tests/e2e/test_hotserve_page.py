@@ -6,6 +6,7 @@ With PICTURES set to a folder, the pictures of docs/page.md are taken anew into 
 import csv
 import os
 import re
+from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,7 @@ from tests.e2e.watched_page import (
     shown_text,
     watching,
 )
+from tests.support.tables import LATIN_1, TABLES, TEXTS
 
 PICTURES = os.environ.get("PICTURES")
 NAME = "classificador-produtos" if PICTURES else "hotserve-page"
@@ -258,26 +260,70 @@ SAME_AS_THE_SERVER = [
     "nome;descricao\nboneca;de pano\n;só descrição\nhalo\n",
     'Nome,Descricao\nboneca,"de pano, azul\nem duas linhas"\n',
     "descricao;texto\nnão conta;conta",
+    "nome;preco;descrição\nBoneca;9,90;de pano\n",
+    "sku\tnome\n1\tHalo",
+    'nome;descricao\n "a";"b"x"y\n',
+    "  um  \n\tdois",
 ]
 """Bodies of text/csv; what a program sends and what a person pastes mean the same."""
 
-ONLY_ON_THE_PAGE = {
-    "nome": ["nome"],
-    "nome;preco;descrição\nBoneca;9,90;de pano\n": ["Boneca de pano"],
-    "sku\tnome\n1\tHalo": ["Halo"],
-}
+READ = """async ([content, isFile]) => {
+  const { read, readFile, Unreadable } = await import("/page/products.js");
+  const { speak, words } = await import("/page/words.js");
+  try {
+    if (!isFile) return read(content).texts;
+    const bytes = Uint8Array.from(atob(content), (character) => character.charCodeAt(0));
+    return read(await readFile(new Blob([bytes]))).texts;
+  } catch (error) {
+    if (!(error instanceof Unreadable)) throw error;
+    return ["pt-BR", "en"].map((language) => {
+      speak(language);
+      return words("unreadable")[error.kind](error.line, error.detail);
+    });
+  }
+}"""
+"""The texts that the page makes of a text or a file, or what it says of it in two languages."""
 
 
 def test_a_text_is_read_as_the_server_reads_it(watched: Watched) -> None:
-    def texts(sample: str) -> object:
-        return watched.page.evaluate(
-            "async sample => (await import('/page/products.js')).read(sample).texts", sample
-        )
-
     for sample in SAME_AS_THE_SERVER:
-        assert texts(sample) == csv_body.read(sample.encode()).texts()
-    for sample, products in ONLY_ON_THE_PAGE.items():
-        assert texts(sample) == products
+        expected = csv_body.read(sample.encode()).texts()
+        assert watched.page.evaluate(READ, [sample, False]) == expected
+
+
+def test_a_file_is_read_as_everybody_reads_it(watched: Watched) -> None:
+    for table in TABLES:
+        read = watched.page.evaluate(READ, [b64encode(table.body).decode(), True])
+        if table is LATIN_1 or not table.complaint:
+            assert tuple(read) == (table.texts or TEXTS), table
+        elif "empty" not in table.complaint:
+            _, english = read
+            assert re.search(PAGE_COMPLAINTS.get(table.name, table.complaint), english, re.I), table
+            assert table.line is None or str(table.line) in english, table
+
+
+PAGE_COMPLAINTS = {
+    "known names, and none a text": "none of the columns .* is a text",
+    "line ends lost by curl -d": "is a header .* no text",
+    "a header and no rows": "is a header .* no text",
+    "latin-1 in a row": "in UTF-8, but for line",
+    "report lines with empty fields": "header is in line 3",
+    "too many fields": "more fields",
+}
+"""What the page says in other words than programs do."""
+
+
+def test_a_file_that_can_not_be_read_is_said_in_one_line(watched: Watched, tmp_path: Path) -> None:
+    file = tmp_path / "loja.csv"
+    page = watched.page
+    for content, message in (
+        (TABLE + TABLE, "A linha 5 é o cabeçalho outra vez; abra uma tabela de cada vez."),
+        ("boneca", ""),
+    ):
+        file.write_text(content, "utf-8")
+        page.locator("#chooser").set_input_files(file)
+        expect(page.locator("#notice")).to_have_text(message)
+    watched.has_answered("brinquedo")
 
 
 def test_a_file_of_results_runs_nothing_in_a_spreadsheet(watched: Watched) -> None:

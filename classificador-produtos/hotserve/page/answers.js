@@ -83,7 +83,6 @@ export function showMany(products, answers, version) {
 function howRead(products, version) {
   const parts = [];
   if (products.columns) parts.push(words("readTable", products.used.join(", ")));
-  if (products.tooLong !== null) parts.push(words("tooLong", number(products.tooLong)));
   if (version !== null) parts.push(words("mixed", version));
   return parts.join(" ");
 }

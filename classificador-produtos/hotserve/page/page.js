@@ -2,10 +2,10 @@
 
 import { download, showMany, showOne } from "./answers.js";
 import { byId, make, say } from "./elements.js";
-import { read, readFile, resultsCsv } from "./products.js";
+import { Unreadable, read, readFile, resultsCsv } from "./products.js";
 import { Problem, classify, hasToken, model, useToken } from "./service.js";
 import { showVersion } from "./version.js";
-import { currentLanguage, decimalMark, speak, words } from "./words.js";
+import { currentLanguage, decimalMark, number, speak, words } from "./words.js";
 
 const PAUSE = 120; // milliseconds without a key until the server is asked
 const PART = 250; // products in one request
@@ -32,14 +32,15 @@ function ask(delay = 0) {
 }
 
 async function answer(signal) {
-  const products = read(state.file ? state.file.content : byId("text").value);
   try {
+    if (state.file?.content instanceof Error) throw state.file.content;
+    const products = read(state.file ? state.file.content : byId("text").value);
     if (products.texts.length) await answerAll(products, signal);
     else state.shown = null;
     state.problem = null;
   } catch (error) {
     if (signal.aborted) return;
-    if (!(error instanceof Problem)) throw error;
+    if (!(error instanceof Problem || error instanceof Unreadable)) throw error;
     fail(error, signal);
     if (error.kind === "token") needToken();
   }
@@ -163,6 +164,9 @@ function showNotice() {
 function notice() {
   const { problem } = state;
   const kind = problem?.kind;
+  if (problem instanceof Unreadable) {
+    return [words("unreadable")[kind](number(problem.line), problem.detail)];
+  }
   if (kind === "token") return [words("needsToken"), "", ["giveToken", askForToken]];
   if (kind === "unreachable" || !state.reachable) return [words("unreachable")];
   const serves = state.model?.since;
@@ -251,7 +255,8 @@ for (const button of document.querySelectorAll(".example")) {
 }
 
 async function useFile(file) {
-  state.file = { name: file.name, content: await readFile(file) };
+  const content = await readFile(file).catch((error) => error);
+  state.file = { name: file.name, content };
   ask();
   render();
 }

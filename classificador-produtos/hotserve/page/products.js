@@ -1,9 +1,16 @@
 // Texts and tables of products: what a user pastes or opens, and what is downloaded.
+// Tables are read as the server reads them (hotserve/inputs); tests hold both to the same ones.
 
-const WHOLE = ["texto", "informacao"];
-const PARTS = ["nome", "descricao"];
-const KNOWN = [...WHOLE, ...PARTS];
-const LONGEST_NAME = 60;
+const TEXT_COLUMNS = [["texto"], ["informacao"], ["nome", "descricao"]];
+const KNOWN = [...TEXT_COLUMNS.flat(), "categoria"];
+const SEPARATORS = [";", ",", "\t", "|"];
+const NONE = ""; // with one column a comma is part of the text
+const LINE_END = /\r\n|\n|\r/;
+const BLANK = /^[\s\uFEFF]*$/;
+const SEPARATOR_LINE = /^\s*"?sep=.?"?[;,\t| ]*$/i;
+const REPORT = 20; // lines above a header that may be those of a report
+const LONGEST_HEADER = 10000;
+const ENCODED_TWICE = /Ã[\u0080-\u009F£§©¡ª³µº¢´¼±\u00ADƒ‡‰]|Â[\u0080-\u009Fºª°®´]/;
 
 /**
  * @typedef {object} Products
@@ -11,98 +18,166 @@ const LONGEST_NAME = 60;
  * @property {string[]} used those of them that make the text
  * @property {string[][]} rows a row for each product; without a header, the text alone
  * @property {string[]} texts what the model is asked about, one for each row
- * @property {number|null} tooLong number of the first row with more fields than the header
  */
+
+/** What can't be read. kind: among `unreadable` in words.js. line: where, or 0. */
+export class Unreadable extends Error {
+  constructor(kind, line = 0, detail = "") {
+    super(`${kind} ${line} ${detail}`);
+    Object.assign(this, { kind, line, detail });
+  }
+}
 
 /**
  * Reads products: a line each, or a table when the first line names a known column.
- * @param {string} text
- * @returns {Products}
+ * @param {string} content
+ * @returns {Products} none, of an empty text
+ * @throws {Unreadable}
  */
-export function read(text) {
-  const content = text.replace(/^\uFEFF/, "");
-  const delimiter = delimiterOfHeader(content);
-  if (delimiter !== null) {
-    const [header, ...rows] = parse(content, delimiter);
-    if (rows.length) return table(header, rows);
+export function read(content) {
+  refuseOtherKinds(content);
+  const lines = content.split(LINE_END);
+  const next = (from) => lines.findIndex((line, index) => index >= from && !BLANK.test(line));
+  let first = next(0);
+  if (SEPARATOR_LINE.test(lines[first]?.replace(/^\uFEFF+/, ""))) first = next(first + 1);
+  if (first < 0) return { columns: null, used: [], rows: [], texts: [] };
+  lines[first] = lines[first].replace(/^[\s\uFEFF]*\uFEFF/, "");
+  const header = headerOf(lines[first]);
+  if (header.known) return table(header, lines, first);
+  const below = lines.slice(first + 1, first + 1 + REPORT).findIndex((line) => headerOf(line).known > 1);
+  if (below >= 0) throw new Unreadable("linesAboveHeader", first + below + 2);
+  const texts = lines.slice(first).filter((line) => line.trim()).map(unquote);
+  return { columns: null, used: [], rows: texts.map((text) => [text]), texts };
+}
+
+function refuseOtherKinds(content) {
+  const twice = ENCODED_TWICE.exec(content);
+  if (twice) throw new Unreadable("encodedTwice", lineAt(content, twice.index), twice[0]);
+  const start = content.slice(0, 1000).replace(/^[\s\uFEFF]+/, "");
+  if (/^<(!doctype\s+html|html|\?xml)\b/i.test(start) && content.includes("</")) {
+    throw new Unreadable("webPage");
   }
-  const rows = content
-    .split(/\r\n|\n|\r/)
-    .filter((line) => line.trim())
-    .map((line) => [unquote(line.trim())]);
-  return { columns: null, used: [], rows, texts: rows.map(([line]) => line), tooLong: null };
-}
-
-function table(header, rows) {
-  const columns = header.map((name) => name.trim());
-  const names = columns.map(plain);
-  const place = (name) => names.indexOf(name);
-  const whole = WHOLE.find((name) => names.includes(name));
-  const used = whole ? [whole] : PARTS.filter((name) => names.includes(name));
-  const texts = rows.map((row) =>
-    used.map((name) => (row[place(name)] ?? "").trim()).filter(Boolean).join(" "),
-  );
-  const tooLong = rows.findIndex((row) => row.length > columns.length);
-  const fitted = rows.map((row) => columns.map((_, index) => row[index] ?? ""));
-  return {
-    columns,
-    used: used.map((name) => columns[place(name)]),
-    rows: fitted,
-    texts,
-    tooLong: tooLong < 0 ? null : tooLong + 1,
-  };
-}
-
-/** "Descrição " and "descricao" are the same name. */
-function plain(name) {
-  return name.trim().normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
-}
-
-/** How the header row is divided; "" for a single column, null where the first row is none. */
-function delimiterOfHeader(content) {
-  const first = content.split(/\r\n|\n|\r/).find((line) => line.trim()) ?? "";
-  for (const delimiter of [";", ",", "\t"]) {
-    const names = first.split(delimiter).map((name) => plain(unquote(name.trim())));
-    if (names.length < 2 || names.some((name) => name.length > LONGEST_NAME)) continue;
-    if (names.some((name) => KNOWN.includes(name))) return delimiter;
+  if (/^(\{\s*"|\[\s*[[{"])/.test(start) && /[\]}]$/.test(content.trimEnd())) {
+    throw new Unreadable("json");
   }
-  return KNOWN.includes(plain(unquote(first.trim()))) ? "" : null;
+  if (start.startsWith("PK\x03\x04")) throw new Unreadable("spreadsheet");
 }
 
-/** Rows of fields; a field in double quotes may hold delimiters, line ends and doubled quotes. */
-function parse(content, delimiter) {
+const lineAt = (content, index) => content.slice(0, index).split(LINE_END).length;
+
+function table({ names, separator }, lines, first) {
+  const folded = names.map(fold);
+  const group = TEXT_COLUMNS.find((columns) => columns.some((name) => folded.includes(name)));
+  if (!group) throw new Unreadable("noText", first + 1, names.join(", "));
+  const used = group.filter((name) => folded.includes(name));
+  const twice = used.find((name) => folded.indexOf(name) !== folded.lastIndexOf(name));
+  if (twice) throw new Unreadable("columnTwice", first + 1, twice);
+  const indexes = used.map((name) => folded.indexOf(name));
+  const bare = (fields) => fields.map((field) => field.replace(/^[\uFEFF ]+|[\uFEFF ]+$/g, "").toLowerCase());
+  const [rows, texts] = [[], []];
+  for (const { line, fields } of parse(lines.slice(first + 1), separator, first + 2)) {
+    const row = fitted(fields, names.length, separator, line);
+    if (JSON.stringify(bare(fields.slice(0, names.length))) === JSON.stringify(bare(names))) {
+      throw new Unreadable("headerAgain", line);
+    }
+    const text = indexes.map((index) => row[index]).filter(Boolean).join(" ");
+    if (!text.trim()) continue;
+    rows.push(row);
+    texts.push(text);
+  }
+  if (!rows.length) throw new Unreadable("noRows", first + 1, names.slice(0, 4).join(", "));
+  return { columns: names, used: indexes.map((index) => names[index]), rows, texts };
+}
+
+/** A row as long as the header. */
+function fitted(fields, width, separator, line) {
+  if (fields.length === 1 && width > 1 && fields[0].includes(separator)) {
+    // A spreadsheet that expects another separator puts each line in one cell.
+    const [inside] = parse([fields[0]], separator, line);
+    if (inside.fields.length === width) return inside.fields;
+  }
+  if (fields.slice(width).some((field) => field.trim())) {
+    throw new Unreadable("tooLong", line, `${fields.length} > ${width}`);
+  }
+  return Array.from({ length: width }, (_, index) => fields[index] ?? "");
+}
+
+/** "Descrição " and "descricao" are the same name: case, accents and what nobody sees don't count. */
+function fold(name) {
+  return visible(visible(name).normalize("NFKD")).trim().toLowerCase();
+}
+
+const visible = (name) =>
+  name.replace(/[\p{Cc}\p{Cf}\p{Mn}\p{So}\p{Zl}\p{Zp}]|(?! )\p{Zs}/gu, "");
+
+/** A line as a header: by the separator that gives most columns that are known. */
+function headerOf(line, inQuotes = false) {
+  let best = { names: [line.trim()], separator: NONE, known: 0 };
+  if (line.length > LONGEST_HEADER) return best;
+  for (const separator of SEPARATORS) {
+    const names = cut(line.trim(), separator);
+    while (names.length > 1 && !fold(names.at(-1))) names.pop();
+    const known = names.filter((name) => KNOWN.includes(fold(name))).length;
+    if (known > best.known || (known === best.known && names.length > best.names.length)) {
+      best = { names, separator: line.includes(separator) ? separator : NONE, known };
+    }
+  }
+  const isQuoted = best.names.length === 1 && line.trim().startsWith('"') && !inQuotes;
+  return isQuoted ? headerOf(unquote(line.trim()), true) : best;
+}
+
+function cut(line, separator) {
+  try {
+    return parse([line], separator, 1)[0]?.fields ?? [""];
+  } catch {
+    return [line];
+  }
+}
+
+/**
+ * Rows of fields, each with the number of its line, empty ones left out; a field in double quotes
+ * may hold separators, line ends and doubled quotes.
+ */
+function parse(lines, separator, number) {
+  const content = lines.join("\n");
   const rows = [];
-  let row = [];
+  let fields = [];
   let field = "";
-  let quoted = false;
+  let state = "start"; // of a field; then "plain", "quoted", or "closed" behind its second quote
+  let line = number;
+  let begun = number;
   const endField = () => {
-    row.push(field);
-    field = "";
+    fields.push(field);
+    [field, state] = ["", "start"];
   };
   const endRow = () => {
     endField();
-    if (row.some((each) => each.trim())) rows.push(row);
-    row = [];
+    if (fields.length > 1 || fields[0].trim()) rows.push({ line: begun, fields });
+    fields = [];
+    begun = line + 1;
   };
   for (let at = 0; at < content.length; at += 1) {
     const character = content[at];
-    if (quoted) {
+    if (state === "quoted") {
       if (character !== '"') field += character;
       else if (content[at + 1] === '"') field += content[(at += 1)];
-      else quoted = false;
-    } else if (character === '"' && !field.trim()) {
-      quoted = true;
-      field = "";
-    } else if (character === delimiter) endField();
-    else if (character === "\n" || character === "\r") endRow();
-    else field += character;
+      else state = "closed";
+    } else if (character === '"' && state === "start") state = "quoted";
+    else if (character === separator) endField();
+    else if (character === "\n") endRow();
+    else {
+      field += character;
+      state = "plain";
+    }
+    if (character === "\n") line += 1;
   }
+  if (state === "quoted") throw new Unreadable("neverClosed", begun);
   endRow();
   return rows;
 }
 
 function unquote(line) {
-  const inside = /^"(.*)"$/s.exec(line)?.[1];
+  const inside = /^\s*"(.*)"\s*$/s.exec(line)?.[1];
   if (inside === undefined || inside.replaceAll('""', "").includes('"')) return line;
   return inside.replaceAll('""', '"');
 }
@@ -127,7 +202,7 @@ export function resultsCsv(products, answers, { decimal, version }) {
   const delimiter = decimal === "," ? ";" : ",";
   const given = products.columns ?? ["texto"];
   const categories = [...new Set(answers.flatMap((each) => [...(each.probabilities?.keys() ?? [])]))];
-  const free = (name) => (given.map(plain).includes(name) ? `${name}_prevista` : name);
+  const free = (name) => (given.map(fold).includes(name) ? `${name}_prevista` : name);
   const added = [free("categoria"), ...(categories.length ? ["probabilidade"] : []), ...categories];
   const number = (value) => (value ?? "").toString().replace(".", decimal);
   const lines = products.rows.map((row, index) => {
@@ -146,12 +221,34 @@ function harmless(text) {
   return /^\s*[=+\-@]/.test(text) && Number.isNaN(Number(text)) ? `'${text}` : text;
 }
 
-/** The text of a file, in UTF-8 or, failing that, as Windows writes it. */
+/**
+ * The text of a file, in UTF-8 or, failing that, as Windows writes it.
+ * @throws {Unreadable}
+ */
 export async function readFile(file) {
-  const bytes = await file.arrayBuffer();
+  const bytes = new Uint8Array(await file.arrayBuffer());
+  const wide = wideEncoding(bytes);
+  if (wide) throw new Unreadable("encoding", 0, wide);
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
-    return new TextDecoder("windows-1252").decode(bytes);
+    const text = new TextDecoder("windows-1252").decode(bytes);
+    // Both encodings in one file: no reading of it is right.
+    if (ENCODED_TWICE.test(text)) {
+      const valid = new TextDecoder().decode(bytes);
+      throw new Unreadable("encodings", lineAt(valid, valid.indexOf("\uFFFD")));
+    }
+    return text;
   }
+}
+
+function wideEncoding(bytes) {
+  const start = bytes.slice(0, Math.min(64, bytes.length - (bytes.length % 4)));
+  const hasMark = (start[0] === 0xff && start[1] === 0xfe) || (start[0] === 0xfe && start[1] === 0xff);
+  const zeros = [0, 1, 2, 3].map(
+    (offset) => start.filter((byte, at) => at % 4 === offset && !byte).length > start.length / 6,
+  );
+  const pattern = zeros.map(Number).join("");
+  if (["0111", "1110"].includes(pattern)) return "UTF-32";
+  return hasMark || ["0101", "1010"].includes(pattern) ? "UTF-16" : null;
 }
