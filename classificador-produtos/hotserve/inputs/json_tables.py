@@ -32,12 +32,12 @@ def translate(body: bytes, wanted: TextInput) -> tuple[bytes, int | None]:
         request = json.loads(body)
         (kind,) = [kind for kind in _KINDS if kind in request]
         data = request.pop(kind)
-        table = _table(kind, data)
-    except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError):
+    except (ValueError, TypeError, AttributeError, RecursionError):
         return body, None
-    if table is None:
+    found = table(kind, data)
+    if found is None:
         return body, len(data) if isinstance(data, list) else None
-    names, rows = table
+    names, rows = found
     if not rows or not known(names, wanted.columns) or {*names} == {*wanted.columns}:
         return body, len(rows)
     try:
@@ -52,21 +52,21 @@ def translate(body: bytes, wanted: TextInput) -> tuple[bytes, int | None]:
     return to_json([Products(tuple(indexes), chosen)], wanted, request)
 
 
-def _table(kind: str, data: Any) -> tuple[list[str], Sequence[Sequence[Any]]] | None:
+def table(kind: str, data: Any) -> tuple[list[str], Sequence[Sequence[Any]]] | None:
     """The names of a table's columns and its rows; None where it is none."""
-    if kind == json_forms.SPLIT:
-        if not data.keys() <= {"columns", "index", "data"}:
-            return None
-        names, rows = data["columns"], data["data"]
-    elif isinstance(data, dict):
-        names, rows = [*data], [*zip(*data.values(), strict=True)]
-        if not all(isinstance(column, list) for column in data.values()):
-            return None
-    elif data and all(isinstance(row, dict) for row in data):
-        names = [*dict.fromkeys(name for row in data for name in row)]
-        rows = [[row.get(name) for name in names] for row in data]
-    else:
+    try:
+        if kind == json_forms.SPLIT:
+            if not data.keys() <= {"columns", "index", "data"}:
+                return None
+            names, rows = data["columns"], data["data"]
+        elif isinstance(data, dict):
+            names, rows = [*data], [*zip(*data.values(), strict=True)]
+            if not all(isinstance(column, list) for column in data.values()):
+                return None
+        else:
+            names = [*dict.fromkeys(name for row in data for name in row.keys())]  # noqa: SIM118
+            rows = [[row.get(name) for name in names] for row in data]
+        is_table = all(isinstance(name, str) for name in names) and names
+        return (names, rows) if is_table and {*map(len, rows)} <= {len(names)} else None
+    except (AttributeError, KeyError, TypeError, ValueError):
         return None
-    if not all(isinstance(name, str) for name in names) or {*map(len, rows)} - {len(names)}:
-        return None
-    return names, rows

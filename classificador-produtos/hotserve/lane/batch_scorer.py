@@ -44,8 +44,8 @@ class BatchScorer:
         lengths = sum(1 + each.max_n - each.min_n for each in settings)
         self._step = max(1, STEP // (lengths * model.columns))
 
-    def places(self, texts: Sequence[str], alone: Callable[[str], int]) -> Iterator[int]:
-        """The place of each text's class.
+    def class_indexes(self, texts: Sequence[str], alone: Callable[[str], int]) -> Iterator[int]:
+        """The index of each text's class.
 
         Args:
             texts: any number.

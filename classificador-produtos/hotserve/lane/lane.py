@@ -32,7 +32,7 @@ class Lane:
         classes: the labels, in the order of `predict_proba`'s numbers.
         has_probabilities: whether `predict_proba` works.
         info: facts about the model for people: `pipeline`, `terms`, `scikit_learn`.
-        place: the place in `classes` of a text's label; Uncertain if rounding decides it.
+        class_index: the index in `classes` of a text's label; Uncertain if rounding decides it.
     """
 
     def __init__(self, model: models.Model, info: dict[str, object], checksum: int = 0) -> None:
@@ -41,14 +41,11 @@ class Lane:
         self.checksum = checksum
         self.classes: list[Label] = list(model.classes)
         self.has_probabilities = model.probability is not None
-        self._scores: Scorer = fast_scorer(model)
         # Adding up a long text's terms one by one would cost a probability its tenth digit.
         self._exact_scores = ExactScorer(model).scores
         self._batch: BatchScorer | None = None
-        self.place: Callable[[str], int] = _chooser(model, self._scores)
-        labels = [json.dumps(label).encode() for label in self.classes]
-        self._labels = labels
-        self._bodies = [b'{"predictions": [' + label + b"]}" for label in labels]
+        self.class_index: Callable[[str], int] = _chooser(model, fast_scorer(model))
+        self._labels = [json.dumps(label).encode() for label in self.classes]
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Lane:
@@ -70,27 +67,16 @@ class Lane:
         Raises:
             Uncertain: rounding decides the answer to one of them; ask the model itself.
         """
-        classes = self.classes
-        return [classes[place] for place in self.places(texts)]
+        return [self.classes[index] for index in self.class_indexes(texts)]
 
     def predict_json(self, texts: Sequence[str]) -> bytes:
-        """The body, byte for byte, that MLflow's scoring server answers with those labels.
+        """`json_of` the classes of some texts; errors as `predict`."""
+        return self.json_of(self.class_indexes(texts))
 
-        Raises:
-            Uncertain: rounding decides the answer to one of them; ask the model itself.
-        """
-        return self.json_of(self.places(texts))
-
-    def json_of(self, places: Sequence[int]) -> bytes:
-        """The same body, for labels by their places in `classes`."""
-        if len(places) == 1:
-            return self._bodies[places[0]]
+    def json_of(self, indexes: Sequence[int]) -> bytes:
+        """The body, byte for byte, that MLflow's scoring server answers with those classes."""
         labels = self._labels
-        return b'{"predictions": [' + b", ".join([labels[place] for place in places]) + b"]}"
-
-    def scores(self, texts: Sequence[str]) -> list[list[float]]:
-        """Joint log likelihoods or decision values, one for each column, rounding apart."""
-        return [self._scores(text) for text in texts]
+        return b'{"predictions": [' + b", ".join([labels[index] for index in indexes]) + b"]}"
 
     def predict_proba(self, texts: Sequence[str]) -> list[list[float]]:
         """The probability of each class, for each text; the model's own to within 1e-9.
@@ -104,8 +90,8 @@ class Lane:
         probabilities = KINDS[kind]
         return [probabilities(self._exact_scores(text)[0]) for text in texts]
 
-    def places(self, texts: Sequence[str]) -> list[int]:
-        """The place in `classes` of each text's label.
+    def class_indexes(self, texts: Sequence[str]) -> list[int]:
+        """The index in `classes` of each text's label.
 
         Raises:
             Uncertain: rounding decides the answer to one of them; ask the model itself.
@@ -116,12 +102,12 @@ class Lane:
 
                 self._batch = BatchScorer(self.model)
             if self._batch is not None:
-                return list(self._batch.places(texts, self.place))
-        return list(map(self.place, texts))
+                return list(self._batch.class_indexes(texts, self.class_index))
+        return list(map(self.class_index, texts))
 
 
 def _chooser(model: models.Model, fast: Scorer) -> Callable[[str], int]:
-    """A function from a text to the place of its class."""
+    """A function from a text to the index of its class."""
     exact = ExactScorer(model).scores
     bound = slack(model)
     lowest = float("-inf")
@@ -133,18 +119,18 @@ def _chooser(model: models.Model, fast: Scorer) -> Callable[[str], int]:
                 raise Uncertain(f"the score of {text[:60]!r} is {scores[0]:.3g}")
             return int(scores[0] > 0.0)
         best = max(scores)
-        place = scores.index(best)
+        index = scores.index(best)
         if doubt and sum(best - score <= doubt for score in scores) > 1:
             raise Uncertain(f"two classes are within {doubt:.3g} on {text[:60]!r}")
-        return place
+        return index
 
     def choose(text: str) -> int:
         scores = fast(text)
         best = max(scores)
-        place = scores.index(best)
-        scores[place] = lowest
+        index = scores.index(best)
+        scores[index] = lowest
         if best - max(scores) > bound(len(text)):
-            return place
+            return index
         return choose_exactly(text)
 
     def choose_of_two(text: str) -> int:

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from hotserve.inputs import csv, mlflow_json
+from hotserve.inputs import csv, json_tables, mlflow_json
 from hotserve.inputs import json_forms as lane_forms
 from hotserve.inputs.bodies import CsvError
 from hotserve.inputs.columns import CATEGORY, PROBABILITIES
@@ -60,12 +60,12 @@ class FastLane:
         self._lane = lane = Lane.open(target.path)
         if lane.checksum != target.checksum:
             raise LaneError(f"{target.path} is not the compiled model that was compared")
-        self._place = lane.place
+        self._class_index = lane.class_index
         self._forms, self._with_chances = lane_forms.by_probabilities(target.forms)
         self._names = [str(label) for label in lane.classes]
         self._products = counters.lane(target.version, self._names)
         self._counts = self._products.counts
-        self._bodies = [lane.json_of([place]) for place in range(len(lane.classes))]
+        self._bodies = [lane.json_of([index]) for index in range(len(lane.classes))]
         self.headers: Headers = [
             JSON,
             (b"x-model-version", target.version.encode()),
@@ -82,11 +82,11 @@ class FastLane:
         if text is None:
             return None
         try:
-            place = self._place(text)
+            index = self._class_index(text)
         except Uncertain:
             return None
-        self._counts[place] += 1
-        return self._bodies[place]
+        self._counts[index] += 1
+        return self._bodies[index]
 
     def answer_now(self, content_type: bytes, body: bytes) -> bytes | None:
         """The body of the answer to a few texts without probabilities, else None."""
@@ -99,11 +99,11 @@ class FastLane:
         if probabilities or len(texts) > FEW or len(body) > LONGEST_TEXT:
             return None
         try:
-            places = self._lane.places(texts)
+            indexes = self._lane.class_indexes(texts)
         except Uncertain:
             return None
-        self._products.add(places)
-        return self._lane.json_of(places)
+        self._products.add(indexes)
+        return self._lane.json_of(indexes)
 
     async def answer(self, content_type: bytes, body: bytes) -> bytes | None:
         """The body of the answer, or None where the model's process has to give it."""
@@ -116,25 +116,15 @@ class FastLane:
                 return None
             texts, probabilities = request
         elif content_type in _CSV_TYPES:
-            return await self._csv(body) if self.target.csv else None
+            if not self.target.csv:
+                return None
+            parts = csv.read_in_parts(body, SLICE, self.target.columns)
+            return await self._labels(map(self._texts_of, parts))
         else:
             return None
-        if len(body) > LONGEST_TEXT and max(map(len, texts)) > LONGEST_TEXT:
-            return None
-        try:
-            if probabilities:
-                return await self._probabilities(texts)
-            if len(texts) <= SLICE:
-                places = self._lane.places(texts)
-            else:
-                places = []
-                for start in range(0, len(texts), SLICE):
-                    places += self._lane.places(texts[start : start + SLICE])
-                    await asyncio.sleep(0)
-        except Uncertain:
-            return None
-        self._products.add(places)
-        return self._lane.json_of(places)
+        if probabilities:
+            return await self._probabilities(texts)
+        return await self._labels(texts[at : at + SLICE] for at in range(0, len(texts), SLICE))
 
     def head(self, length: int) -> bytes:
         """The headers of an answer of that length as they are sent, and the empty line."""
@@ -146,21 +136,20 @@ class FastLane:
                 self._heads[length] = head
         return head
 
-    async def _csv(self, body: bytes) -> bytes | None:
-        """In parts, between which other requests have their turn if there are several."""
-        places: list[int] = []
+    async def _labels(self, parts: Iterable[Texts]) -> bytes | None:
+        """The body of the answer; other requests have their turn between two parts."""
+        indexes: list[int] = []
         try:
-            for part in csv.read_in_parts(body, SLICE, self.target.columns):
-                if places:
+            for texts in parts:
+                if indexes:
                     await asyncio.sleep(0)
-                texts = self._texts_of(part)
                 if any(len(text) > LONGEST_TEXT for text in texts):
                     return None
-                places += self._lane.places(texts)
+                indexes += self._lane.class_indexes(texts)
         except (CsvError, Uncertain):
             return None
-        self._products.add(places)
-        return self._lane.json_of(places)
+        self._products.add(indexes)
+        return self._lane.json_of(indexes)
 
     def _texts_of(self, products: csv.Products) -> Texts:
         columns = self.target.columns
@@ -193,68 +182,38 @@ class FastLane:
     def _texts(self, kind: str, data: Any, forms: frozenset[str]) -> Texts | None:
         if kind in (lane_forms.INPUTS, lane_forms.INSTANCES):
             return data if kind in forms and _all_text(data) else None
-        if kind == lane_forms.SPLIT:
-            if type(data) is not dict or data.keys() != {"columns", "data"}:
-                return None
-            columns, rows = data["columns"], data["data"]
-            if (
-                not _all_text(columns)
-                or not _is_among(forms, kind, columns)
-                or type(rows) is not list
-            ):
-                return None
-            if not all(_all_text(row) and len(row) == len(columns) for row in rows):
-                return None
-            return _joined(columns, rows)
-        if kind == lane_forms.RECORDS:
-            if type(data) is not list or not data or not all(type(row) is dict for row in data):
-                return None
-            names = data[0].keys()
-            if not _is_among(forms, kind, names) or not all(row.keys() == names for row in data):
-                return None
-            order = sorted(names, reverse=True)  # `nome` before `descricao`
-            rows = [[row[name] for name in order] for row in data]
-            if not all(map(_all_text, rows)):
-                return None
-            return [lane_forms.text_of(row) for row in rows]
-        return None
+        table = json_tables.table(kind, data)
+        if table is None or lane_forms.table_form(kind, table[0]) not in forms:
+            return None
+        names, rows = table
+        return _joined(names, rows) if all(map(_all_text, rows)) else None
 
     async def _probabilities(self, texts: Texts) -> bytes | None:
         names = self._names
         answers = []
-        places = []
+        indexes = []
         for start in range(0, len(texts), SLICE):
-            for chances in self._lane.predict_proba(texts[start : start + SLICE]):
-                first, second = _two_largest(chances)
+            if start:
+                await asyncio.sleep(0)
+            part = texts[start : start + SLICE]
+            if any(len(text) > LONGEST_TEXT for text in part):
+                return None
+            for chances in self._lane.predict_proba(part):
+                *_, second, first = -1.0, *sorted(chances)
                 if first - second < CLOSE:
                     return None
-                place = chances.index(first)
-                places.append(place)
-                answers.append(
-                    {
-                        CATEGORY: names[place],
-                        PROBABILITIES: dict(zip(names, chances, strict=True)),
-                    }
-                )
-            if len(texts) > SLICE:
-                await asyncio.sleep(0)
-        self._products.add(places)
+                index = chances.index(first)
+                indexes.append(index)
+                shares = dict(zip(names, chances, strict=True))
+                answers.append({CATEGORY: names[index], PROBABILITIES: shares})
+        self._products.add(indexes)
         return json.dumps({"predictions": answers}).encode()
-
-
-def _is_among(forms: frozenset[str], kind: str, columns: Iterable[str]) -> bool:
-    return lane_forms.table_form(kind, columns) in forms
 
 
 def _joined(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Texts:
     if list(columns) == ["descricao", "nome"]:
         rows = [row[::-1] for row in rows]
     return [lane_forms.text_of(row) for row in rows]
-
-
-def _two_largest(chances: Sequence[float]) -> tuple[float, float]:
-    first, *others = sorted(chances, reverse=True)
-    return first, others[0] if others else -1.0
 
 
 def _all_text(values: Any) -> bool:
