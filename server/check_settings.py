@@ -79,6 +79,9 @@ RULES = {
     "S3_ENDPOINT_URL": Rule(
         _is_address, "an address that begins with http:// or https://, such as http://s3:9000"
     ),
+    "S3_PUBLIC_URL": Rule(
+        _is_address, "an address that begins with http:// or https://, as clients reach S3"
+    ),
     "MYSQL_USER": Rule(_matches(".{1,32}"), "of 32 characters at most"),
     "MYSQL_BUFFER_POOL": Rule(
         _matches("0*[1-9][0-9]*[KMGkmg]?"),
