@@ -1,9 +1,8 @@
-# The MLflow server, and the job that makes its bucket.
+# The three images that are built here, on one base: `docker build --target trainer .`
 #
 # Needs BuildKit (Docker 23 or newer has it on), and fetches the base image and packages only.
 ARG PYTHON_IMAGE=python:3.11.16-slim-bookworm@sha256:528257d48c1da0dcecc2e725d1ae34498d60c965f1241e39cd6a85a8859bdf84
 
-# --- base: word for word the same in all three Dockerfiles, so it is built and stored once.
 FROM ${PYTHON_IMAGE} AS base
 ENV LANG=C.UTF-8 \
     HOME=/tmp \
@@ -24,14 +23,66 @@ RUN --mount=type=bind,source=requirements.txt,target=/tmp/requirements.txt \
     pip install --quiet --require-hashes --requirement /tmp/requirements.txt
 WORKDIR /app
 COPY --chmod=755 wait-for-it.sh /app/
-# --- end of base
 
+# The MLflow server, and the jobs that run before it.
 FROM base AS mlflow
 COPY server /app/server
-RUN python -m compileall -q /app/server
+# MLflow finds a plugin by what is installed: this says that `server` is, and what it offers.
+RUN python -m compileall -q /app/server \
+ && mkdir /app/server-1.dist-info && cd /app/server-1.dist-info \
+ && printf 'Metadata-Version: 2.1\nName: server\nVersion: 1\n' >METADATA \
+ && printf '[mlflow.artifact_repository]\ns3 = server.artifacts:s3_repository\n' >entry_points.txt
 LABEL org.opencontainers.image.title="mlflow" \
       org.opencontainers.image.description="MLflow tracking server and model registry on MySQL and S3" \
       org.opencontainers.image.licenses="Apache-2.0"
 USER 10001:10001
 EXPOSE 5000
 CMD ["mlflow", "server", "--host", "0.0.0.0", "--port", "5000"]
+
+# Everything that makes a model, as an MLflow Project that lies in /app: `mlflow run .`
+FROM base AS trainer
+# git for `mlflow run <git URL>`.
+RUN command -v git >/dev/null \
+ || { apt-get update && apt-get install -y --no-install-recommends git ca-certificates \
+      && rm -rf /var/lib/apt/lists/*; }
+RUN --mount=type=bind,source=trainer/requirements.txt,target=/tmp/requirements.txt \
+    --mount=type=cache,target=/root/.cache/pip \
+    --mount=type=secret,id=pip_config --mount=type=secret,id=ca_bundle \
+    export HOME=/root PIP_CONFIG_FILE=/run/secrets/pip_config PIP_DISABLE_PIP_VERSION_CHECK=1; \
+    if [ -s /run/secrets/ca_bundle ]; then export PIP_CERT=/run/secrets/ca_bundle; fi; \
+    pip install --quiet --require-hashes --requirement /tmp/requirements.txt
+# All that a project of ours needs is installed already, so `mlflow run` is to use it and not
+# to build an environment: this stands in front of MLflow's own command and says so.
+COPY --chmod=755 trainer/mlflow-run-here.sh /opt/project/mlflow
+ENV PATH=/opt/project:$PATH \
+    MPLCONFIGDIR=/tmp/matplotlib
+COPY trainer /app
+RUN python -m compileall -q /app
+LABEL org.opencontainers.image.title="trainer" \
+      org.opencontainers.image.description="Trains, compares and registers the classifier of products" \
+      org.opencontainers.image.licenses="Apache-2.0"
+USER 10001:10001
+CMD ["python", "sweep.py", "--first"]
+
+# What serves the registered model: hotserve around `mlflow models serve`.
+FROM base AS classificador-produtos
+RUN --mount=type=bind,source=classificador-produtos/requirements.txt,target=/tmp/requirements.txt \
+    --mount=type=cache,target=/root/.cache/pip \
+    --mount=type=secret,id=pip_config --mount=type=secret,id=ca_bundle \
+    export HOME=/root PIP_CONFIG_FILE=/run/secrets/pip_config PIP_DISABLE_PIP_VERSION_CHECK=1; \
+    if [ -s /run/secrets/ca_bundle ]; then export PIP_CERT=/run/secrets/ca_bundle; fi; \
+    pip install --quiet --require-hashes --requirement /tmp/requirements.txt
+RUN printf '#!/opt/venv/bin/python\nimport sys\nfrom hotserve.cli import main\nsys.exit(main())\n' \
+      >/usr/local/bin/hotserve \
+ && chmod 755 /usr/local/bin/hotserve \
+ && install -d -o 10001 -g 10001 /var/cache/hotserve
+ENV HOTSERVE_CACHE=/var/cache/hotserve
+COPY classificador-produtos/hotserve /app/hotserve
+RUN python -m compileall -q /app/hotserve
+LABEL org.opencontainers.image.title="classificador-produtos" \
+      org.opencontainers.image.description="Serves the registered model and follows the registry" \
+      org.opencontainers.image.licenses="Apache-2.0"
+USER 10001:10001
+EXPOSE 8080
+CMD ["hotserve", "mlflow", "models", "serve", "-m", "models:/classificador-produtos/Production", \
+     "-p", "8080", "-h", "0.0.0.0", "--env-manager", "local"]

@@ -1,4 +1,4 @@
-"""What the three Dockerfiles have to agree on, since no tool makes them."""
+"""What the Dockerfile's three images have to be, since no tool makes them."""
 
 import re
 from pathlib import Path
@@ -6,32 +6,35 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-DOCKERFILES = [
-    ROOT / "Dockerfile",
-    ROOT / "trainer" / "Dockerfile",
-    ROOT / "classificador-produtos" / "Dockerfile",
-]
+DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+STAGES = dict(re.findall(r"^FROM \S+ AS (\S+)\n(.*?)(?=^FROM |\Z)", DOCKERFILE, re.M | re.S))
+IMAGES = ("mlflow", "trainer", "classificador-produtos")
 
 
-def base_stage(file: Path) -> str:
-    return file.read_text(encoding="utf-8").split("# --- base")[1].split("# --- end of base")[0]
+def test_there_is_one_base_and_each_image_stands_on_it() -> None:
+    assert list(STAGES) == ["base", *IMAGES]
+    assert re.findall(r"^FROM (\S+)", DOCKERFILE, re.M) == ["${PYTHON_IMAGE}", *["base"] * 3]
 
 
-def test_the_base_stage_is_the_same_so_that_it_is_built_and_stored_once() -> None:
-    stages = {base_stage(file) for file in DOCKERFILES}
-    assert len(stages) == 1
-    assert "--require-hashes" in stages.pop()
+def test_whatever_is_installed_is_checked_against_hashes() -> None:
+    installs = re.findall(r"\bpip install\b.*", DOCKERFILE)
+    assert len(installs) == 3
+    assert all("--require-hashes" in line for line in installs)
 
 
-@pytest.mark.parametrize("file", DOCKERFILES, ids=lambda file: file.parent.name)
-def test_the_base_image_is_pinned_and_the_one_of_the_settings(file: Path) -> None:
-    default = re.search(r"^ARG PYTHON_IMAGE=(\S+)$", file.read_text(), flags=re.MULTILINE)
+def test_the_base_image_is_pinned_and_the_one_of_the_settings() -> None:
+    default = re.search(r"^ARG PYTHON_IMAGE=(\S+)$", DOCKERFILE, flags=re.MULTILINE)
     assert default
     assert re.fullmatch(r"python:3\.11\.\d+-slim-bookworm@sha256:[0-9a-f]{64}", default[1])
     assert f"PYTHON_IMAGE={default[1]}\n" in (ROOT / ".env").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("file", DOCKERFILES, ids=lambda file: file.parent.name)
-def test_it_ends_as_a_user_that_is_not_root(file: Path) -> None:
-    users = re.findall(r"^USER (\S+)$", file.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    assert users[-1:] == ["10001:10001"]
+@pytest.mark.parametrize("image", IMAGES)
+def test_it_ends_as_a_user_that_is_not_root(image: str) -> None:
+    assert re.findall(r"^USER (\S+)$", STAGES[image], flags=re.MULTILINE) == ["10001:10001"]
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_compose_builds_it_from_its_stage(image: str) -> None:
+    compose = (ROOT / "compose.yml").read_text(encoding="utf-8")
+    assert f"target: {image}\n" in compose
