@@ -14,7 +14,7 @@ run: env ## start everything on this machine: MLflow on 5000, the API on 8080
 
 .PHONY: up
 up: ## start everything in containers
-	@docker compose up --build --detach || { docker compose logs --no-log-prefix create_s3_buckets >&2; exit 1; }
+	@docker compose up --build --detach || { docker compose logs --no-log-prefix check_settings create_s3_buckets >&2; exit 1; }
 
 .PHONY: down
 down: ## stop the containers; the data stays
@@ -47,11 +47,12 @@ mutants: env-dev ## put small faults into the code, one at a time, and count tho
 	@.venv/bin/python tools/mutants.py $(ARGS)
 
 .PHONY: lint
-lint: env-dev ## ruff, mypy, the import contracts and shellcheck
+lint: env-dev ## ruff, mypy, the import contracts, the images' digests and shellcheck
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy trainer classificador-produtos local server tests benchmarks tools
 	@PYTHONPATH=trainer:classificador-produtos .venv/bin/lint-imports --no-cache
+	@tests/images-are-pinned.sh
 	@if command -v shellcheck >/dev/null; then git ls-files '*.sh' | xargs shellcheck; \
 	else echo "shellcheck is not installed: shell scripts were not checked"; fi
 
