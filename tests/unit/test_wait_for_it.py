@@ -20,6 +20,18 @@ def wait_for_it(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @contextmanager
+def started(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """The script, running; it is gone afterwards, whatever the test has found."""
+    with subprocess.Popen(
+        [str(SCRIPT), *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@contextmanager
 def listening(host: str = "127.0.0.1", backlog: int = 5) -> Iterator[tuple[socket.socket, str]]:
     """A listening socket, and its ``host:port`` as the script takes it."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -86,12 +98,7 @@ def test_it_waits_until_the_port_opens() -> None:
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{server.getsockname()[1]}"
-        with subprocess.Popen(
-            [str(SCRIPT), address, "-t", "60", "--", "echo", "started"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as waiting:
+        with started(address, "-t", "60", "--", "echo", "started") as waiting:
             assert waiting.stderr
             assert "waiting for" in waiting.stderr.readline()
             assert waiting.poll() is None
@@ -112,11 +119,7 @@ def test_the_command_takes_the_place_of_the_script_so_that_signals_reach_it() ->
     program = "import os, signal; print(os.getpid(), flush=True); signal.pause()"
     with (
         listening() as (_, address),
-        subprocess.Popen(
-            [str(SCRIPT), address, "-q", "--", "python3", "-c", program],
-            stdout=subprocess.PIPE,
-            text=True,
-        ) as command,
+        started(address, "-q", "--", "python3", "-c", program) as command,
     ):
         assert command.stdout
         assert int(command.stdout.readline()) == command.pid
@@ -128,12 +131,7 @@ def test_the_command_takes_the_place_of_the_script_so_that_signals_reach_it() ->
     ("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)], ids=["SIGTERM", "SIGINT"]
 )
 def test_a_signal_ends_the_waiting(sent: signal.Signals, code: int) -> None:
-    with (
-        reserved() as address,
-        subprocess.Popen(
-            [str(SCRIPT), address, "-t", "0"], stderr=subprocess.PIPE, text=True
-        ) as waiting,
-    ):
+    with reserved() as address, started(address, "-t", "0") as waiting:
         assert waiting.stderr
         assert "for ever" in waiting.stderr.readline()
         waiting.send_signal(sent)
