@@ -1,40 +1,23 @@
-"""What the settings of ``.env`` must be.
+"""Checks the settings of ``.env``: ``python -m server.check_settings``.
 
 What Compose can't see, that a value is there but can't be used, would end some service over and
-over, with the reason in its log. So the first job, ``create_s3_buckets``, says it and ends the
-start. Two settings are secrets that it is not given: the services that use them look at them.
+over, with the reason in its log, and make a database with a password that lets nobody in. So the
+job ``check_settings`` looks first, says what is wrong and ends the start. It is given the secrets
+too, but no network. Exit code 2: a setting can't be used.
 """
 
 from __future__ import annotations
 
 import fnmatch
+import os
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import urlsplit
 
 
-@dataclass(frozen=True)
-class Rule:
-    """What a variable must be.
-
-    Attributes:
-        holds: whether a value can be used.
-        wanted: what follows "must be".
-        secret: whether the value is kept out of the message.
-    """
-
-    holds: Callable[[str], bool]
-    wanted: str
-    secret: bool = False
-
-
-def _matches(pattern: str) -> Callable[[str], bool]:
-    return lambda value: re.fullmatch(pattern, value) is not None
-
-
 def _is_port(value: str) -> bool:
-    return _matches("[0-9]{1,5}")(value) and 1 <= int(value) <= 65535
+    return bool(re.fullmatch("[0-9]{1,5}", value)) and 1 <= int(value) <= 65535
 
 
 def _is_address(value: str) -> bool:
@@ -45,7 +28,7 @@ def _is_address(value: str) -> bool:
     except ValueError:
         return False
     known = url.scheme in ("http", "https") and url.hostname and port != 0
-    return bool(known and _matches("[!-~]+")(value))
+    return bool(known and re.fullmatch("[!-~]+", value))
 
 
 def _are_origins(value: str) -> bool:
@@ -59,50 +42,54 @@ def _let_the_services_in(value: str) -> bool:
     return any(fnmatch.fnmatchcase("mlflow:5000", each.strip()) for each in value.split(","))
 
 
-PORT = Rule(_is_port, "a number from 1 to 65535")
-SWITCH = Rule(lambda value: value in ("true", "false"), "true or false")
+PORT = (_is_port, "a number from 1 to 65535")
+SWITCH = ("true|false", "true or false")
+ADDRESS = "an address that begins with http:// or https://"
+# PyMySQL sends a password as latin-1, and MySQL compares it as UTF-8.
+PASSWORD = ("[ -~]+", "of ASCII characters")
 
 # With less the job runner's processes would be killed, and MLflow with them.
 JOBS_NEED = 2 << 30
 UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
-RULES = {
+# A pattern or a function that a value has to pass, and what follows "must be" where it doesn't.
+RULES: dict[str, tuple[str | Callable[[str], bool], str]] = {
     "S3_PORT": PORT,
     "S3_CONSOLE_PORT": PORT,
     "MLFLOW_PORT": PORT,
     "SERVE_PORT": PORT,
-    "AWS_ACCESS_KEY_ID": Rule(_matches("[!-~]{3,}"), "3 visible ASCII characters at least"),
-    "AWS_SECRET_ACCESS_KEY": Rule(_matches(".{8,}"), "8 characters at least", secret=True),
-    "AWS_REGION": Rule(
-        _matches("(?!-)[A-Za-z0-9-]{1,63}(?<!-)"), "a region's name, such as us-east-1"
-    ),
-    "S3_ENDPOINT_URL": Rule(
-        _is_address, "an address that begins with http:// or https://, such as http://s3:9000"
-    ),
-    "S3_PUBLIC_URL": Rule(
-        _is_address, "an address that begins with http:// or https://, as clients reach S3"
-    ),
-    "MYSQL_USER": Rule(_matches(".{1,32}"), "of 32 characters at most"),
-    "MYSQL_BUFFER_POOL": Rule(
-        _matches("0*[1-9][0-9]*[KMGkmg]?"),
+    "AWS_ACCESS_KEY_ID": ("[!-~]{3,}", "3 visible ASCII characters at least"),
+    "AWS_SECRET_ACCESS_KEY": (".{8,}", "8 characters at least"),
+    "AWS_REGION": ("(?!-)[A-Za-z0-9-]{1,63}(?<!-)", "a region's name, such as us-east-1"),
+    "S3_ENDPOINT_URL": (_is_address, f"{ADDRESS}, such as http://s3:9000"),
+    "S3_PUBLIC_URL": (_is_address, f"{ADDRESS}, as clients reach S3"),
+    "S3_WAIT_SECONDS": (r"[0-9]+(\.[0-9]+)?", "a number of seconds"),
+    "MYSQL_USER": (".{1,32}", "of 32 characters at most"),
+    "MYSQL_PASSWORD": PASSWORD,
+    "MYSQL_ROOT_PASSWORD": PASSWORD,
+    "MYSQL_BUFFER_POOL": (
+        "0*[1-9][0-9]*[KMGkmg]?",
         "a number of bytes, with K, M or G behind it, such as 64M",
     ),
-    "MYSQL_HOST": Rule(
-        _matches(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]"), "a host's name or address, without a port"
+    "MYSQL_HOST": (
+        r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]",
+        "a host's name or address, without a port",
     ),
     "MYSQL_PORT": PORT,
-    "MLFLOW_WORKERS": Rule(_matches("0*[1-9][0-9]{0,3}"), "a whole number from 1"),
-    "MLFLOW_ALLOWED_HOSTS": Rule(
+    "MLFLOW_WORKERS": ("0*[1-9][0-9]{0,3}", "a whole number from 1"),
+    "MLFLOW_ALLOWED_HOSTS": (
         _let_the_services_in,
         "a list with commas that holds mlflow:5000, as the other services call it",
     ),
-    "MLFLOW_CORS_ORIGINS": Rule(
+    "MLFLOW_CORS_ORIGINS": (
         _are_origins,
         "pages with commas, each as in http://mlflow.example.org:5000 and without a path",
     ),
     "MLFLOW_ACCESS_LOG": SWITCH,
     "MLFLOW_JOBS": SWITCH,
+    "HOTSERVE_TOKEN": ("[!-~]+", "visible ASCII characters without spaces"),
 }
+SECRETS = {"AWS_SECRET_ACCESS_KEY", "MYSQL_PASSWORD", "MYSQL_ROOT_PASSWORD", "HOTSERVE_TOKEN"}
 
 
 def _bytes(size: str) -> float:
@@ -111,26 +98,46 @@ def _bytes(size: str) -> float:
     return float(parts[1]) * UNITS[parts[2]] if parts else JOBS_NEED
 
 
-def _together(environment: Mapping[str, str]) -> list[str]:
-    """Lines for settings that can be used, but not with each other."""
-    lines = []
-    if environment.get("MYSQL_USER") == "root" and environment.get("MYSQL_HOST") == "db":
+def _wrong_for_our_mysql(environment: Mapping[str, str]) -> list[str]:
+    """The image writes user and passwords into SQL as they are, and root's into an option file."""
+    unfit = {"MYSQL_USER": "'\\", "MYSQL_PASSWORD": "'\\", "MYSQL_ROOT_PASSWORD": "'\\#"}
+    lines = [
+        f"{name}: must be without {' '.join(characters)} for the MySQL of the stack"
+        for name, characters in unfit.items()
+        if set(characters) & set(environment.get(name, ""))
+    ]
+    if environment.get("MYSQL_USER") == "root":
         lines.append("MYSQL_USER=root: must be another name, the database has a user root already")
-    memory = environment.get("MLFLOW_MEMORY")
-    if memory and environment.get("MLFLOW_JOBS") == "true" and _bytes(memory) < JOBS_NEED:
-        lines.append(f"MLFLOW_MEMORY={memory}: must be 2g at least while MLFLOW_JOBS=true")
     return lines
 
 
 def wrong(environment: Mapping[str, str]) -> list[str]:
     """A line for each setting that can't be used: its name, its value (no secret's), its rule.
 
-    Of a variable that isn't there nothing is said: Compose has done that.
+    Of a variable that is missing or empty nothing is said: Compose has done that.
     """
     lines = []
-    for name, rule in RULES.items():
+    for name, (rule, wanted) in RULES.items():
         value = environment.get(name)
-        if value and not rule.holds(value):
-            shown = name if rule.secret else f"{name}={value}"
-            lines.append(f"{shown}: must be {rule.wanted}")
-    return lines + _together(environment)
+        if value and not (rule(value) if callable(rule) else re.fullmatch(rule, value)):
+            shown = name if name in SECRETS else f"{name}={value}"
+            lines.append(f"{shown}: must be {wanted}")
+    if environment.get("MYSQL_HOST") == "db":
+        lines += _wrong_for_our_mysql(environment)
+    memory = environment.get("MLFLOW_MEMORY")
+    if memory and environment.get("MLFLOW_JOBS") == "true" and _bytes(memory) < JOBS_NEED:
+        lines.append(f"MLFLOW_MEMORY={memory}: must be 2g at least while MLFLOW_JOBS=true")
+    return lines
+
+
+def report(job: str, environment: Mapping[str, str], required: Sequence[str] = ()) -> bool:
+    """Say a line for each setting that is missing or can't be used. Returns whether none is."""
+    lines = [f"{name} must be set" for name in required if not environment.get(name)]
+    lines += [f"{line}; change it in .env" for line in wrong(environment)]
+    for line in lines:
+        print(f"{job}: {line}", file=sys.stderr)
+    return not lines
+
+
+if __name__ == "__main__":
+    sys.exit(0 if report("check_settings", os.environ) else 2)

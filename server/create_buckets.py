@@ -1,7 +1,6 @@
 """Makes the bucket for the artifacts if it is missing: ``python -m server.create_buckets``.
 
-The service ``create_s3_buckets``. MLflow and its clients wait for it, so it looks at the settings
-of all services first (``check_settings``). Its own come from the environment: ``AWS_BUCKET_NAME``,
+The service ``create_s3_buckets``. Its settings come from the environment: ``AWS_BUCKET_NAME``,
 ``AWS_REGION``, ``AWS_ACCESS_KEY_ID``, ``AWS_SECRET_ACCESS_KEY``, ``S3_ENDPOINT_URL`` (without
 it AWS itself) and ``S3_WAIT_SECONDS`` (how long to try; 60). Exit code 0: the bucket is
 there; 1: it could not be had; 2: a setting is missing or wrong.
@@ -21,28 +20,31 @@ from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from server import check_settings
 
+JOB = "create_s3_buckets"
 PAUSE_SECONDS = 1.0
 REQUIRED = ("AWS_BUCKET_NAME", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 WRONG_KEYS = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "AuthFailure", "InvalidToken"}
-
-
-class SettingError(Exception):
-    """One line that says which setting is wrong."""
+MAY_PASS = {408, 409, 425, 429}
 
 
 class BucketError(Exception):
-    """One line that says why the bucket cannot be had."""
+    """One line that says why the bucket can't be had."""
+
+    exit_code = 1
+
+
+class SettingError(BucketError):
+    """One line that says which setting is wrong."""
+
+    exit_code = 2
 
 
 def client(environment: Mapping[str, str]) -> Any:
     """A boto3 S3 client as the settings say.
 
     Raises:
-        SettingError: a required variable is missing, or the endpoint is no URL.
+        SettingError: the endpoint is no URL.
     """
-    for name in REQUIRED:
-        if not environment.get(name):
-            raise SettingError(f"{name} must be set")
     endpoint = environment.get("S3_ENDPOINT_URL") or None
     try:
         return boto3.client(
@@ -55,22 +57,6 @@ def client(environment: Mapping[str, str]) -> Any:
         )
     except ValueError as error:
         raise SettingError(f"S3_ENDPOINT_URL={endpoint}: {error}") from None
-
-
-def wait_seconds(environment: Mapping[str, str]) -> float:
-    """How long to try.
-
-    Raises:
-        SettingError: it is no positive number.
-    """
-    text = environment.get("S3_WAIT_SECONDS") or "60"
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < float("inf"):
-        raise SettingError(f"S3_WAIT_SECONDS={text}: this is a positive number of seconds")
-    return seconds
 
 
 def ensure_bucket(s3: Any, name: str) -> bool:
@@ -87,18 +73,18 @@ def ensure_bucket(s3: Any, name: str) -> bool:
     try:
         # Not head_bucket: a refusal to HEAD has no body that would say why.
         s3.list_objects_v2(Bucket=name, MaxKeys=1)
+        return False
     except ParamValidationError as error:
         raise SettingError(f"AWS_BUCKET_NAME={name}: {str(error).splitlines()[-1]}") from None
     except ClientError as error:
         if _code(error) not in {"NoSuchBucket", "404"}:
             raise _explained(error, name) from None
-    else:
-        return False
 
-    region = s3.meta.region_name
-    where = {} if region == "us-east-1" else {"LocationConstraint": region}
+    options: dict[str, Any] = {"Bucket": name}
+    if s3.meta.region_name != "us-east-1":  # which S3 takes for granted, and refuses when named
+        options["CreateBucketConfiguration"] = {"LocationConstraint": s3.meta.region_name}
     try:
-        s3.create_bucket(Bucket=name, **({"CreateBucketConfiguration": where} if where else {}))
+        s3.create_bucket(**options)
     except ClientError as error:
         if _code(error) == "BucketAlreadyOwnedByYou":  # another job was quicker
             return False
@@ -107,12 +93,11 @@ def ensure_bucket(s3: Any, name: str) -> bool:
 
 
 def _code(error: ClientError) -> str:
-    return str(error.response.get("Error", {}).get("Code", ""))
+    return str(error.response["Error"].get("Code", ""))
 
 
 def _explained(error: ClientError, name: str) -> Exception:
     """What a user can do about it; the error itself if it may pass."""
-    passing: Exception = error
     code = _code(error)
     if code in WRONG_KEYS:
         return SettingError(
@@ -122,39 +107,42 @@ def _explained(error: ClientError, name: str) -> Exception:
         return SettingError(f"AWS_BUCKET_NAME={name}: S3 does not take this as a bucket's name")
     if code in {"AccessDenied", "403", "BucketAlreadyExists", "AllAccessDisabled"}:
         return BucketError(f"the keys may not use or make the bucket {name} ({code})")
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
-    if 300 <= int(status) < 500 and int(status) not in {408, 409, 425, 429}:
+    status = int(error.response["ResponseMetadata"]["HTTPStatusCode"])
+    if 300 <= status < 500 and status not in MAY_PASS:
         return BucketError(f"S3 refused the bucket {name}: {error}")
+    passing: Exception = error
     return passing
+
+
+def run(environment: Mapping[str, str]) -> str:
+    """Make the bucket, trying again while S3 isn't ready; one line that says what came of it.
+
+    Raises:
+        BucketError: it could not be had.
+    """
+    s3, name = client(environment), environment["AWS_BUCKET_NAME"]
+    limit = float(environment.get("S3_WAIT_SECONDS") or 60)
+    deadline = time.monotonic() + limit
+    while True:
+        try:
+            made = ensure_bucket(s3, name)
+            return f"the bucket {name} {'was made' if made else 'is there already'}"
+        except (ClientError, BotoCoreError) as error:
+            if time.monotonic() >= deadline:
+                where = environment.get("S3_ENDPOINT_URL") or "AWS"
+                raise BucketError(f"gave up on {where} after {limit:g} s: {error}") from None
+            time.sleep(PAUSE_SECONDS)
 
 
 def main(environment: Mapping[str, str] = os.environ) -> int:
     """Run the job; it says one line, or one for each wrong setting. Returns the exit code."""
-    if unusable := check_settings.wrong(environment):
-        for line in unusable:
-            print(f"create_s3_buckets: {line}; change it in .env", file=sys.stderr)
+    if not check_settings.report(JOB, environment, REQUIRED):
         return 2
-    where = environment.get("S3_ENDPOINT_URL") or "AWS"
     try:
-        s3 = client(environment)
-        name = environment["AWS_BUCKET_NAME"]
-        limit = wait_seconds(environment)
-        deadline = time.monotonic() + limit
-        while True:
-            try:
-                made = ensure_bucket(s3, name)
-                break
-            except (ClientError, BotoCoreError) as error:
-                if time.monotonic() >= deadline:
-                    raise BucketError(f"gave up on {where} after {limit:g} s: {error}") from None
-                time.sleep(PAUSE_SECONDS)
-    except SettingError as error:
-        print(f"create_s3_buckets: {error}", file=sys.stderr)
-        return 2
+        print(f"{JOB}: {run(environment)}")
     except BucketError as error:
-        print(f"create_s3_buckets: {error}", file=sys.stderr)
-        return 1
-    print(f"create_s3_buckets: the bucket {name} {'was made' if made else 'is there already'}")
+        print(f"{JOB}: {error}", file=sys.stderr)
+        return error.exit_code
     return 0
 
 

@@ -1,133 +1,140 @@
-"""Waits until MySQL lets us in, then becomes the command, which finds the database.
+"""Waits until MySQL can be used, then becomes the command, which finds the database.
 
 ``python -m server.with_mysql mlflow server …``: MLflow's ``MLFLOW_BACKEND_STORE_URI`` is put
 together from ``MYSQL_HOST`` (``db``), ``MYSQL_PORT`` (3306), ``MYSQL_DATABASE``, ``MYSQL_USER``
 and ``MYSQL_PASSWORD``, so that a password may have any ASCII character in it.
 
-A refused password is said once, in one line, and then tried again now and then: neither a
-traceback nor a container that starts over and over, and a password that is mended in MySQL
-is taken up. Tables of a first start that was cut off are made again. Exit code 2: a setting
-is missing; 127: the command is not found.
+A refused password, or tables of another MLflow, are said once, in one line, and then looked at
+again now and then: neither a traceback nor a container that starts over and over, and what is
+mended in MySQL is taken up. ``python -m server.with_mysql upgrade`` brings the tables up to date.
+Tables of a first start that was cut off are made again. Exit code 2: a setting is missing or
+wrong; 127: the command is not found.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import sys
+import sysconfig
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pymysql
 from pymysql.constants import CR, ER
 from sqlalchemy import URL
 
-from server import half_made
+from server import check_settings, incomplete_tables
 
 PAUSE_SECONDS = 2.0
 REQUIRED = ("MYSQL_DATABASE", "MYSQL_USER", "MYSQL_PASSWORD")
-
-
-class SettingError(Exception):
-    """One line that says which setting is wrong."""
+UPGRADE = ["upgrade"]
+AWAY = " does not answer yet"
+NO_DATABASE = " has no database {database} that the user {user} may use: see MYSQL_DATABASE"
+REFUSALS = {
+    ER.ACCESS_DENIED_ERROR: " refuses the user {user}: see MYSQL_USER and MYSQL_PASSWORD"
+    " (a database keeps the password that it was made with)",
+    ER.DBACCESS_DENIED_ERROR: NO_DATABASE,
+    ER.BAD_DB_ERROR: NO_DATABASE,
+    CR.CR_CONN_HOST_ERROR: AWAY,
+    CR.CR_SERVER_LOST: AWAY,
+    CR.CR_CONNECTION_ERROR: AWAY,
+}
 
 
 def address(environment: Mapping[str, str]) -> URL:
-    """The database's address.
-
-    Raises:
-        SettingError: a required variable is missing, the password is not ASCII, or the port is
-            no number.
-    """
-    for name in REQUIRED:
-        if not environment.get(name):
-            raise SettingError(f"{name} must be set")
-    if not environment["MYSQL_PASSWORD"].isascii():
-        # PyMySQL sends it as latin-1, MySQL compares it as UTF-8: it would be refused for ever.
-        raise SettingError("MYSQL_PASSWORD must be of ASCII characters")
-    port = environment.get("MYSQL_PORT") or "3306"
-    if not (port.isascii() and port.isdigit() and 1 <= int(port) <= 65535):
-        raise SettingError(f"MYSQL_PORT={port}: a port is a number from 1 to 65535")
+    """The database's address."""
     return URL.create(
         "mysql+pymysql",
         username=environment["MYSQL_USER"],
         password=environment["MYSQL_PASSWORD"],
         host=environment.get("MYSQL_HOST") or "db",
-        port=int(port),
+        port=int(environment.get("MYSQL_PORT") or 3306),
         database=environment["MYSQL_DATABASE"],
     )
 
 
-def _connect(url: URL) -> Any:
-    return pymysql.connect(
-        host=url.host,
-        port=url.port or 3306,
-        user=url.username,
-        password=str(url.password),
-        database=url.database,
-        connect_timeout=5,
+def reason_to_wait(url: URL, *, any_revision: bool = False) -> str | None:
+    """Why the database can't be used, in one line; None when it can.
+
+    Args:
+        url: the database's address.
+        any_revision: whether tables of another MLflow will do.
+    """
+    options = url.translate_connect_args(username="user")
+    try:
+        with pymysql.connect(**options, connect_timeout=5) as connection:
+            if incomplete_tables.clear(connection):
+                log("the first start was cut off while it made the tables: making them again")
+            return None if any_revision else other_revision(connection)
+    except pymysql.MySQLError as error:
+        known = REFUSALS.get(error.args[0])
+        reason = known.format(**options) if known else f": {error.args[-1]}"
+        return f"MySQL at {url.host}:{url.port}{reason}"
+
+
+def other_revision(connection: Any) -> str | None:
+    """What to do about tables of another MLflow, in one line; None if there is nothing to do."""
+    with connection.cursor() as cursor:
+        if not cursor.execute("SHOW TABLES LIKE 'alembic_version'"):
+            return None
+        cursor.execute("SELECT version_num FROM alembic_version")
+        row = cursor.fetchone()
+    revisions, newest = revisions_of_mlflow()
+    if row is None or row[0] == newest:
+        return None
+    if row[0] not in revisions:
+        return (
+            f"the database is of a newer MLflow than this one (revision {row[0]} is unknown): "
+            "go back to the newer image, or restore a backup"
+        )
+    return (
+        f"the database is of an older MLflow (revision {row[0]}, this one needs {newest}): take a "
+        "backup, then `docker compose run --rm mlflow python -m server.with_mysql upgrade`"
     )
 
 
-def trouble(url: URL) -> str | None:
-    """Why MySQL does not let us in, in one line; None when it does."""
-    place = f"{url.host}:{url.port}"
-    try:
-        _connect(url).close()
-    except pymysql.MySQLError as error:
-        code = error.args[0] if error.args else None
-        if code == ER.ACCESS_DENIED_ERROR:
-            return (
-                f"MySQL at {place} refuses the user {url.username}: see MYSQL_USER and "
-                "MYSQL_PASSWORD (a database keeps the password that it was made with)"
-            )
-        if code in {ER.DBACCESS_DENIED_ERROR, ER.BAD_DB_ERROR}:
-            return (
-                f"MySQL at {place} has no database {url.database} that the user "
-                f"{url.username} may use: see MYSQL_DATABASE"
-            )
-        if code in {CR.CR_CONN_HOST_ERROR, CR.CR_SERVER_LOST, CR.CR_CONNECTION_ERROR}:
-            return f"MySQL at {place} does not answer yet"
-        return f"MySQL at {place}: {error.args[-1] if error.args else error}"
-    return None
+def revisions_of_mlflow() -> tuple[set[str], str]:
+    """The revisions of tables that the installed MLflow knows, and the newest of them.
+
+    Read from the files of its migrations: to ask MLflow itself would take seconds at each start.
+    """
+    folder = Path(sysconfig.get_path("purelib"), "mlflow", "store", "db_migrations", "versions")
+    scripts = "".join(file.read_text(encoding="utf-8") for file in folder.glob("*.py"))
+    known = set(re.findall(r'^revision = "(\w+)"', scripts, re.MULTILINE))
+    (newest,) = known - set(re.findall(r'^down_revision = "(\w+)"', scripts, re.MULTILINE))
+    return known, newest
 
 
-def clear_half_made_tables(url: URL) -> None:
-    """Let a first start that was cut off begin anew; what is in the way is said in one line."""
-    try:
-        with _connect(url) as connection:
-            if half_made.clear(connection):
-                say("the first start was cut off while it made the tables: making them again")
-    except pymysql.MySQLError as error:
-        # MLflow itself may still do, and says more if not.
-        say(f"could not look for tables of a first start that was cut off: {error.args[-1]}")
-
-
-def say(line: str) -> None:
+def log(line: str) -> None:
     print(f"mlflow: {line}", file=sys.stderr, flush=True)
 
 
 def main(command: Sequence[str], environment: Mapping[str, str] = os.environ) -> int:
-    """Wait, then run the command in our place. Returns only when that cannot be done."""
-    try:
-        if not command:
-            raise SettingError("which command? python -m server.with_mysql mlflow server …")
-        url = address(environment)
-    except SettingError as error:
-        say(str(error))
+    """Wait, then run the command in our place. Returns only when that can't be done."""
+    if not command:
+        log("which command? python -m server.with_mysql mlflow server …")
         return 2
-    said = None
-    while (wrong := trouble(url)) is not None:
-        if wrong != said:
-            say(wrong)
-            said = wrong
+    if not check_settings.report("mlflow", environment, REQUIRED):
+        return 2
+    url = address(environment)
+    logged = None
+    while reason := reason_to_wait(url, any_revision=command == UPGRADE):
+        if reason != logged:
+            log(reason)
+            logged = reason
         time.sleep(PAUSE_SECONDS)
-    clear_half_made_tables(url)
     uri = url.render_as_string(hide_password=False)
+    if command == UPGRADE:
+        from mlflow.db import commands  # in this process: a command line can be read by everybody
+
+        commands(["upgrade", uri])
     try:
         os.execvpe(command[0], list(command), {**environment, "MLFLOW_BACKEND_STORE_URI": uri})
     except FileNotFoundError:
-        say(f"command not found: {command[0]}")
+        log(f"command not found: {command[0]}")
         return 127
 
 

@@ -19,7 +19,7 @@ from tests.e2e.conftest import free_port
 ROOT = Path(__file__).resolve().parents[2]
 PORTS = ("S3_PORT", "S3_CONSOLE_PORT", "MLFLOW_PORT", "SERVE_PORT")
 SERVERS = ("s3", "db", "mlflow", "classificador-produtos")
-JOBS = ("create_s3_buckets", "trainer")
+JOBS = ("check_settings", "create_s3_buckets", "trainer")
 MODEL = "classificador-produtos"
 
 

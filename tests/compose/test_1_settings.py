@@ -12,6 +12,13 @@ from tests.compose.stack import ROOT, Stack
 
 LINES = (ROOT / ".env").read_text(encoding="utf-8").splitlines()
 SETTINGS = [line.partition("=")[0] for line in LINES if line and not line.startswith("#")]
+CLIENT = {
+    "MLFLOW_TRACKING_URI",
+    "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD",
+    "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD",
+    "NO_PROXY",
+    "no_proxy",
+}
 MAY_BE_EMPTY = {"HOTSERVE_TOKEN", "MLFLOW_CORS_ORIGINS", "S3_PUBLIC_URL"}
 
 
@@ -75,6 +82,7 @@ def test_the_chapter_s_names_are_kept(new_stack: Callable[..., Stack]) -> None:
     read = config(new_stack())
     assert set(read["services"]) == {
         "s3",
+        "check_settings",
         "create_s3_buckets",
         "db",
         "mlflow",
@@ -91,22 +99,38 @@ def test_no_client_is_given_the_keys_of_s3_or_the_database(
 ) -> None:
     services = config(new_stack())["services"]
     for client, own in (("trainer", set()), ("classificador-produtos", {"HOTSERVE_TOKEN"})):
-        given = {n for n in services[client]["environment"] if not n.startswith("MLFLOW_ENABLE_")}
-        assert given == {"MLFLOW_TRACKING_URI"} | own
+        assert set(services[client]["environment"]) == CLIENT | own
 
 
-def test_the_api_and_nobody_else_is_given_its_token(new_stack: Callable[..., Stack]) -> None:
+def test_the_api_and_nobody_else_is_given_its_token_but_for_the_check_which_talks_to_nobody(
+    new_stack: Callable[..., Stack],
+) -> None:
     services = config(new_stack(HOTSERVE_TOKEN="abre-te-sesamo"))["services"]
     given = {name for name, service in services.items() if "abre-te-sesamo" in json.dumps(service)}
-    assert given == {"classificador-produtos"}
+    assert given == {"classificador-produtos", "check_settings"}
+    check = services["check_settings"]
+    assert check["network_mode"] == "none"
+    assert not {"networks", "volumes", "ports"} & set(check)
 
 
 def test_the_check_is_given_every_setting_that_it_has_a_rule_for(
     new_stack: Callable[..., Stack],
 ) -> None:
-    looked_at = set(config(new_stack())["services"]["create_s3_buckets"]["environment"])
-    assert set(check_settings.RULES) <= looked_at
-    assert looked_at <= set(SETTINGS) | {"S3_WAIT_SECONDS"}
+    looked_at = set(config(new_stack())["services"]["check_settings"]["environment"])
+    assert set(check_settings.RULES) - {"S3_WAIT_SECONDS"} <= looked_at
+    assert looked_at <= set(SETTINGS) | {"NO_PROXY", "no_proxy"}
+
+
+def test_the_services_reach_each_other_without_a_proxy_and_the_user_s_own_list_is_kept(
+    new_stack: Callable[..., Stack],
+) -> None:
+    services = config(new_stack(NO_PROXY="s3.example.org,10.0.0.0/8"))["services"]
+    for name in set(services) - {"s3", "db"}:
+        environment = services[name]["environment"]
+        assert environment["NO_PROXY"] == environment["no_proxy"]
+        listed = environment["NO_PROXY"].split(",")
+        assert {"s3", "db", "mlflow", "classificador-produtos", "127.0.0.1"} <= set(listed), name
+        assert listed[-2:] == ["s3.example.org", "10.0.0.0/8"]
 
 
 def test_the_batch_job_is_there_when_asked_for_and_has_what_it_needs_and_no_more(

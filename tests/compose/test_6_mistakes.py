@@ -1,9 +1,11 @@
 """What a user may get wrong, and the one line that says so."""
 
+import json
 import socket
 from collections.abc import Callable
+from pathlib import Path
 
-from tests.compose.stack import Stack, wait_until
+from tests.compose.stack import Stack, docker, wait_until
 
 
 def bucket_job(stack: Stack, **settings: str) -> tuple[int, str]:
@@ -52,30 +54,90 @@ def test_settings_that_no_service_can_use_end_the_start_and_are_named(
     built: None,  # noqa: ARG001
     new_stack: Callable[..., Stack],
 ) -> None:
-    mine = new_stack(MLFLOW_WORKERS="two", MYSQL_BUFFER_POOL="banana", AWS_SECRET_ACCESS_KEY="abc")
+    mistakes = {
+        "AWS_SECRET_ACCESS_KEY": "abc",
+        "MYSQL_PASSWORD": "canção",
+        "MYSQL_BUFFER_POOL": "banana",
+        "MLFLOW_WORKERS": "two",
+        "HOTSERVE_TOKEN": "abre te",
+    }
+    mine = new_stack(**mistakes)
     done = mine.try_compose("up", "--detach")
     assert done.returncode != 0
-    assert 'service "create_s3_buckets" didn\'t complete successfully' in done.stderr
-    assert mine.logs("create_s3_buckets").strip().splitlines() == [
-        (
-            "create_s3_buckets: AWS_SECRET_ACCESS_KEY: must be 8 characters at least; "
-            "change it in .env"
-        ),
-        (
-            "create_s3_buckets: MYSQL_BUFFER_POOL=banana: must be a number of bytes, with K, M or "
-            "G behind it, such as 64M; change it in .env"
-        ),
-        "create_s3_buckets: MLFLOW_WORKERS=two: must be a whole number from 1; change it in .env",
+    assert 'service "check_settings" didn\'t complete successfully' in done.stderr
+    told = mine.logs("check_settings").strip().splitlines()
+    assert told == [
+        f"check_settings: {line}; change it in .env"
+        for line in (
+            "AWS_SECRET_ACCESS_KEY: must be 8 characters at least",
+            "MYSQL_PASSWORD: must be of ASCII characters",
+            (
+                "MYSQL_BUFFER_POOL=banana: must be a number of bytes, with K, M or G behind it, "
+                "such as 64M"
+            ),
+            "MLFLOW_WORKERS=two: must be a whole number from 1",
+            "HOTSERVE_TOKEN: must be visible ASCII characters without spaces",
+        )
     ]
-    assert not {"mlflow", "trainer"} & set(mine.compose("ps", "--services").split())
+    running = set(mine.compose("ps", "--services").split())
+    assert not {"db", "mlflow", "trainer", "classificador-produtos"} & running
 
-    mine.settings |= {
-        "MLFLOW_WORKERS": "1",
-        "MYSQL_BUFFER_POOL": "64M",
-        "AWS_SECRET_ACCESS_KEY": "longa-o-bastante",
-    }
+    # Nothing was made with them: the right ones are all that the next start needs.
+    for name in mistakes:
+        del mine.settings[name]
     mine.compose("up", "--detach", "mlflow")
     mine.wait_healthy("mlflow")
+    mine.forget()
+
+
+def test_a_company_s_proxy_does_not_get_between_the_services(
+    built: None,  # noqa: ARG001
+    new_stack: Callable[..., Stack],
+    tmp_path: Path,
+) -> None:
+    """Docker's client hands its proxy to each container, and here nobody listens there."""
+    proxy = {"httpProxy": "http://127.0.0.1:9", "httpsProxy": "http://127.0.0.1:9"}
+    settings = {"proxies": {"default": {**proxy, "noProxy": "intranet.example.org"}}}
+    (tmp_path / "config.json").write_text(json.dumps(settings), encoding="utf-8")
+    mine = new_stack(DOCKER_CONFIG=str(tmp_path))
+    mine.compose("up", "--detach")
+    assert "HTTP_PROXY=http://127.0.0.1:9" in docker(
+        "inspect", "--format", "{{.Config.Env}}", mine.container("trainer")
+    )
+    mine.wait_trained()
+    mine.wait_answering()
+    assert mine.classify() == "brinquedo"
+    mine.forget()
+
+
+def test_an_older_mlflow_s_database_waits_for_one_command(
+    built: None,  # noqa: ARG001
+    new_stack: Callable[..., Stack],
+) -> None:
+    mine = new_stack()
+    older = (
+        "import os; from alembic import command; from mlflow.store.db import utils;"
+        "uri = os.environ['MLFLOW_BACKEND_STORE_URI'];"
+        "utils.InitialBase.metadata.create_all(utils.create_sqlalchemy_engine_with_retry(uri));"
+        "command.upgrade(utils._get_alembic_config(uri), 'head-1')"
+    )
+    in_mlflow = ("run", "--rm", "-T", "mlflow", "python", "-m", "server.with_mysql")
+    mine.compose(*in_mlflow, "python", "-c", older)
+    mine.sql(
+        "INSERT INTO experiments (experiment_id, name, artifact_location, lifecycle_stage)"
+        " VALUES (7, 'antigo', 'mlflow-artifacts:/7', 'active')"
+    )
+    mine.compose("up", "--detach", "mlflow")
+    wait_until(lambda: "older MLflow" in mine.logs("mlflow"), "the message")
+    (told,) = [line for line in mine.logs("mlflow").splitlines() if "older MLflow" in line]
+
+    command = told.split("`")[1].removeprefix("docker compose ").split()
+    mine.compose(command[0], "-T", *command[1:])
+    mine.wait_healthy("mlflow")
+    found = mine.api("experiments/search", max_results=9)["experiments"]
+    assert "antigo" in {one["name"] for one in found}
+    assert mine.state("mlflow")["RestartCount"] == 0
+    assert "Traceback" not in mine.logs("mlflow", tail=1000)
     mine.forget()
 
 

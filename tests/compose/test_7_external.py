@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.compose.stack import ROOT, Stack, docker
+from tests.compose.stack import JOBS, ROOT, Stack, docker
 
 NAMES = {"MYSQL_DATABASE": "existente", "MYSQL_USER": "equipe", "MYSQL_PASSWORD": "p@ss/word%1'#"}
 
@@ -77,7 +77,7 @@ def test_both_are_used_and_neither_is_started(
 
     assert mine.classify() == "brinquedo"
     running = set(mine.compose("ps", "--all", "--services").split())
-    assert running == {"create_s3_buckets", "mlflow", "trainer", "classificador-produtos"}
+    assert running == {*JOBS, "mlflow", "classificador-produtos"}
     assert "modelos-da-equipe was made" in mine.logs("create_s3_buckets")
     assert len(mine.runs()) == 11
 

@@ -36,7 +36,7 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("plain") / "venv"
     uv("venv", "--python", sys.executable, str(folder))
     python = folder / "bin" / "python"
-    uv("pip", "install", "--compile-bytecode", "--python", str(python), *packages)
+    uv("pip", "install", "--python", str(python), *packages)
     return python
 
 

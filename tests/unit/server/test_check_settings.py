@@ -1,12 +1,16 @@
-"""What the first job says of settings: each wrong one is told in a line of its own."""
+"""What the first job says of settings: each wrong one in a line of its own."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from server import check_settings, create_buckets
+from server import check_settings
 
-LINES = (Path(__file__).parents[3] / ".env").read_text(encoding="utf-8").splitlines()
+ROOT = Path(__file__).parents[3]
+LINES = (ROOT / ".env").read_text(encoding="utf-8").splitlines()
 SHIPPED = {
     line.partition("=")[0]: line.partition("=")[2]
     for line in LINES
@@ -14,8 +18,14 @@ SHIPPED = {
 }
 
 
+def said_of(capsys: pytest.CaptureFixture[str], **settings: str) -> list[str]:
+    """The lines that end the start."""
+    assert not check_settings.report("check_settings", SHIPPED | settings)
+    return capsys.readouterr().err.splitlines()
+
+
 def test_the_settings_that_ship_can_be_used() -> None:
-    assert set(check_settings.RULES) <= set(SHIPPED)
+    assert set(check_settings.RULES) - {"S3_WAIT_SECONDS"} <= set(SHIPPED)
     assert check_settings.wrong(SHIPPED) == []
 
 
@@ -33,6 +43,7 @@ def test_the_settings_that_ship_can_be_used() -> None:
         "AWS_REGION=us east: must be a region's name, such as us-east-1",
         "S3_ENDPOINT_URL=s3:9000: must be an address that begins with http:// or https://",
         "S3_ENDPOINT_URL=http://s3:porta: must be an address that begins with http://",
+        "S3_PUBLIC_URL=s3.example.org: must be an address that begins with http://",
         "MLFLOW_ALLOWED_HOSTS=localhost:*: must be a list with commas that holds mlflow:5000",
         "MLFLOW_CORS_ORIGINS=mlflow.example.org: must be pages with commas",
         "MLFLOW_CORS_ORIGINS=http://mlflow.example.org/: must be pages with commas",
@@ -44,18 +55,32 @@ def test_a_wrong_value_is_named_with_what_it_must_be(
     line: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     name, _, value = line.partition(": must")[0].partition("=")
-    assert create_buckets.main(SHIPPED | {name: value}) == 2
-    said = capsys.readouterr().err.splitlines()
-    assert len(said) == 1
-    assert said[0].startswith(f"create_s3_buckets: {line}")
-    assert said[0].endswith("; change it in .env")
+    (said,) = said_of(capsys, **{name: value})
+    assert said.startswith(f"check_settings: {line}")
+    assert said.endswith("; change it in .env")
 
 
-def test_no_secret_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    assert create_buckets.main(SHIPPED | {"AWS_SECRET_ACCESS_KEY": "curta"}) == 2
-    said = capsys.readouterr().err
-    assert said.startswith("create_s3_buckets: AWS_SECRET_ACCESS_KEY: must be ")
-    assert "curta" not in said
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("AWS_SECRET_ACCESS_KEY", "curta", "8 characters at least"),
+        ("MYSQL_PASSWORD", "canção", "of ASCII characters"),
+        ("MYSQL_PASSWORD", "linha\n", "of ASCII characters"),
+        ("MYSQL_ROOT_PASSWORD", "canção", "of ASCII characters"),
+        ("HOTSERVE_TOKEN", "abre te sésamo", "visible ASCII characters without spaces"),
+        ("HOTSERVE_TOKEN", "abre te", "visible ASCII characters without spaces"),
+        ("HOTSERVE_TOKEN", "sésamo", "visible ASCII characters without spaces"),
+        ("MYSQL_PASSWORD", "d'água", "without ' \\ for the MySQL of the stack"),
+        ("MYSQL_PASSWORD", "um\\dois", "without ' \\ for the MySQL of the stack"),
+        ("MYSQL_ROOT_PASSWORD", "um#dois", "without ' \\ # for the MySQL of the stack"),
+    ],
+)
+def test_no_secret_is_shown(
+    name: str, value: str, reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = "\n".join(said_of(capsys, **{name: value}))
+    assert f"check_settings: {name}: must be {reason}" in said
+    assert value not in said
 
 
 @pytest.mark.parametrize(
@@ -66,6 +91,11 @@ def test_no_secret_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
         "MYSQL_HOST=[fd00::1]",
         "S3_ENDPOINT_URL=https://example.org/storage/v1/s3",
         "S3_ENDPOINT_URL=http://[fd00::1]:9000/",
+        "S3_PUBLIC_URL=https://s3.example.org",
+        "S3_PUBLIC_URL=",
+        'MYSQL_PASSWORD=uma senha com # e "',
+        "HOTSERVE_TOKEN=abre-te/sesamo+1=",
+        "HOTSERVE_TOKEN=",
         "MLFLOW_ALLOWED_HOSTS=*",
         "MLFLOW_ALLOWED_HOSTS=mlflow.example.org, mlflow:*",
         "MLFLOW_CORS_ORIGINS=*",
@@ -77,8 +107,9 @@ def test_unusual_values_are_no_mistakes(setting: str) -> None:
     assert check_settings.wrong(SHIPPED | {name: value}) == []
 
 
-def test_a_root_of_somebody_s_own_mysql_may_be_used() -> None:
-    assert check_settings.wrong(SHIPPED | {"MYSQL_USER": "root", "MYSQL_HOST": "theirs"}) == []
+def test_somebody_s_own_mysql_takes_what_ours_would_not() -> None:
+    theirs = {"MYSQL_HOST": "theirs", "MYSQL_USER": "root", "MYSQL_PASSWORD": "p@ss/word%1'#"}
+    assert check_settings.wrong(SHIPPED | theirs) == []
 
 
 @pytest.mark.parametrize("memory", ["1g", "1024m", "1GB", "1073741824"])
@@ -91,5 +122,22 @@ def test_the_job_runner_is_not_started_where_it_would_be_killed(memory: str) -> 
 
 
 def test_all_that_is_wrong_is_told_at_once(capsys: pytest.CaptureFixture[str]) -> None:
-    assert create_buckets.main(SHIPPED | {"MLFLOW_WORKERS": "two", "MYSQL_PORT": "x"}) == 2
-    assert len(capsys.readouterr().err.splitlines()) == 2
+    said = said_of(capsys, MLFLOW_WORKERS="two", MYSQL_PORT="x", MYSQL_USER="root")
+    assert [line.split()[1].partition("=")[0] for line in said] == [
+        "MYSQL_PORT",
+        "MLFLOW_WORKERS",
+        "MYSQL_USER",
+    ]
+
+
+def test_as_a_program_it_ends_with_2_when_something_is_wrong() -> None:
+    for settings, code in ((SHIPPED, 0), (SHIPPED | {"MYSQL_PORT": "x"}, 2)):
+        done = subprocess.run(
+            [sys.executable, "-m", "server.check_settings"],
+            cwd=ROOT,
+            env=os.environ | settings,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, len(done.stderr.splitlines())) == (code, code // 2)
