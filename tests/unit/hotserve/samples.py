@@ -1,9 +1,71 @@
-"""The samples of a scrape, found by name and labels."""
+"""The samples of a scrape, found by name and labels; and messages of every kind."""
 
 from collections.abc import Iterable
 
 from prometheus_client.metrics_core import Metric
 from prometheus_client.samples import Sample
+
+from hotserve.inputs.model_input import TextInput
+from hotserve.ipc.messages import (
+    Acknowledge,
+    Commit,
+    Configure,
+    Counts,
+    Idle,
+    LaneTarget,
+    LogError,
+    Message,
+    MetricsAnswer,
+    Prepare,
+    Ready,
+    ReportCounts,
+    Scrape,
+    Stop,
+    Target,
+    UseTokens,
+)
+
+TARGET = Target(3, 1234, "7", "3.17", TextInput("columns", ("nome", "descricao")))
+LANE = LaneTarget(
+    path="/lanes/7",
+    checksum=9,
+    version="7",
+    mlflow="3.17",
+    forms=("inputs", "instances"),
+    csv=True,
+    columns=("nome",),
+)
+CONFIGURE = Configure(
+    request_timeout=62.0,
+    hold_timeout=30.0,
+    stop_timeout=8.0,
+    read_timeout=30.0,
+    idle_timeout=75.0,
+    max_connections=10,
+    max_concurrency=20,
+    max_body=30,
+    csv="auto",
+    private_folders=("/a", "/b"),
+    tokens=("açaí",),
+    access_log=True,
+)
+MESSAGES: list[Message] = [
+    CONFIGURE,
+    Prepare(),
+    Prepare(5, TARGET, {"name": "n\nm", "version": None}, True, LANE),
+    Commit(),
+    UseTokens(()),
+    UseTokens(("a", "b")),
+    ReportCounts(4),
+    MetricsAnswer(4, "text/plain", "a 1\nb 2\n"),
+    Stop(),
+    Acknowledge(5),
+    Ready(),
+    Idle(3),
+    Counts({"in_flight": 1, "requests": [[200, "fast", "7", 3]]}, 0),
+    Scrape(2, "*/*"),
+    LogError("a\nb"),
+]
 
 
 class Samples:

@@ -1,0 +1,40 @@
+"""What the manager and the workers send each other arrives as it was sent."""
+
+import asyncio
+import socket
+from typing import get_args
+
+import pytest
+
+from hotserve.ipc import messages
+from hotserve.ipc.channel import Channel
+from hotserve.ipc.messages import Message, Stop
+from tests.unit.hotserve.samples import MESSAGES
+
+
+def test_every_kind_is_among_the_samples() -> None:
+    assert {type(each) for each in MESSAGES} == set(get_args(messages.Message))
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=lambda each: type(each).__name__)
+def test_a_message_is_one_line_and_arrives_as_it_was_sent(message: Message) -> None:
+    line = messages.encode(message)
+    assert line.index(b"\n") == len(line) - 1
+    assert messages.decode(line) == message
+
+
+def test_a_channel_ends_with_the_other_end() -> None:
+    async def scenario() -> None:
+        ours, theirs = socket.socketpair()
+        channel, other = await Channel.open(ours), await Channel.open(theirs)
+        for message in MESSAGES:
+            channel.send(message)
+        # An end in the middle of a message.
+        channel._writer.write(b'{"kind": "Sto')
+        channel.close()
+        assert [message async for message in other.messages()] == MESSAGES
+        other.close()
+        other.send(Stop())
+        channel.send(Stop())
+
+    asyncio.run(scenario())

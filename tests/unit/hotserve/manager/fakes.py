@@ -1,0 +1,208 @@
+"""Stand-ins for what the manager starts and asks: server processes, the cache, the workers."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from hotserve.config.model_uri import ModelReference, parse
+from hotserve.inputs.model_input import TextInput
+from hotserve.ipc.messages import Prepare
+from hotserve.manager.deployment import Deployment
+from hotserve.manager.lane_verdict import LaneFiles, LaneVerdict
+from hotserve.manager.registry import ModelVersion
+from hotserve.manager.switcher import Switcher
+from hotserve.processes.guarded_process import Exit
+from hotserve.processes.model_server import StartError
+from hotserve.redaction import Redactor
+from tests.support.fake_clock import now
+
+FOLDER = "/home/somebody/models"
+OPEN = LaneVerdict("open", forms=("inputs",))
+SETTINGS = SimpleNamespace(
+    start_timeout=120.0,
+    hold_timeout=30.0,
+    csv="auto",
+    keep_versions=3,
+    command=SimpleNamespace(timeout=60),
+)
+
+
+class FakeServer:
+    """A server process; `steps` are its starts: seconds that each takes, or why it fails."""
+
+    mlflow = "3.0"
+    port = 1234
+
+    def __init__(self, *steps: float | str) -> None:
+        self.steps = [*steps]
+        self.started_at: list[float] = []
+        self.closed_at: list[float] = []
+        self._end: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
+
+    async def start(self, timeout: float) -> None:
+        assert timeout == SETTINGS.start_timeout
+        self.started_at.append(now())
+        step = self.steps.pop(0) if self.steps else 1.0
+        if isinstance(step, str):
+            raise StartError(step)
+        await asyncio.sleep(step)
+        self._end = asyncio.get_running_loop().create_future()
+
+    async def ended(self) -> Exit:
+        return await asyncio.shield(self._end)
+
+    def die(self, *output: str) -> None:
+        self._end.set_result(Exit(1, output))
+
+    async def close(self, grace: float) -> None:
+        assert grace == 3
+        self.closed_at.append(now())
+
+    def interpreter(self) -> str:
+        return "/venv/bin/python"
+
+
+class FakeOpener:
+    """Comes to `verdict` after `seconds`; `saved` is the verdict of an earlier start."""
+
+    def __init__(
+        self,
+        verdict: LaneVerdict = OPEN,
+        *,
+        seconds: float = 1.0,
+        saved: LaneVerdict | None = None,
+        python: str | None = "/usr/bin/python",
+    ) -> None:
+        self.verdict, self.seconds, self.saved, self.python = verdict, seconds, saved, python
+        self.checks: list[int] = []
+        self.begun: list[float] = []
+        self.tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def knows_python(self) -> bool:
+        return self.python is not None
+
+    async def saved_verdict(self) -> LaneVerdict | None:
+        return self.saved
+
+    def compiling(self) -> asyncio.Task[None]:
+        self.begun.append(now())
+        self.tasks.append(asyncio.create_task(asyncio.sleep(self.seconds)))
+        return self.tasks[-1]
+
+    async def check(self, port: int) -> LaneVerdict:
+        self.checks.append(port)
+        return self.verdict
+
+
+class FakePreparation:
+    """Makes deployments of the servers and openers that are laid ready by version."""
+
+    def __init__(self) -> None:
+        self.servers: dict[str, FakeServer] = {}
+        self.openers: dict[str, FakeOpener] = {}
+        self.cached: set[str] = set()
+        self.prepared: list[tuple[str, bool]] = []
+        self.in_use: set[str] = set()
+
+    def is_cached(self, version: ModelVersion) -> bool:
+        return version.version in self.cached
+
+    async def prepare(
+        self, version: ModelVersion, in_use: contextlib.ExitStack, *, refetch: bool
+    ) -> Deployment:
+        number = version.version
+        self.prepared.append((number, refetch))
+        self.in_use.add(number)
+        in_use.callback(self.in_use.discard, number)
+        server: Any = self.servers.setdefault(number, FakeServer())
+        opener: Any = self.openers.get(number)
+        files = LaneFiles(Path("/lanes", number))
+        return Deployment(
+            version, server, TextInput("texts"), contextlib.ExitStack(), files, opener=opener
+        )
+
+    def log(self, version: ModelVersion) -> Path:
+        return Path("/logs", version.version)
+
+
+class FakePool:
+    """Keeps what is published."""
+
+    def __init__(self) -> None:
+        self.changes: list[Prepare] = []
+        self.drains: dict[int, asyncio.Event] = {}
+
+    def publish(self, change: Prepare) -> None:
+        self.changes.append(change)
+
+    def drained(self, generation: int) -> asyncio.Event:
+        return self.drains.setdefault(generation, asyncio.Event())
+
+    @property
+    def last(self) -> Prepare:
+        return self.changes[-1]
+
+    @property
+    def answers(self) -> str | None:
+        """The version that requests go to now; None where they go nowhere."""
+        target = self.last.target or self.last.lane
+        return target.version if target else None
+
+
+class FakeCache:
+    """Keeps what was served last."""
+
+    def __init__(self) -> None:
+        self.before: ModelVersion | None = None
+        self.saved: list[str] = []
+        self.pruned: list[int] = []
+        self.fails = False
+
+    def save_last_served(self, version: ModelVersion) -> None:
+        if self.fails:
+            raise OSError(28, "No space left on device")
+        self.saved.append(version.version)
+
+    def last_served(self) -> ModelVersion | None:
+        return self.before
+
+    def prune(self, keep: int) -> None:
+        self.pruned.append(keep)
+
+
+class Bench:
+    """A switcher among them."""
+
+    def __init__(self, uri: str = "models:/produtos/Production") -> None:
+        self.pool, self.cache, self.preparation = FakePool(), FakeCache(), FakePreparation()
+        reference: ModelReference = parse(uri)
+        parts: Any = {"cache": self.cache, "preparation": self.preparation}
+        pool: Any = self.pool
+        settings: Any = SETTINGS
+        self.switcher = Switcher(settings, reference, pool, redactor=Redactor([FOLDER]), **parts)
+
+    def server(self, number: str, *steps: float | str) -> FakeServer:
+        """Lay a server process ready for a version."""
+        self.preparation.servers[number] = FakeServer(*steps)
+        return self.preparation.servers[number]
+
+    def opener(self, number: str, opener: FakeOpener) -> FakeOpener:
+        """Lay ready what opens the lane of a version."""
+        self.preparation.openers[number] = opener
+        return opener
+
+    @property
+    def model(self) -> dict[str, Any]:
+        """The answer of `/model` as the workers have it."""
+        return self.pool.last.model
+
+
+async def until(condition: Callable[[], object], step: float = 0.25) -> None:
+    """Let time go by until something is so."""
+    while not condition():
+        assert now() < 100_000, "it never came"
+        await asyncio.sleep(step)

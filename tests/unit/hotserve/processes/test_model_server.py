@@ -1,0 +1,114 @@
+"""One server process on its private port: a real process, and no MLflow."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import psutil
+import pytest
+
+from hotserve.processes.model_server import ModelServer, StartError
+
+SERVER = """
+import http.server, sys, time
+if {delay} < 0: sys.exit("ValueError: no model")
+class Handler(http.server.BaseHTTPRequestHandler):
+    asked = 0
+    def do_GET(self):
+        Handler.asked += 1
+        self.send_response({status} if Handler.asked > {delay} else 503)
+        self.end_headers()
+        self.wfile.write(b"3.99 ")
+    def log_message(self, *_): pass
+http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"""
+
+
+LAUNCHER = "import subprocess, sys; sys.exit(subprocess.call(sys.argv[1:]))"
+
+
+class Command:
+    """The wrapped command, but for MLflow."""
+
+    def __init__(self, *, status: int = 200, delay: int = 0) -> None:
+        self.code = SERVER.format(status=status, delay=delay)
+
+    def serve(self, model: str, port: int) -> list[str]:
+        assert model == "/model"
+        module = "mlflow.pyfunc.scoring_server.app:app"
+        return [sys.executable, "-c", LAUNCHER, sys.executable, "-c", self.code, str(port), module]
+
+
+def with_server(
+    command: Command, log: Path, scenario: Callable[[ModelServer], Coroutine[Any, Any, None]]
+) -> None:
+    async def run() -> None:
+        async with aiohttp.ClientSession() as session:
+            wrapped: Any = command
+            server = ModelServer(
+                wrapped,
+                Path("/model"),
+                environment=dict(os.environ),
+                log=log / "log",
+                label="",
+                session=session,
+            )
+            try:
+                await scenario(server)
+            finally:
+                await server.close(0.5)
+
+    asyncio.run(run())
+
+
+def test_it_is_started_when_it_is_healthy_and_again_on_the_same_port(tmp_path: Path) -> None:
+    async def scenario(server: ModelServer) -> None:
+        assert (server.pid, server.mlflow) == (0, "")
+        await server.start(60)
+        assert server.mlflow == "3.99"
+        first = psutil.Process(server.pid)
+        assert server.interpreter() == sys.executable
+        waiting = asyncio.create_task(server.ended())
+        first.kill()
+        assert (await waiting).reason() == "ended by SIGKILL"
+        await server.start(60)
+        assert server.pid != first.pid
+        await server.close(0.5)
+        assert not psutil.pid_exists(server.pid)
+        assert server.interpreter() is None
+
+    with_server(Command(delay=2), tmp_path, scenario)
+
+
+@pytest.mark.parametrize(
+    ("command", "why"),
+    [
+        (Command(delay=-1), "ended with code 1: ValueError: no model"),
+        (Command(status=500), "it was not healthy after 0.5 s"),
+    ],
+)
+def test_a_start_that_fails_leaves_nothing(tmp_path: Path, command: Command, why: str) -> None:
+    async def scenario(server: ModelServer) -> None:
+        with pytest.raises(StartError) as raised:
+            await server.start(0.5 if "healthy" in why else 60)
+        assert str(raised.value) == why
+        assert not psutil.pid_exists(server.pid)
+
+    with_server(command, tmp_path, scenario)
+
+
+def test_a_start_that_is_given_up_leaves_nothing(tmp_path: Path) -> None:
+    async def scenario(server: ModelServer) -> None:
+        starting = asyncio.create_task(server.start(60))
+        while not server.pid:
+            await asyncio.sleep(0.02)
+        starting.cancel()
+        await asyncio.wait([starting])
+        assert starting.cancelled()
+        assert not psutil.pid_exists(server.pid)
+
+    with_server(Command(status=500), tmp_path, scenario)
