@@ -115,6 +115,11 @@ class Hotserve:
         """
         return [p for p in self.family() if _is_guard(p)]
 
+    def launchers(self) -> list[psutil.Process]:
+        """The commands `mlflow models serve`, each from its first moment to its last."""
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        return [p for p in children if {"models", "serve"} <= set(_command(p))]
+
     def nothing_is_left(self) -> bool:
         """Whether all of its processes are gone."""
         return not self.family()
