@@ -9,7 +9,7 @@ from typing import Any
 
 from hotserve.config.model_uri import ModelReference, parse
 from hotserve.inputs.model_input import TextInput
-from hotserve.ipc.messages import Prepare
+from hotserve.ipc.messages import Prepare, Target
 from hotserve.manager.deployment import Deployment
 from hotserve.manager.lane_verdict import LaneFiles, LaneVerdict
 from hotserve.manager.registry import ModelVersion
@@ -145,6 +145,10 @@ class FakePool:
     @property
     def last(self) -> Prepare:
         return self.changes[-1]
+
+    def target(self) -> Target | None:
+        """The process that requests go to now."""
+        return self.last.target
 
     @property
     def answers(self) -> str | None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from hotserve.config.errors import UsageError
+from hotserve.log import logger
 from hotserve.manager import main
 from hotserve.processes.guarded_process import Exit
 
@@ -86,7 +87,7 @@ def test_an_option_that_mlflow_does_not_know_ends_hotserve(
         return Exit(code, ("Usage: mlflow", "Error: No such option '--x'"))
 
     monkeypatch.setattr(main, "run_to_end", run_to_end)
-    monkeypatch.setattr(main.logger, "propagate", True)
+    monkeypatch.setattr(logger, "propagate", True)
     command = SimpleNamespace(unknown=unknown, check=lambda: ["mlflow"])
     settings: Any = SimpleNamespace(command=command)
     checking = main._check_options(settings, {})
@@ -104,7 +105,7 @@ def test_it_says_where_it_listens_once_a_worker_answers(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, host: str, shown: str
 ) -> None:
     caplog.set_level("INFO")
-    monkeypatch.setattr(main.logger, "propagate", True)
+    monkeypatch.setattr(logger, "propagate", True)
 
     async def scenario() -> None:
         pool: Any = SimpleNamespace(ready=asyncio.Event())

@@ -1,6 +1,7 @@
 """What a front worker does with the manager's messages."""
 
 import asyncio
+import os
 import resource
 import time
 from dataclasses import replace
@@ -176,7 +177,7 @@ async def test_a_stop_ends_it_and_the_end_of_the_manager_ends_it_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     exits: list[tuple[float, int]] = []
-    monkeypatch.setattr(main.os, "_exit", lambda code: exits.append((now(), code)))
+    monkeypatch.setattr(os, "_exit", lambda code: exits.append((now(), code)))
     worker, server = Worker(), Server()
     queue: asyncio.Queue[Message | None] = asyncio.Queue()
 
