@@ -9,7 +9,7 @@ from mlflow.store.artifact.utils.models import get_model_name_and_version
 
 from hotserve.config import model_uri
 from hotserve.config import registry_credentials as connection
-from hotserve.manager.registry import Registry, RegistryUnavailable, Resolution
+from hotserve.manager.registry import RegistryUnavailable, Resolution, connected
 from tests.e2e.conftest import MlflowServer, free_port
 
 NAME = "hotserve registry"
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*transition_model_version_stage
 def resolve(url: str, uri: str) -> Resolution:
     async def ask() -> Resolution:
         reached = connection.read({"MLFLOW_TRACKING_URI": url})
-        async with Registry(reached) as registry:
+        async with connected(reached) as registry:
             return await registry.resolve(model_uri.parse(uri))
 
     return asyncio.run(ask())
@@ -61,6 +61,14 @@ def test_it_knows_stage_aliases_and_run(mlflow_server: MlflowServer, client: Mlf
         found = resolve(mlflow_server.url, f"models:/{NAME}{suffix}").version
         assert found is not None
         assert (found.stage, found.aliases) == ("Staging", ("Campeã",)), suffix
+
+
+def test_it_knows_what_else_is_in_a_stage(
+    mlflow_server: MlflowServer, client: MlflowClient
+) -> None:
+    assert client.get_model_version(NAME, "1").current_stage == "Production"
+    assert resolve(mlflow_server.url, f"models:/{NAME}/Production").others == ("1",)
+    assert resolve(mlflow_server.url, f"models:/{NAME}/Staging").others == ()
 
 
 @pytest.mark.parametrize(

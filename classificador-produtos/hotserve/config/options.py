@@ -32,17 +32,15 @@ class Kind:
 class Option:
     """A setting as the command line has it; `option` declares one.
 
-    `default`, `meaning` and the kind's `expected` may hold names in braces, which `machine` gives.
+    `default`, `meaning` and the kind's `expected` may hold the names of `machine_values` in braces.
 
     Attributes:
         name: the attribute of the settings.
-        group: the heading under which help shows it.
         default: as text.
     """
 
     name: str
     kind: Kind
-    group: str
     default: str
     meaning: str
 
@@ -57,10 +55,9 @@ class Option:
         return "HOTSERVE_" + self.name.upper()
 
 
-def option(kind: Kind, group: str, default: str, meaning: str) -> Any:
+def option(kind: Kind, default: str, meaning: str) -> Any:
     """A field of a dataclass that is a setting."""
-    declared = {"kind": kind, "group": group, "default": default, "meaning": meaning}
-    return dataclasses.field(metadata=declared)
+    return dataclasses.field(metadata={"kind": kind, "default": default, "meaning": meaning})
 
 
 def options_of(settings: type) -> list[Option]:
@@ -69,20 +66,15 @@ def options_of(settings: type) -> list[Option]:
     return [Option(field.name, **field.metadata) for field in fields if field.metadata]
 
 
-def machine(environment: Mapping[str, str]) -> dict[str, str]:
+def machine_values(environment: Mapping[str, str]) -> dict[str, str]:
     """What depends on the machine: the names in braces in an option's texts."""
-    cores = _cores()
+    cores = len(os.sched_getaffinity(0))
     return {
         "cores": str(cores),
         # More than this help nobody, and a slip of the pen must not take the whole memory.
         "most_workers": str(max(_WORKERS_ANYWHERE, _WORKERS_PER_CORE * cores)),
         "cache_home": environment.get("XDG_CACHE_HOME") or "~/.cache",
     }
-
-
-def _cores() -> int:
-    """Processors that this process may run on."""
-    return len(os.sched_getaffinity(0))
 
 
 def whole_number(text: str) -> int:
@@ -99,7 +91,7 @@ def whole_number(text: str) -> int:
 
 def _workers(text: str) -> int:
     number = whole_number(text)
-    if number > int(machine({})["most_workers"]):
+    if number > int(machine_values({})["most_workers"]):
         raise ValueError
     return number
 

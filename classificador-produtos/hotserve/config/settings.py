@@ -4,28 +4,34 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NoReturn
 
 from hotserve import __version__
-from hotserve.config import options
 from hotserve.config.errors import UsageError
 from hotserve.config.mlflow_command import WrappedCommand
 from hotserve.config.mlflow_command import parse as parse_command
-from hotserve.config.options import Option, choice, option
+from hotserve.config.options import (
+    COUNT,
+    FILE,
+    FOLDER,
+    OUTPUT,
+    SECONDS,
+    SIZE,
+    SWITCH,
+    WORKERS,
+    Option,
+    choice,
+    machine_values,
+    option,
+    options_of,
+)
 from hotserve.config.tokens import VARIABLE, read_tokens
 from hotserve.log import FORMATS
 
 _PREFIX = "HOTSERVE_"
-
-_FOLLOWING = "following the registry"
-_ANSWERS = "answers"
-_PROCESSES = "processes"
-_LIMITS = "limits, for each worker"
-_LOGS = "logs"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,90 +42,63 @@ class Settings:
     """
 
     command: WrappedCommand
-    poll_interval: float = option(
-        options.SECONDS, _FOLLOWING, "1", "seconds between two looks at the registry"
-    )
-    fetch_timeout: float = option(
-        options.SECONDS, _FOLLOWING, "600", "seconds that fetching a model's files may take"
-    )
+    poll_interval: float = option(SECONDS, "1", "seconds between two looks at the registry")
+    fetch_timeout: float = option(SECONDS, "600", "seconds that fetching a model's files may take")
     start_timeout: float = option(
-        options.SECONDS,
-        _FOLLOWING,
+        SECONDS,
         "120",
         "seconds a new version may take to get healthy; where its environment is made first "
         "(--env-manager virtualenv or conda) it may need more",
     )
     cache: Path = option(
-        options.FOLDER,
-        _FOLLOWING,
+        FOLDER,
         "{cache_home}/hotserve",
         "folder for models; the last good one is served from it when MLflow is down",
     )
-    keep_versions: int = option(
-        options.COUNT, _FOLLOWING, "3", "versions of a model kept in the cache"
-    )
+    keep_versions: int = option(COUNT, "3", "versions of a model kept in the cache")
     csv: str = option(
         choice("auto", "text", "table"),
-        _ANSWERS,
         "auto",
         "what text/csv means: 'text' one prediction a line, 'table' the stock meaning, "
         "'auto' by what the model says of itself",
     )
     lane: str = option(
         choice("auto", "off"),
-        _ANSWERS,
         "auto",
         "'auto' answers linear text classifiers from compiled arrays once their answers "
         "were found equal, 'off' leaves every answer to the wrapped command",
     )
     token_file: str = option(
-        options.FILE,
-        _ANSWERS,
+        FILE,
         "",
         "answer only to who shows one of the tokens in this file, one a line; "
         "HOTSERVE_TOKEN is one token",
     )
     workers: int = option(
-        options.WORKERS,
-        _PROCESSES,
+        WORKERS,
         "{cores}",
         "front processes that share the port, one per core if left out, at most {most_workers} "
         "on this machine; each about 45 MB",
     )
     hold_timeout: float = option(
-        options.SECONDS,
-        _PROCESSES,
-        "30",
-        "seconds a request waits while a server process that died is started again",
+        SECONDS, "30", "seconds a request waits while a server process that died is started again"
     )
-    stop_timeout: float = option(
-        options.SECONDS, _PROCESSES, "8", "seconds that open requests get when stopping"
-    )
-    max_body: int = option(options.SIZE, _LIMITS, "64M", "largest body; k, M and G are known")
-    max_concurrency: int = option(
-        options.COUNT, _LIMITS, "256", "requests that may be under way; others get 503"
-    )
+    stop_timeout: float = option(SECONDS, "8", "seconds that open requests get when stopping")
+    max_body: int = option(SIZE, "64M", "largest body; k, M and G are known")
+    max_concurrency: int = option(COUNT, "256", "requests that may be under way; others get 503")
     max_connections: int = option(
-        options.COUNT, _LIMITS, "2000", "open connections; for one more an idle one is closed"
+        COUNT, "2000", "open connections; for one more an idle one is closed"
     )
     read_timeout: float = option(
-        options.SECONDS,
-        _LIMITS,
-        "30",
-        "seconds a client may take to send its headers, and a slow one its body",
+        SECONDS, "30", "seconds a client may take to send its headers, and a slow one its body"
     )
-    idle_timeout: float = option(
-        options.SECONDS, _LIMITS, "75", "seconds a connection may be open without use"
-    )
-    access_log: bool = option(
-        options.SWITCH, _LOGS, "false", "a line of JSON for each request on standard output"
-    )
+    idle_timeout: float = option(SECONDS, "75", "seconds a connection may be open without use")
+    access_log: bool = option(SWITCH, "false", "a line of JSON for each request on standard output")
     log_format: str = option(
-        choice(*FORMATS), _LOGS, FORMATS[0], "of hotserve's own lines on standard error"
+        choice(*FORMATS), FORMATS[0], "of hotserve's own lines on standard error"
     )
     child_log: str = option(
-        options.OUTPUT,
-        _LOGS,
+        OUTPUT,
         "",
         "folder for the output of the wrapped command, or - for standard error "
         "(default: in the cache)",
@@ -132,7 +111,16 @@ class Settings:
         return Path(self.child_log) if self.child_log not in ("", "-") else None
 
 
-OPTIONS = options.options_of(Settings)
+OPTIONS = options_of(Settings)
+
+_HEADINGS = {
+    "poll_interval": "following the registry",
+    "csv": "answers",
+    "workers": "processes",
+    "max_body": "limits, for each worker",
+    "access_log": "logs",
+}
+"""What stands in help above the first option of a group."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -188,16 +176,16 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"hotserve {__version__}")
-    machine = options.machine(environment)
-    for title, group in itertools.groupby(OPTIONS, lambda each: each.group):
-        section = parser.add_argument_group(title)
-        for each in group:
-            meaning = each.meaning.format_map(machine)
-            if not each.kind.metavar:
-                section.add_argument(each.flag, action="store_const", const="true", help=meaning)
-                continue
-            default = f" (default {each.default})".format_map(machine) if each.default else ""
-            section.add_argument(each.flag, metavar=each.kind.metavar, help=meaning + default)
+    machine = machine_values(environment)
+    for each in OPTIONS:
+        if each.name in _HEADINGS:
+            group = parser.add_argument_group(_HEADINGS[each.name])
+        meaning = each.meaning.format_map(machine)
+        if not each.kind.metavar:
+            group.add_argument(each.flag, action="store_const", const="true", help=meaning)
+            continue
+        default = f" (default {each.default})".format_map(machine) if each.default else ""
+        group.add_argument(each.flag, metavar=each.kind.metavar, help=meaning + default)
     parser.add_argument("command", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
     command: list[str] = given.command

@@ -12,7 +12,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from hotserve.atomic_write import SCRATCH_PREFIX, atomic_write
@@ -147,13 +147,13 @@ class Cache:
         Raises:
             OSError: the file can't be written.
         """
-        atomic_write(self._last_served, json.dumps({"version": version.to_json()}))
+        atomic_write(self._last_served, json.dumps({"version": asdict(version)}))
 
     def last_served(self) -> ModelVersion | None:
         """The version that was served last, if it is still on disk."""
         try:
-            saved = json.loads(self._last_served.read_text("utf-8"))
-            version = ModelVersion.from_json(saved["version"])
+            saved = json.loads(self._last_served.read_text("utf-8"))["version"]
+            version = ModelVersion(**{**saved, "aliases": tuple(saved["aliases"])})
         except (OSError, ValueError, KeyError, TypeError):
             return None
         return version if self.entry(version).is_complete() else None

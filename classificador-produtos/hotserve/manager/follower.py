@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 
 from hotserve.config.model_uri import ModelReference
 from hotserve.log import logger
@@ -14,17 +15,15 @@ from hotserve.manager.switcher import Switcher
 _LONGEST_DELAY = 10.0
 
 
+@dataclass(slots=True)
 class Follower:
     """Keeps the switcher at the version that the reference means."""
 
-    def __init__(
-        self, registry: Registry, reference: ModelReference, switcher: Switcher, cache: Cache
-    ) -> None:
-        self._registry = registry
-        self._reference = reference
-        self._switcher = switcher
-        self._cache = cache
-        self._logged = ""
+    registry: Registry
+    reference: ModelReference
+    switcher: Switcher
+    cache: Cache
+    _logged: str = ""
 
     async def follow(self, interval: float) -> None:
         """Look every `interval` seconds, more seldom while the registry is away; never returns."""
@@ -40,9 +39,9 @@ class Follower:
         While it is away, what is served stays; with nothing served yet, the version that was
         served last begins.
         """
-        status = self._switcher.status
+        status = self.switcher.status
         try:
-            resolution = await self._registry.resolve(self._reference)
+            resolution = await self.registry.resolve(self.reference)
             if resolution.version is None:
                 await self._nothing_meant(resolution.reason)
         except RegistryUnavailable as error:
@@ -55,11 +54,11 @@ class Follower:
             note = _several(resolution)
             self._log_once(note)
             status.note(note or None)
-            self._switcher.deploy(resolution.version)
+            self.switcher.deploy(resolution.version)
         return True
 
     async def _nothing_meant(self, reason: str) -> None:
-        switcher = self._switcher
+        switcher = self.switcher
         switcher.deploy_nothing()
         served = switcher.active_version
         if served is None:
@@ -69,21 +68,21 @@ class Follower:
         note = f"{reason.removesuffix(' yet')}; {title(served)} is served until there is"
         self._log_once(note)
         switcher.status.note(note)
-        switcher.refresh(await self._registry.refreshed(served))
+        switcher.refresh(await self.registry.refreshed(served))
 
     def _begin_with_last_served(self, error: str) -> None:
-        if self._switcher.active_version is not None or self._switcher.is_starting:
+        if self.switcher.active_version is not None or self.switcher.is_starting:
             return
-        version = self._cache.last_served()
+        version = self.cache.last_served()
         if version is None:
-            self._switcher.status.waiting(
+            self.switcher.status.waiting(
                 f"the registry is away and no version was served before: {error}"
             )
             return
         note = f"the registry is away: {title(version)} is served from the cache"
         self._log_once(note)
-        self._switcher.status.note(note)
-        self._switcher.deploy(version)
+        self.switcher.status.note(note)
+        self.switcher.deploy(version)
 
     def _log_once(self, text: str) -> None:
         """Not again until something else was to be logged; an empty text is nothing to log."""

@@ -9,7 +9,7 @@ import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,38 +51,31 @@ class NoVerdict(Exception):
         self.was_killed = was_killed
 
 
+@dataclass(slots=True, kw_only=True)
 class LaneOpener:
     """What has to happen before the lane of one version may answer.
 
-    Args:
+    Attributes:
         command: the wrapped command.
         model: the model's folder.
         files: where the lane's files go.
         environment: variables of the helpers.
         log: file for their output; None sends it to stderr with `label` in front.
-
-    Attributes:
         python: the interpreter of the model's own environment; None as long as it is not known.
     """
 
-    def __init__(
-        self,
-        command: WrappedCommand,
-        model: Path,
-        files: LaneFiles,
-        *,
-        environment: Mapping[str, str],
-        log: Path | None,
-        label: str,
-    ) -> None:
-        self.python = python_of(command) if command.env_manager == "local" else None
-        self._program = command.program[0]
-        self._model = model
-        self._files = files
-        self._environment = dict(environment)
-        self._log = log
-        self._label = label
-        self._versions: dict[str, str] = {}
+    command: WrappedCommand
+    model: Path
+    files: LaneFiles
+    environment: Mapping[str, str]
+    log: Path | None
+    label: str
+    python: str | None = field(init=False)
+    _versions: dict[str, str] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        local = self.command.env_manager == "local"
+        self.python = python_of(self.command) if local else None
 
     @property
     def knows_python(self) -> bool:
@@ -91,12 +84,12 @@ class LaneOpener:
 
     async def saved_verdict(self) -> LaneVerdict | None:
         """The verdict of an earlier start, if everything is as it was then."""
-        saved = self._files.load()
+        saved = self.files.load()
         python = self.python or (saved.environment.get("executable") if saved else None)
         if saved is None or python is None:
             return None
         with contextlib.suppress(NoVerdict):
-            return self._files.load(await self._environment_versions(python))
+            return self.files.load(await self._environment_versions(python))
         return None
 
     def compiling(self) -> asyncio.Task[LaneVerdict | None]:
@@ -112,13 +105,13 @@ class LaneOpener:
         if (saved := await self.saved_verdict()) is not None:
             return None if saved.is_open else saved
         try:
-            self._files.clear()
+            self.files.clear()
         except OSError as os_error:
-            why = reason(os_error, self._files.folder)
+            why = reason(os_error, self.files.folder)
             raise NoVerdict(f"the cache can't be written to: {why}") from None
         code, result = await self._run(
-            [self._own_python(), str(_COMPILE), str(self._model), str(self._files.compiled)],
-            self._environment,
+            [self._own_python(), str(_COMPILE), str(self.model), str(self.files.compiled)],
+            self.environment,
             _COMPILE_SECONDS,
             "compiling the model",
         )
@@ -127,7 +120,7 @@ class LaneOpener:
         if code == _NOT_FOR_THE_LANE:
             return await self._save(LaneVerdict("shut", str(result.get("reason"))))
         error = str(result.get("error") or f"code {code}")
-        why = disk_full(error, self._files.folder) or error
+        why = disk_full(error, self.files.folder) or error
         raise NoVerdict(f"compiling the model failed: {why}")
 
     async def check(self, port: int) -> LaneVerdict:
@@ -139,9 +132,9 @@ class LaneOpener:
         code, result = await self._run(
             [
                 *(sys.executable, "-P", "-m", "hotserve.manager.lane_check"),
-                *(str(self._files.compiled), str(port)),
+                *(str(self.files.compiled), str(port)),
             ],
-            environment_of_own_code(self._environment),
+            environment_of_own_code(self.environment),
             _CHECK_SECONDS,
             "comparing the answers",
         )
@@ -161,9 +154,9 @@ class LaneOpener:
             versions = await self._environment_versions(self._own_python())
             verdict = replace(verdict, environment=versions)
             try:
-                self._files.save(verdict)
+                self.files.save(verdict)
             except OSError as error:
-                why = reason(error, self._files.folder)
+                why = reason(error, self.files.folder)
                 logger.warning("the next start will compile the model again: %s", why)
         return verdict
 
@@ -171,7 +164,7 @@ class LaneOpener:
         if not self._versions:
             _, result = await self._run(
                 [python, "-c", _VERSIONS],
-                self._environment,
+                self.environment,
                 _VERSIONS_SECONDS,
                 "asking for versions",
                 log=Path(os.devnull),
@@ -182,7 +175,7 @@ class LaneOpener:
     def _own_python(self) -> str:
         if self.python is None:
             raise NoVerdict(
-                f"the Python of {self._program} is not known; "
+                f"the Python of {self.command.program[0]} is not known; "
                 "run it as 'python -m mlflow models serve …'"
             )
         return self.python
@@ -200,8 +193,8 @@ class LaneOpener:
             end = await run_to_end(
                 argv,
                 environment=environment,
-                log=log or self._log,
-                label=self._label,
+                log=log or self.log,
+                label=self.label,
                 timeout=seconds,
             )
         except TimeoutError:

@@ -27,7 +27,7 @@ from hotserve.manager.cache import Cache
 from hotserve.manager.follower import Follower
 from hotserve.manager.metrics import Metrics, State
 from hotserve.manager.preparation import Preparation
-from hotserve.manager.registry import ModelVersion, Registry
+from hotserve.manager.registry import ModelVersion, connected
 from hotserve.manager.status import Status
 from hotserve.manager.switcher import Switcher
 from hotserve.manager.worker_pool import WorkerPool
@@ -90,7 +90,11 @@ async def run(
     async with contextlib.AsyncExitStack() as stack:
         session = await stack.enter_async_context(_loopback_session())
         preparation = Preparation(
-            settings, reference, cache=cache, environment=children, session=session
+            settings=settings,
+            reference=reference,
+            cache=cache,
+            environment=children,
+            session=session,
         )
         switcher = Switcher(
             settings,
@@ -109,7 +113,7 @@ async def run(
         if settings.token_file:
             jobs.append(token_watch.follow(settings.token_file, pool))
         if connection is not None and reference.in_registry:
-            registry = await stack.enter_async_context(Registry(connection))
+            registry = await stack.enter_async_context(connected(connection))
             interval = settings.poll_interval
             jobs.append(Follower(registry, reference, switcher, cache).follow(interval))
             jobs.append(run_metrics.follow(registry, switcher, cache, interval))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import aiohttp
@@ -24,27 +24,19 @@ from hotserve.processes.guarded_process import run_to_end
 from hotserve.processes.model_server import ModelServer, StartError
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Preparation:
     """Prepares versions of the model that `reference` means."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        reference: ModelReference,
-        *,
-        cache: Cache,
-        environment: Mapping[str, str],
-        session: aiohttp.ClientSession,
-    ) -> None:
-        self._settings = settings
-        self._reference = reference
-        self._cache = cache
-        self._environment = environment
-        self._session = session
+    settings: Settings
+    reference: ModelReference
+    cache: Cache
+    environment: Mapping[str, str]
+    session: aiohttp.ClientSession
 
     def is_cached(self, version: ModelVersion) -> bool:
         """Whether its files are here from an earlier start."""
-        return self._reference.in_registry and self._cache.entry(version).is_complete()
+        return self.reference.in_registry and self.cache.entry(version).is_complete()
 
     async def prepare(
         self, version: ModelVersion, in_use: contextlib.ExitStack, *, refetch: bool
@@ -58,38 +50,38 @@ class Preparation:
         Raises:
             StartError: the files can't be had.
         """
-        folder = self._reference.path
+        folder = self.reference.path
         if folder is not None:
             version = await _with_content(version, folder)
         elif refetch or not self.is_cached(version):
             version = await self._fetched(version)
-        entry = self._cache.entry(version)
+        entry = self.cache.entry(version)
         try:
             in_use.enter_context(entry.in_use())
         except OSError as error:
-            why = reason(error, self._cache.folder)
+            why = reason(error, self.cache.folder)
             raise StartError(f"the cache can't be used: {why}") from None
         model = folder or entry.model
         server = ModelServer(
-            self._settings.command,
+            self.settings.command,
             model,
-            environment=self._environment,
+            environment=self.environment,
             log=self.log(version),
             label=_label(version),
-            session=self._session,
+            session=self.session,
         )
         files = LaneFiles(entry.lane)
         deployment = Deployment(
             version, server, model_input.read(model), contextlib.ExitStack(), files
         )
-        if self._settings.lane == "off":
+        if self.settings.lane == "off":
             deployment.lane = LaneVerdict("shut", "it is switched off (--lane off)")
         else:
             deployment.opener = LaneOpener(
-                self._settings.command,
-                model,
-                files,
-                environment=self._environment,
+                command=self.settings.command,
+                model=model,
+                files=files,
+                environment=self.environment,
                 log=self.log(version),
                 label=_label(version),
             )
@@ -97,9 +89,9 @@ class Preparation:
 
     def log(self, version: ModelVersion) -> Path | None:
         """Where its process writes to; None is hotserve's own output."""
-        if self._settings.child_log == "-":
+        if self.settings.child_log == "-":
             return None
-        folder = self._settings.log_folder or self._cache.logs
+        folder = self.settings.log_folder or self.cache.logs
         return folder / f"{version.version or 'model'}.log"
 
     async def _fetched(self, version: ModelVersion) -> ModelVersion:
@@ -107,28 +99,28 @@ class Preparation:
         try:
             return await self._fetch(version)
         except StartError as error:
-            cached = version if self._reference.in_registry else self._cache.last_served()
-            if cached is None or not self._cache.entry(cached).is_complete():
+            cached = version if self.reference.in_registry else self.cache.last_served()
+            if cached is None or not self.cache.entry(cached).is_complete():
                 raise
             logger.warning("%s; the copy in the cache is used", error)
             return cached
 
     async def _fetch(self, version: ModelVersion) -> ModelVersion:
         """Put its files into the cache, with MLflow's own command."""
-        command, timeout = self._settings.command, self._settings.fetch_timeout
-        is_registered = self._reference.in_registry
+        command, timeout = self.settings.command, self.settings.fetch_timeout
+        is_registered = self.reference.in_registry
         uri = f"models:/{version.name}/{version.version}" if is_registered else version.source
         try:
-            with self._cache.scratch() as scratch:
+            with self.cache.scratch() as scratch:
                 end = await run_to_end(
                     command.download(uri, str(scratch)),
-                    environment=self._environment,
+                    environment=self.environment,
                     log=self.log(version),
                     label=_label(version),
                     timeout=timeout,
                 )
                 if end.code != 0:
-                    full = disk_full("\n".join(end.tail), self._cache.folder)
+                    full = disk_full("\n".join(end.tail), self.cache.folder)
                     why = full or end.error() or end.reason()
                     raise StartError(f"its files can't be fetched: {why}")
                 found = next(scratch.glob("**/MLmodel"), None)
@@ -136,12 +128,12 @@ class Preparation:
                     raise StartError("its files can't be fetched: there is no MLmodel among them")
                 if not is_registered:
                     version = await _with_content(version, found.parent)
-                entry = self._cache.entry(version)
-                self._cache.add(found.parent, entry, replace=is_registered)
+                entry = self.cache.entry(version)
+                self.cache.add(found.parent, entry, replace=is_registered)
         except TimeoutError:
             raise StartError(f"its files were not there after {timeout:g} s") from None
         except OSError as error:
-            why = reason(error, self._cache.folder)
+            why = reason(error, self.cache.folder)
             raise StartError(f"it can't be kept in the cache: {why}") from None
         return version
 

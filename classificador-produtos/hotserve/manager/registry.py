@@ -6,10 +6,9 @@ import contextlib
 import json
 import math
 import os
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from types import TracebackType
-from typing import Any, Self
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import aiohttp
 
@@ -62,15 +61,6 @@ class ModelVersion:
         """What must be equal for two of these to be the same model files."""
         return (self.name, self.version, self.source, self.created)
 
-    def to_json(self) -> dict[str, Any]:
-        """As plain JSON types, for `from_json`."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """The inverse of `to_json`; KeyError or TypeError if a field is missing."""
-        return cls(**{**values, "aliases": tuple(values["aliases"])})
-
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
@@ -87,32 +77,13 @@ class Resolution:
 
 
 class Registry:
-    """Asks one registry; use as an async context manager."""
+    """Asks one registry; `connected` makes one."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, session: aiohttp.ClientSession) -> None:
         self._connection = connection
         self._proxy = proxy_for(connection.url)
-        self._session: aiohttp.ClientSession | None = None
+        self._session = session
         self._others: tuple[object, tuple[str, ...]] = None, ()
-
-    async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=self._connection.tls, limit=2),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers=self._connection.headers,
-            timeout=_TIMEOUT,
-            trust_env=True,
-        )
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._session is not None:
-            await self._session.close()
 
     async def resolve(self, reference: ModelReference) -> Resolution:
         """The version that `reference` means now; one request, two after a change in a stage.
@@ -194,7 +165,6 @@ class Registry:
 
     async def _get(self, endpoint: str, **query: str) -> dict[str, Any]:
         """The JSON answer; of errors only those that say that something does not exist."""
-        assert self._session is not None, "used outside of its context"
         url = f"{self._connection.url}{_API}/{endpoint}"
         try:
             async with self._session.get(url, params=query, allow_redirects=False) as response:
@@ -248,6 +218,19 @@ class Registry:
             reason = os.strerror(number) if number else "no connection"
             return f"{asked} can't be reached ({reason})"
         return f"{url} broke the connection"
+
+
+@contextlib.asynccontextmanager
+async def connected(connection: Connection) -> AsyncIterator[Registry]:
+    """A registry to ask until the end of the context."""
+    async with aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(ssl=connection.tls, limit=2),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers=connection.headers,
+        timeout=_TIMEOUT,
+        trust_env=True,
+    ) as session:
+        yield Registry(connection, session)
 
 
 def _version(answer: Mapping[str, Any]) -> ModelVersion:

@@ -79,9 +79,9 @@ def make(tmp_path: Path, helpers: Helpers) -> Make:
         options = options or ("--env-manager", "local")
         command = parse([PYTHON, "-m", "mlflow", "models", "serve", "-m", "x", *options], {})
         return LaneOpener(
-            command,
-            tmp_path / "model",
-            LaneFiles(tmp_path / "lane"),
+            command=command,
+            model=tmp_path / "model",
+            files=LaneFiles(tmp_path / "lane"),
             environment={"A": "1"},
             log=None,
             label="",

@@ -58,8 +58,8 @@ class World:
         self.reference = model_uri.parse(uri)
         self.cache = Cache(root, ("http://mlflow",), self.reference)
         self.preparation = Preparation(
-            settings.read((*options, *SERVE, uri), {}),
-            self.reference,
+            settings=settings.read((*options, *SERVE, uri), {}),
+            reference=self.reference,
             cache=self.cache,
             environment={},
             session=None,  # type: ignore[arg-type]

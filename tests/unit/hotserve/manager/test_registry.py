@@ -13,7 +13,13 @@ from aiohttp import web
 from hotserve.config import model_uri
 from hotserve.config.proxies import bypass_on_loopback, proxy_for
 from hotserve.config.registry_credentials import Connection
-from hotserve.manager.registry import ModelVersion, Registry, RegistryUnavailable, Resolution
+from hotserve.manager.registry import (
+    ModelVersion,
+    Registry,
+    RegistryUnavailable,
+    Resolution,
+    connected,
+)
 
 Answer = tuple[int, Any]
 ABSENT: Answer = (404, {"error_code": "RESOURCE_DOES_NOT_EXIST"})
@@ -72,7 +78,7 @@ async def registry_of(fake: FakeMlflow) -> AsyncIterator[Registry]:
     await site.start()
     host, port = runner.addresses[0][:2]
     try:
-        async with Registry(Connection(f"http://{host}:{port}", {}, False)) as registry:
+        async with connected(Connection(f"http://{host}:{port}", {}, False)) as registry:
             yield registry
     finally:
         await runner.cleanup()
@@ -261,7 +267,7 @@ def resolved_at(url: str) -> str:
 
     async def run() -> None:
         connection = Connection(url, {}, ssl.create_default_context())
-        async with Registry(connection) as registry:
+        async with connected(connection) as registry:
             await registry.resolve(model_uri.parse("models:/m/latest"))
 
     with pytest.raises(RegistryUnavailable) as error:
