@@ -22,12 +22,15 @@ from types import FrameType
 from local import settings as settings_module
 from local.services import Services, ServicesError
 from local.settings import ROOT, Settings, SettingsError, short
-from local.summary import hindrance, summary
+from local.summary import summary, why_waiting
 
 CONFIGURATION = ROOT / "local" / "supervisord.conf"
 PROGRESS = "trainer-progress.log"
 CONSOLE = "supervisord-console.log"
 POLL_SECONDS = 0.2
+
+LOOPBACK = "localhost,127.0.0.1,::1,[::1]"
+"""What no proxy is asked for."""
 
 NEARLY_FULL = 1_000_000
 """Bytes that are too few to write a model."""
@@ -39,16 +42,16 @@ NOTICED_WITHIN = 10
 """Seconds after training in which the API surely sees the version that was made."""
 
 
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
 class Stopped(Exception):
     """The user asked to stop."""
 
-    def __init__(self, number: int) -> None:
-        self.number = number
-
 
 def main() -> int:
-    """Run the stack until it is told to stop; returns the exit code."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    """Run the stack until a signal ends it; returns the exit code."""
+    for number in STOPPING:
         signal.signal(number, _stop)
     try:
         chosen = settings_module.read(os.environ)
@@ -61,12 +64,9 @@ def main() -> int:
                 _watch(chosen, services)
             except ServicesError as error:
                 raise ServicesError(f"{error}{_full_disk(chosen.home)}") from None
-    except SettingsError as error:
+    except (SettingsError, ServicesError) as error:
         print(f"make run: {error}", file=sys.stderr)
-        return 2
-    except ServicesError as error:
-        print(f"make run: {error}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, SettingsError) else 1
     except Stopped:
         pass
     except BrokenPipeError:
@@ -76,11 +76,15 @@ def main() -> int:
     return 0
 
 
-def _stop(number: int, _frame: FrameType | None) -> None:
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    _ignore_signals()
+    raise Stopped
+
+
+def _ignore_signals() -> None:
     # Once is enough: a second Ctrl-C must not cut the clean stop short.
-    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(each, signal.SIG_IGN)
-    raise Stopped(number)
+    for number in STOPPING:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager
@@ -96,7 +100,7 @@ def _supervisord(chosen: Settings) -> Iterator[Services]:
             cwd=ROOT,
             env=_environment(chosen, runtime),
             stdin=subprocess.DEVNULL,
-            # Told to stop in the middle of an answer to us, it writes a stack trace: nothing for
+            # Ended in the middle of an answer to us, it writes a stack trace: nothing for
             # the user's terminal. Why it did not start is read from here.
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -106,8 +110,7 @@ def _supervisord(chosen: Settings) -> Iterator[Services]:
     try:
         yield Services(runtime / "supervisor.sock", process, console)
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)
+        _ignore_signals()
         if process.poll() is None:
             # A terminal that was closed takes no more words.
             with suppress(OSError):
@@ -128,11 +131,20 @@ def _folder_of_socket() -> Path:
 
 
 def _environment(chosen: Settings, runtime: Path) -> dict[str, str]:
+    # Libraries differ in which of the two names they read. A star stands for every host already.
+    direct = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
+    if direct != "*":
+        direct = f"{direct},{LOOPBACK}" if direct else LOOPBACK
     return {
+        # Seven more processes of some 250 MB each, for features that nothing here uses.
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        # Nothing leaves the machine unless its owner wants it.
+        "MLFLOW_DISABLE_TELEMETRY": "true",
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
         "PYTHONUNBUFFERED": "1",
-        **{name: _and_loopback(os.environ.get(name)) for name in ("NO_PROXY", "no_proxy")},
+        "no_proxy": direct,
+        "NO_PROXY": direct,
         "STACK_HOME": str(chosen.home),
         "STACK_RUNTIME": str(runtime),
         "MLFLOW_PORT": str(chosen.mlflow_port),
@@ -140,17 +152,7 @@ def _environment(chosen: Settings, runtime: Path) -> dict[str, str]:
         "DATASET": chosen.dataset,
         "MLFLOW_TRACKING_URI": chosen.mlflow_url,
         "HOTSERVE_CACHE": str(chosen.home / "hotserve"),
-        # Seven more processes of some 250 MB each, for features that nothing here uses.
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": os.environ.get(
-            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false"
-        ),
-        # Nothing leaves the machine unless its owner wants it.
-        "MLFLOW_DISABLE_TELEMETRY": os.environ.get("MLFLOW_DISABLE_TELEMETRY", "true"),
     }
-
-
-def _and_loopback(no_proxy: str | None) -> str:
-    return ",".join(filter(None, (no_proxy, "localhost", "127.0.0.1")))
 
 
 def _watch(chosen: Settings, services: Services) -> None:
@@ -164,25 +166,25 @@ def _watch(chosen: Settings, services: Services) -> None:
     print(f"starting MLflow on port {chosen.mlflow_port}; logs in {short(chosen.logs)}", flush=True)
     with (chosen.logs / PROGRESS).open("a+", encoding="utf-8", errors="replace") as progress:
         progress.seek(0)
-        announced = False
+        ready = False
         noticed_at = math.inf
-        told = ""
+        reported = ""
         while True:
-            trained = services.trainer_has_finished(chosen.logs)
-            if not announced:
+            # The trainer writes its first line when MLflow has answered.
+            trained = services.trained(chosen, mlflow_answered=progress.tell() > 0)
+            if not ready:
                 sys.stdout.write(progress.read())
                 sys.stdout.flush()
-                if trained:
-                    noticed_at = min(noticed_at, time.monotonic() + NOTICED_WITHIN)
                 now = time.monotonic()
+                if trained:
+                    noticed_at = min(noticed_at, now + NOTICED_WITHIN)
                 if trained and (text := summary(chosen, now - started, settled=now > noticed_at)):
                     print(text, flush=True)
-                    announced = True
-                elif now > noticed_at and (why := hindrance(chosen)) not in ("", told):
-                    print(_waiting(chosen, why), flush=True)
-                    told = why
-            services.check(chosen.logs)
-            time.sleep(POLL_SECONDS if not announced else 1.0)
+                    ready = True
+                elif now > noticed_at and (reason := why_waiting(chosen)) not in ("", reported):
+                    print(_waiting(chosen, reason), flush=True)
+                    reported = reason
+            time.sleep(1.0 if ready else POLL_SECONDS)
 
 
 def _full_disk(folder: Path) -> str:
@@ -197,8 +199,9 @@ def _full_disk(folder: Path) -> str:
     return f"; the disk is full: make room where {short(folder)} is, and start again"
 
 
-def _waiting(chosen: Settings, why: str) -> str:
+def _waiting(chosen: Settings, reason: str) -> str:
     return (
-        f"the API waits: {why}\nit goes on by itself when a version that starts is in Production: "
+        f"the API waits: {reason}\n"
+        "it goes on by itself when a version that starts is in Production: "
         f"http://localhost:{chosen.mlflow_port} moves one there"
     )

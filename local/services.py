@@ -1,8 +1,9 @@
-"""What supervisord says of the services, over its XML-RPC socket."""
+"""What supervisord reports of the services, over its XML-RPC socket."""
 
 from __future__ import annotations
 
 import http.client
+import re
 import subprocess
 import xmlrpc.client
 from pathlib import Path
@@ -10,10 +11,18 @@ from typing import Any, cast
 
 from supervisor.xmlrpc import SupervisorTransport
 
-from local.settings import short
+from local.settings import Settings, short
 
 WAITED_IN_VAIN = 124
 """The exit code of wait-for-it.sh, which the trainer is started through, when time is up."""
+
+OUT_OF_DATE = "out-of-date database schema"
+"""What MLflow writes when its database is of another version of it."""
+
+LAST_LINES = 40
+"""Of a log, among which the reason of an end is looked for."""
+
+_ERROR = re.compile(r"^(?:[\w.]+\.)?\w*(?:Error|Exception): ")
 
 
 class ServicesError(Exception):
@@ -34,13 +43,13 @@ class Services:
         self._console = console
         self._socket = socket
 
-    def _states(self) -> dict[str, dict[str, Any]]:
+    def states(self) -> dict[str, dict[str, Any]]:
         """Process information by service name; empty while supervisord is still starting."""
         if self._process.poll() is not None:
-            said = [each for each in _lines(self._console) if not each.startswith("For help")]
+            lines = [each for each in _lines(self._console) if not each.startswith("For help")]
             raise ServicesError(
                 f"the process runner ended with code {self._process.returncode}"
-                + (f": {said[-1]}" if said else "")
+                + (f": {lines[-1]}" if lines else "")
                 + f" (its log: {short(self._console)})"
             )
         # A transport of its own each time: after an error one is not fit for another request.
@@ -54,37 +63,51 @@ class Services:
             transport.close()
         return {info["name"]: info for info in infos}
 
-    def trainer_has_finished(self, logs: Path) -> bool:
-        """Whether the first-start job is done.
+    def trained(self, chosen: Settings, *, mlflow_answered: bool) -> bool:
+        """See that all goes well; whether the first-start job is done.
+
+        Args:
+            chosen: where the logs are.
+            mlflow_answered: whether MLflow did once; from then on it is just started again.
 
         Raises:
-            ServicesError: it failed, with the last line that it wrote.
+            ServicesError: a service was given up, MLflow ended before it answered, or the job
+                failed.
         """
-        info = self._states().get("trainer")
-        if info is None or info["statename"] != "EXITED":
+        states = self.states()
+        for name, info in states.items():
+            log = chosen.logs / f"{name}.log"
+            ended_early = name == "mlflow" and info.get("stop") and not mlflow_answered
+            if info["statename"] == "FATAL" or ended_early:
+                raise ServicesError(_with_remedy(chosen, _explain(name, info, log)))
+        info = states.get("trainer", {"statename": "STARTING"})
+        if info["statename"] != "EXITED":
             return False
         if info["exitstatus"] != 0:
-            told = _explain("trainer", info, logs / "trainer.log")
+            reason = _explain("trainer", info, chosen.logs / "trainer.log")
             if info["exitstatus"] == WAITED_IN_VAIN:
-                told += f"; why MLflow does not answer: {short(logs / 'mlflow.log')}"
-            raise ServicesError(told)
+                reason += f"; why MLflow does not answer: {short(chosen.logs / 'mlflow.log')}"
+            raise ServicesError(reason)
         return True
-
-    def check(self, logs: Path) -> None:
-        """See that no service was given up.
-
-        Raises:
-            ServicesError: one was started again and again in vain.
-        """
-        for name, info in self._states().items():
-            if info["statename"] == "FATAL":
-                raise ServicesError(_explain(name, info, logs / f"{name}.log"))
 
 
 def _explain(name: str, info: dict[str, Any], log: Path) -> str:
-    lines = _lines(log)
+    lines = _lines(log)[-LAST_LINES:]
     last = lines[-1] if lines else info.get("spawnerr") or f"exit code {info['exitstatus']}"
-    return f"{name} could not go on: {last} (its log: {short(log)})"
+    reason = next((line for line in reversed(lines) if _ERROR.match(line)), last)
+    return f"{name} could not go on: {reason} (its log: {short(log)})"
+
+
+def _with_remedy(chosen: Settings, message: str) -> str:
+    """MLflow names a command without saying for which database."""
+    if OUT_OF_DATE not in message:
+        return message
+    database = chosen.home / "mlflow.db"
+    return (
+        f"the database {short(database)} was made by another version of MLflow; stop here if it "
+        "was a newer one, else copy it and bring it up to date: "
+        f"cp '{database}' '{database}.copy' && .venv/bin/mlflow db upgrade 'sqlite:///{database}'"
+    )
 
 
 def _lines(log: Path) -> list[str]:

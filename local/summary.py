@@ -8,10 +8,12 @@ from typing import Any
 
 from local.settings import Settings, short
 
-TRY = "curl -X POST -H 'Content-Type: text/csv' --data-binary 'boneca de pano'"
+TRY = "curl -X POST -H 'Content-Type: text/csv' --data-binary 'boneca de pano' "
 
 # The token itself is nothing for a screen.
 AUTHORIZED = "-H 'Authorization: Bearer …' "
+
+DIRECT = "--noproxy localhost "
 
 # A proxy that the user has for the outside is of no use on the loopback.
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -31,15 +33,15 @@ def summary(chosen: Settings, seconds: float, *, settled: bool = True) -> str | 
     model = _get(f"{chosen.serve_url}/model", token=chosen.token)
     if model is None or not model.get("version"):
         return None
-    coming = model.get("wanted") or {}
-    if coming.get("state") == "starting" and coming["version"] != model["version"]:
+    desired = model.get("wanted") or {}
+    if desired.get("state") == "starting" and desired["version"] != model["version"]:
         return None
     note = model.get("note")
     if note and not settled:
         return None
     if _get(f"{chosen.serve_url}/ping", parse=False) is None:
         return None
-    authorized = AUTHORIZED if chosen.token else ""
+    options = (AUTHORIZED if chosen.token else "") + (DIRECT if _proxy_in_the_way() else "")
     return "\n".join(
         (
             "",
@@ -49,13 +51,13 @@ def summary(chosen: Settings, seconds: float, *, settled: bool = True) -> str | 
             f"           {_accuracy(chosen, model)}",
             *([f"           {note}"] if note else []),
             f"  logs     {short(chosen.logs)}",
-            f"  try it   {TRY} {authorized}localhost:{chosen.serve_port}/invocations",
+            f"  try it   {TRY}{options}localhost:{chosen.serve_port}/invocations",
             "  stop     Ctrl-C",
         )
     )
 
 
-def hindrance(chosen: Settings) -> str:
+def why_waiting(chosen: Settings) -> str:
     """Why the API has no version to answer with, when that does not pass by itself; else empty."""
     model = _get(f"{chosen.serve_url}/model", token=chosen.token)
     if model is None or model.get("version"):
@@ -67,8 +69,14 @@ def hindrance(chosen: Settings) -> str:
 
 
 def _served(model: dict[str, Any]) -> str:
-    where = model.get("stage") or model.get("alias")
+    where = model.get("stage") or ", ".join(f"@{alias}" for alias in model.get("aliases", []))
     return f"{model['name']} version {model['version']}" + (f" ({where})" if where else "")
+
+
+def _proxy_in_the_way() -> bool:
+    """Whether curl would ask a proxy for what is on this machine."""
+    proxies = urllib.request.getproxies()
+    return bool(proxies.keys() & {"http", "all"}) and not urllib.request.proxy_bypass("localhost")
 
 
 def _accuracy(chosen: Settings, model: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -53,7 +53,7 @@ def test_process_runner_that_cannot_start_says_why_in_one_line(
     with run._supervisord(chosen) as runner:
         runner._process.wait()
         with pytest.raises(services.ServicesError) as told:
-            runner.check(chosen.logs)
+            runner.states()
     assert "ended with code 2: Error: not a valid boolean value: 'talvez'" in str(told.value)
     assert f"dados/logs/{run.CONSOLE}" in str(told.value)
     # Nothing of its own on the terminal: that is the user's.
@@ -79,14 +79,14 @@ def test_process_runner_starts_with_a_long_tmpdir(
     )
     monkeypatch.setattr(run, "CONFIGURATION", configuration)
     with run._supervisord(chosen) as runner:
-        while not runner._states():
+        while not runner.states():
             pass
     assert list(long.iterdir()) == []
 
 
 def test_process_runner_that_says_nothing_is_told_by_its_code(chosen: Settings) -> None:
     with pytest.raises(services.ServicesError, match=r"ended with code 2 \(its log: dados/logs/"):
-        runner_that_ended(chosen, "").check(chosen.logs)
+        runner_that_ended(chosen, "").states()
 
 
 def test_paths_in_the_current_folder_are_short(chosen: Settings) -> None:
@@ -100,6 +100,79 @@ def test_block_names_the_logs_as_the_readme_shows_them(
     served = {"name": "classificador-produtos", "version": "1", "stage": "Production"}
     monkeypatch.setattr(summary, "_get", lambda *_, **__: served)
     assert "  logs     dados/logs\n" in (summary.summary(chosen, 1.0) or "")
+
+
+@pytest.mark.parametrize(
+    ("where", "shown"),
+    [
+        ({"stage": "Production", "aliases": ["production"]}, " (Production)"),
+        ({"stage": None, "aliases": ["champion", "b"]}, " (@champion, @b)"),
+        ({"stage": None, "aliases": []}, ""),
+    ],
+)
+def test_block_says_by_what_name_the_version_is_served(
+    chosen: Settings, monkeypatch: pytest.MonkeyPatch, where: dict[str, object], shown: str
+) -> None:
+    served = {"name": "classificador-produtos", "version": "3", **where}
+    monkeypatch.setattr(summary, "_get", lambda *_, **__: served)
+    assert f"   classificador-produtos version 3{shown}\n" in (summary.summary(chosen, 1) or "")
+
+
+@pytest.mark.parametrize(
+    ("variables", "direct"),
+    [
+        ({}, False),
+        ({"http_proxy": "http://proxy:3128"}, True),
+        ({"ALL_PROXY": "http://proxy:3128"}, True),
+        ({"http_proxy": "http://proxy:3128", "no_proxy": "localhost"}, False),
+        ({"https_proxy": "http://proxy:3128"}, False),
+    ],
+)
+def test_the_line_to_try_goes_round_a_proxy(
+    chosen: Settings, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], direct: bool
+) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(summary, "_get", lambda *_, **__: SERVED)
+    block = summary.summary(chosen, 1) or ""
+    assert ("'boneca de pano' --noproxy localhost localhost:8080" in block) is direct
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, run.LOOPBACK),
+        ({"NO_PROXY": "intranet"}, f"intranet,{run.LOOPBACK}"),
+        ({"NO_PROXY": "a", "no_proxy": "b"}, f"b,{run.LOOPBACK}"),
+        # Libraries know the star only when it stands alone.
+        ({"no_proxy": "*"}, "*"),
+    ],
+)
+def test_services_ask_no_proxy_for_this_machine(
+    chosen: Settings, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], expected: str
+) -> None:
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    environment = run._environment(chosen, chosen.home / "runtime")
+    assert (environment["no_proxy"], environment["NO_PROXY"]) == (expected, expected)
+
+
+def test_environment_of_the_services(chosen: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "true")
+    monkeypatch.delenv("MLFLOW_DISABLE_TELEMETRY", raising=False)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://elsewhere:5000")
+    environment = run._environment(chosen, chosen.home / "runtime")
+    assert environment["MLFLOW_TRACKING_URI"] == "http://127.0.0.1:5000"
+    assert environment["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "true"
+    assert environment["MLFLOW_DISABLE_TELEMETRY"] == "true"
+    assert environment["STACK_HOME"] == str(chosen.home)
+    assert environment["HOTSERVE_CACHE"] == str(chosen.home / "hotserve")
+    assert (environment["MLFLOW_PORT"], environment["SERVE_PORT"]) == ("5000", "8080")
 
 
 SERVED = {"name": "classificador-produtos", "version": "2", "stage": "Production"}
@@ -127,12 +200,71 @@ def test_log_of_mlflow_is_named_when_mlflow_is_what_does_not_answer(
 ) -> None:
     runner = runner_that_ended(chosen, "")
     ended = {"name": "trainer", "statename": "EXITED", "exitstatus": code}
-    monkeypatch.setattr(runner, "_states", lambda: {"trainer": ended})
+    monkeypatch.setattr(runner, "states", lambda: {"trainer": ended})
     (chosen.logs / "trainer.log").write_text("wait-for-it.sh: time-out: no answer\n")
     with pytest.raises(services.ServicesError) as told:
-        runner.trainer_has_finished(chosen.logs)
+        runner.trained(chosen, mlflow_answered=False)
     assert "wait-for-it.sh: time-out: no answer" in str(told.value)
     assert ("dados/logs/mlflow.log" in str(told.value)) is points_there
+
+
+RUNNING = {"statename": "RUNNING", "exitstatus": 0, "stop": 0}
+OUT_OF_DATE = (
+    "Traceback (most recent call last):\n"
+    "mlflow.exceptions.MlflowException: Detected out-of-date database schema (found version 1, but"
+    " expected 2). Take a backup of your database, then run 'mlflow db upgrade <database_uri>'\n"
+)
+
+
+def states(**changed: Mapping[str, object]) -> dict[str, dict[str, object]]:
+    names = ("mlflow", "trainer", "classificador-produtos")
+    return {name: {**RUNNING, **changed.get(name, {})} for name in names}
+
+
+def test_services_that_run_are_left_alone(
+    chosen: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner = runner_that_ended(chosen, "")
+    for found, trained in (
+        ({}, False),
+        (states(), False),
+        (states(trainer={"statename": "EXITED"}), True),
+        # It is started again: that passes by itself.
+        (states(mlflow={"stop": 1764000000}, trainer={"statename": "EXITED"}), True),
+    ):
+        monkeypatch.setattr(runner, "states", lambda found=found: found)
+        assert runner.trained(chosen, mlflow_answered=True) is trained
+
+
+@pytest.mark.parametrize(
+    ("log", "reason"),
+    [
+        (OUT_OF_DATE, "the database dados/mlflow.db was made by another version of MLflow; "),
+        ("ValueError: no\nmore\n", "mlflow could not go on: ValueError: no (its log: dados/logs/m"),
+        ("Killed\n", "mlflow could not go on: Killed (its log: dados/logs/mlflow.log)"),
+    ],
+)
+def test_mlflow_that_ends_before_it_answered_is_the_end(
+    chosen: Settings, monkeypatch: pytest.MonkeyPatch, log: str, reason: str
+) -> None:
+    runner = runner_that_ended(chosen, "")
+    (chosen.logs / "mlflow.log").write_text(log)
+    monkeypatch.setattr(runner, "states", lambda: states(mlflow={"stop": 1764000000}))
+    with pytest.raises(services.ServicesError) as told:
+        runner.trained(chosen, mlflow_answered=False)
+    assert str(told.value).startswith(reason)
+    assert ("mlflow db upgrade 'sqlite:///" in str(told.value)) is (log == OUT_OF_DATE)
+
+
+@pytest.mark.parametrize("name", ["mlflow", "classificador-produtos"])
+def test_a_service_that_was_given_up_is_the_end(
+    chosen: Settings, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    runner = runner_that_ended(chosen, "")
+    given_up = {"statename": "FATAL", "spawnerr": "can't find command 'hotserve'"}
+    monkeypatch.setattr(runner, "states", lambda: states(**{name: given_up}))
+    with pytest.raises(services.ServicesError, match=f"{name} could not go on: can't find comm"):
+        runner.trained(chosen, mlflow_answered=True)
 
 
 WAITING = {"version": None, "state": "waiting", "message": "no version is in Production yet"}
@@ -166,13 +298,14 @@ def test_what_the_api_waits_for_is_told_once(
     monkeypatch.setattr(run, "POLL_SECONDS", 0)
     looks = iter(range(3))
 
-    def check(_logs: Path) -> None:
+    def trained(_chosen: Settings, *, mlflow_answered: bool) -> bool:
+        assert not mlflow_answered
         if next(looks, None) is None:
-            raise run.Stopped(2)
+            raise run.Stopped
+        return True
 
     runner = runner_that_ended(chosen, "")
-    monkeypatch.setattr(runner, "trainer_has_finished", lambda _: True)
-    monkeypatch.setattr(runner, "check", check)
+    monkeypatch.setattr(runner, "trained", trained)
     with pytest.raises(run.Stopped):
         run._watch(chosen, runner)
     waits = [line for line in capsys.readouterr().out.splitlines() if "the API waits" in line]
@@ -237,6 +370,6 @@ def test_runner_is_stopped_when_nobody_can_be_told(
     runtime.mkdir()
     monkeypatch.setattr("tempfile.mkdtemp", lambda **_: str(runtime))
     with nobody_reads(), pytest.raises(run.Stopped), run._supervisord(chosen) as runner:
-        raise run.Stopped(1)
+        raise run.Stopped
     assert runner._process.returncode is not None
     assert not runtime.exists()
