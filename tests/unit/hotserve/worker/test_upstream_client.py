@@ -78,7 +78,9 @@ def answers() -> None:
     """It answers."""
 
 
-async def ask(manager: Manager, processes: Processes, hold_timeout: float = 60.0) -> str:
+async def ask(
+    manager: Manager, processes: Processes, hold_timeout: float = 60.0, body: bytes = BODY
+) -> str:
     upstream = UpstreamClient(
         manager.serving,
         cast(ConnectionPool, processes),
@@ -87,7 +89,7 @@ async def ask(manager: Manager, processes: Processes, hold_timeout: float = 60.0
         hold_timeout=hold_timeout,
         csv="auto",
     )
-    return (await upstream.answer(b"application/json", BODY, [])).version
+    return (await upstream.answer(b"application/json", body, [])).version
 
 
 async def test_a_process_that_is_slow_to_go_costs_no_request() -> None:
@@ -125,3 +127,11 @@ async def test_nobody_there_for_as_long_as_a_request_is_held_is_told() -> None:
     gone = lost(refused=True, then=lambda: manager.say(None, hold=True))
     with pytest.raises(RequestError, match="is being started again"):
         await ask(manager, Processes([gone]), hold_timeout=0.05)
+
+
+async def test_another_number_of_answers_than_of_products_is_an_error() -> None:
+    manager = Manager()
+    manager.say(1)
+    with pytest.raises(RequestError, match="the model gave 1 answers to 2 products") as error:
+        await ask(manager, Processes([answers]), body=b'{"inputs": ["boneca", "halo"]}')
+    assert error.value.answer.status == 500
