@@ -8,7 +8,7 @@ import sys
 
 from produtos import command
 from produtos.data.dataset import Dataset, load
-from produtos.data.split import pool_of, split
+from produtos.data.split import gaps, holdout_of, pool_of, split
 from produtos.parameters import Parameters, grid
 
 _SURE = 50
@@ -38,6 +38,8 @@ def main() -> None:
     check(dataset, Parameters())
     print(dataset.summary())
     print(dataset.category_counts())
+    if missing := gaps("hold-out", holdout_of(dataset).products, dataset.categories):
+        print(f"figures will not tell much: {missing}")
 
 
 if __name__ == "__main__":

@@ -42,14 +42,15 @@ def without_secrets(address: str) -> str:
     """
     if "://" not in address:
         return address
-    address, *query = re.split("[?#]", _USER.sub(r"\1", address), maxsplit=1)
-    if not query:
-        return address
-    names = re.findall(r"(?:^|&)([^=&#]+)=", query[0])
-    return f"{address}?{'&'.join(f'{name}=…' for name in names) or '…'}"
+    address, hash_mark, fragment = _USER.sub(r"\1", address).partition("#")
+    address, question_mark, query = address.partition("?")
+    if query:
+        names = re.findall(r"(?:^|&)([^=&]+)=", query)
+        query = "&".join(f"{name}=…" for name in names) or "…"
+    return f"{address}{question_mark}{query}{hash_mark}{re.sub('=.*', '=…', fragment)}"
 
 
-def in_one_line(error: Exception) -> str:
+def in_one_line(error: BaseException) -> str:
     """What an error of a library says, or its kind where it says nothing.
 
     Addresses in it lose their secrets. One that is long loses its middle: MLflow's begin with an

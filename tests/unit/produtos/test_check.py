@@ -122,6 +122,9 @@ def test_few_products_that_are_enough_pass(tmp_path: Path) -> None:
     code, said, error, _ = run_check(table(tmp_path / "small.csv", rows))
     assert (code, error) == (0, "")
     assert "60 products, 2 categories" in said
+    assert (
+        "figures will not tell much: the hold-out of 7 products has 3 of game, 4 of livro" in said
+    )
 
 
 def test_a_rare_category_in_a_large_data_set_is_not_paid_for_ten_times(

@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,13 +19,11 @@ from mlflow.tracking.context import registry as context
 from mlflow.utils.mlflow_tags import MLFLOW_SOURCE_NAME
 from sqlalchemy.engine import make_url
 
-from produtos.errors import BadInput, Stopped
+from produtos.data.source import proxy_of
+from produtos.errors import BadInput, Stopped, in_one_line, without_secrets
 from produtos.runs import abandoned
 
 EXPERIMENT_NAME = "classificador-produtos"
-CREDENTIALS = re.compile(r"^([\w+.-]+://)[^/?#]*@")
-"""What stands before the host in an address."""
-
 NO_SCHEME = re.compile(r"[\w.-]+:\d+(/.*)?")
 """A host and a port, as one types them into a browser."""
 
@@ -54,14 +53,16 @@ def reach() -> MlflowClient:
             f"no tracking server answers at {uri}: write http:// in front, "
             f"MLFLOW_TRACKING_URI=http://{uri}"
         )
-    uri = _shown(uri)
+    shown = without_secrets(uri)
+    proxy = proxy_of(uri)
     with _http_requests(retries=0, timeout=FIRST_ANSWER):
         try:
             client = MlflowClient()
             client.search_experiments(max_results=1)
         except Exception as error:
+            by = f", by the proxy {proxy}" if proxy else ""
             raise BadInput(
-                f"no tracking server answers at {uri} ({_reason(error)}); start it, or set "
+                f"no tracking server answers at {shown} ({_reason(error)}{by}); start it, or set "
                 "MLFLOW_TRACKING_URI to its address"
             ) from None
     if run_id := project_run_id():
@@ -73,21 +74,25 @@ def _hide_credentials(client: MlflowClient, run_id: str) -> None:
     """Take user and password out of where a project came from.
 
     `mlflow run https://user:token@host/project.git` writes its address down as it was typed, for
-    everybody who can see the run.
+    everybody who can see the run. Its parameters cannot be changed: of those the user is warned.
     """
-    source = client.get_run(run_id).data.tags.get(MLFLOW_SOURCE_NAME, "")
-    shown = CREDENTIALS.sub(r"\1", source)
-    if shown != source:
-        client.set_tag(run_id, MLFLOW_SOURCE_NAME, shown)
+    data = client.get_run(run_id).data
+    source = data.tags.get(MLFLOW_SOURCE_NAME, "")
+    if without_secrets(source) != source:
+        client.set_tag(run_id, MLFLOW_SOURCE_NAME, without_secrets(source))
+    for name, value in data.params.items():
+        if without_secrets(value) != value and "$" not in value:
+            print(
+                f"warning: mlflow run has recorded {name} as it was typed; if a secret is in "
+                f"{without_secrets(value)}, delete the run {run_id}, and write the secret as $NAME",
+                file=sys.stderr,
+            )
 
 
 def looked_in() -> str:
     """Where versions are looked for, and what to do if that is not the right place."""
-    return f"looked in {_shown(mlflow.get_registry_uri())}; if that is not the place, {SET_IT}"
-
-
-def _shown(uri: str) -> str:
-    return CREDENTIALS.sub(r"\1", uri)
+    registry = without_secrets(mlflow.get_registry_uri())
+    return f"looked in {registry}; if that is not the place, {SET_IT}"
 
 
 def _check_there() -> None:
@@ -189,13 +194,13 @@ def _reason(error: Exception) -> str:
     cause: BaseException = error
     while cause.__cause__ or cause.__context__:
         cause = cause.__cause__ or cause.__context__ or cause
-    said = " ".join(str(cause).split())
+    said = in_one_line(cause)
     if "refused" in said:
         return "connection refused"
     if "timed out" in said:
         return f"no answer within {FIRST_ANSWER} s"
     said, _, _ = said.partition(". Response body")
-    return said[:160] or type(cause).__name__
+    return said[:160]
 
 
 @contextmanager

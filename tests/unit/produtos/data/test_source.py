@@ -23,11 +23,13 @@ from produtos.errors import BadInput, without_secrets
         ("https://user:SEC?RET#X@host/x.csv", "https://host/x.csv"),
         ("mysql+pymysql://user:SECRET@host/db", "mysql+pymysql://host/db"),
         (
-            "https://host/x.csv?X-Amz-Signature=SECRET&token=SECRET#SECRET",
+            "https://host/x.csv?X-Amz-Signature=SECRET&token=SECRET",
             "https://host/x.csv?X-Amz-Signature=…&token=…",
         ),
         ("https://host/x?SECRET", "https://host/x?…"),
-        ("https://host/x#SECRET", "https://host/x?…"),
+        ("https://host/x#access_token=SECRET", "https://host/x#access_token=…"),
+        ("https://SECRET@host/project.git#trainer", "https://host/project.git#trainer"),
+        ("https://host/x?a=SECRET&SECRET", "https://host/x?a=…"),
         ("https://user:SECRET@host:80?a=SECRET@b", "https://host:80?a=…"),
     ],
 )
