@@ -169,21 +169,9 @@ class LogError:
     text: str
 
 
-Message = (
-    Configure
-    | Prepare
-    | Commit
-    | UseTokens
-    | ReportCounts
-    | MetricsAnswer
-    | Stop
-    | Acknowledge
-    | Ready
-    | Idle
-    | Counts
-    | Scrape
-    | LogError
-)
+ToWorker = Configure | Prepare | Commit | UseTokens | ReportCounts | MetricsAnswer | Stop
+ToManager = Acknowledge | Ready | Idle | Counts | Scrape | LogError
+Message = ToWorker | ToManager
 
 _KINDS: dict[str, type[Message]] = {kind.__name__: kind for kind in get_args(Message)}
 
@@ -198,14 +186,11 @@ def decode(line: bytes) -> Message:
     fields = json.loads(line)
     kind = _KINDS[fields.pop("kind")]
     if target := fields.get("target"):
-        fields["target"] = Target(**{**target, "text_input": _text_input(target["text_input"])})
+        text_input = TextInput(**_tuples(target["text_input"], "columns"))
+        fields["target"] = Target(**{**target, "text_input": text_input})
     if lane := fields.get("lane"):
         fields["lane"] = LaneTarget(**_tuples(lane, "forms", "columns"))
     return kind(**_tuples(fields, "tokens", "private_folders"))
-
-
-def _text_input(fields: dict[str, Any]) -> TextInput:
-    return TextInput(**_tuples(fields, "columns"))
 
 
 def _tuples(fields: dict[str, Any], *names: str) -> dict[str, Any]:

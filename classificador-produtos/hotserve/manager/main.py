@@ -96,14 +96,7 @@ async def run(
             environment=children,
             session=session,
         )
-        switcher = Switcher(
-            settings,
-            reference,
-            pool,
-            cache=cache,
-            preparation=preparation,
-            redactor=Redactor(folders),
-        )
+        switcher = Switcher(settings, reference, pool, cache, preparation, Redactor(folders))
         pool.start()
         jobs: list[Coroutine[Any, Any, None]] = [
             _stop_when(signalled),
@@ -178,17 +171,9 @@ def _state(pool: WorkerPool, status: Status) -> State:
 
 def _fixed(reference: ModelReference) -> ModelVersion:
     """A model that no registry knows, as a version without a number."""
-    return ModelVersion(
-        name=reference.name,
-        version="",
-        stage="",
-        aliases=(),
-        run_id=reference.run_id,
-        model_id=reference.name if reference.kind == "logged_model" else "",
-        source=reference.uri,
-        created=0,
-        status="READY",
-    )
+    name, uri = reference.name, reference.uri
+    model_id = name if reference.kind == "logged_model" else ""
+    return ModelVersion(name, "", "", (), reference.run_id, model_id, uri, 0, "READY")
 
 
 def _loopback_session() -> aiohttp.ClientSession:

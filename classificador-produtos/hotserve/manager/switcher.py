@@ -38,7 +38,6 @@ class Switcher:
         settings: Settings,
         reference: ModelReference,
         pool: WorkerPool,
-        *,
         cache: Cache,
         preparation: Preparation,
         redactor: Redactor,

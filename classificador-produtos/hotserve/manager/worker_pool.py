@@ -11,20 +11,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from hotserve.backoff import Backoff
+from hotserve.ipc import messages
 from hotserve.ipc.channel import Channel
-from hotserve.ipc.messages import (
-    Acknowledge,
-    Configure,
-    Counts,
-    Idle,
-    LogError,
-    Message,
-    Prepare,
-    Ready,
-    Scrape,
-    Stop,
-    UseTokens,
-)
 from hotserve.log import logger
 from hotserve.manager.metrics import Metrics, Scrapes
 from hotserve.manager.version_commit import Drains, VersionCommit
@@ -51,7 +39,7 @@ class WorkerPool:
         self,
         count: int,
         listeners: Sequence[socket.socket],
-        settings: Configure,
+        settings: messages.Configure,
         metrics: Metrics,
     ) -> None:
         self._count = count
@@ -68,7 +56,7 @@ class WorkerPool:
         self.ready = asyncio.Event()
 
     @property
-    def published(self) -> Prepare:
+    def published(self) -> messages.Prepare:
         """What the workers were sent last."""
         return self._commit.last
 
@@ -76,14 +64,14 @@ class WorkerPool:
         """Begin."""
         self._tasks = [asyncio.create_task(self._supervise(slot)) for slot in range(self._count)]
 
-    def publish(self, change: Prepare) -> None:
+    def publish(self, change: messages.Prepare) -> None:
         """Have every worker, those that start later included, serve that: all at once."""
         self._commit.prepare(change)
 
     def use_tokens(self, tokens: tuple[str, ...]) -> None:
         """From now on clients have to show one of these."""
         self._settings = replace(self._settings, tokens=tokens)
-        self._send_all(UseTokens(tokens))
+        self._send_all(messages.UseTokens(tokens))
 
     def drained(self, generation: int) -> asyncio.Event:
         """Set once no worker has a request under way on that old process.
@@ -95,7 +83,7 @@ class WorkerPool:
     async def stop(self, seconds: float) -> None:
         """No new connections; open requests get `seconds`; then the workers are gone."""
         self._stopping.set()
-        self._send_all(Stop())
+        self._send_all(messages.Stop())
         _, late = await asyncio.wait(self._tasks, timeout=seconds)
         if late:
             for process in self._processes.values():
@@ -103,7 +91,7 @@ class WorkerPool:
                     process.kill()
             await asyncio.wait(late)
 
-    def _send_all(self, message: Message) -> None:
+    def _send_all(self, message: messages.Message) -> None:
         for channel in self._channels.values():
             channel.send(message)
 
@@ -152,7 +140,7 @@ class WorkerPool:
         # It may send requests to a process that is about to be replaced.
         self._drains.joined(worker, self._commit.generations())
         if self._stopping.is_set():
-            channel.send(Stop())
+            channel.send(messages.Stop())
         async for message in channel.messages():
             self._receive(worker, message)
         del self._channels[worker]
@@ -164,17 +152,17 @@ class WorkerPool:
         del self._processes[slot]
         return code
 
-    def _receive(self, worker: int, message: Message) -> None:
+    def _receive(self, worker: int, message: messages.Message) -> None:
         match message:
-            case Counts():
+            case messages.Counts():
                 self._scrapes.reported(worker, message)
-            case Scrape():
+            case messages.Scrape():
                 self._scrapes.asked(worker, message)
-            case Acknowledge(number):
+            case messages.Acknowledge(number):
                 self._commit.acknowledged(worker, number)
-            case Ready():
+            case messages.Ready():
                 self.ready.set()
-            case Idle(generation):
+            case messages.Idle(generation):
                 self._drains.idle(worker, generation)
-            case LogError(text):
+            case messages.LogError(text):
                 logger.error("%s", text)

@@ -14,22 +14,24 @@ from __future__ import annotations
 import codecs
 import contextlib
 import ctypes
+import io
 import json
 import os
-import selectors
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import deque
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 
 GRACE_WITHOUT_MANAGER = 2.0
 """Seconds between SIGTERM and SIGKILL when nobody is left to say how long."""
+_LAST_OUTPUT_SECONDS = 2.0
 TAIL_LINES = 60
 _LONGEST_LINE = 65536
 """Bytes; a longer one goes to the log in pieces, and its beginning alone is kept."""
@@ -42,18 +44,10 @@ def main() -> int:
     libc = ctypes.CDLL(None, use_errno=True)
     # Orphans of the command become children of this process instead of init's.
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    wake_read, wake_write = os.pipe()
-    os.set_blocking(wake_write, False)
-    for pipe_end in (wake_read, wake_write):
-        os.set_inheritable(pipe_end, False)
-    signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
-    for number in (signal.SIGCHLD, signal.SIGTERM):
-        signal.signal(number, lambda *_: None)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-    # Unbuffered: an order that comes right behind this line is for the loop below.
-    with open(0, "rb", buffering=0, closefd=False) as pipe:
-        line = pipe.readline()
+    # Unbuffered, as a buffer that a thread waits for could not be let go at the end.
+    orders = io.FileIO(0, closefd=False)
+    line = orders.readline()
     if not line:
         return 0
     order = json.loads(line)
@@ -75,7 +69,7 @@ def main() -> int:
         _send(exited=127, tail=[f"{order['argv'][0]}: {error.strerror}"])
         return 0
     _send(started=command.pid)
-    Guard(command, Output(order["log"], order["label"]), wake_read).run()
+    Guard(command, Output(order["log"], order["label"])).run(orders)
     return 0
 
 
@@ -85,7 +79,7 @@ class Output:
     def __init__(self, log: str | None, label: str) -> None:
         self._path = Path(log) if log else None
         self._label = label.encode()
-        self._file: BinaryIO | None = None
+        self._file: IO[bytes] | None = None
         self._partial = b""
         self._in_long_line = False
         self.tail: deque[str] = deque(maxlen=TAIL_LINES)
@@ -137,91 +131,63 @@ codecs.register_error("latin-1", lambda e: (e.object[e.start : e.end].decode("la
 class Guard:
     """Waits for the command's end, for orders, or for the manager to be gone."""
 
-    def __init__(self, command: subprocess.Popen[bytes], output: Output, wake: int) -> None:
+    def __init__(self, command: subprocess.Popen[bytes], output: Output) -> None:
         self._command = command
         self._output = output
-        self._wake = wake
-        self._orders = b""
-        self._kill_at: float | None = None
-        self._exited: int | None = None
+        self._is_stopping = False
 
-    def run(self) -> None:
+    def run(self, orders: IO[bytes]) -> None:
         """Return when the command and all that it started are gone, and say how it ended."""
-        selector = selectors.DefaultSelector()
-        assert self._command.stdout is not None
-        pipe = self._command.stdout.fileno()
-        selector.register(0, selectors.EVENT_READ)
-        selector.register(pipe, selectors.EVENT_READ)
-        selector.register(self._wake, selectors.EVENT_READ)
-        while not (self._exited is not None and self._family_is_gone()):
-            for key, _ in selector.select(self._patience()):
-                if key.fd == 0:
-                    if not self._read_orders():
-                        selector.unregister(0)
-                elif key.fd == pipe:
-                    if data := os.read(pipe, 65536):
-                        self._output.write(data)
-                    else:
-                        selector.unregister(pipe)
-                else:
-                    self._read_wakeup()
-            if self._kill_at is not None and time.monotonic() >= self._kill_at:
-                self._signal(signal.SIGKILL)
-        os.set_blocking(pipe, False)
-        while data := _read_or_nothing(pipe):
-            self._output.write(data)
+        # SIGTERM is for this thread, which waits where a signal is noticed at once.
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+        reading = threading.Thread(target=self._read_output, daemon=True)
+        reading.start()
+        threading.Thread(target=self._take, args=(orders,), daemon=True).start()
+        signal.signal(signal.SIGTERM, lambda *_: self._stop(GRACE_WITHOUT_MANAGER))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+        exited = None
+        with contextlib.suppress(ChildProcessError):
+            # As orphans come to this process, nobody is left when it has no child.
+            while True:
+                pid, status = os.waitpid(-1, 0)
+                if pid == self._command.pid:
+                    exited = os.waitstatus_to_exitcode(status)
+                    # Whatever the command left running has nobody to serve.
+                    self._stop(GRACE_WITHOUT_MANAGER)
+        # Somebody outside of the family may have been given the pipe, and keep it.
+        reading.join(_LAST_OUTPUT_SECONDS)
         self._output.close()
-        _send(exited=self._exited, tail=list(self._output.tail))
+        _send(exited=exited, tail=list(self._output.tail))
 
-    def _patience(self) -> float | None:
-        """Seconds to wait: short once an end was asked for, as descendants give no sign."""
-        return None if self._kill_at is None else 0.05
+    def _read_output(self) -> None:
+        assert self._command.stdout is not None
+        while data := self._command.stdout.read(65536):
+            self._output.write(data)
 
-    def _read_orders(self) -> bool:
-        data = os.read(0, 65536)
-        if not data:
-            self._stop(GRACE_WITHOUT_MANAGER)
-            return False
-        *lines, self._orders = (self._orders + data).split(b"\n")
-        for line in lines:
+    def _take(self, orders: IO[bytes]) -> None:
+        for line in orders:
             self._stop(float(json.loads(line)["stop"]))
-        return True
-
-    def _read_wakeup(self) -> None:
-        for number in os.read(self._wake, 4096):
-            if number == signal.SIGTERM:
-                self._stop(GRACE_WITHOUT_MANAGER)
-        self._reap()
-
-    def _reap(self) -> None:
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
-            if pid == self._command.pid:
-                self._exited = os.waitstatus_to_exitcode(status)
-                # Whatever the command left running has nobody to serve.
-                self._stop(GRACE_WITHOUT_MANAGER)
+        self._stop(GRACE_WITHOUT_MANAGER)
 
     def _stop(self, grace: float) -> None:
-        end = time.monotonic() + grace
-        if self._kill_at is None:
-            self._kill_at = end
-            self._signal(signal.SIGTERM)
-        else:
-            self._kill_at = min(self._kill_at, end)
+        """SIGTERM once, and SIGKILL after the shortest grace that was ever given."""
+        threading.Thread(target=self._kill_after, args=(grace,), daemon=True).start()
+        if not self._is_stopping:
+            self._is_stopping = True
+            _signal_family(signal.SIGTERM)
 
-    def _signal(self, number: signal.Signals) -> None:
-        for pid in descendants(os.getpid()):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, number)
+    def _kill_after(self, grace: float) -> None:
+        time.sleep(grace)
+        # Again and again: one that is just being started would be missed.
+        while True:
+            _signal_family(signal.SIGKILL)
+            time.sleep(0.05)
 
-    def _family_is_gone(self) -> bool:
-        self._reap()
-        return not descendants(os.getpid())
+
+def _signal_family(number: signal.Signals) -> None:
+    for pid in descendants(os.getpid()):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def descendants(ancestor: int) -> list[int]:
@@ -247,13 +213,6 @@ def descendants(ancestor: int) -> list[int]:
             found.append(child)
             open_ends.append(child)
     return found
-
-
-def _read_or_nothing(pipe: int) -> bytes:
-    try:
-        return os.read(pipe, 65536)
-    except BlockingIOError:
-        return b""
 
 
 def _send(**message: Any) -> None:

@@ -13,26 +13,13 @@ import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
 
 import uvicorn
 import uvloop
 
+from hotserve.ipc import messages
 from hotserve.ipc.channel import Channel
-from hotserve.ipc.messages import (
-    Acknowledge,
-    Commit,
-    Configure,
-    Idle,
-    LaneTarget,
-    LogError,
-    Message,
-    MetricsAnswer,
-    Prepare,
-    Ready,
-    ReportCounts,
-    Stop,
-    UseTokens,
-)
 from hotserve.ipc.shared_version import SharedVersion
 from hotserve.lane import LaneError
 from hotserve.redaction import Redactor
@@ -90,20 +77,21 @@ class _Server(uvicorn.Server):
 async def serve(channel_fd: int, shared_fd: int, listener_fds: list[int]) -> None:
     """Serve on the inherited listening sockets, as the manager says over `channel_fd`."""
     channel = await Channel.open(socket.socket(fileno=channel_fd))
-    messages = channel.messages()
-    settings = await anext(messages, None)
-    if not isinstance(settings, Configure):
+    received = channel.messages()
+    settings = await anext(received, None)
+    if not isinstance(settings, messages.Configure):
         return
     counters = Counters()
-    serving = Serving(lambda generation: channel.send(Idle(generation)), SharedVersion(shared_fd))
+    shared_version = SharedVersion(shared_fd)
+    serving = Serving(lambda old: channel.send(messages.Idle(old)), shared_version)
     reporter = Reporter(counters, channel)
     auth = Auth(settings.tokens)
     inbox = _Inbox(channel, serving, counters, reporter, auth)
-    async for message in messages:
-        if isinstance(message, Stop):
+    async for message in received:
+        if isinstance(message, messages.Stop):
             return
         inbox.take(message)
-        if isinstance(message, Commit):
+        if isinstance(message, messages.Commit):
             break
     else:
         return
@@ -111,7 +99,7 @@ async def serve(channel_fd: int, shared_fd: int, listener_fds: list[int]) -> Non
         serving,
         auth,
         counters,
-        FaultLog(lambda text: channel.send(LogError(f"a fault of hotserve: {text}"))),
+        FaultLog(lambda text: channel.send(messages.LogError(f"a fault of hotserve: {text}"))),
         AccessLog() if settings.access_log else None,
     )
     pool = ConnectionPool(settings.request_timeout)
@@ -127,62 +115,56 @@ async def serve(channel_fd: int, shared_fd: int, listener_fds: list[int]) -> Non
     app = App(shared, upstream, admission, max_body=settings.max_body, metrics=reporter.metrics)
     protocol = functools.partial(FastPathProtocol, limits=_limits(settings), shared=shared)
     config = _uvicorn_config(app, settings, protocol)
-    server = _Server(config, lambda: channel.send(Ready()), on_check=admission.release_memory)
+    ready = messages.Ready()
+    server = _Server(config, lambda: channel.send(ready), on_check=admission.release_memory)
     reporting = asyncio.create_task(reporter.run())
-    listening = asyncio.create_task(_listen(server, messages, inbox))
+    listening = asyncio.create_task(_listen(server, received, inbox))
     await server.serve([socket.socket(fileno=fd) for fd in listener_fds])
     listening.cancel()
     reporting.cancel()
     pool.close()
 
 
+@dataclass(slots=True)
 class _Inbox:
     """Hands the manager's messages to those whom they concern."""
 
-    def __init__(
-        self,
-        channel: Channel,
-        serving: Serving,
-        counters: Counters,
-        reporter: Reporter,
-        auth: Auth,
-    ) -> None:
-        self._channel = channel
-        self._serving = serving
-        self._counters = counters
-        self._reporter = reporter
-        self._auth = auth
+    channel: Channel
+    serving: Serving
+    counters: Counters
+    reporter: Reporter
+    auth: Auth
 
-    def take(self, message: Message) -> None:
+    def take(self, message: messages.Message) -> None:
         """Do what a message says."""
         match message:
-            case Prepare(number, target, model, hold, lane):
+            case messages.Prepare(number, target, model, hold, lane):
                 opened = self._lane(lane) if lane else None
-                self._serving.prepare(Prepared(number, target, model, hold, opened))
-                self._channel.send(Acknowledge(number))
-            case Commit():
-                self._serving.now()
-            case UseTokens(tokens):
-                self._auth.use(tokens)
-            case ReportCounts(scrape):
-                self._reporter.report(scrape)
-            case MetricsAnswer():
-                self._reporter.answered(message)
+                self.serving.prepare(Prepared(number, target, model, hold, opened))
+                self.channel.send(messages.Acknowledge(number))
+            case messages.Commit():
+                self.serving.now()
+            case messages.UseTokens(tokens):
+                self.auth.use(tokens)
+            case messages.ReportCounts(scrape):
+                self.reporter.report(scrape)
+            case messages.MetricsAnswer():
+                self.reporter.answered(message)
 
-    def _lane(self, target: LaneTarget) -> FastLane | None:
+    def _lane(self, target: messages.LaneTarget) -> FastLane | None:
         """The lane that is open already, or a new one; without it requests go to the process."""
-        known = self._serving.prepared.lane
+        known = self.serving.prepared.lane
         if known is not None and known.target == target:
             return known
         try:
-            return FastLane(target, self._counters)
+            return FastLane(target, self.counters)
         except LaneError as error:
-            self._channel.send(LogError(f"a front worker can't use the fast lane: {error}"))
+            self.channel.send(messages.LogError(f"a front worker can't use the fast lane: {error}"))
             return None
 
 
 def _uvicorn_config(
-    app: App, settings: Configure, protocol: Callable[..., asyncio.Protocol]
+    app: App, settings: messages.Configure, protocol: Callable[..., asyncio.Protocol]
 ) -> uvicorn.Config:
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
     return uvicorn.Config(
@@ -199,7 +181,7 @@ def _uvicorn_config(
     )
 
 
-def _limits(settings: Configure) -> Limits:
+def _limits(settings: messages.Configure) -> Limits:
     # Every connection is an open file, and so is each request that goes to the process.
     needed = settings.max_connections + settings.max_concurrency + _OTHER_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -214,10 +196,12 @@ def _limits(settings: Configure) -> Limits:
     )
 
 
-async def _listen(server: uvicorn.Server, messages: AsyncIterator[Message], inbox: _Inbox) -> None:
-    async for message in messages:
+async def _listen(
+    server: uvicorn.Server, received: AsyncIterator[messages.Message], inbox: _Inbox
+) -> None:
+    async for message in received:
         inbox.take(message)
-        if isinstance(message, Stop):
+        if isinstance(message, messages.Stop):
             server.should_exit = True
     # The manager is gone, and with it the server processes: an answer is not to be had.
     server.should_exit = True

@@ -184,10 +184,10 @@ class Bench:
     def __init__(self, uri: str = "models:/produtos/Production") -> None:
         self.pool, self.cache, self.preparation = FakePool(), FakeCache(), FakePreparation()
         reference: ModelReference = parse(uri)
-        parts: Any = {"cache": self.cache, "preparation": self.preparation}
-        pool: Any = self.pool
-        settings: Any = SETTINGS
-        self.switcher = Switcher(settings, reference, pool, redactor=Redactor([FOLDER]), **parts)
+        make: Any = Switcher
+        self.switcher: Switcher = make(
+            SETTINGS, reference, self.pool, self.cache, self.preparation, Redactor([FOLDER])
+        )
 
     def server(self, number: str, *steps: float | str) -> FakeServer:
         """Lay a server process ready for a version."""
