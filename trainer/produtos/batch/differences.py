@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from produtos.batch.io.rows import TextRows, strings
+from produtos.batch.io.rows import batch_of, strings
 from produtos.batch.io.sinks import CsvWriter
 
 LISTED = 1_000
@@ -132,7 +132,7 @@ class Differences:
 
 def _write(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
-        CsvWriter(file, header).write(TextRows(rows, strings(header)))
+        CsvWriter(file, header).write_batch(batch_of(rows, strings(header)))
 
 
 def _shortened(text: str) -> str:

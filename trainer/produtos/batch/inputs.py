@@ -8,7 +8,7 @@ import pyarrow as pa
 from produtos.batch.io import csv, database, formats, parquet
 from produtos.batch.io.csv import CsvTable
 from produtos.batch.io.parquet import ParquetTable
-from produtos.batch.io.rows import Chunk, TextRows, strings
+from produtos.batch.io.rows import Chunk, batch_of, strings
 from produtos.batch.io.storage import Location, input_files, would_be_input
 from produtos.batch.request import Request
 from produtos.data.columns import fold
@@ -117,9 +117,8 @@ def _origin_columns(request: Request) -> list[str]:
 def chunks(request: Request, inputs: Inputs) -> Iterator[Chunk]:
     """All rows of all inputs, one file after the other."""
     if request.texts:
-        yield Chunk(
-            list(request.texts), TextRows([[each] for each in request.texts], inputs.schema)
-        )
+        rows = batch_of([[text] for text in request.texts], inputs.schema)
+        yield Chunk(list(request.texts), rows)
         return
     before = 0
     for table in inputs.tables:

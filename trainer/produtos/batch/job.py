@@ -16,7 +16,6 @@ from produtos.batch import pool
 from produtos.batch.differences import Differences
 from produtos.batch.inputs import Inputs, answer_columns, chunks, version_columns
 from produtos.batch.io import database
-from produtos.batch.io.rows import AnsweredRows
 from produtos.batch.io.sinks import BadRows, Screen, Sink, csv_file, parquet_file
 from produtos.batch.io.storage import locate
 from produtos.batch.pool import ModelFolder
@@ -130,7 +129,10 @@ def _classify(
             for chunk, answers in answered:
                 bad.write(chunk.bad)
                 if chunk.texts:
-                    sink.write(AnsweredRows(chunk.rows, answers, schema))
+                    columns = [pa.array(column, pa.string()) for column in answers]
+                    sink.write(
+                        pa.RecordBatch.from_arrays([*chunk.rows.columns, *columns], schema=schema)
+                    )
                     if differences is not None:
                         differences.add(chunk.texts, *answers)
                 rows += len(chunk.texts)

@@ -20,7 +20,7 @@ from produtos.batch.io.rows import (
     UNDECODABLE,
     BadRow,
     Chunk,
-    TextRows,
+    batch_of,
     excerpt,
     is_decoded,
     strings,
@@ -91,8 +91,8 @@ class CsvTable:
                 # A block of short rows is too many of them for one chunk.
                 for start in range(0, max(len(good), 1), CHUNK_ROWS):
                     part = slice(start, start + CHUNK_ROWS)
-                    rows_of_part = TextRows(good[part], self.schema)
-                    yield Chunk(texts[part], rows_of_part, [] if start else bad, raw.tell())
+                    batch = batch_of(good[part], self.schema)
+                    yield Chunk(texts[part], batch, [] if start else bad, raw.tell())
 
     def _quick(self, text: str) -> tuple[list[list[str]], list[str], int] | None:
         """Rows, texts and number of lines of a block without any bad row, and only of such."""

@@ -27,7 +27,6 @@ from sqlalchemy.engine import URL, Engine
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.types import TypeEngine
 
-from produtos.batch.io.rows import Rows
 from produtos.errors import BadInput
 
 CONNECT_SECONDS = 10
@@ -115,7 +114,6 @@ class DatabaseTable:
         self._origin: dict[str, Any] = dict(origin)
         self._origin["momento"] = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
         self._table = _table(name, schema, origin)
-        self._names = list(schema.names)
         engine = _engine(url)
         with self._refused():
             self._prepare(engine)
@@ -143,14 +141,13 @@ class DatabaseTable:
                 "give another table's name, or make it InnoDB"
             )
 
-    def write(self, rows: Rows) -> None:
+    def write(self, rows: pa.RecordBatch) -> None:
         """See `sinks.Sink`.
 
         Raises:
             BadInput: the database refuses a row, or is gone.
         """
-        names = self._names
-        records = [dict(zip(names, values, strict=True)) | self._origin for values in rows.values()]
+        records = [row | self._origin for row in rows.to_pylist()]
         # Without records it would insert a row of nothing.
         if records:
             with self._refused():

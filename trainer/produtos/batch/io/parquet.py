@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from produtos.batch.io import columns
 from produtos.batch.io.columns import TextColumns
-from produtos.batch.io.rows import CHUNK_ROWS, ArrowRows, BadRow, Chunk, excerpt, why_bad
+from produtos.batch.io.rows import CHUNK_ROWS, BadRow, Chunk, excerpt, why_bad
 from produtos.batch.io.storage import Location, readable
 
 
@@ -58,7 +58,7 @@ class ParquetTable:
                 texts.append(text)
                 kept.append(row)
         good = batch.take(pa.array(kept, pa.int64())) if bad else batch
-        return Chunk(texts, ArrowRows(good), bad, position)
+        return Chunk(texts, good, bad, position)
 
 
 def _strings_of(column: pa.Array) -> list[str]:

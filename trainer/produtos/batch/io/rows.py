@@ -1,8 +1,7 @@
 """What flows through a batch job: chunks of products, and the rows that are none."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
 
 import pyarrow as pa
 
@@ -40,70 +39,6 @@ class BadRow:
     content: str
 
 
-class Rows(Protocol):
-    """Some rows of a table, in the form that is asked for: making both would cost time."""
-
-    def values(self) -> Iterator[Sequence[Any]]:
-        """Row by row, the values in the order of the columns."""
-
-    def batch(self) -> pa.RecordBatch:
-        """Column by column."""
-
-
-@dataclass(frozen=True)
-class TextRows:
-    """Rows whose values are all strings, as many in each row as the schema has columns."""
-
-    rows: Sequence[Sequence[str]]
-    schema: pa.Schema
-
-    def values(self) -> Iterator[Sequence[str]]:
-        """See `Rows`."""
-        return iter(self.rows)
-
-    def batch(self) -> pa.RecordBatch:
-        """See `Rows`."""
-        by_column = zip(*self.rows, strict=True) if self.rows else [()] * len(self.schema.names)
-        arrays = [pa.array(column, pa.string()) for column in by_column]
-        return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
-
-
-@dataclass(frozen=True)
-class ArrowRows:
-    """Rows of any types."""
-
-    columns: pa.RecordBatch
-
-    def values(self) -> Iterator[Sequence[Any]]:
-        """See `Rows`."""
-        return zip(*(column.to_pylist() for column in self.columns.columns), strict=True)
-
-    def batch(self) -> pa.RecordBatch:
-        """See `Rows`."""
-        return self.columns
-
-
-@dataclass(frozen=True)
-class AnsweredRows:
-    """Rows with more columns of strings behind theirs, which `schema` names all."""
-
-    rows: Rows
-    answers: Sequence[Sequence[str]]
-    schema: pa.Schema
-
-    def values(self) -> Iterator[Sequence[Any]]:
-        """See `Rows`."""
-        return (
-            [*row, *answers]
-            for row, *answers in zip(self.rows.values(), *self.answers, strict=True)
-        )
-
-    def batch(self) -> pa.RecordBatch:
-        """See `Rows`."""
-        arrays = [pa.array(column, pa.string()) for column in self.answers]
-        return pa.RecordBatch.from_arrays([*self.rows.batch().columns, *arrays], schema=self.schema)
-
-
 @dataclass(frozen=True)
 class Chunk:
     """Some rows in a row, in the order of the file.
@@ -111,12 +46,12 @@ class Chunk:
     Attributes:
         texts: the text of each product.
         rows: all that was read of each, as many as `texts`.
-        bad: rows of this part of the file that are not in it.
+        bad: rows of this part of the file that are not among them.
         position: how far the file has been read, in bytes.
     """
 
     texts: list[str]
-    rows: Rows
+    rows: pa.RecordBatch
     bad: list[BadRow] = field(default_factory=list)
     position: int = 0
 
@@ -124,6 +59,13 @@ class Chunk:
 def strings(names: Sequence[str]) -> pa.Schema:
     """Columns of strings."""
     return pa.schema([(name, pa.string()) for name in names])
+
+
+def batch_of(rows: Sequence[Sequence[str]], schema: pa.Schema) -> pa.RecordBatch:
+    """Rows of strings, column by column."""
+    by_column = zip(*rows, strict=True) if rows else [()] * len(schema)
+    arrays = [pa.array(column, pa.string()) for column in by_column]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
 def is_decoded(text: str) -> bool:

@@ -22,8 +22,7 @@ from produtos.batch.io.rows import (
     TOO_MANY_FIELDS,
     UNDECODABLE,
     BadRow,
-    Rows,
-    TextRows,
+    batch_of,
     strings,
 )
 from produtos.batch.io.storage import ERRORS, Location, locate, s3, upload, writable
@@ -47,7 +46,7 @@ LIKELY_CAUSES = {
 class Sink(Protocol):
     """Takes rows, in order, then either `commit` or `abort`."""
 
-    def write(self, rows: Rows) -> None:
+    def write(self, rows: pa.RecordBatch) -> None:
         """Take some rows."""
 
     def commit(self) -> None:
@@ -57,26 +56,19 @@ class Sink(Protocol):
         """Something went wrong: leave nothing behind."""
 
 
-class Writer(Protocol):
-    """Rows in some format, to an open file."""
-
-    def write(self, rows: Rows) -> None:
-        """Write some rows."""
-
-    def close(self) -> None:
-        """Write what is still held back, and close the file."""
-
-
 class CsvWriter:
-    """CSV as this project writes it: `;` between fields, a line feed after each row."""
+    """CSV as this project writes it: `;` between fields, a line feed after each row.
+
+    Not pyarrow's, which puts every text into quotes.
+    """
 
     def __init__(self, file: TextIO, header: Sequence[str]) -> None:
         self._file = file
         self._file.write(_csv_text([header], "\n"))
 
-    def write(self, rows: Rows) -> None:
-        """See `Writer`."""
-        listed = list(rows.values())
+    def write_batch(self, rows: pa.RecordBatch) -> None:
+        """Write some rows."""
+        listed = list(zip(*(column.to_pylist() for column in rows.columns), strict=True))
         text = _csv_text(listed, "\n")
         # Python before 3.13 quotes of all line ends only those that it writes itself: a carriage
         # return in a field must not look like the end of the row.
@@ -85,7 +77,7 @@ class CsvWriter:
         self._file.write(text)
 
     def close(self) -> None:
-        """See `Writer`."""
+        """Close the file."""
         self._file.close()
 
 
@@ -95,29 +87,19 @@ def _csv_text(rows: Sequence[Sequence[object]], line_end: str) -> str:
     return text.getvalue()
 
 
-class ParquetWriter:
-    """Parquet; the schema's metadata is kept in the file."""
-
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
-        self._writer = pq.ParquetWriter(path, schema)
-
-    def write(self, rows: Rows) -> None:
-        """See `Writer`."""
-        self._writer.write_batch(rows.batch())
-
-    def close(self) -> None:
-        """See `Writer`."""
-        self._writer.close()
-
-
 class Screen(CsvWriter):
     """A sink to an open stream; what was written cannot be taken back."""
+
+    write = CsvWriter.write_batch
 
     def commit(self) -> None:
         """See `Sink`."""
 
     def abort(self) -> None:
         """See `Sink`."""
+
+
+Writer = CsvWriter | pq.ParquetWriter
 
 
 class FileSink:
@@ -134,7 +116,9 @@ class FileSink:
         BadInput: nothing can be written there.
     """
 
-    def __init__(self, target: Location, open_writer: Callable[[Path], Writer]) -> None:
+    def __init__(
+        self, target: Location, open_writer: Callable[[Path], CsvWriter | pq.ParquetWriter]
+    ) -> None:
         self._target = target
         with writable(target.address):
             if target.is_local:
@@ -150,10 +134,10 @@ class FileSink:
                 self._path = Path(name)
             self._writer = open_writer(self._path)
 
-    def write(self, rows: Rows) -> None:
+    def write(self, rows: pa.RecordBatch) -> None:
         """See `Sink`."""
         with writable(self._target.address):
-            self._writer.write(rows)
+            self._writer.write_batch(rows)
 
     def commit(self) -> None:
         """See `Sink`.
@@ -186,7 +170,7 @@ def csv_file(target: Location, schema: pa.Schema, encoding: str = "utf-8") -> Fi
 
 def parquet_file(target: Location, schema: pa.Schema, made_by: dict[str, str]) -> FileSink:
     """A sink to a Parquet file; what made it stands in its metadata."""
-    return FileSink(target, lambda path: ParquetWriter(path, schema.with_metadata(made_by)))
+    return FileSink(target, lambda path: pq.ParquetWriter(path, schema.with_metadata(made_by)))
 
 
 class BadRows:
@@ -244,7 +228,7 @@ class BadRows:
     def _list(self, fields: Sequence[Sequence[str]]) -> None:
         if self._sink is None:
             self._sink = csv_file(locate(self.address), BAD_ROWS_SCHEMA, self._output_encoding)
-        self._sink.write(TextRows(fields, BAD_ROWS_SCHEMA))
+        self._sink.write(batch_of(fields, BAD_ROWS_SCHEMA))
 
     def commit(self) -> None:
         """Put the file in its place; one of an earlier job is replaced, or removed if local.

@@ -4,7 +4,7 @@ import io
 import os
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePath
@@ -229,36 +229,28 @@ def _counts(path: str, folder: str) -> bool:
     return not hidden and path.lower().endswith(CSV_ENDINGS + PARQUET_ENDINGS)
 
 
-@contextmanager
-def readable(address: str) -> Iterator[None]:
-    """What goes wrong inside is the input's fault.
+def readable(address: str) -> AbstractContextManager[None]:
+    """What goes wrong inside is the input's fault: a BadInput in place of one of `ERRORS`."""
+    return _in_place_of_errors(f"input {address}: cannot be read")
 
-    Raises:
-        BadInput: instead of one of `ERRORS`.
-    """
+
+def writable(address: str) -> AbstractContextManager[None]:
+    """What goes wrong inside is the output's fault: a BadInput in place of one of `ERRORS`."""
+    return _in_place_of_errors(f"output {address}: cannot be written")
+
+
+@contextmanager
+def _in_place_of_errors(problem: str) -> Iterator[None]:
     try:
         yield
-    except ERRORS as error:
-        raise BadInput(f"input {address}: cannot be read ({reason(error)})") from None
     except UnicodeError as error:
         # Of the wide encodings, in which a byte that does not fit spoils more than its row.
         raise BadInput(
-            f"input {address}: it is not of the encoding that was named ({reason(error)}); name "
-            "another with --encoding"
+            f"{problem}: it is not of the encoding that was named ({reason(error)}); name another "
+            "with --encoding"
         ) from None
-
-
-@contextmanager
-def writable(address: str) -> Iterator[None]:
-    """What goes wrong inside is the output's fault.
-
-    Raises:
-        BadInput: instead of one of `ERRORS`.
-    """
-    try:
-        yield
     except ERRORS as error:
-        raise BadInput(f"output {address}: cannot be written ({reason(error)})") from None
+        raise BadInput(f"{problem} ({reason(error)})") from None
 
 
 def reason(error: Exception) -> str:

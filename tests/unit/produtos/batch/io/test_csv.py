@@ -33,7 +33,7 @@ def read(
     return (
         [text for chunk in chunks for text in chunk.texts],
         [bad for chunk in chunks for bad in chunk.bad],
-        [row for chunk in chunks for row in chunk.rows.batch().to_pylist()],
+        [row for chunk in chunks for row in chunk.rows.to_pylist()],
     )
 
 

@@ -12,7 +12,6 @@ from sqlalchemy import make_url
 
 from produtos.batch.io import database
 from produtos.batch.io.database import DatabaseTable, parse
-from produtos.batch.io.rows import ArrowRows
 from produtos.errors import BadInput
 
 SCHEMA = pa.schema([("id", pa.int64()), ("texto", pa.string()), ("categoria", pa.string())])
@@ -21,10 +20,10 @@ SCHEMA = pa.schema([("id", pa.int64()), ("texto", pa.string()), ("categoria", pa
 ORIGIN = {"modelo": "classificador-produtos", "versao": "2", "run_id": "abc"}
 
 
-def batch(*rows: tuple[int, str, str]) -> ArrowRows:
+def batch(*rows: tuple[int, str, str]) -> pa.RecordBatch:
     names = SCHEMA.names
     records = [dict(zip(names, row, strict=True)) for row in rows]
-    return ArrowRows(pa.RecordBatch.from_pylist(records, schema=SCHEMA))
+    return pa.RecordBatch.from_pylist(records, schema=SCHEMA)
 
 
 ONE = batch((1, 'boneca "Lili"; azul', "brinquedo"))
@@ -125,7 +124,7 @@ def test_dates_decimals_and_categories_are_kept_in_a_table(tmp_path: Path) -> No
         }
     )
     sink = table(tmp_path, batch.schema)
-    sink.write(ArrowRows(batch))
+    sink.write(batch)
     sink.commit()
     kept = select("select texto, dia, preco, nota from predicoes order by texto desc", tmp_path)
     assert kept == [("halo", "2024-02-29", 19.9, None), ("boneca", None, None, None)]

@@ -29,8 +29,8 @@ def test_parquet_keeps_its_types_and_leaves_out_rows_without_a_text(tmp_path: Pa
     )
     (chunk,) = read(path)
     assert chunk.texts == ["boneca de pano", "batom", "halo"]
-    assert chunk.rows.batch().column("id").to_pylist() == [1, 2, 4]
-    assert chunk.rows.batch().schema.field("id").type == pa.int64()
+    assert chunk.rows.column("id").to_pylist() == [1, 2, 4]
+    assert chunk.rows.schema.field("id").type == pa.int64()
     assert [(bad.line, bad.reason) for bad in chunk.bad] == [(3, rows.NO_TEXT)]
 
 

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from produtos.batch.io import sinks
-from produtos.batch.io.rows import ArrowRows, BadRow
+from produtos.batch.io.rows import BadRow
 from produtos.batch.io.sinks import BadRows, Sink
 from produtos.batch.io.storage import locate
 from produtos.errors import BadInput
@@ -20,10 +20,10 @@ SCHEMA = pa.schema([("id", pa.int64()), ("texto", pa.string()), ("categoria", pa
 ORIGIN = {"modelo": "classificador-produtos", "versao": "2", "run_id": "abc"}
 
 
-def batch(*rows: tuple[int, str, str]) -> ArrowRows:
+def batch(*rows: tuple[int, str, str]) -> pa.RecordBatch:
     names = SCHEMA.names
     records = [dict(zip(names, row, strict=True)) for row in rows]
-    return ArrowRows(pa.RecordBatch.from_pylist(records, schema=SCHEMA))
+    return pa.RecordBatch.from_pylist(records, schema=SCHEMA)
 
 
 ONE = batch((1, 'boneca "Lili"; azul', "brinquedo"))
@@ -90,7 +90,7 @@ def test_parquet_keeps_types_and_says_what_made_it(tmp_path: Path) -> None:
     sink.write(TWO)
     sink.commit()
     table = pq.read_table(tmp_path / "a.parquet")
-    assert table.to_pylist() == TWO.batch().to_pylist()
+    assert table.to_pylist() == TWO.to_pylist()
     assert table.schema.metadata[b"versao"] == b"2"
 
 
