@@ -61,7 +61,7 @@ def batch(
         env=server.environment(**variables),
         cwd=cwd,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=300,
         check=False,
     )
@@ -169,6 +169,31 @@ def test_a_csv_file_to_a_csv_file(
     assert run.data.params["output"] == "saida.csv"
     assert run.data.tags["versao"] == "1"
     assert "saida.rejeitadas.csv" in [file.path for file in client.list_artifacts(run.info.run_id)]
+
+
+def test_a_job_that_answered_too_little_leaves_the_output_of_yesterday(
+    server: MlflowServer, client: MlflowClient, tmp_path: Path
+) -> None:
+    (tmp_path / "saida.csv").write_text("de ontem", encoding="utf-8")
+    (tmp_path / "produtos.csv").write_bytes("nome\ncafé\nmaçã\nhalo\n".encode("cp1252"))
+    arguments = ("--input", "produtos.csv", "--output", "saida.csv")
+    line = refused(server, *arguments, cwd=tmp_path)
+    assert "1 of 3 rows could be classified" in line
+    assert (tmp_path / "saida.csv").read_text(encoding="utf-8") == "de ontem"
+    run = last_run(client)
+    assert (run.info.status, run.data.metrics["bad_rows"]) == ("FAILED", 2.0)
+    assert "saida.rejeitadas.csv" in [file.path for file in client.list_artifacts(run.info.run_id)]
+    done(server, *arguments, "--encoding", "cp1252", cwd=tmp_path)
+    assert [row["nome"] for row in answers(tmp_path / "saida.csv")] == ["café", "maçã", "halo"]
+
+
+@pytest.mark.parametrize("locale", [{"LC_ALL": "C"}, {"PYTHONIOENCODING": "latin-1"}])
+def test_the_screen_gets_utf_8_whatever_the_locale(
+    server: MlflowServer, locale: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "produtos.csv").write_text("nome\npião – 3 €\n", encoding="utf-8")
+    shown, _ = done(server, "--input", "produtos.csv", cwd=tmp_path, **locale)
+    assert shown.splitlines()[1].startswith("pião – 3 €;")
 
 
 def test_a_folder_of_parquet_files_to_parquet(server: MlflowServer, tmp_path: Path) -> None:
@@ -420,11 +445,16 @@ def test_a_job_that_is_stopped_leaves_no_output_and_no_process(
     _, alive = psutil.wait_procs(family, timeout=PATIENCE)
     assert not alive
     assert not (tmp_path / "saida.csv").exists()
-    if number != signal.SIGKILL:
+    run_id = last_run(client).info.run_id
+    if number == signal.SIGKILL:
+        # It could not say so; the next job does.
+        (tmp_path / "um.csv").write_text("nome\nhalo\n", encoding="utf-8")
+        done(server, "--input", "um.csv", "--output", "outra.csv", cwd=tmp_path)
+    else:
         assert process.returncode == 128 + number
         assert said == ""
         assert [path.name for path in tmp_path.iterdir()] == ["muitos.csv"]
-        assert last_run(client).info.status == "KILLED"
+    assert client.get_run(run_id).info.status == "KILLED"
 
 
 READ, WRITE = "0", "1"
