@@ -89,13 +89,15 @@ def is_error(answer: Answer, status: int) -> str:
         pytest.param(400, b"\x00\x01\x02garbage\r\n\r\n", id="garbage"),
         pytest.param(400, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 64, id="TLS"),
         pytest.param(400, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", id="HTTP/2"),
+        pytest.param(400, b"GET /ping HTTP/1.1\r\n\r\n", id="no host"),
+        pytest.param(400, HEAD + b"Host: y\r\nContent-Length: 0\r\n\r\n", id="two hosts"),
         pytest.param(400, b"GET /ping HTTP/9.9\r\n\r\n", id="HTTP/9.9"),
         pytest.param(400, b"BREW /ping HTTP/1.1\r\n\r\n", id="unknown method"),
         pytest.param(405, b"CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n", id="CONNECT"),
-        pytest.param(400, b"GET /\xff\xfe HTTP/1.1\r\n\r\n", id="path of bytes"),
-        pytest.param(400, b"GET /a\x00b HTTP/1.1\r\n\r\n", id="path with NUL"),
-        pytest.param(400, b"GET http://[::1/ping HTTP/1.1\r\n\r\n", id="broken address"),
-        pytest.param(400, b"GET http://x HTTP/1.1\r\n\r\n", id="address without a path"),
+        pytest.param(400, b"GET /\xff\xfe HTTP/1.1\r\nHost: x\r\n\r\n", id="path of bytes"),
+        pytest.param(400, b"GET /a\x00b HTTP/1.1\r\nHost: x\r\n\r\n", id="path with NUL"),
+        pytest.param(400, b"GET http://[::1/ping HTTP/1.1\r\nHost: x\r\n\r\n", id="broken address"),
+        pytest.param(400, b"GET http://x HTTP/1.1\r\nHost: x\r\n\r\n", id="address without a path"),
         pytest.param(400, b"GET /ping HTTP/1.1\r\nX: a\x00b\r\n\r\n", id="header with NUL"),
         pytest.param(400, b"GET /ping HTTP/1.1\r\nX : a\r\n\r\n", id="space before colon"),
         pytest.param(400, b"GET /ping HTTP/1.1\r\nX\r\n\r\n", id="header without colon"),
@@ -198,7 +200,7 @@ def test_requests_in_one_packet_are_answered_in_their_order(hotserve: Hotserve) 
 
 def test_requests_far_ahead_of_the_answers_are_not_read(hotserve: Hotserve) -> None:
     with RawConnection(hotserve.url) as connection:
-        connection.send_what_goes(b"GET /ping HTTP/1.1\r\n\r\n" * 10_000)
+        connection.send_what_goes(b"GET /ping HTTP/1.1\r\nHost: x\r\n\r\n" * 10_000)
         answered = 0
         while (answer := connection.answer()).status == 200:
             answered += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 _WORKERS_PER_CORE = 4
 _WORKERS_ANYWHERE = 64
+_ORIGIN = re.compile(r"https?://[a-z0-9.\-\[\]:]+|\*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,13 @@ def _output(text: str) -> str:
     return text if text in ("", "-") else str(_folder(text))
 
 
+def _origins(text: str) -> tuple[str, ...]:
+    origins = tuple(text.replace(",", " ").split())
+    if not all(map(_ORIGIN.fullmatch, origins)):
+        raise ValueError
+    return origins
+
+
 def choice(*choices: str) -> Kind:
     """One of a few words; the first one is the default."""
 
@@ -147,4 +156,7 @@ SIZE = Kind(_size, "SIZE", "a whole number of bytes, or one with k, M or G behin
 SWITCH = Kind(_switch, "", "true or false")
 FOLDER = Kind(_folder, "DIR", "a folder, and the home that ~ stands for known")
 OUTPUT = Kind(_output, "DIR", FOLDER.expected)
+ORIGINS = Kind(
+    _origins, "ORIGINS", "origins as browsers send them (https://example.org), with commas between"
+)
 FILE = Kind(str, "FILE", "a file")

@@ -68,6 +68,12 @@ class Settings:
         "'auto' answers linear text classifiers from compiled arrays once their answers "
         "were found equal, 'off' leaves every answer to the wrapped command",
     )
+    cors_origins: tuple[str, ...] = option(
+        options.ORIGINS,
+        _ANSWERS,
+        "",
+        "origins whose web pages may ask (https://shop.example, with commas between), or * for all",
+    )
     token_file: str = option(
         FILE,
         "",

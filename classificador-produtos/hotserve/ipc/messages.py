@@ -69,6 +69,7 @@ class Configure:
     csv: str
     private_folders: tuple[str, ...]
     tokens: tuple[str, ...]
+    cors_origins: tuple[str, ...]
     access_log: bool
 
 
@@ -190,7 +191,7 @@ def decode(line: bytes) -> Message:
         fields["target"] = Target(**{**target, "text_input": text_input})
     if lane := fields.get("lane"):
         fields["lane"] = LaneTarget(**_tuples(lane, "forms", "columns"))
-    return kind(**_tuples(fields, "tokens", "private_folders"))
+    return kind(**_tuples(fields, "tokens", "cors_origins", "private_folders"))
 
 
 def _tuples(fields: dict[str, Any], *names: str) -> dict[str, Any]:

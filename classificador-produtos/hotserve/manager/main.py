@@ -206,6 +206,7 @@ def _configure(settings: Settings, folders: tuple[str, ...]) -> Configure:
         csv=settings.csv,
         private_folders=folders,
         tokens=settings.tokens,
+        cors_origins=settings.cors_origins,
         access_log=settings.access_log,
     )
 

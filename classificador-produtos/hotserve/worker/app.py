@@ -23,6 +23,7 @@ _CLIENT_GONE = 499
 """Not sent to anybody: how nginx counts a client that went away."""
 _CODINGS = (b"content-encoding", b"transfer-encoding")
 _WITHOUT_LENGTH = (204, 304)
+_FORMS = (b"multipart/form-data", b"application/x-www-form-urlencoded")
 
 
 class _ClientGone(Exception):
@@ -84,9 +85,9 @@ class App:
         is_sent = answer.status != _CLIENT_GONE
         try:
             if is_sent:
-                headers = answer.headers
+                headers = [*answer.headers, *shared.cors.headers(scope["headers"])]
                 if answer.status not in _WITHOUT_LENGTH:
-                    headers = [*headers, (b"content-length", b"%d" % len(answer.body))]
+                    headers.append((b"content-length", b"%d" % len(answer.body)))
                 start = {"type": "http.response.start", "status": answer.status}
                 await send({**start, "headers": headers})
                 await send({"type": "http.response.body", "body": answer.body})
@@ -106,6 +107,8 @@ class App:
 
     async def _answer(self, route: Route, scope: Scope, receive: Receive) -> Answer:
         try:
+            if preflight := self._shared.cors.preflight(scope["method"], scope["headers"]):
+                return preflight
             if not route.public:
                 self._shared.auth.require(scope["headers"])
             route.require_method(scope["method"])
@@ -183,6 +186,12 @@ class App:
                 )
         if not content_type:
             raise RequestError(415, "send a Content-Type: text/csv or application/json")
+        if content_type.split(b";")[0].strip().lower() in _FORMS:
+            raise RequestError(
+                415,
+                "a form is not read; send the file itself, with its type: "
+                "curl -H 'Content-Type: text/csv' --data-binary @products.csv",
+            )
         return content_type
 
     async def _ask_lane(self, content_type: bytes, body: bytes) -> Answer | None:

@@ -29,6 +29,9 @@ CODES = {
     504: "DEADLINE_EXCEEDED",
 }
 
+_MODEL_FAILED = "unexpected error while evaluating the model"
+"""How MLflow's message says that `predict` raised."""
+
 LONGEST_MESSAGE = 4_000
 """Characters: MLflow repeats what was sent, however long it is."""
 
@@ -56,19 +59,32 @@ def body(status: int, message: str) -> bytes:
     return _encoded({"error_code": CODES.get(status, "INTERNAL_ERROR"), "message": message})
 
 
-def redacted(answer: bytes, status: int, redactor: Redactor) -> bytes:
-    """MLflow's error answer made safe: JSON, its fields but without `stack_trace`."""
+def redacted(answer: bytes, status: int, redactor: Redactor) -> tuple[bytes, str]:
+    """MLflow's error answer made safe: JSON, its fields but without `stack_trace`.
+
+    Returns:
+        The body, and the stack trace of a model that failed.
+    """
     try:
         fields = json.loads(answer)
     except ValueError:
         fields = {"message": answer.decode("utf-8", "replace").strip()}
     if not isinstance(fields, dict) or not fields.get("message"):
-        return body(status, "the model server gave an error")
-    if "error_code" not in fields:
-        fields = {"error_code": CODES.get(status, "INTERNAL_ERROR"), **fields}
-    fields.pop("stack_trace", None)
+        fields = {"message": "the model server gave an error"}
+    fields.setdefault("error_code", CODES.get(status, "INTERNAL_ERROR"))
+    stack_trace = fields.pop("stack_trace", None) or ""
     fields["message"] = redactor.text(_short(str(fields["message"])))
-    return _encoded(fields)
+    if _MODEL_FAILED not in fields["message"]:
+        # What can't be parsed has one, too, and is the client's to mend.
+        stack_trace = ""
+    if stack_trace:
+        fields["message"] += "\nThe log of hotserve has the model's stack trace."
+    elif status == 500:
+        fields["message"] += (
+            "\nThe model failed, or its answer can't be sent as JSON; "
+            "the output of its process says which."
+        )
+    return _encoded(fields), stack_trace
 
 
 def _encoded(fields: dict[str, Any]) -> bytes:
@@ -81,7 +97,7 @@ def _short(text: str) -> str:
 
 
 class FaultLog:
-    """Reports faults of hotserve's own, each at most once in `interval` seconds."""
+    """Reports faults, of hotserve and of the model, each at most once in `interval` seconds."""
 
     def __init__(self, report: Callable[[str], None], interval: float = 60.0) -> None:
         self._report = report
@@ -89,10 +105,17 @@ class FaultLog:
         self._last: dict[str, float] = {}
 
     def log(self, fault: Exception, request: str) -> None:
-        """Its type and location only: its text may hold what was sent."""
+        """Report a fault of ours: type and location, as its text may hold what was sent."""
         frame = traceback.extract_tb(fault.__traceback__)[-1]
         where = f"{type(fault).__name__} in {os.path.basename(frame.filename)} line {frame.lineno}"
+        self._log(where, f"a fault of hotserve: {where}, {request}")
+
+    def log_model(self, version: str, stack_trace: str) -> None:
+        """Report that `predict` raised."""
+        self._log("", f"the model failed (version {version or '-'}):\n{stack_trace.strip()}")
+
+    def _log(self, kind: str, text: str) -> None:
         now = time.monotonic()
-        if now - self._last.get(where, -self._interval) >= self._interval:
-            self._last[where] = now
-            self._report(f"{where}, {request}")
+        if now - self._last.get(kind, -self._interval) >= self._interval:
+            self._last[kind] = now
+            self._report(text)

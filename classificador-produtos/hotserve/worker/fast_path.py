@@ -48,6 +48,8 @@ class FastPathProtocol(HttpProtocol):
             or parser.get_method() != b"POST"
             or parser.get_http_version() != "1.1"
             or not parser.should_keep_alive()
+            or not self._fits
+            or self._is_stopping
             or len(self.headers) > 50
             or not (self.cycle is None or self.cycle.response_complete)
             or self.flow.write_paused
@@ -55,14 +57,17 @@ class FastPathProtocol(HttpProtocol):
         ):
             return False
         content_type = length = None
+        hosts = 0
         for name, value in self.headers:
             if name == b"content-type" and content_type is None:
                 content_type = value
             elif name == b"content-length":
                 length = value
-            elif name in _SLOW_HEADERS:
+            elif name == b"host":
+                hosts += 1
+            elif name in _SLOW_HEADERS or (name == b"origin" and self._shared.cors.is_on):
                 return False
-        if content_type is None or length is None or int(length) > LONGEST_BODY:
+        if content_type is None or length is None or int(length) > LONGEST_BODY or hosts != 1:
             return False
         if not self._shared.auth.allows(self.headers):
             return False

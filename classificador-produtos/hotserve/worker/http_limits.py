@@ -12,6 +12,8 @@ MAX_AHEAD = 64
 """Requests that a client may send before the answer to the first; what follows is not read."""
 SLOWEST = 64 << 10
 """Bytes a second: a body that comes as fast as this is waited for to its end."""
+LAST_REQUEST = 1.0
+"""Seconds that a connection without a request stays open while the worker stops."""
 LINGER = 2.0
 """Seconds in which what is still sent is thrown away, so that the error reaches the client."""
 

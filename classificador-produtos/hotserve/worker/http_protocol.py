@@ -20,7 +20,9 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from hotserve.worker import errors
+from hotserve.worker.answer import JSON, Headers
 from hotserve.worker.http_limits import (
+    LAST_REQUEST,
     LINGER,
     MAX_AHEAD,
     MAX_HEAD,
@@ -82,6 +84,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._shared = shared
         self._state = _WAITING
         self._since: float | None = None  # when `check_timeouts` first saw it in this state
+        self._begun_requests = 0
         self._received = 0  # bytes of this request after its first packet
         self._body_grew = False  # whether a packet held a part of the body, or the size of one
         self._overhead = 0  # bytes of packets that held neither, one after another
@@ -90,6 +93,8 @@ class HttpProtocol(HttpToolsProtocol):
         self._refusal: tuple[int, str] | None = None  # what a callback of the parser found
         self._final_answer = b""  # to be sent after the answers to the requests before
         self._unsent = (0, 0.0)
+        self._is_stopping = False
+        self._fits = True  # no head that began in this packet can be too long
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Where there are too many, an idle one goes; if none is idle, this one."""
@@ -107,9 +112,9 @@ class HttpProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Feed the parser."""
         if self._state == _WAITING and len(data) > MAX_HEAD:
-            last = self.cycle
+            begun = self._begun_requests
             self._feed(data[:MAX_HEAD])
-            if self._state == _HEAD and self.cycle is last and not self._is_refused:
+            if self._state == _HEAD and self._begun_requests == begun + 1 and not self._is_refused:
                 self._refuse(*self._too_long())
             data = data[MAX_HEAD:]
         self._feed(data)
@@ -117,7 +122,8 @@ class HttpProtocol(HttpToolsProtocol):
     def _feed(self, data: bytes) -> None:
         if self._is_refused:
             return
-        before, last = self._state, self.cycle
+        before, begun = self._state, self._begun_requests
+        self._fits = before == _WAITING and len(data) <= MAX_HEAD
         self._body_grew = False
         try:
             self.parser.feed_data(data)
@@ -129,7 +135,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._packet_read()
             if self._state in (_HEAD, _BODY):
                 # The first packet of this one may hold the end of the request before, too.
-                same = before == self._state and last is self.cycle
+                same = before == self._state and begun == self._begun_requests
                 self._received = self._received + len(data) if same else 0
                 self._overhead = self._overhead + len(data) if same and not self._body_grew else 0
                 if self._state == _HEAD and self._received > MAX_HEAD:
@@ -159,28 +165,46 @@ class HttpProtocol(HttpToolsProtocol):
             return
         kept = [(name, value) for name, value in self.headers if name not in _HOP_BY_HOP]
         head = b"".join(b"%s: %s\r\n" % pair for pair in kept)
+        version = self.parser.get_http_version().encode()
         self.parser = httptools.HttpRequestParser(self)
-        self._feed(b"%s %s HTTP/1.1\r\n%s\r\n%s" % (method, self.url, head, rest))
+        self._feed(b"%s %s HTTP/%s\r\n%s\r\n%s" % (method, self.url, version, head, rest))
 
     def on_message_begin(self) -> None:
         """The first byte of a request is here."""
         super().on_message_begin()
+        self._begun_requests += 1
         self._state, self._since = _HEAD, None
 
     def on_headers_complete(self) -> None:
         """A head is whole."""
-        if len(self.headers) > MAX_HEADERS or len(self.url) > MAX_URL:
-            self._refusal = self._too_long()
-            raise _Stop
-        if len(self.pipeline) >= MAX_AHEAD:
-            self._refusal = 503, f"more than {MAX_AHEAD} requests were sent ahead of the answers"
+        self._refusal = self._reason_to_refuse()
+        if self._refusal is not None:
             raise _Stop
         if self.parser.should_upgrade():
             self._is_upgrade = True
             return
         super().on_headers_complete()
+        if self._is_stopping:
+            self.cycle.keep_alive = False
         self.headers = _TRAILERS
         self._state, self._since = _BODY, None
+
+    def _reason_to_refuse(self) -> tuple[int, str] | None:
+        """What is wrong with a whole head."""
+        # Of the first line: two blanks, `HTTP/1.1` and its end; then the empty line.
+        size = len(self.parser.get_method()) + len(self.url) + 14
+        size += sum(len(name) + len(value) + 4 for name, value in self.headers)
+        if size > MAX_HEAD or len(self.headers) > MAX_HEADERS or len(self.url) > MAX_URL:
+            return self._too_long()
+        version = self.parser.get_http_version()
+        if version not in ("1.0", "1.1"):
+            return 400, f"this port speaks HTTP/1.1, not HTTP/{version}"
+        hosts = sum(name == b"host" for name, _ in self.headers)
+        if hosts > 1 or (not hosts and version == "1.1"):
+            return 400, f"a request has one Host header, not {hosts or 'none'}"
+        if len(self.pipeline) >= MAX_AHEAD:
+            return 503, f"more than {MAX_AHEAD} requests were sent ahead of the answers"
+        return None
 
     def on_chunk_header(self) -> None:
         """The size of a part of the body is known."""
@@ -223,11 +247,18 @@ class HttpProtocol(HttpToolsProtocol):
         return True
 
     def shutdown(self) -> None:
-        """The worker stops."""
+        """The worker stops: the next answer is the last one, and a request may be on its way."""
+        self._is_stopping = True
         if self._state == _ENDED:
             self.transport.close()
+        elif self.cycle is None or self.cycle.response_complete:
+            self.loop.call_later(LAST_REQUEST, self._close_if_idle)
         else:
-            super().shutdown()
+            self.cycle.keep_alive = False
+
+    def _close_if_idle(self) -> None:
+        if self._state in (_WAITING, _HEAD):
+            self.transport.close()
 
     def check_timeouts(self, now: float) -> None:
         """End the connection if its client is late; `now` is in monotonic seconds."""
@@ -254,9 +285,10 @@ class HttpProtocol(HttpToolsProtocol):
     def _refuse(self, status: int, message: str) -> None:
         """Answer an error when those before have their answers, and end the connection."""
         body = errors.body(status, message)
-        answer = self._error(status, body)
         cycle = self.cycle
         in_body = self._state == _BODY and not self.pipeline
+        headers = cast(Headers, cycle.scope["headers"]) if in_body else self.headers or []
+        answer = self._error(status, body, headers)
         if in_body:
             # The types of ASGI know no keys of a server's own.
             cast(dict[str, Any], cycle.scope)[REFUSED] = status
@@ -286,10 +318,11 @@ class HttpProtocol(HttpToolsProtocol):
         if self.transport.can_write_eof():
             self.transport.write_eof()
 
-    def _error(self, status: int, body: bytes) -> bytes:
+    def _error(self, status: int, body: bytes, request_headers: Headers) -> bytes:
         headers = [
             *self.server_state.default_headers,
-            (b"content-type", b"application/json"),
+            *self._shared.cors.headers(request_headers),
+            JSON,
             (b"content-length", b"%d" % len(body)),
             (b"connection", b"close"),
         ]

@@ -28,6 +28,7 @@ from hotserve.worker.access_log import AccessLog
 from hotserve.worker.admission import Admission
 from hotserve.worker.app import App
 from hotserve.worker.auth import Auth
+from hotserve.worker.cors import Cors
 from hotserve.worker.counters import Counters
 from hotserve.worker.errors import FaultLog
 from hotserve.worker.fast_lane import FastLane
@@ -98,16 +99,16 @@ async def serve(channel_fd: int, shared_fd: int, listener_fds: list[int]) -> Non
     shared = Shared(
         serving,
         auth,
+        Cors(settings.cors_origins),
         counters,
-        FaultLog(lambda text: channel.send(messages.LogError(f"a fault of hotserve: {text}"))),
+        FaultLog(lambda text: channel.send(messages.LogError(text))),
         AccessLog() if settings.access_log else None,
     )
     pool = ConnectionPool(settings.request_timeout)
     upstream = UpstreamClient(
-        serving,
+        shared,
         pool,
         Redactor(settings.private_folders),
-        counters,
         hold_timeout=settings.hold_timeout,
         csv=settings.csv,
     )
@@ -177,6 +178,7 @@ def _uvicorn_config(
         server_header=False,
         access_log=False,
         log_config=None,
+        headers=[("vary", "Origin")] if settings.cors_origins else None,
         timeout_graceful_shutdown=settings.stop_timeout,  # type: ignore[arg-type]
     )
 

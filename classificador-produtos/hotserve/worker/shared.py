@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from hotserve.worker.access_log import AccessLog
 from hotserve.worker.auth import Auth
+from hotserve.worker.cors import Cors
 from hotserve.worker.counters import Counters
 from hotserve.worker.errors import FaultLog
 from hotserve.worker.serving import Serving
@@ -21,6 +22,7 @@ class Shared:
 
     serving: Serving
     auth: Auth
+    cors: Cors
     counters: Counters
     faults: FaultLog
     access_log: AccessLog | None

@@ -47,6 +47,7 @@ CONFIGURE = Configure(
     csv="auto",
     private_folders=("/a", "/b"),
     tokens=("açaí",),
+    cors_origins=("https://a.example",),
     access_log=True,
 )
 MESSAGES: list[Message] = [

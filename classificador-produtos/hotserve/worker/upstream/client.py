@@ -12,10 +12,9 @@ from hotserve.ipc.counts import PROCESS
 from hotserve.ipc.messages import Target
 from hotserve.redaction import Redactor
 from hotserve.worker.answer import JSON, Answer, Headers
-from hotserve.worker.counters import Counters
 from hotserve.worker.errors import RequestError, redacted
 from hotserve.worker.fast_lane import LARGE_CSV
-from hotserve.worker.serving import Serving
+from hotserve.worker.shared import Shared
 from hotserve.worker.upstream.answer import categories, predictions
 from hotserve.worker.upstream.pool import ConnectionPool, NoAnswer
 from hotserve.worker.upstream.translation import translate
@@ -35,18 +34,18 @@ class UpstreamClient:
 
     def __init__(
         self,
-        serving: Serving,
+        shared: Shared,
         pool: ConnectionPool,
         redactor: Redactor,
-        counters: Counters,
         *,
         hold_timeout: float,
         csv: str,
     ) -> None:
-        self._serving = serving
+        self._serving = shared.serving
+        self._counters = shared.counters
+        self._faults = shared.faults
         self._pool = pool
         self._redactor = redactor
-        self._counters = counters
         self._hold_timeout = hold_timeout
         self._csv = csv
 
@@ -90,7 +89,9 @@ class UpstreamClient:
                     )
                 self._counters.products(target.version, categories(found))
         else:
-            answer.body = redacted(answer.body, answer.status, self._redactor)
+            answer.body, stack_trace = redacted(answer.body, answer.status, self._redactor)
+            if stack_trace:
+                self._faults.log_model(target.version, stack_trace)
             answer.headers = [pair for pair in answer.headers if pair[0] != JSON[0]] + [JSON]
         answer.lane, answer.version = PROCESS, target.version
         answer.headers += [

@@ -13,7 +13,7 @@ LARGE = b" " * (3 << 20)
     [
         (b'{"inputs": ' + b"[" * 100_000, "nested too deeply"),
         (b'{"inputs": [' + b"9" * 5_000 + b"]}", "can't be read"),
-        (b'{"dataframe_split": {"columns": 5}}', "must be a list of texts"),
+        (b'{"dataframe_split": {"columns": 5}}', "must be a list of names"),
     ],
     ids=["nested", "number", "columns"],
 )

@@ -13,9 +13,12 @@ from hotserve.ipc.messages import Target
 from hotserve.ipc.shared_version import SharedVersion
 from hotserve.redaction import Redactor
 from hotserve.worker.answer import Answer
+from hotserve.worker.auth import Auth
+from hotserve.worker.cors import Cors
 from hotserve.worker.counters import Counters
-from hotserve.worker.errors import RequestError
+from hotserve.worker.errors import FaultLog, RequestError
 from hotserve.worker.serving import Prepared, Serving
+from hotserve.worker.shared import Shared
 from hotserve.worker.upstream.client import UpstreamClient
 from hotserve.worker.upstream.pool import ConnectionPool, NoAnswer
 
@@ -78,14 +81,17 @@ def answers() -> None:
     """It answers."""
 
 
+def shared(serving: Serving) -> Shared:
+    return Shared(serving, Auth([]), Cors([]), Counters(), FaultLog(print), None)
+
+
 async def ask(
     manager: Manager, processes: Processes, hold_timeout: float = 60.0, body: bytes = BODY
 ) -> str:
     upstream = UpstreamClient(
-        manager.serving,
+        shared(manager.serving),
         cast(ConnectionPool, processes),
         Redactor([]),
-        Counters(),
         hold_timeout=hold_timeout,
         csv="auto",
     )

@@ -1,0 +1,99 @@
+"""Models that fail while they predict: what the client is told, and what only the log is."""
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from tests.e2e.hotserve_models import save_faulty
+from tests.e2e.hotserve_process import PATIENCE, Hotserve, eventually, running_hotserve
+
+CODE = """
+import pandas
+
+class Model:
+    def predict(self, data, params=None):
+        what = str(data.iloc[0, 0])
+        if what == "raise":
+            raise ValueError("no such product: segredo")
+        answers = {"set": {1, 2}, "object": [object()], "columns": list(data.columns)}
+        return answers.get(what, [what])
+
+def _load_pyfunc(path):
+    return Model()
+"""
+
+
+@pytest.fixture(scope="module")
+def hotserve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hotserve]:
+    home = tmp_path_factory.mktemp("failing")
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
+    folder = save_faulty(home / "model", CODE)
+    with running_hotserve(str(folder), home, environment, options=("--workers", "1")) as running:
+        running.wait_for("it does not start", lambda m: m["state"] == "serving")
+        yield running
+
+
+def ask(hotserve: Hotserve, what: str, column: Any = "x") -> requests.Response:
+    return hotserve.invoke({"dataframe_split": {"columns": [column], "data": [[what]]}})
+
+
+def test_the_stack_trace_of_a_model_that_raises_is_in_the_log_alone(hotserve: Hotserve) -> None:
+    for _ in range(3):
+        answer = ask(hotserve, "raise")
+        assert answer.status_code == 400
+        message = answer.json()["message"]
+        assert "unexpected error while evaluating the model" in message
+        assert "The log of hotserve has the model's stack trace." in message
+        assert "segredo" not in answer.text
+        assert "Traceback" not in answer.text
+    eventually(
+        lambda: "ValueError: no such product: segredo" in hotserve.log.read_text(),
+        "the log does not say why",
+    )
+    log = hotserve.log.read_text()
+    assert "faulty.py" in log
+    # Not once for each request.
+    assert log.count("segredo") == log.count("no such product: segredo") <= 2
+
+
+@pytest.mark.parametrize("what", ["set", "object"])
+@pytest.mark.parametrize("column", ["x", 0])
+def test_an_answer_that_json_can_not_carry_is_not_the_clients_fault(
+    hotserve: Hotserve, what: str, column: Any
+) -> None:
+    answer = ask(hotserve, what, column)
+    assert answer.status_code == 500
+    assert answer.json()["error_code"] == "INTERNAL_ERROR"
+    assert "its answer can't be sent as JSON" in answer.json()["message"]
+
+
+def test_columns_may_be_numbers(hotserve: Hotserve) -> None:
+    assert ask(hotserve, "columns", 0).json() == {"predictions": [0]}
+
+
+@pytest.mark.parametrize(
+    "kind", ["multipart/form-data; boundary=x", "application/x-www-form-urlencoded"]
+)
+def test_who_sends_a_form_is_told_how_to_send_a_file(hotserve: Hotserve, kind: str) -> None:
+    answer = requests.post(
+        f"{hotserve.url}/invocations", b"--x", headers={"Content-Type": kind}, timeout=PATIENCE
+    )
+    assert answer.status_code == 415
+    assert "--data-binary @products.csv" in answer.json()["message"]
+
+
+@pytest.mark.parametrize("path", ["/ping", "/invocations"])
+def test_a_slash_at_the_end_changes_nothing(hotserve: Hotserve, path: str) -> None:
+    method, body = (
+        ("GET", None) if path == "/ping" else ("POST", {"dataframe_records": [{"x": "a"}]})
+    )
+    plain, slashed = (
+        requests.request(method, hotserve.url + each, json=body, timeout=PATIENCE)
+        for each in (path, path + "/")
+    )
+    assert plain.status_code == slashed.status_code == 200
+    assert plain.content == slashed.content
+    assert slashed.history == []

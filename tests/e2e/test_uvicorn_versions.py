@@ -1,0 +1,43 @@
+"""hotserve builds on uvicorn's protocol class: its tests on the oldest and the newest it allows."""
+
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TESTS = "tests/unit/hotserve/worker/test_http_protocol.py"
+
+
+def requirement() -> str:
+    project = tomllib.loads((ROOT / "classificador-produtos" / "pyproject.toml").read_text())
+    [found] = [each for each in project["project"]["dependencies"] if each.startswith("uvicorn")]
+    return str(found)
+
+
+def run(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *command],
+        cwd=ROOT,
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("which", ["lowest-direct", "highest"])
+def test_the_protocol_on_every_uvicorn_that_is_allowed(which: str, tmp_path: Path) -> None:
+    installed = run(
+        *("-m", "uv", "pip", "install", "--quiet", "--no-deps", "--resolution", which),
+        *("--target", str(tmp_path), requirement()),
+    )
+    if installed.returncode:
+        pytest.skip(f"uvicorn can't be had: {installed.stderr.strip()}")
+    # It comes before the one that is installed.
+    where = run("-c", "import uvicorn; print(uvicorn.__file__)", PYTHONPATH=str(tmp_path))
+    assert where.stdout.startswith(str(tmp_path)), where
+    tests = run("-m", "pytest", "-q", "-n", "0", TESTS, PYTHONPATH=str(tmp_path))
+    assert tests.returncode == 0, tests.stdout
