@@ -17,6 +17,7 @@ from hotserve.config.options import (
     COUNT,
     FILE,
     FOLDER,
+    ORIGINS,
     OUTPUT,
     SECONDS,
     SIZE,
@@ -69,8 +70,7 @@ class Settings:
         "were found equal, 'off' leaves every answer to the wrapped command",
     )
     cors_origins: tuple[str, ...] = option(
-        options.ORIGINS,
-        _ANSWERS,
+        ORIGINS,
         "",
         "origins whose web pages may ask (https://shop.example, with commas between), or * for all",
     )
