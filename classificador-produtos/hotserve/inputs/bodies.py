@@ -1,4 +1,4 @@
-"""Bodies that are no text in UTF-8, or no table: told by what they are, and what to do."""
+"""Bodies that are no text in UTF-8, or no table: named, with what to do."""
 
 from __future__ import annotations
 

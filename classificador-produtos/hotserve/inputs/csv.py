@@ -120,7 +120,7 @@ def read_in_parts(body: bytes, size: int, model_columns: Sequence[str] = ()) -> 
     Each step is short, so that a large body need not hold up others; a part may be empty.
 
     Raises:
-        CsvError: as `read`, when it comes to the place.
+        CsvError: as `read`, once it comes to the row.
     """
     text = decode(body)
     start = _first_line(text, 0)

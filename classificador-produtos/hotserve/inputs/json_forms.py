@@ -1,4 +1,4 @@
-"""The forms of request that the fast lane may answer: how each is told, and how it is asked.
+"""The forms of request that the fast lane may answer: its name, and how the model is asked in it.
 
 A form is open for a version only if the model's own process gave the lane's answers to the probes
 in that very form.

@@ -123,16 +123,16 @@ def _doubles(array: memoryview[float]) -> Values:
 def _steps(texts: Sequence[str], longest: int) -> Iterator[Sequence[str]]:
     """Runs of texts, none of more characters than `longest` unless it is one text."""
     start = length = 0
-    for place, text in enumerate(texts):
+    for index, text in enumerate(texts):
         if length and length + len(text) > longest:
-            yield texts[start:place]
-            start, length = place, 0
+            yield texts[start:index]
+            start, length = index, 0
         length += len(text) + 1
     yield texts[start:]
 
 
 def _counted(terms: Numbers, vocabulary: int) -> tuple[Numbers, Numbers, Numbers]:
-    """For each text and each term in it: the text's place, the term, and how often.
+    """For each text and each term in it: the text's index, the term, and how often.
 
     Args:
         terms: term numbers, END after each text.
@@ -230,10 +230,10 @@ def _ngrams_finder(leaf: Leaf, trie: NgramTrie) -> Finder:
 
     def terms(texts: Sequence[str]) -> Numbers:
         tokens = read(texts)
-        # What follows an END belongs to the next text, so a term's place gives its text; terms
-        # of all lengths are put in order of place, each before the END that closes its text.
-        places = np.flatnonzero(tokens == END)
-        found, where = [np.full(len(places), END, dtype=np.int64)], [places]
+        # What follows an END belongs to the next text, so a term's position gives its text; terms
+        # of all lengths are put in order of position, each before the END that closes its text.
+        ends = np.flatnonzero(tokens == END)
+        found, where = [np.full(len(ends), END, dtype=np.int64)], [ends]
         nodes = tokens
         for length in range(1, maximum + 1):
             if length > 1:

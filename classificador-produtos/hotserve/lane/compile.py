@@ -23,7 +23,7 @@ from typing import Any
 
 if not __package__:
     # A script: its own folder would shadow modules of the model's, so it leaves the path, and
-    # the package is found by its place.
+    # the package is found by its path.
     sys.path.pop(0)
     package = types.ModuleType("hotserve")
     package.__path__ = [str(Path(__file__).resolve().parents[1])]
@@ -48,23 +48,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command; see the module."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if len(arguments) != 2:
-        return _tell(EXIT_WRONG_USE, error="give two arguments: MODEL_DIR OUT_FILE")
+        return _report(EXIT_WRONG_USE, error="give two arguments: MODEL_DIR OUT_FILE")
     model_folder, out = map(Path, arguments)
     if not out.absolute().parent.is_dir():
-        return _tell(EXIT_WRONG_USE, error=f"{out.absolute().parent} is not a folder")
+        return _report(EXIT_WRONG_USE, error=f"{out.absolute().parent} is not a folder")
     try:
         # What libraries print must not come between us and the reader of our one line.
         with contextlib.redirect_stdout(sys.stderr):
             pipeline = load_pipeline(model_folder)
             lane = compile_pipeline(pipeline, out, model_example(model_folder))
     except NotLinearText as reason:
-        return _tell(EXIT_NOT_FOR_THE_LANE, reason=str(reason))
+        return _report(EXIT_NOT_FOR_THE_LANE, reason=str(reason))
     except OSError as error:
-        return _tell(EXIT_WRONG_USE, error=f"{out} can't be written: {error.strerror or error}")
+        return _report(EXIT_WRONG_USE, error=f"{out} can't be written: {error.strerror or error}")
     except Exception as error:
         # Any model may come here, and its libraries may raise anything.
-        return _tell(EXIT_NOT_FOR_THE_LANE, reason=f"it can't be compiled: {_one_line(error)}")
-    return _tell(EXIT_OK, file=str(out), probes=str(probes_file(out)), **lane.info)
+        return _report(EXIT_NOT_FOR_THE_LANE, reason=f"it can't be compiled: {_one_line(error)}")
+    return _report(EXIT_OK, file=str(out), probes=str(probes_file(out)), **lane.info)
 
 
 def load_pipeline(model_folder: Path) -> Any:
@@ -149,8 +149,11 @@ def compile_pipeline(pipeline: Any, out: Path, example: Sequence[str] = ()) -> L
     try:
         lane = Lane.open(out)
         probes = probe_texts(lane, example)
-        header["exact"] = _same_bits(lane, pipeline, probes)
-        header["probability"] = _probability_kind(lane, pipeline, probes)
+        exact = ExactScorer(lane.model).scores
+        scores = [exact(text)[0] for text in probes]
+        header["exact"] = _same_bits(scores, pipeline, probes)
+        if not lane.model.single:
+            header["probability"] = _probability_kind(scores, pipeline, probes)
         container.write(out, header, sections)
         lane = Lane.open(out)
         _compare(lane, pipeline, probes)
@@ -169,12 +172,12 @@ def _lay_out(arrays: Any, sections: dict[str, bytes]) -> list[dict[str, Any]]:
     for number, group in enumerate(arrays.groups):
         start = offset
         leaves = []
-        for place, leaf in enumerate(group.leaves):
-            name = f"terms.{number}.{place}"
+        for index, leaf in enumerate(group.leaves):
+            name = f"terms.{number}.{index}"
             sections |= term_table.build(name, leaf.terms)
             ngrams = None
             if Analyzer(leaf.settings).ngrams_of_parts and all(map(_is_run, leaf.terms)):
-                ngrams = f"ngrams.{number}.{place}"
+                ngrams = f"ngrams.{number}.{index}"
                 sections |= ngram_trie.build(ngrams, leaf.terms)
             leaves.append(
                 {
@@ -212,7 +215,7 @@ def _is_run(term: str) -> bool:
     return all(term.split(" "))
 
 
-def _same_bits(lane: Lane, pipeline: Any, probes: Sequence[str]) -> bool:
+def _same_bits(scores: Sequence[Sequence[float]], pipeline: Any, probes: Sequence[str]) -> bool:
     """Whether our sums are the model's to the last bit.
 
     Not so where SciPy was built to multiply and add in one rounding, as on ARM.
@@ -224,23 +227,18 @@ def _same_bits(lane: Lane, pipeline: Any, probes: Sequence[str]) -> bool:
         theirs = classifier.predict_joint_log_proba(vectors)
     else:
         theirs = classifier.decision_function(vectors)
-    exact = ExactScorer(lane.model).scores
-    ours = [exact(text)[0] for text in probes]
-    return bool((theirs.reshape(len(ours), -1) == ours).all())
+    return bool((theirs.reshape(len(scores), -1) == scores).all())
 
 
-def _probability_kind(lane: Lane, pipeline: Any, probes: Sequence[str]) -> str | None:
-    if lane.model.single or not hasattr(pipeline, "predict_proba"):
+def _probability_kind(
+    scores: Sequence[Sequence[float]], pipeline: Any, probes: Sequence[str]
+) -> str | None:
+    if not hasattr(pipeline, "predict_proba"):
         return None
     theirs = pipeline.predict_proba(probes).tolist()
-    exact = ExactScorer(lane.model).scores
-    scores = [exact(text)[0] for text in probes]
     for kind, probabilities in KINDS.items():
         with contextlib.suppress(ValueError, OverflowError):
-            if all(
-                _close(probabilities(row), expected)
-                for row, expected in zip(scores, theirs, strict=True)
-            ):
+            if all(map(_close, map(probabilities, scores), theirs)):
                 return kind
     return None
 
@@ -269,7 +267,7 @@ def _one_line(error: BaseException) -> str:
     return text if len(text) <= 300 else f"{text[:300]}…"
 
 
-def _tell(code: int, **message: Any) -> int:
+def _report(code: int, **message: Any) -> int:
     print(json.dumps(message), flush=True)
     return code
 

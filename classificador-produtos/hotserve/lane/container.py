@@ -1,6 +1,6 @@
 """The compiled file: a JSON header, and arrays that workers map into memory.
 
-    bytes 0-7     b"HSLANE1\\n"
+    bytes 0-7     b"HSLANE2\\n"
     bytes 8-15    length of the header, unsigned, little-endian
     bytes 16-19   CRC-32 of everything else
     bytes 20-     the header, then the sections, each at a multiple of eight
@@ -25,7 +25,7 @@ from typing import Any
 
 from hotserve.lane.errors import LaneError
 
-MAGIC = b"HSLANE1\n"
+MAGIC = b"HSLANE2\n"
 PREFIX = struct.Struct("<8sQI")
 CHECKSUM_AT = 16
 ALIGNMENT = 8
@@ -37,7 +37,7 @@ class Container:
     Attributes:
         header: what was given to `write`.
         checksum: of the whole file.
-        sections: for each section's name, where it starts and its length in bytes.
+        sections: for each name, where it starts behind the header and its length, in bytes.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -62,6 +62,7 @@ class Container:
             if zlib.crc32(view[PREFIX.size :], zlib.crc32(view[:CHECKSUM_AT])) != checksum:
                 raise LaneError(f"{name} is damaged or was cut short; compile the model again")
         self.checksum: int = checksum
+        self._start: int = PREFIX.size + length
         # Reading it all made it all count as this process's memory; what is used comes back.
         self.buffer.madvise(mmap.MADV_DONTNEED)
         try:
@@ -82,6 +83,7 @@ class Container:
         """
         try:
             start, length = self.sections[name]
+            start += self._start
             return memoryview(self.buffer)[start : start + length]
         except (KeyError, TypeError, ValueError) as error:
             raise LaneError(f"the compiled model has no good section {name}: {error}") from None
@@ -100,21 +102,16 @@ def write(
     Raises:
         OSError: it can't be written.
     """
-    layout: dict[str, list[int]] = {}
-    # Where sections start depends on the header's length, which depends on where they start: so
-    # room is kept for the largest offsets.
-    reserve = {name: [2**62, 2**62] for name in sections}
-    whole = {**header, "byte_order": sys.byteorder, "sections": reserve}
-    start = _aligned(PREFIX.size + len(json.dumps(whole).encode()))
-    header_length = start - PREFIX.size
+    layout, position = {}, 0
     for name, content in sections.items():
-        layout[name] = [start, len(content)]
-        start = _aligned(start + len(content))
-    whole["sections"] = layout
-    chunks = [json.dumps(whole).encode().ljust(header_length)]
+        layout[name] = [position, len(content)]
+        position += _aligned(len(content))
+    head = json.dumps({**header, "byte_order": sys.byteorder, "sections": layout}).encode()
+    head = head.ljust(_aligned(PREFIX.size + len(head)) - PREFIX.size)
+    chunks = [head]
     for content in sections.values():
-        chunks += [content, bytes(-len(content) % ALIGNMENT)]
-    checksum = zlib.crc32(PREFIX.pack(MAGIC, header_length, 0)[:CHECKSUM_AT])
+        chunks += [content, bytes(_aligned(len(content)) - len(content))]
+    checksum = zlib.crc32(PREFIX.pack(MAGIC, len(head), 0)[:CHECKSUM_AT])
     for chunk in chunks:
         checksum = zlib.crc32(chunk, checksum)
 
@@ -122,7 +119,7 @@ def write(
     handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(PREFIX.pack(MAGIC, header_length, checksum))
+            file.write(PREFIX.pack(MAGIC, len(head), checksum))
             file.writelines(chunks)
         os.chmod(temporary, 0o644)
         os.replace(temporary, target)
@@ -133,5 +130,4 @@ def write(
 
 
 def _aligned(position: int) -> int:
-    # The prefix is 20 bytes, so the header ends where the next multiple of eight begins.
     return -(-position // ALIGNMENT) * ALIGNMENT

@@ -91,12 +91,12 @@ def _steps(step: Any) -> Iterator[Any]:
 
 def _groups(transformers: Sequence[Any]) -> list[GroupArrays]:
     groups: list[GroupArrays] = []
-    for place, step in enumerate(transformers):
-        if type(step) is TfidfTransformer and place:
+    for index, step in enumerate(transformers):
+        if type(step) is TfidfTransformer and index:
             _apply_tfidf(groups, step)
-        elif type(step) is FeatureUnion and not place:
+        elif type(step) is FeatureUnion and not index:
             groups = _union(step)
-        elif type(step) in (CountVectorizer, TfidfVectorizer) and not place:
+        elif type(step) in (CountVectorizer, TfidfVectorizer) and not index:
             groups = [_vectorizer(step)]
         else:
             raise NotLinearText(f"{NOT_LINEAR_TEXT}: it has the step {_name(step)}")
@@ -184,7 +184,7 @@ def _terms(vectorizer: Any) -> list[str]:
     terms: list[Any] = vectorizer.get_feature_names_out().tolist()
     if not all(isinstance(term, str) for term in terms):
         raise NotLinearText("its vocabulary has terms that are no texts")
-    if any(vectorizer.vocabulary_[term] != place for place, term in enumerate(terms)):
+    if any(vectorizer.vocabulary_[term] != index for index, term in enumerate(terms)):
         raise NotLinearText("its vocabulary has gaps")
     return terms
 

@@ -35,7 +35,7 @@ Value = TypeVar("Value")
 
 
 class Memory(dict[Key, Value], Generic[Key, Value]):
-    """A dict that finds what is missing, keeps it, and starts anew when full."""
+    """A dict that finds what is missing, keeps it, and starts again when full."""
 
     def __init__(self, find: Callable[[Key], Value], entry_bytes: int) -> None:
         """Nothing remembered yet.
@@ -117,21 +117,21 @@ def _adding_scorer(model: Model) -> Scorer:
         ]
         return tuple(map(sum, zip(*rows, strict=True)))[1:] if rows else nothing
 
-    memory = Memory(row_of_part, PART_BYTES)
-    row = memory.__getitem__
+    row = Memory(row_of_part, PART_BYTES).__getitem__
     intercept = model.intercept
 
-    if leaves[0][0].analyzer.settings.strip_accents == "ascii":
+    split = _splitter(leaves[0][0])
 
-        def scores(text: str) -> list[float]:
-            return list(map(sum, zip(intercept, *map(row, text.split(" ")), strict=False)))
-
-    else:
-
-        def scores(text: str) -> list[float]:
-            return list(map(sum, zip(intercept, *map(row, text.split()), strict=False)))
+    def scores(text: str) -> list[float]:
+        return list(map(sum, zip(intercept, *map(row, split(text)), strict=False)))
 
     return scores
+
+
+def _splitter(leaf: Leaf) -> Callable[[str], list[str]]:
+    """`Analyzer.split`, without a call of ours in most cases."""
+    ascii_only = leaf.analyzer.settings.strip_accents == "ascii"
+    return leaf.analyzer.split if ascii_only else str.split
 
 
 def _weighing_scorer(model: Model) -> Scorer:
@@ -217,9 +217,7 @@ def _leaf_rows(
     offset = leaf.offset
     flat = chain.from_iterable
     rows_of: Callable[[str], Iterable[Row]]
-    split: Callable[[str], list[str]] = (
-        analyzer.split if settings.strip_accents == "ascii" else str.split
-    )
+    split = _splitter(leaf)
     if analyzer.in_parts and single_tokens(leaf):
         find = leaf.terms.find
 

@@ -26,7 +26,7 @@ def build(name: str, terms: Sequence[str]) -> dict[str, bytes]:
         terms: tokens joined by single spaces; no token holds one.
     """
     runs = [term.split(" ") for term in terms]
-    tokens = {token: place for place, token in enumerate(sorted({t for run in runs for t in run}))}
+    tokens = {token: index for index, token in enumerate(sorted({t for run in runs for t in run}))}
     indexes = [0] * len(tokens)
     edges: dict[int, int] = {}
     for index, run in enumerate(runs):

@@ -6,17 +6,20 @@ it, or answer with something else than labels) is in no file; it shows in the an
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from hotserve.lane.errors import Uncertain
 from hotserve.lane.lane import Lane
+from hotserve.lane.model import Leaf
 
 FROM_VOCABULARY = 480
 SEED = 20_261_123
@@ -79,10 +82,10 @@ def probe_texts(lane: Lane, example: Sequence[str] = ()) -> list[str]:
     """
     chance = random.Random(SEED)
     texts = list(dict.fromkeys([*example, *SPECIAL]))
-    words = [_Words(lane, number, chance) for number in range(len(_leaves(lane)))]
+    leaves = [leaf for group in lane.model.groups for leaf in group.leaves]
     for number in range(FROM_VOCABULARY):
-        texts.append(_from_vocabulary(words[number % len(words)], chance, number))
-    many = words[0].draw(2000)
+        texts.append(_from_vocabulary(leaves[number % len(leaves)], chance, number))
+    many = _draw(leaves[0], chance, 2000)
     texts += [" ".join(many), "".join(many), many[0] * 1000, "a" * 10_000, "é " * 2000]
     texts += [" " * 5000 + many[0], many[0] + "\n" * 5000, "\n".join(many[:500])]
     return texts
@@ -92,11 +95,8 @@ def model_example(model_folder: Path) -> list[str]:
     """All texts in the input example that an MLflow model was saved with; none, if it has none."""
     texts: list[str] = []
     for name in ("input_example.json", "serving_input_example.json"):
-        try:
-            found = _strings(json.loads((model_folder / name).read_bytes()))
-        except (OSError, ValueError):
-            continue
-        texts += found
+        with contextlib.suppress(OSError, ValueError):
+            texts += _strings(json.loads((model_folder / name).read_bytes()))
     return list(dict.fromkeys(texts))[:200]
 
 
@@ -139,51 +139,35 @@ def compare(
     return None
 
 
-def _leaves(lane: Lane) -> list[Any]:
-    return [leaf for group in lane.model.groups for leaf in group.leaves]
+def _draw(leaf: Leaf, chance: random.Random, count: int) -> list[str]:
+    """`count` terms of a vectorizer, now and then one of its stop words, some repeated."""
+    stop_words = sorted(leaf.analyzer.settings.stop_words)
+    words: list[str] = []
+    for _ in range(count):
+        if stop_words and chance.random() < 0.15:
+            words.append(chance.choice(stop_words))
+        elif words and chance.random() < 0.1:
+            words.append(chance.choice(words))
+        else:
+            words.append(leaf.terms.term(chance.randrange(len(leaf.terms))))
+    return words
 
 
-class _Words:
-    """Words to make texts of: terms of one vectorizer, and now and then one of its stop words."""
-
-    def __init__(self, lane: Lane, number: int, chance: random.Random) -> None:
-        leaf = _leaves(lane)[number]
-        self._terms = leaf.terms
-        self._stop_words = sorted(leaf.analyzer.settings.stop_words)
-        self._chance = chance
-
-    def draw(self, count: int) -> list[str]:
-        """`count` words, with repetitions."""
-        chance = self._chance
-        words = []
-        for _ in range(count):
-            if self._stop_words and chance.random() < 0.15:
-                words.append(chance.choice(self._stop_words))
-            elif words and chance.random() < 0.1:
-                words.append(chance.choice(words))
-            else:
-                words.append(self._terms.term(chance.randrange(len(self._terms))))
-        return words
-
-
-def _from_vocabulary(words: _Words, chance: random.Random, number: int) -> str:
+def _from_vocabulary(leaf: Leaf, chance: random.Random, number: int) -> str:
     # A handful of words is like a product's name, some dozens like a description; few words are
     # where classes are near each other.
     length = (1, 1, 2, 3, 5, 8, 13, 40)[number % 8]
     separator = chance.choice([" "] * 8 + [", ", "  ", "-", "\n", ". ", "/", "\u00a0", "x", "! "])
-    text = separator.join(words.draw(length))
+    text = separator.join(_draw(leaf, chance, length))
+    changes: list[Callable[[str], str]] = [
+        str.upper,
+        str.title,
+        partial(unicodedata.normalize, "NFD"),
+        lambda text: "".join(chance.choice((c, c, c, c + "\u0301", c.upper())) for c in text),
+        "  {} 123 ".format,
+    ]
     change = chance.randrange(8)
-    if change == 0:
-        text = text.upper()
-    elif change == 1:
-        text = text.title()
-    elif change == 2:
-        text = unicodedata.normalize("NFD", text)
-    elif change == 3:
-        text = "".join(chance.choice((c, c, c, c + "\u0301", c.upper())) for c in text)
-    elif change == 4:
-        text = f"  {text} 123 "
-    return text
+    return changes[change](text) if change < len(changes) else text
 
 
 def _strings(value: Any) -> list[str]:

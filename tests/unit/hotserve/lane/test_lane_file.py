@@ -73,7 +73,7 @@ def test_a_changed_byte_is_noticed(compiled: Path, tmp_path: Path) -> None:
         (b"", "too short"),
         (b"PK\x03\x04" + bytes(100), "not a compiled model"),
         (b"\x80\x04}." * 50, "not a compiled model"),
-        (b"HSLANE2\n" + bytes(100), "not a compiled model"),
+        (b"HSLANE1\n" + bytes(100), "not a compiled model"),
     ],
 )
 def test_a_file_of_another_kind(content: bytes, says: str, tmp_path: Path) -> None:

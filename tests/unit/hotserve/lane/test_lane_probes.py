@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import unicodedata
 from collections.abc import Callable
 from typing import Any
@@ -67,6 +68,12 @@ PROBES: list[str] = []
         (str.lower, False),
         (str.strip, False),
         (lambda text: text[:20], True),
+        (lambda text: text[:200], True),
+        (lambda text: text[-200:], True),
+        (lambda text: " ".join(text.split(" ")[:10]), True),
+        (lambda text: " ".join(dict.fromkeys(text.split())), True),
+        (lambda text: re.sub(r"[^\w\s]", "", text), True),
+        (lambda text: text.replace("\u00a0", ""), True),
         (lambda text: text.replace("a", ""), True),
         (lambda text: text.split("\n")[0], True),
         (lambda text: text or "boneca", True),
@@ -111,6 +118,12 @@ def test_answers_of_another_kind(words: tuple[Any, Lane]) -> None:
         [label.encode() for label in right],
         [None] * len(right),
         [*right[:-1], "outra"],
+        ["outra", *right[1:]],
+        [label.upper() for label in right],
+        [f"{label} " for label in right],
+        right[1:] + right[:1],
+        sorted(right),
+        [*right, right[-1]],
     ):
         assert compare(lane, probes, wrong) is not None
 
