@@ -120,19 +120,17 @@ def _of_array(array: np.ndarray[Any, Any]) -> list[str]:
 
 
 def _of_columns(columns: Mapping[Any, Any]) -> list[str]:
-    lists = {
-        name: column.tolist() if isinstance(column, np.ndarray | pd.Series | pd.Index) else column
-        for name, column in columns.items()
-    }
-    # A record of plain values is one product.
-    lists = {
-        name: list(column) if isinstance(column, list | tuple) else [column]
-        for name, column in lists.items()
-    }
+    lists = {}
+    for name, column in columns.items():
+        values = (
+            column.tolist() if isinstance(column, np.ndarray | pd.Series | pd.Index) else column
+        )
+        # A record of plain values is one product.
+        lists[name] = list(values) if isinstance(values, list | tuple) else [values]
     if len({len(column) for column in lists.values()}) > 1:
         lengths = ", ".join(f"{name} {len(column)}" for name, column in lists.items())
         raise _refusal(f"the columns differ in length ({lengths})")
-    return _of_frame(pd.DataFrame({name: pd.Series(lists[name], dtype=object) for name in lists}))
+    return _of_frame(pd.DataFrame(lists, dtype=object))
 
 
 def _of_frame(frame: pd.DataFrame) -> list[str]:

@@ -16,6 +16,18 @@ def test_figures_worked_out_by_hand() -> None:
     # F1 of game is 2/3 (precision 1, recall 1/2), of livro 2/3 (2/3 both).
     assert evaluation.f1_macro == pytest.approx(2 / 3)
     assert evaluation.matrix == [[0, 0, 0], [0, 1, 1], [1, 0, 2]]
+    assert evaluation.confusion() == {
+        "rows": "true",
+        "columns": "predicted",
+        "labels": CATEGORIES,
+        "matrix": evaluation.matrix,
+    }
+    assert evaluation.report() == {
+        "accuracy": evaluation.accuracy,
+        "f1_macro": evaluation.f1_macro,
+        "categories": evaluation.by_category,
+    }
+    assert list(evaluation.by_category) == CATEGORIES
     assert evaluation.by_category["game"] == {
         "precision": 1.0,
         "recall": 0.5,
