@@ -17,7 +17,7 @@ def disk_full(text: str, folder: Path) -> str:
     return f"the disk of {folder} is full" if any(full in text for full in _FULL) else ""
 
 
-def reason(error: OSError, folder: Path) -> str:
+def write_error(error: OSError, folder: Path) -> str:
     """Why the folder could not be written to."""
     text = error.strerror or str(error)
     return disk_full(text, folder) or text
@@ -42,6 +42,6 @@ def make_ready(folder: Path, shown: Path, what: str, option: str) -> None:
     except OSError as error:
         variable = "HOTSERVE_" + option.lstrip("-").replace("-", "_").upper()
         raise UsageError(
-            f"the {what} {shown} can't be written to ({reason(error, shown)}); "
+            f"the {what} {shown} can't be written to ({write_error(error, shown)}); "
             f"name another with {option} or {variable}"
         ) from None

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from hotserve.config.folders import disk_full, reason
+from hotserve.config.folders import disk_full, write_error
 from hotserve.config.mlflow_command import WrappedCommand
 from hotserve.log import logger
 from hotserve.manager.lane_verdict import LaneFiles, LaneVerdict
@@ -106,8 +106,8 @@ class LaneOpener:
             return None if saved.is_open else saved
         try:
             self.files.clear()
-        except OSError as os_error:
-            why = reason(os_error, self.files.folder)
+        except OSError as error:
+            why = write_error(error, self.files.folder)
             raise NoVerdict(f"the cache can't be written to: {why}") from None
         code, result = await self._run(
             [self._own_python(), str(_COMPILE), str(self.model), str(self.files.compiled)],
@@ -119,8 +119,8 @@ class LaneOpener:
             return None
         if code == _NOT_FOR_THE_LANE:
             return await self._save(LaneVerdict("shut", str(result.get("reason"))))
-        error = str(result.get("error") or f"code {code}")
-        why = disk_full(error, self.files.folder) or error
+        said = str(result.get("error") or f"code {code}")
+        why = disk_full(said, self.files.folder) or said
         raise NoVerdict(f"compiling the model failed: {why}")
 
     async def check(self, port: int) -> LaneVerdict:
@@ -156,7 +156,7 @@ class LaneOpener:
             try:
                 self.files.save(verdict)
             except OSError as error:
-                why = reason(error, self.files.folder)
+                why = write_error(error, self.files.folder)
                 logger.warning("the next start will compile the model again: %s", why)
         return verdict
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import aiohttp
 
-from hotserve.config.folders import disk_full, reason
+from hotserve.config.folders import disk_full, write_error
 from hotserve.config.model_uri import ModelReference
 from hotserve.config.settings import Settings
 from hotserve.inputs import model_input
@@ -59,7 +59,7 @@ class Preparation:
         try:
             in_use.enter_context(entry.in_use())
         except OSError as error:
-            why = reason(error, self.cache.folder)
+            why = write_error(error, self.cache.folder)
             raise StartError(f"the cache can't be used: {why}") from None
         model = folder or entry.model
         server = ModelServer(
@@ -133,7 +133,7 @@ class Preparation:
         except TimeoutError:
             raise StartError(f"its files were not there after {timeout:g} s") from None
         except OSError as error:
-            why = reason(error, self.cache.folder)
+            why = write_error(error, self.cache.folder)
             raise StartError(f"it can't be kept in the cache: {why}") from None
         return version
 

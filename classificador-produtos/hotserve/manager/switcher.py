@@ -7,6 +7,7 @@ import contextlib
 from dataclasses import replace
 
 from hotserve.backoff import Backoff
+from hotserve.config.folders import write_error
 from hotserve.config.model_uri import ModelReference
 from hotserve.config.settings import Settings
 from hotserve.log import logger
@@ -274,7 +275,8 @@ class Switcher:
                 self._cache.save_last_served(deployment.version)
             self._cache.prune(self._settings.keep_versions)
         except OSError as error:
-            logger.warning("the cache can't be written to: %s", error.strerror)
+            why = write_error(error, self._cache.folder)
+            logger.warning("the cache can't be written to: %s", why)
 
     def _close_later(self, deployment: Deployment, after: asyncio.Event | None) -> None:
         async def close() -> None:

@@ -160,6 +160,8 @@ class FakePool:
 class FakeCache:
     """Keeps what was served last."""
 
+    folder = Path("/cache")
+
     def __init__(self) -> None:
         self.before: ModelVersion | None = None
         self.saved: list[str] = []

@@ -459,7 +459,7 @@ async def test_a_full_disk_stops_nothing(caplog: pytest.LogCaptureFixture) -> No
     bench.switcher.deploy(version("1"))
     await until(lambda: bench.pool.answers == "1")
     assert "the cache can't be written to" in caplog.text
-    assert "No space left on device" in caplog.text
+    assert "the disk of /cache is full" in caplog.text
 
 
 @fake_clock
