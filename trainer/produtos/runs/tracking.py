@@ -16,7 +16,7 @@ from mlflow.entities import Experiment, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from mlflow.tracking.context import registry as context
-from mlflow.utils.mlflow_tags import MLFLOW_SOURCE_NAME
+from mlflow.utils.mlflow_tags import MLFLOW_GIT_REPO_URL, MLFLOW_SOURCE_NAME
 from sqlalchemy.engine import make_url
 
 from produtos.data.source import proxy_of
@@ -31,6 +31,14 @@ SET_IT = "set MLFLOW_TRACKING_URI, such as http://localhost:5000"
 
 FIRST_ANSWER = 5
 """Seconds that a tracking server has to answer the first question."""
+
+SIGNS = {
+    "refused": "connection refused",
+    "timed out": f"no answer within {FIRST_ANSWER} s",
+    "WRONG_VERSION_NUMBER": "it does not speak TLS: write http:// instead of https://",
+    "closed connection without": "it ended the connection: does it want https://?",
+}
+"""What an error means that has this in it."""
 
 
 @dataclass(frozen=True)
@@ -71,15 +79,16 @@ def reach() -> MlflowClient:
 
 
 def _hide_credentials(client: MlflowClient, run_id: str) -> None:
-    """Take user and password out of where a project came from.
+    """Take user, password and token out of where a project came from.
 
     `mlflow run https://user:token@host/project.git` writes its address down as it was typed, for
     everybody who can see the run. Its parameters cannot be changed: of those the user is warned.
     """
     data = client.get_run(run_id).data
-    source = data.tags.get(MLFLOW_SOURCE_NAME, "")
-    if without_secrets(source) != source:
-        client.set_tag(run_id, MLFLOW_SOURCE_NAME, without_secrets(source))
+    for name in (MLFLOW_SOURCE_NAME, MLFLOW_GIT_REPO_URL):
+        source = data.tags.get(name, "")
+        if without_secrets(source) != source:
+            client.set_tag(run_id, name, without_secrets(source))
     for name, value in data.params.items():
         if without_secrets(value) != value and "$" not in value:
             print(
@@ -194,24 +203,19 @@ def _reason(error: Exception) -> str:
     cause: BaseException = error
     while cause.__cause__ or cause.__context__:
         cause = cause.__cause__ or cause.__context__ or cause
-    said = in_one_line(cause)
-    if "refused" in said:
-        return "connection refused"
-    if "timed out" in said:
-        return f"no answer within {FIRST_ANSWER} s"
-    said, _, _ = said.partition(". Response body")
-    return said[:160]
+    message, _, _ = in_one_line(cause).partition(". Response body")
+    return next((meaning for sign, meaning in SIGNS.items() if sign in message), message[:160])
 
 
 @contextmanager
 def _http_requests(*, retries: int, timeout: int) -> Iterator[None]:
     """How patient MLflow's client is, until the end of the block."""
-    wanted = {
+    patience = {
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": str(retries),
         "MLFLOW_HTTP_REQUEST_TIMEOUT": str(timeout),
     }
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
+    before = {name: os.environ.get(name) for name in patience}
+    os.environ.update(patience)
     try:
         yield
     finally:
@@ -270,13 +274,13 @@ def running(
     except BaseException as error:
         if created:
             status = "KILLED" if isinstance(error, Stopped) else "FAILED"
-            _end_in_a_hurry(tracker, created, status)
+            _end_quickly(tracker, created, status)
         raise
     tracker.client.set_terminated(created, "FINISHED")
 
 
-def _end_in_a_hurry(tracker: Tracker, run_id: str, status: str) -> None:
-    """Say how a run ended, if the server is there to hear it; the real error goes first."""
+def _end_quickly(tracker: Tracker, run_id: str, status: str) -> None:
+    """Record how a run ended, if the server is still there; the real error comes first."""
     with _http_requests(retries=0, timeout=3), suppress(Exception):
         tracker.client.set_terminated(run_id, status)
 

@@ -1,0 +1,118 @@
+"""The ten runs: their order, what is kept of them, and how the parent run ends."""
+
+import pytest
+from mlflow.tracking import MlflowClient
+
+from produtos.errors import Stopped
+from produtos.parameters import Parameters, grid
+from produtos.runs import sweep as sweeping
+from produtos.runs import tracking
+from produtos.runs.outcome import InterruptedSweep, Outcome
+from produtos.runs.tracking import Tracker
+from tests.unit.produtos.registry.models import dataset
+
+DATA = dataset()
+COMMON = Parameters(dataset="https://ana:segredo@a/b.csv?sig=segredo")
+
+
+def outcome(parameters: Parameters, accuracy: float = 0.5, f1: float = 0.5) -> Outcome:
+    metrics = {"acuracia": 0.25, "f1_macro": 0.3, "acuracia_holdout": accuracy}
+    return Outcome("run", "model", parameters, metrics | {"f1_macro_holdout": f1})
+
+
+def test_best_first() -> None:
+    small, large = Parameters(test_size=0.1), Parameters(test_size=0.5)
+    nameless = Parameters(test_size=0.1, include_names=False)
+    in_order = [
+        outcome(large, 0.9, 0.1),
+        outcome(large, 0.8, 0.7),
+        # The last digits of a sum are no difference.
+        outcome(small, 0.8 - 1e-12, 0.6),
+        outcome(nameless, 0.8 + 1e-12, 0.6),
+        outcome(large, 0.8, 0.6),
+    ]
+    assert sweeping.ranked(in_order[::-1]) == in_order
+
+
+@pytest.fixture
+def tracker(
+    client: MlflowClient,  # noqa: ARG001
+    monkeypatch: pytest.MonkeyPatch,
+) -> Tracker:
+    """Where runs are recorded; training gives a figure at once."""
+    monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
+    trained: list[Parameters] = []
+
+    def train(_tracker: object, run: object, _data: object, parameters: Parameters) -> Outcome:
+        assert run
+        trained.append(parameters)
+        return outcome(parameters, accuracy=parameters.test_size)
+
+    monkeypatch.setattr(sweeping, "train_and_record", train)
+    made = tracking.connect()
+    monkeypatch.setattr(made.client, "trained", trained, raising=False)
+    return made
+
+
+def test_the_parent_run_is_open_until_the_best_one_is_registered(tracker: Tracker) -> None:
+    lines: list[str] = []
+    with sweeping.sweep(tracker, DATA, COMMON, report=lines.append, first=True) as done:
+        parent = tracker.client.get_run(done.parent_id)
+        assert parent.info.status == "RUNNING"
+    assert tracker.client.get_run(done.parent_id).info.status == "FINISHED"
+    assert parent.data.tags["sweep"] == "first"
+    assert parent.data.tags["dataset_sha256"] == DATA.digest
+    assert parent.data.tags["holdout_digest"]
+    assert parent.data.tags["best_run_id"] == "run"
+    assert parent.data.metrics["acuracia_holdout"] == 0.5
+    assert parent.data.params == {
+        "strip_accents": "sim",
+        "classifier": "naive_bayes",
+        "dataset": "https://a/b.csv?sig=…",
+    }
+    assert [each.parameters.test_size for each in done.outcomes[:2]] == [0.5, 0.5]
+    assert len(lines) == len(done.outcomes) == 10
+    assert lines[0].startswith(
+        " 1/10  test_size=0.1  include_names=sim  acuracia 0.2500  acuracia_holdout 0.1000  "
+    )
+    children = tracker.client.search_runs(
+        [tracker.experiment_id], f"tags.mlflow.parentRunId = '{done.parent_id}'"
+    )
+    assert {run.info.status for run in children} == {"FINISHED"}
+    assert len(children) == 10
+
+
+def test_a_resumed_sweep_trains_what_is_missing(tracker: Tracker) -> None:
+    parent = tracker.client.create_run(tracker.experiment_id).info.run_id
+    tracker.client.set_terminated(parent, "KILLED")
+    kept = {each: outcome(each, 0.99) for each in grid(COMMON)[:9]}
+    lines: list[str] = []
+    with sweeping.sweep(
+        tracker, DATA, COMMON, report=lines.append, resumed=InterruptedSweep(parent, kept)
+    ) as done:
+        assert done.parent_id == parent
+    assert [line.endswith("  kept") for line in lines] == [True] * 9 + [False]
+    assert tracker.client.trained == grid(COMMON)[9:]  # type: ignore[attr-defined]
+    ended = tracker.client.get_run(parent)
+    assert (ended.info.status, ended.data.tags["sweep"]) == ("FINISHED", "yes")
+
+
+def test_cut_off_while_the_best_one_is_registered_it_is_unfinished(tracker: Tracker) -> None:
+    def register() -> None:
+        with sweeping.sweep(tracker, DATA, COMMON, report=lambda _: None) as done:
+            parents.append(done.parent_id)
+            raise Stopped(15)
+
+    parents: list[str] = []
+    with pytest.raises(Stopped):
+        register()
+    assert tracker.client.get_run(parents[0]).info.status == "KILLED"
+
+
+def test_the_table_of_runs() -> None:
+    lines = sweeping.table([outcome(Parameters(test_size=0.3, include_names=False))]).splitlines()
+    assert lines[0].split() == [
+        *("test_size", "include_names"),
+        *("acuracia", "f1_macro", "acuracia_holdout", "f1_macro_holdout"),
+    ]
+    assert lines[1].split() == ["0.3", "não", "0.2500", "0.3000", "0.5000", "0.5000"]
