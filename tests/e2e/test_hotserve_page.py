@@ -291,6 +291,23 @@ def test_a_text_is_read_as_the_server_reads_it(watched: Watched) -> None:
         assert watched.page.evaluate(READ, [sample, False]) == expected
 
 
+def test_a_column_of_the_model_is_found(watched: Watched) -> None:
+    def texts(sample: str) -> object:
+        return watched.page.evaluate(
+            "async sample => (await import('/page/products.js')).read(sample, ['Review']).texts",
+            sample,
+        )
+
+    for sample in (
+        "id;review\n1;good, cheap\n",
+        "REVIEW \ngood, cheap",
+        "nome\tReview\nx\tgood, cheap",
+    ):
+        assert (
+            texts(sample) == csv_body.read(sample.encode(), ["Review"]).texts() == ["good, cheap"]
+        )
+
+
 def test_a_file_is_read_as_everybody_reads_it(watched: Watched) -> None:
     for table in TABLES:
         read = watched.page.evaluate(READ, [b64encode(table.body).decode(), True])

@@ -44,6 +44,7 @@ class Status:
         self._last_switches: deque[dict[str, Any]] = deque(maxlen=_REMEMBERED_SWITCHES)
         self._restarts = 0
         self._lane: dict[str, Any] | None = None
+        self._columns: tuple[str, ...] = ()
         self._metrics: tuple[object, dict[str, float]] = None, {}
 
     def waiting(self, reason: str) -> None:
@@ -114,9 +115,9 @@ class Status:
         self.state, self.message = "serving", ""
         self._changed()
 
-    def lane(self, lane: dict[str, Any]) -> None:
-        """The fast lane of the active version."""
-        self._lane = lane
+    def lane(self, lane: dict[str, Any], columns: tuple[str, ...]) -> None:
+        """The fast lane of the active version, and the columns that its signature names."""
+        self._lane, self._columns = lane, columns
         self._changed()
 
     def metrics(self, version: ModelVersion, figures: Mapping[str, float]) -> None:
@@ -159,6 +160,7 @@ class Status:
             "model_id": active.model_id or None if active else None,
             "metrics": (metrics or None) if active and active.identity == of else None,
             "since": self._since,
+            "columns": list(self._columns) if active else [],
             "lane": self._lane if active else None,
             "note": self._note,
             "wanted": self._desired,

@@ -34,7 +34,8 @@ function ask(delay = 0) {
 async function answer(signal) {
   try {
     if (state.file?.content instanceof Error) throw state.file.content;
-    const products = read(state.file ? state.file.content : byId("text").value);
+    const content = state.file ? state.file.content : byId("text").value;
+    const products = read(content, state.model?.columns);
     if (products.texts.length) await answerAll(products, signal);
     else state.shown = null;
     state.problem = null;

@@ -31,20 +31,26 @@ export class Unreadable extends Error {
 /**
  * Reads products: a line each, or a table when the first line names a known column.
  * @param {string} content
+ * @param {string[]} modelColumns columns of texts that the model's signature names
  * @returns {Products} none, of an empty text
  * @throws {Unreadable}
  */
-export function read(content) {
+export function read(content, modelColumns = []) {
   refuseOtherKinds(content);
+  const own = modelColumns.map(fold);
+  const groups = own.length === 1 ? [own, ...TEXT_COLUMNS] : TEXT_COLUMNS;
+  const known = [...KNOWN, ...own];
   const lines = content.split(LINE_END);
   const next = (from) => lines.findIndex((line, index) => index >= from && !BLANK.test(line));
   let first = next(0);
   if (SEPARATOR_LINE.test(lines[first]?.replace(/^\uFEFF+/, ""))) first = next(first + 1);
   if (first < 0) return { columns: null, used: [], rows: [], texts: [] };
   lines[first] = lines[first].replace(/^[\s\uFEFF]*\uFEFF/, "");
-  const header = headerOf(lines[first]);
-  if (header.known) return table(header, lines, first);
-  const below = lines.slice(first + 1, first + 1 + REPORT).findIndex((line) => headerOf(line).known > 1);
+  const header = headerOf(lines[first], known);
+  if (header.known) return table(header, lines, first, groups);
+  const below = lines
+    .slice(first + 1, first + 1 + REPORT)
+    .findIndex((line) => headerOf(line, known).known > 1);
   if (below >= 0) throw new Unreadable("linesAboveHeader", first + below + 2);
   const texts = lines.slice(first).filter((line) => line.trim()).map(unquote);
   return { columns: null, used: [], rows: texts.map((text) => [text]), texts };
@@ -65,9 +71,9 @@ function refuseOtherKinds(content) {
 
 const lineAt = (content, index) => content.slice(0, index).split(LINE_END).length;
 
-function table({ names, separator }, lines, first) {
+function table({ names, separator }, lines, first, groups) {
   const folded = names.map(fold);
-  const group = TEXT_COLUMNS.find((columns) => columns.some((name) => folded.includes(name)));
+  const group = groups.find((columns) => columns.some((name) => folded.includes(name)));
   if (!group) throw new Unreadable("noText", first + 1, names.join(", "));
   const used = group.filter((name) => folded.includes(name));
   const twice = used.find((name) => folded.indexOf(name) !== folded.lastIndexOf(name));
@@ -111,19 +117,19 @@ const visible = (name) =>
   name.replace(/[\p{Cc}\p{Cf}\p{Mn}\p{So}\p{Zl}\p{Zp}]|(?! )\p{Zs}/gu, "");
 
 /** A line as a header: by the separator that gives most columns that are known. */
-function headerOf(line, inQuotes = false) {
+function headerOf(line, knownNames, inQuotes = false) {
   let best = { names: [line.trim()], separator: NONE, known: 0 };
   if (line.length > LONGEST_HEADER) return best;
   for (const separator of SEPARATORS) {
     const names = cut(line.trim(), separator);
     while (names.length > 1 && !fold(names.at(-1))) names.pop();
-    const known = names.filter((name) => KNOWN.includes(fold(name))).length;
+    const known = names.filter((name) => knownNames.includes(fold(name))).length;
     if (known > best.known || (known === best.known && names.length > best.names.length)) {
       best = { names, separator: line.includes(separator) ? separator : NONE, known };
     }
   }
   const isQuoted = best.names.length === 1 && line.trim().startsWith('"') && !inQuotes;
-  return isQuoted ? headerOf(unquote(line.trim()), true) : best;
+  return isQuoted ? headerOf(unquote(line.trim()), knownNames, true) : best;
 }
 
 function cut(line, separator) {

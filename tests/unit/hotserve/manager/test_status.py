@@ -49,6 +49,7 @@ def test_before_anything() -> None:
         **dict.fromkeys(("version", "stage", "run_id", "model_id", "metrics", "since", "lane")),
         **dict.fromkeys(("note", "wanted", "last_error", "registry")),
         "aliases": [],
+        "columns": [],
         "switches": [],
         "restarts": 0,
     }
@@ -183,7 +184,7 @@ def test_every_change_is_published() -> None:
         lambda: status.not_started(FIRST, "y"),
         lambda: status.serving_by_lane(FIRST, 1.0),
         lambda: status.serving(FIRST, 1.0),
-        lambda: status.lane({"state": "open"}),
+        lambda: status.lane({"state": "open"}, ("review",)),
         lambda: status.refresh(replace(FIRST, aliases=())),
         lambda: status.restarting(FIRST, "z"),
         lambda: status.restarted(),
