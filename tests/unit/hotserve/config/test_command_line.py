@@ -161,6 +161,8 @@ def refused(
         (["--max-body", "1.5G", *SERVE, "-m", "models:/a/1"], "must be a whole number of bytes"),
         (["--workers", "2.5", *SERVE, "-m", "models:/a/1"], "must be a whole number from 1 to"),
         (["--workers", "100000", *SERVE, "-m", "models:/a/1"], "must be a whole number from 1 to"),
+        (["--cors-origins", "shop.example", *SERVE, "-m", "models:/a/1"], "must be origins as"),
+        (["--cors-origins", "https://a.example/", *SERVE, "-m", "models:/a/1"], "must be origins"),
         (["--keep-versions", "0", *SERVE, "-m", "models:/a/1"], "must be a whole number above 0"),
         (["--cache", "", *SERVE, "-m", "models:/a/1"], "--cache must be a folder, "),
         (["--cache", "~nobody-here/x", *SERVE, "-m", "models:/a/1"], "not '~nobody-here/x'"),
@@ -304,3 +306,17 @@ def test_the_documentation_lists_every_setting_as_it_is_declared() -> None:
     table = "| option | default | meaning |\n| --- | --- | --- |\n" + "".join(rows)
     documentation = Path(__file__).parents[4] / "docs" / "hotserve.md"
     assert table in documentation.read_text("utf-8"), f"the table should be:\n{table}"
+
+
+@pytest.mark.parametrize(
+    ("text", "origins"),
+    [
+        ("", ()),
+        ("*", ("*",)),
+        ("https://shop.example", ("https://shop.example",)),
+        ("http://localhost:3000, https://a.b", ("http://localhost:3000", "https://a.b")),
+    ],
+)
+def test_the_origins_that_may_ask(text: str, origins: tuple[str, ...]) -> None:
+    settings = settings_module.read([*SERVE, "-m", "models:/a/1"], {"HOTSERVE_CORS_ORIGINS": text})
+    assert settings.cors_origins == origins

@@ -292,12 +292,13 @@ class FrontWorker:
         prepared = Prepared(number, target, dict(model), False, cast(FastLane | None, lane))
         self.serving.prepare(prepared)
         self._version.committed = number
+        self.serving.now()
 
     def connect(self) -> Connection:
         return Connection(self)
 
-    async def ask(self, method: str, path: str, body: bytes = b"", **headers: str) -> Received:
-        """One request on a connection of its own, not by the fast path."""
+    async def ask(self, method: str, path: str, body: bytes = b"", /, **headers: str) -> Received:
+        """One request on a connection of its own."""
         return await self.connect().ask(request(method, path, body, **headers))
 
     def logged(self) -> list[dict[str, Any]]:
