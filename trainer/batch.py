@@ -25,29 +25,13 @@ examples:
 
 OPTIONS = {
     "--model": ("VERSION|STAGE|ALIAS|URI", "Production", "which registered version answers"),
-    "--input": (
-        "ADDRESS",
-        "",
-        "a CSV or Parquet file or a folder of them, here or s3://bucket/key",
-    ),
-    "--output": ("ADDRESS", "", "a .csv or .parquet file, here or s3://, or a table of a database"),
+    "--input": ("ADDRESS", "", "a CSV or Parquet file or a folder of them, or s3://bucket/key"),
+    "--output": ("ADDRESS", "", "a .csv or .parquet file, also s3://, or a database's table"),
     "--output-table": ("NAME", "", "a table of the database that BATCH_DATABASE_URL names"),
-    "--output-encoding": (
-        "NAME",
-        "utf-8",
-        "utf-8-sig for a CSV that Excel opens by itself",
-    ),
+    "--output-encoding": ("NAME", "utf-8", "utf-8-sig for a CSV that Excel opens by itself"),
     "--bad-rows": ("ADDRESS", "", "the list of rows that cannot be classified"),
-    "--min-answered": (
-        "SHARE",
-        "0.5",
-        "of the rows; with less the output stays as it was",
-    ),
-    "--text-column": (
-        "NAME",
-        "",
-        "of the text (else texto, informacao, or nome and descricao)",
-    ),
+    "--min-answered": ("SHARE", "0.25", "of the rows; with less the output stays as it was"),
+    "--text-column": ("NAME", "", "of the text (else texto, informacao, or nome and descricao)"),
     "--encoding": ("NAME", "utf-8", "of CSV files"),
     "--workers": ("NUMBER", "0", "processes that classify; 0 for one for each core"),
 }

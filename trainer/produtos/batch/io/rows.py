@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 import pyarrow as pa
 
@@ -63,9 +64,10 @@ def strings(names: Sequence[str]) -> pa.Schema:
 
 def batch_of(rows: Sequence[Sequence[str]], schema: pa.Schema) -> pa.RecordBatch:
     """Rows of strings, column by column."""
-    by_column = zip(*rows, strict=True) if rows else [()] * len(schema)
-    arrays = [pa.array(column, pa.string()) for column in by_column]
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+    columns = [list(map(itemgetter(index), rows)) for index in range(len(schema))]
+    return pa.RecordBatch.from_arrays(
+        [pa.array(each, pa.string()) for each in columns], schema=schema
+    )
 
 
 def is_decoded(text: str) -> bool:
