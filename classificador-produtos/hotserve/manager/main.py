@@ -170,10 +170,11 @@ def _state(pool: WorkerPool, status: Status) -> State:
 
 
 def _fixed(reference: ModelReference) -> ModelVersion:
-    """A model that no registry knows, as a version without a number."""
-    name, uri = reference.name, reference.uri
-    model_id = name if reference.kind == "logged_model" else ""
-    return ModelVersion(name, "", "", (), reference.run_id, model_id, uri, 0, "READY")
+    """A model that no registry numbers, as a version without a number."""
+    model_id = reference.name if reference.kind == "logged_model" else ""
+    return ModelVersion(
+        reference.name, "", run_id=reference.run_id, model_id=model_id, source=reference.uri
+    )
 
 
 def _loopback_session() -> aiohttp.ClientSession:

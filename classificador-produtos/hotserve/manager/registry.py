@@ -42,13 +42,13 @@ class ModelVersion:
 
     name: str
     version: str
-    stage: str
-    aliases: tuple[str, ...]
-    run_id: str
-    model_id: str
-    source: str
-    created: int
-    status: str
+    stage: str = ""
+    aliases: tuple[str, ...] = ()
+    run_id: str = ""
+    model_id: str = ""
+    source: str = ""
+    created: int = 0
+    status: str = "READY"
     content: str = ""
 
     @property

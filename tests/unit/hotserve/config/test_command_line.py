@@ -278,6 +278,15 @@ def test_the_help_of_the_wrapped_command_is_its_own(tmp_path: Path) -> None:
     assert (told.returncode, len(told.stderr.splitlines())) == (2, 1)
 
 
+def test_no_process_asks_a_proxy_for_what_runs_on_this_machine(tmp_path: Path) -> None:
+    program = tmp_path / "mlflow"
+    program.write_text('#!/bin/sh\necho "$no_proxy $NO_PROXY"\n')
+    program.chmod(0o755)
+    given = {"HTTP_PROXY": "http://proxy:3128", "no_proxy": "", "NO_PROXY": ".corp"}
+    result = run(str(program), "models", "serve", "--help", **given)
+    assert result.stdout == " ".join([".corp,localhost,127.0.0.1,::1"] * 2) + "\n"
+
+
 def test_help_names_every_option_with_its_default() -> None:
     result = run("--help", XDG_CACHE_HOME="/somewhere")
     assert result.returncode == 0
