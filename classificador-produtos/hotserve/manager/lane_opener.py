@@ -8,7 +8,7 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from hotserve.config.folders import disk_full, write_error
 from hotserve.config.mlflow_command import WrappedCommand
 from hotserve.log import logger
 from hotserve.manager.lane_verdict import LaneFiles, LaneVerdict
-from hotserve.processes.guarded_process import run_to_end
+from hotserve.processes.guarded_process import ProcessContext, run_to_end
 from hotserve.processes.own_code import environment_of_own_code
 
 _COMPILE = Path(__file__).resolve().parents[1] / "lane" / "compile.py"
@@ -51,7 +51,7 @@ class NoVerdict(Exception):
         self.was_killed = was_killed
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class LaneOpener:
     """What has to happen before the lane of one version may answer.
 
@@ -59,17 +59,14 @@ class LaneOpener:
         command: the wrapped command.
         model: the model's folder.
         files: where the lane's files go.
-        environment: variables of the helpers.
-        log: file for their output; None sends it to stderr with `label` in front.
+        context: of the helpers.
         python: the interpreter of the model's own environment; None as long as it is not known.
     """
 
     command: WrappedCommand
     model: Path
     files: LaneFiles
-    environment: Mapping[str, str]
-    log: Path | None
-    label: str
+    context: ProcessContext
     python: str | None = field(init=False)
     _versions: dict[str, str] = field(init=False, default_factory=dict)
 
@@ -111,7 +108,7 @@ class LaneOpener:
             raise NoVerdict(f"the cache can't be written to: {why}") from None
         code, result = await self._run(
             [self._own_python(), str(_COMPILE), str(self.model), str(self.files.compiled)],
-            self.environment,
+            self.context,
             _COMPILE_SECONDS,
             "compiling the model",
         )
@@ -129,12 +126,10 @@ class LaneOpener:
         Raises:
             NoVerdict: the answers could not be had.
         """
+        module = ("-P", "-m", "hotserve.manager.lane_check")
         code, result = await self._run(
-            [
-                *(sys.executable, "-P", "-m", "hotserve.manager.lane_check"),
-                *(str(self.files.compiled), str(port)),
-            ],
-            environment_of_own_code(self.environment),
+            [sys.executable, *module, str(self.files.compiled), str(port)],
+            replace(self.context, environment=environment_of_own_code(self.context.environment)),
             _CHECK_SECONDS,
             "comparing the answers",
         )
@@ -164,10 +159,9 @@ class LaneOpener:
         if not self._versions:
             _, result = await self._run(
                 [python, "-c", _VERSIONS],
-                self.environment,
+                replace(self.context, log=Path(os.devnull)),
                 _VERSIONS_SECONDS,
                 "asking for versions",
-                log=Path(os.devnull),
             )
             self._versions = {name: str(version) for name, version in result.items()}
         return self._versions
@@ -181,22 +175,11 @@ class LaneOpener:
         return self.python
 
     async def _run(
-        self,
-        argv: Sequence[str],
-        environment: Mapping[str, str],
-        seconds: float,
-        what: str,
-        log: Path | None = None,
+        self, argv: Sequence[str], context: ProcessContext, seconds: float, what: str
     ) -> tuple[int | None, dict[str, Any]]:
         """Exit code, and the last line that is a JSON object."""
         try:
-            end = await run_to_end(
-                argv,
-                environment=environment,
-                log=log or self.log,
-                label=self.label,
-                timeout=seconds,
-            )
+            end = await run_to_end(argv, context, timeout=seconds)
         except TimeoutError:
             raise NoVerdict(f"{what} took longer than {seconds:g} s") from None
         for line in reversed(end.tail):

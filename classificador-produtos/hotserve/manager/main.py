@@ -31,7 +31,7 @@ from hotserve.manager.registry import ModelVersion, connected
 from hotserve.manager.status import Status
 from hotserve.manager.switcher import Switcher
 from hotserve.manager.worker_pool import WorkerPool
-from hotserve.processes.guarded_process import run_to_end
+from hotserve.processes.guarded_process import ProcessContext, run_to_end
 from hotserve.redaction import Redactor
 
 _PR_SET_CHILD_SUBREAPER = 36
@@ -145,9 +145,8 @@ async def _check_options(settings: Settings, environment: Mapping[str, str]) -> 
     """Have MLflow look at options that only it may know; a stop, if it does not."""
     if not settings.command.unknown:
         return
-    end = await run_to_end(
-        settings.command.check(), environment=environment, log=Path(os.devnull), label=""
-    )
+    context = ProcessContext(environment, Path(os.devnull))
+    end = await run_to_end(settings.command.check(), context)
     if end.code == 2:
         logger.error("mlflow models serve: %s", end.error().removeprefix("Error: "))
         raise _Stopped(2)

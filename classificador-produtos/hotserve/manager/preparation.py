@@ -20,7 +20,7 @@ from hotserve.manager.deployment import Deployment
 from hotserve.manager.lane_opener import LaneOpener
 from hotserve.manager.lane_verdict import LaneFiles, LaneVerdict
 from hotserve.manager.registry import ModelVersion
-from hotserve.processes.guarded_process import run_to_end
+from hotserve.processes.guarded_process import ProcessContext, run_to_end
 from hotserve.processes.model_server import ModelServer, StartError
 
 
@@ -62,14 +62,8 @@ class Preparation:
             why = write_error(error, self.cache.folder)
             raise StartError(f"the cache can't be used: {why}") from None
         model = folder or entry.model
-        server = ModelServer(
-            self.settings.command,
-            model,
-            environment=self.environment,
-            log=self.log(version),
-            label=_label(version),
-            session=self.session,
-        )
+        command, context = self.settings.command, self._context(version)
+        server = ModelServer(command, model, context, self.session)
         files = LaneFiles(entry.lane)
         deployment = Deployment(
             version, server, model_input.read(model), contextlib.ExitStack(), files
@@ -77,14 +71,7 @@ class Preparation:
         if self.settings.lane == "off":
             deployment.lane = LaneVerdict("shut", "it is switched off (--lane off)")
         else:
-            deployment.opener = LaneOpener(
-                command=self.settings.command,
-                model=model,
-                files=files,
-                environment=self.environment,
-                log=self.log(version),
-                label=_label(version),
-            )
+            deployment.opener = LaneOpener(command, model, files, context)
         return deployment
 
     def log(self, version: ModelVersion) -> Path | None:
@@ -93,6 +80,10 @@ class Preparation:
             return None
         folder = self.settings.log_folder or self.cache.logs
         return folder / f"{version.version or 'model'}.log"
+
+    def _context(self, version: ModelVersion) -> ProcessContext:
+        label = f"[{version.version or version.name}] "
+        return ProcessContext(self.environment, self.log(version), label)
 
     async def _fetched(self, version: ModelVersion) -> ModelVersion:
         """The version, once its files are in the cache; where they can't be had, what is there."""
@@ -113,11 +104,7 @@ class Preparation:
         try:
             with self.cache.scratch() as scratch:
                 end = await run_to_end(
-                    command.download(uri, str(scratch)),
-                    environment=self.environment,
-                    log=self.log(version),
-                    label=_label(version),
-                    timeout=timeout,
+                    command.download(uri, str(scratch)), self._context(version), timeout=timeout
                 )
                 if end.code != 0:
                     full = disk_full("\n".join(end.tail), self.cache.folder)
@@ -143,7 +130,3 @@ async def _with_content(version: ModelVersion, model: Path) -> ModelVersion:
         return replace(version, content=await asyncio.to_thread(content_of, model))
     except OSError as error:
         raise StartError(f"its files can't be read: {error.strerror}") from None
-
-
-def _label(version: ModelVersion) -> str:
-    return f"[{version.version or version.name}] "

@@ -26,6 +26,20 @@ _TRACEBACK = "Traceback (most recent call last):"
 
 
 @dataclass(frozen=True, slots=True)
+class ProcessContext:
+    """What a command is run with.
+
+    Attributes:
+        environment: its variables.
+        log: file for its output; None sends it to stderr with `label` in front of each line.
+    """
+
+    environment: Mapping[str, str]
+    log: Path | None
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Exit:
     """How a command ended: exit code (negative: the signal; None: its guard died), last lines."""
 
@@ -91,26 +105,19 @@ class GuardedProcess:
         self._reader = asyncio.create_task(self._read())
 
     @classmethod
-    async def start(
-        cls,
-        argv: Sequence[str],
-        *,
-        environment: Mapping[str, str],
-        log: Path | None,
-        label: str,
-    ) -> Self:
-        """Run `argv`; its output goes to the file `log`, or with `label` in front to stderr."""
+    async def start(cls, argv: Sequence[str], context: ProcessContext) -> Self:
+        """Run `argv`."""
         guard = await asyncio.create_subprocess_exec(
             *(sys.executable, "-I", "-S", str(_GUARD)),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            env=dict(environment),
+            env=dict(context.environment),
             start_new_session=True,
             limit=_ANSWER_LIMIT,
         )
         process = cls(guard)
-        order = {"argv": list(argv), "log": str(log) if log else None, "label": label}
-        process._order(order)
+        log = str(context.log) if context.log else None
+        process._order({"argv": list(argv), "log": log, "label": context.label})
         try:
             await process._started.wait()
         except BaseException:
@@ -159,19 +166,14 @@ async def _kill_group(group: int) -> None:
 
 
 async def run_to_end(
-    argv: Sequence[str],
-    *,
-    environment: Mapping[str, str],
-    log: Path | None,
-    label: str,
-    timeout: float | None = None,
+    argv: Sequence[str], context: ProcessContext, *, timeout: float | None = None
 ) -> Exit:
     """Run a command that ends by itself; nothing is left of it, however this call ends.
 
     Raises:
         TimeoutError: it was ended after `timeout` seconds.
     """
-    process = await GuardedProcess.start(argv, environment=environment, log=log, label=label)
+    process = await GuardedProcess.start(argv, context)
     try:
         return await asyncio.wait_for(asyncio.shield(process.exited), timeout)
     except BaseException:

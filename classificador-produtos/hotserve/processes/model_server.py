@@ -6,14 +6,13 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import Mapping
 from pathlib import Path
 
 import aiohttp
 
 from hotserve.config.mlflow_command import WrappedCommand
 from hotserve.processes import guard
-from hotserve.processes.guarded_process import Exit, GuardedProcess
+from hotserve.processes.guarded_process import Exit, GuardedProcess, ProcessContext
 
 _PING_TIMEOUT = aiohttp.ClientTimeout(total=5)
 _PING_INTERVAL = 0.1
@@ -30,8 +29,7 @@ class ModelServer:
     Args:
         command: the wrapped command line.
         model: folder with the model.
-        environment: variables of the process.
-        log: file for its output; None sends it to stderr with `label` in front.
+        context: of the process.
         session: HTTP client of the manager.
     """
 
@@ -39,17 +37,12 @@ class ModelServer:
         self,
         command: WrappedCommand,
         model: Path,
-        *,
-        environment: Mapping[str, str],
-        log: Path | None,
-        label: str,
+        context: ProcessContext,
         session: aiohttp.ClientSession,
     ) -> None:
         self._command = command
         self._model = model
-        self._environment = environment
-        self._log = log
-        self._label = label
+        self._context = context
         self._session = session
         self._process: GuardedProcess | None = None
         # Bound and not listening: nobody else is given the port, and the server process, which
@@ -72,10 +65,7 @@ class ModelServer:
             StartError: it ended, or was not healthy after `timeout` seconds.
         """
         self._process = process = await GuardedProcess.start(
-            self._command.serve(str(self._model), self.port),
-            environment=self._environment,
-            log=self._log,
-            label=self._label,
+            self._command.serve(str(self._model), self.port), self._context
         )
         clock = asyncio.get_running_loop().time
         deadline = clock() + timeout

@@ -5,9 +5,8 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,7 +14,7 @@ from hotserve.config.mlflow_command import parse
 from hotserve.log import logger
 from hotserve.manager.lane_opener import LaneOpener, NoVerdict, python_of
 from hotserve.manager.lane_verdict import LaneFiles, LaneVerdict
-from hotserve.processes.guarded_process import Exit
+from hotserve.processes.guarded_process import Exit, ProcessContext
 
 PYTHON = "/env/bin/python"
 VERSIONS = {"python": "3.11.7", "executable": PYTHON}
@@ -41,9 +40,7 @@ class Helpers:
         self.commands: list[Sequence[str]] = []
         self.timeouts: list[float] = []
 
-    async def run(
-        self, argv: Sequence[str], *, environment: Mapping[str, str], timeout: float, **_: Any
-    ) -> Exit:
+    async def run(self, argv: Sequence[str], context: ProcessContext, *, timeout: float) -> Exit:
         if "-c" in argv:
             kind = "versions"
         elif argv[1].endswith("compile.py"):
@@ -51,7 +48,7 @@ class Helpers:
             Path(argv[3]).write_bytes(b"lane")
         else:
             kind = "check"
-            assert "PYTHONPATH" in environment
+            assert "PYTHONPATH" in context.environment
         self.runs.append(kind)
         self.commands.append(argv)
         self.timeouts.append(timeout)
@@ -79,12 +76,10 @@ def make(tmp_path: Path, helpers: Helpers) -> Make:
         options = options or ("--env-manager", "local")
         command = parse([PYTHON, "-m", "mlflow", "models", "serve", "-m", "x", *options], {})
         return LaneOpener(
-            command=command,
-            model=tmp_path / "model",
-            files=LaneFiles(tmp_path / "lane"),
-            environment={"A": "1"},
-            log=None,
-            label="",
+            command,
+            tmp_path / "model",
+            LaneFiles(tmp_path / "lane"),
+            ProcessContext({"A": "1"}, None),
         )
 
     return opener

@@ -7,7 +7,6 @@ import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -37,7 +36,7 @@ class FakeMlflow:
         self.uris: list[str] = []
         self.end: Exit | Exception = Exit(0, ())
 
-    async def run(self, argv: Sequence[str], **_: Any) -> Exit:
+    async def run(self, argv: Sequence[str], *_: object, **__: object) -> Exit:
         assert argv[:4] == ["mlflow", "artifacts", "download", "-u"]
         self.uris.append(argv[4])
         if isinstance(self.end, Exception):

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from hotserve.processes import guard
-from hotserve.processes.guarded_process import Exit, GuardedProcess, run_to_end
+from hotserve.processes.guarded_process import Exit, GuardedProcess, ProcessContext, run_to_end
 
 STUBBORN = """
 import os, signal, subprocess, sys, time
@@ -29,10 +29,10 @@ time.sleep(600)
 MANAGER = """
 import asyncio, os, sys
 from pathlib import Path
-from hotserve.processes.guarded_process import GuardedProcess
+from hotserve.processes.guarded_process import GuardedProcess, ProcessContext
 async def main():
     await GuardedProcess.start(
-        [sys.executable, "-c", sys.argv[1]], environment=os.environ, log=Path(sys.argv[2]), label=""
+        [sys.executable, "-c", sys.argv[1]], ProcessContext(os.environ, Path(sys.argv[2]))
     )
     await asyncio.sleep(600)
 asyncio.run(main())
@@ -61,7 +61,7 @@ def eventually(condition: Callable[[], object], seconds: float = 120.0) -> None:
 async def start(code: str, log: Path, mark: str = "") -> GuardedProcess:
     environment = {**os.environ, "MARK": mark}
     return await GuardedProcess.start(
-        [sys.executable, "-c", code], environment=environment, log=log, label=""
+        [sys.executable, "-c", code], ProcessContext(environment, log)
     )
 
 
@@ -221,7 +221,7 @@ def test_the_reason_in_the_last_lines(code: int | None, tail: tuple[str, ...], r
 def test_a_program_that_is_not_there_is_told(tmp_path: Path) -> None:
     async def scenario() -> Exit:
         process = await GuardedProcess.start(
-            ["/no/such/program"], environment={}, log=tmp_path / "log", label=""
+            ["/no/such/program"], ProcessContext({}, tmp_path / "log")
         )
         return await process.exited
 
@@ -235,9 +235,7 @@ def test_a_command_with_a_time_limit_leaves_nothing(tmp_path: Path, seconds: flo
         with pytest.raises(TimeoutError):
             await run_to_end(
                 [sys.executable, "-c", "import time; time.sleep(600)"],
-                environment={**os.environ, "MARK": str(tmp_path)},
-                log=tmp_path / "log",
-                label="",
+                ProcessContext({**os.environ, "MARK": str(tmp_path)}, tmp_path / "log"),
                 timeout=seconds,
             )
         assert marked(str(tmp_path)) == []

@@ -11,6 +11,7 @@ import aiohttp
 import psutil
 import pytest
 
+from hotserve.processes.guarded_process import ProcessContext
 from hotserve.processes.model_server import ModelServer, StartError
 
 SERVER = """
@@ -50,12 +51,7 @@ def with_server(
         async with aiohttp.ClientSession() as session:
             wrapped: Any = command
             server = ModelServer(
-                wrapped,
-                Path("/model"),
-                environment=dict(os.environ),
-                log=log / "log",
-                label="",
-                session=session,
+                wrapped, Path("/model"), ProcessContext(os.environ, log / "log"), session
             )
             try:
                 await scenario(server)
