@@ -17,7 +17,6 @@ import pytest
 import requests
 from playwright.sync_api import Browser, Route, expect
 
-from hotserve.inputs import csv as csv_body
 from produtos.data.dataset import load
 from produtos.model import flavor as model_flavor
 from produtos.parameters import LOGISTIC_REGRESSION, NAIVE_BAYES, Parameters
@@ -33,6 +32,7 @@ from tests.e2e.watched_page import (
     shown_text,
     watching,
 )
+from tests.support.products import products
 from tests.support.tables import LATIN_1, TABLES, TEXTS
 
 PICTURES = os.environ.get("PICTURES")
@@ -287,7 +287,7 @@ READ = """async ([content, isFile]) => {
 
 def test_a_text_is_read_as_the_server_reads_it(watched: Watched) -> None:
     for sample in SAME_AS_THE_SERVER:
-        expected = csv_body.read(sample.encode()).texts()
+        expected = products(sample.encode()).texts()
         assert watched.page.evaluate(READ, [sample, False]) == expected
 
 
@@ -303,9 +303,7 @@ def test_a_column_of_the_model_is_found(watched: Watched) -> None:
         "REVIEW \ngood, cheap",
         "nome\tReview\nx\tgood, cheap",
     ):
-        assert (
-            texts(sample) == csv_body.read(sample.encode(), ["Review"]).texts() == ["good, cheap"]
-        )
+        assert texts(sample) == products(sample.encode(), ["Review"]).texts() == ["good, cheap"]
 
 
 def test_a_file_is_read_as_everybody_reads_it(watched: Watched) -> None:

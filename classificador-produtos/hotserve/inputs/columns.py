@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 WHOLE_TEXT = ("texto", "informacao")
 """Columns that hold the whole text of a product; the first one that a table has counts."""
@@ -55,26 +55,34 @@ def text_columns(names: Sequence[str], model_columns: Sequence[str]) -> dict[str
         model_columns: of the model's signature.
 
     Returns:
-        Index by name, as the model, or else this module, writes it.
+        Index by name, as the model, or else this module, writes it; in the order of the text.
 
     Raises:
         ColumnsError: no column holds a text, or two have the same name.
     """
     folded = [fold(name) for name in names]
-    chosen = [column for column in model_columns if fold(column) in folded]
-    whole = whole_text_column(model_columns)
+    own = {fold(column): column for column in model_columns}
+    chosen = [
+        name for name in dict.fromkeys((*TEXT_COLUMNS, *own)) if name in own and name in folded
+    ]
+    whole = next((name for name in WHOLE_TEXT if name in own), None)
     if not chosen or whole not in (None, *chosen):
-        chosen = [column for column in WHOLE_TEXT if column in folded][:1]
-        chosen = chosen or [column for column in TEXT_PARTS if column in folded]
+        chosen = [name for name in WHOLE_TEXT if name in folded][:1]
+        chosen = chosen or [name for name in TEXT_PARTS if name in folded]
     if not chosen:
         expected = ", ".join(dict.fromkeys((*model_columns, *TEXT_COLUMNS)))
         raise ColumnsError(
             f"none of the columns {shown(names)} holds a text; name one of them {expected}"
         )
-    for column in chosen:
-        if folded.count(fold(column)) > 1:
-            raise ColumnsError(f"the column {column} is there twice: {shown(names)}")
-    return {column: folded.index(fold(column)) for column in chosen}
+    for name in chosen:
+        if folded.count(name) > 1:
+            raise ColumnsError(f"the column {name} is there twice: {shown(names)}")
+    return {own.get(name, name): folded.index(name) for name in chosen}
+
+
+def text_of(parts: Iterable[str]) -> str:
+    """The text of a product: its parts with a space between; an empty one is missing."""
+    return " ".join(filter(None, parts))
 
 
 def whole_text_column(model_columns: Sequence[str]) -> str | None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from hotserve.inputs.bodies import CsvError, decode
-from hotserve.inputs.columns import ColumnsError, fold, known, shown, text_columns
+from hotserve.inputs.columns import ColumnsError, fold, known, shown, text_columns, text_of
 
 # The size of a body is limited elsewhere; one field may be all of it.
 csv.field_size_limit(sys.maxsize)
@@ -63,7 +63,7 @@ class Products:
 
     def texts(self) -> list[str]:
         """The text of each product."""
-        return [" ".join(filter(None, row)) for row in self.rows]
+        return list(map(text_of, self.rows))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,30 +97,24 @@ class _Header:
         return [fields[at] if at < len(fields) else "" for at in self.indexes.values()]
 
 
-def read(body: bytes, model_columns: Sequence[str] = ()) -> Products:
-    """Read a body as products.
+def read(
+    body: bytes, model_columns: Sequence[str] = (), size: int = sys.maxsize
+) -> Iterator[Products]:
+    """Read a body as products, some `size` of them at a time.
 
     The first line that is not blank is a header if one of its fields is the name of a column that
     is known (see `columns`). Otherwise every line that is not blank is one product, commas and
     all; a line that is one quoted field is unquoted.
 
+    It takes little more memory than the text, and each step is short, so that a large body need
+    not hold up others; a part may be empty.
+
     Args:
         model_columns: of the model's signature.
 
     Raises:
-        CsvError: not UTF-8, no product in it, or a row that does not fit the header.
-    """
-    parts = list(read_in_parts(body, sys.maxsize, model_columns))
-    return Products(parts[0].columns, list(itertools.chain.from_iterable(p.rows for p in parts)))
-
-
-def read_in_parts(body: bytes, size: int, model_columns: Sequence[str] = ()) -> Iterator[Products]:
-    """The same products, some `size` of them at a time, and with little more memory than the text.
-
-    Each step is short, so that a large body need not hold up others; a part may be empty.
-
-    Raises:
-        CsvError: as `read`, once it comes to the row.
+        CsvError: not UTF-8, no product in it, or a row that does not fit the header; once it comes
+            to the row.
     """
     text = decode(body)
     start = _first_line(text, 0)

@@ -6,11 +6,10 @@ in that very form.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from hotserve.inputs.columns import TEXT_COLUMNS, TEXT_PARTS
+from hotserve.inputs.columns import TEXT_COLUMNS, TEXT_PARTS, text_of
 
 INPUTS = "inputs"
 INSTANCES = "instances"
@@ -54,11 +53,6 @@ def by_probabilities(forms: Iterable[str]) -> tuple[frozenset[str], frozenset[st
     )
 
 
-def text_of(parts: Sequence[str]) -> str:
-    """The text of a product: its parts with a space between; an empty one is missing."""
-    return " ".join(filter(None, parts))
-
-
 def request(form: str, texts: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
     """A body that asks for `texts` in a form, and the text of each product in it."""
     if form.endswith(_PROBABILITIES):
@@ -80,8 +74,3 @@ def _parts(text: str, count: int) -> list[str]:
         return [text]
     first, _, second = text.partition(" ")
     return [first, second]
-
-
-def dumps(body: dict[str, Any]) -> bytes:
-    """As JSON that carries half a surrogate pair, too."""
-    return json.dumps(body).encode()

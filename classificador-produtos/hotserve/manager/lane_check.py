@@ -111,7 +111,7 @@ def _same_probabilities(
 
 def _ask(connection: http.client.HTTPConnection, body: dict[str, Any]) -> Any:
     connection.request(
-        "POST", "/invocations", lane_forms.dumps(body), {"Content-Type": "application/json"}
+        "POST", "/invocations", json.dumps(body), {"Content-Type": "application/json"}
     )
     answer = connection.getresponse()
     content = answer.read()

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
-from hotserve.inputs import csv, json_tables, mlflow_json
+from hotserve.inputs import csv, json_tables
 from hotserve.inputs import json_forms as lane_forms
 from hotserve.inputs.bodies import CsvError
-from hotserve.inputs.columns import CATEGORY, PROBABILITIES
+from hotserve.inputs.columns import CATEGORY, PROBABILITIES, text_columns, text_of
 from hotserve.inputs.single_text import single_text
 from hotserve.ipc.counts import FAST
 from hotserve.ipc.messages import LaneTarget
@@ -118,8 +118,8 @@ class FastLane:
         elif content_type in _CSV_TYPES:
             if not self.target.csv:
                 return None
-            parts = csv.read_in_parts(body, SLICE, self.target.columns)
-            return await self._labels(map(self._texts_of, parts))
+            parts = csv.read(body, self.target.columns, SLICE)
+            return await self._labels(map(csv.Products.texts, parts))
         else:
             return None
         if probabilities:
@@ -151,12 +151,6 @@ class FastLane:
         self._products.add(indexes)
         return self._lane.json_of(indexes)
 
-    def _texts_of(self, products: csv.Products) -> Texts:
-        columns = self.target.columns
-        if not columns:
-            return products.texts()
-        return _joined(columns, mlflow_json.frame(products, columns))
-
     def _of_json(self, body: bytes) -> tuple[Texts, bool] | None:
         """The texts of a request, and whether it asks for probabilities."""
         try:
@@ -186,7 +180,10 @@ class FastLane:
         if table is None or lane_forms.table_form(kind, table[0]) not in forms:
             return None
         names, rows = table
-        return _joined(names, rows) if all(map(_all_text, rows)) else None
+        if not all(map(_all_text, rows)):
+            return None
+        indexes = text_columns(names, ()).values()
+        return [text_of(row[index] for index in indexes) for row in rows]
 
     async def _probabilities(self, texts: Texts) -> bytes | None:
         names = self._names
@@ -208,12 +205,6 @@ class FastLane:
                 answers.append({CATEGORY: names[index], PROBABILITIES: shares})
         self._products.add(indexes)
         return json.dumps({"predictions": answers}).encode()
-
-
-def _joined(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Texts:
-    if list(columns) == ["descricao", "nome"]:
-        rows = [row[::-1] for row in rows]
-    return [lane_forms.text_of(row) for row in rows]
 
 
 def _all_text(values: Any) -> bool:

@@ -56,7 +56,7 @@ def translate(target: Target, content_type: bytes, body: bytes, csv_means: str) 
         raise RequestError(500, _MISDECLARED)
     try:
         if is_csv:
-            parts = csv.read_in_parts(body, SLICE, wanted.columns)
+            parts = csv.read(body, wanted.columns, SLICE)
             return Translated(_JSON, *to_json(parts, wanted))
         if kind == _JSON and len(body) <= LARGEST_JSON:
             return Translated(content_type, *json_tables.translate(body, wanted))

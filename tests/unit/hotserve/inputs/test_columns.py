@@ -42,7 +42,7 @@ def test_other_names_are_others(name: str) -> None:
         (["preço", "preço", "nome"], (), {"nome": 2}),
         (["id", " REVIEW"], ("review",), {"review": 1}),
         (["review", "texto"], ("review",), {"review": 0}),
-        (["nome", "descricao"], ("Descrição", "Nome"), {"Descrição": 1, "Nome": 0}),
+        (["nome", "descricao"], ("Descrição", "Nome"), {"Nome": 0, "Descrição": 1}),
         (["nome", "preço"], ("nome", "descricao"), {"nome": 0}),
         (["nome", "descricao"], ("review",), {"nome": 0, "descricao": 1}),
         (["nome", "descricao"], ("texto", "nome"), {"nome": 0, "descricao": 1}),

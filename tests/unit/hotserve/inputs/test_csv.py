@@ -16,10 +16,11 @@ from hotserve.inputs import mlflow_json
 from hotserve.inputs.bodies import CsvError
 from hotserve.inputs.model_input import TEXTS, TextInput
 from hotserve.inputs.single_text import single_text
+from tests.support.products import products
 
 
 def texts(body: str) -> list[str]:
-    return csv_body.read(body.encode()).texts()
+    return products(body.encode()).texts()
 
 
 @pytest.mark.parametrize(
@@ -96,7 +97,7 @@ def test_a_header_of_known_names_makes_a_table(body: str, expected: list[str]) -
 )
 def test_what_can_not_be_read_is_named(body: bytes, message: str) -> None:
     with pytest.raises(CsvError, match=message):
-        csv_body.read(body)
+        products(body)
 
 
 _line = st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]), min_size=1)
@@ -107,7 +108,7 @@ def test_one_prediction_a_line(lines: list[str]) -> None:
     """Whatever the lines hold, unless the first is a header."""
     body = "\n".join(lines).encode()
     assume(single_text(lines[0].encode()) is not None)
-    assert len(csv_body.read(body).rows) == len(lines)
+    assert len(products(body).rows) == len(lines)
 
 
 _field = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="ÃÂ\x00"))
@@ -127,9 +128,9 @@ def test_a_table_written_by_a_csv_writer_comes_back(
     writer = csv.writer(file, delimiter=separator, lineterminator=line_end, quoting=quoting)
     writer.writerow(["Nome", "id", "descrição"])
     writer.writerows((name, "7", description) for name, description in rows)
-    products = csv_body.read((before + file.getvalue()).encode())
-    assert products.columns == ("nome", "descricao")
-    assert [tuple(row) for row in products.rows] == rows
+    found = products((before + file.getvalue()).encode())
+    assert found.columns == ("nome", "descricao")
+    assert [tuple(row) for row in found.rows] == rows
 
 
 @pytest.mark.parametrize(
@@ -162,7 +163,7 @@ def test_a_table_written_by_a_csv_writer_comes_back(
 def test_products_take_the_form_that_the_model_takes(
     body: str, wanted: TextInput, expected: object
 ) -> None:
-    sent, rows = mlflow_json.to_json([csv_body.read(body.encode(), wanted.columns)], wanted)
+    sent, rows = mlflow_json.to_json([products(body.encode(), wanted.columns)], wanted)
     assert json.loads(sent) == expected
     assert rows == body.count("\n") + (body[0] == "a")
 
@@ -178,7 +179,7 @@ def test_a_large_body_is_read_as_a_small_one(header: str, rest: str, wanted: Tex
 
     def outcome(size: int) -> list[Sequence[str]] | str:
         try:
-            parts = list(csv_body.read_in_parts(body, size, wanted.columns))
+            parts = list(csv_body.read(body, wanted.columns, size))
         except CsvError as error:
             return str(error)
         assert all(len(part.rows) <= size for part in parts)
@@ -193,7 +194,7 @@ def test_a_large_body_is_read_as_a_small_one(header: str, rest: str, wanted: Tex
 @pytest.mark.parametrize("blank", [" ", "\t", "\n", "\r", " \n"])
 def test_a_body_of_blanks_is_empty_however_long(blank: str) -> None:
     with pytest.raises(CsvError, match="empty"):
-        csv_body.read(blank.encode() * 500_000)
+        products(blank.encode() * 500_000)
 
 
 @pytest.mark.parametrize("header", [b"", b"nome;descricao\n", b"nome,descricao\n"])
@@ -205,9 +206,9 @@ def test_a_line_of_nothing_but_delimiters_takes_little_memory(header: bytes) -> 
     try:
         if header:
             with pytest.raises(CsvError, match="line 2 has more than 1048576 fields"):
-                csv_body.read(body)
+                products(body)
         else:
-            assert len(csv_body.read(body, ["nome"]).rows) == 1
+            assert len(products(body, ["nome"]).rows) == 1
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -226,7 +227,7 @@ _line_near_a_name = st.lists(st.sampled_from([*_PIECES.split(" "), *_ODD_PIECES]
 def test_what_is_quickly_taken_for_one_text_is_one(line: str, line_end: str) -> None:
     text = single_text((line + line_end).encode())
     if text is not None:
-        assert csv_body.read((line + line_end).encode()) == csv_body.Products((), [(text,)])
+        assert products((line + line_end).encode()) == csv_body.Products((), [(text,)])
 
 
 @pytest.mark.parametrize("text", ["boneca de pano", "camisa; textura", "não, é", " halo", "a_b"])

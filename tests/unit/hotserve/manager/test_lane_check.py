@@ -14,6 +14,7 @@ from sklearn.naive_bayes import MultinomialNB
 from sklearn.pipeline import make_pipeline
 
 from hotserve.inputs import json_forms
+from hotserve.inputs.columns import text_of
 from hotserve.lane import Lane
 from hotserve.lane.compile import compile_pipeline
 from hotserve.lane.probes import probes_file
@@ -43,7 +44,7 @@ def texts_of(body: dict[str, Any]) -> list[str]:
         rows = [dict(zip(table["columns"], row, strict=True)) for row in table["data"]]
     else:
         rows = body[json_forms.RECORDS]
-    return [json_forms.text_of([str(part) for part in row.values()]) for row in rows]
+    return [text_of([str(part) for part in row.values()]) for row in rows]
 
 
 class Model:
