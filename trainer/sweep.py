@@ -6,6 +6,7 @@
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -44,13 +45,9 @@ def main() -> None:
     from produtos.runs import sweep as sweeping
 
     resumed = first_start.interrupted_sweep(tracker, data, common) if options.first else None
+    report = partial(print, flush=True)
     with sweeping.sweep(
-        tracker,
-        data,
-        common,
-        report=lambda line: print(line, flush=True),
-        resumed=resumed,
-        first=options.first,
+        tracker, data, common, report=report, resumed=resumed, first=options.first
     ) as done:
         version = promotion.register(tracker.client, data, done, first=options.first)
         stage, verdict = promotion.choose_stage(

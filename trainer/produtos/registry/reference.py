@@ -22,17 +22,13 @@ class ModelReference:
     """One version of a registered model.
 
     Attributes:
-        asked: what the user wrote, without a leading `@`.
         name: the registered model's name.
         version: the version's number.
-        run_id: the run that trained it; empty when it came from elsewhere.
         stage: the stage it is in.
     """
 
-    asked: str
     name: str
     version: str
-    run_id: str
     stage: str
 
     @property
@@ -58,13 +54,7 @@ def resolve(client: MlflowClient, asked: str) -> ModelReference:
         BadInput: there is no such version, stage or alias, or it is none of these.
     """
     version = find(client, asked)
-    return ModelReference(
-        asked=asked.strip().removeprefix("@"),
-        name=str(version.name),
-        version=str(version.version),
-        run_id=version.run_id or "",
-        stage=str(version.current_stage),
-    )
+    return ModelReference(version.name, str(version.version), str(version.current_stage))
 
 
 def find(client: MlflowClient, asked: str) -> ModelVersion:
@@ -106,28 +96,28 @@ def stage_named(written: str) -> str | None:
 
 def _parse(written: str) -> tuple[str, str | None, str | None, str | None]:
     """Name, version, stage and alias; of the last three at most one."""
-    if written.startswith("models:"):
-        try:
-            parsed = _parse_model_uri(written)
-        except MlflowException:
-            parsed = None
-        if parsed is None or parsed.name is None:
+    address = written
+    if not written.startswith("models:"):
+        if not written or "/" in written or ":" in written:
             raise BadInput(
-                f"model {written}: not the address of a registered version; write it as "
-                "models:/name/version, models:/name/stage or models:/name@alias"
+                f"model {written or '(empty)'}: give a version's number, a stage, an alias, or a "
+                "models:/ address"
             )
-        stage = stage_named(parsed.stage) or parsed.stage if parsed.stage else None
-        return parsed.name, parsed.version, stage, parsed.alias
-    if not written or "/" in written or ":" in written:
+        number = written.isascii() and written.isdigit()
+        mark = "/" if number or stage_named(written) else "@"
+        address = f"models:/{MODEL_NAME}{mark}{written.removeprefix('@')}"
+    try:
+        parsed = _parse_model_uri(address)
+    except MlflowException:
+        parsed = None
+    if parsed is None or parsed.name is None:
         raise BadInput(
-            f"model {written or '(empty)'}: give a version's number, a stage, an alias, or a "
-            "models:/ address"
+            f"model {written}: not the address of a registered version; write it as "
+            "models:/name/version, models:/name/stage or models:/name@alias"
         )
-    if written.isascii() and written.isdigit():
-        return MODEL_NAME, str(int(written)), None, None
-    if stage := stage_named(written):
-        return MODEL_NAME, None, stage, None
-    return MODEL_NAME, None, None, written.removeprefix("@")
+    version = str(int(parsed.version)) if parsed.version else None
+    stage = stage_named(parsed.stage) or parsed.stage if parsed.stage else None
+    return parsed.name, version, stage, parsed.alias
 
 
 def _versions(client: MlflowClient, name: str) -> list[ModelVersion]:

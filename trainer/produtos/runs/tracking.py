@@ -144,32 +144,21 @@ def connect() -> Tracker:
         BadInput: the server does not answer, or there is no such experiment.
     """
     client = reach()
-    experiment_id = _experiment_id(client)
-    # MLflow logs a model to the experiment that is set here, whatever run it belongs to.
-    mlflow.set_experiment(experiment_id=experiment_id)
-    abandoned.close_all(client, experiment_id)
-    return Tracker(client, experiment_id)
-
-
-def _experiment_id(client: MlflowClient) -> str:
-    if run_id := project_run_id():
-        return str(client.get_run(run_id).info.experiment_id)
     found = _experiment(client)
-    if found is None:
-        try:
-            return client.create_experiment(_experiment_name())
-        except MlflowException:
-            # Somebody else made it meanwhile.
-            found = _experiment(client)
-            if found is None:
-                raise
-    if found.lifecycle_stage != "active":
+    if found is not None and found.lifecycle_stage != "active":
         raise BadInput(
             f"the experiment {found.name} was deleted; set MLFLOW_EXPERIMENT_NAME to another "
             "name, or restore it while MLflow runs: "
             f"mlflow experiments restore --experiment-id {found.experiment_id}"
         )
-    return str(found.experiment_id)
+    # Makes it if it is not there. MLflow logs a model to the experiment that is set, whatever run
+    # the model belongs to.
+    experiment = mlflow.set_experiment(
+        None if found else _experiment_name(), found.experiment_id if found else None
+    )
+    experiment_id = str(experiment.experiment_id)
+    abandoned.close_all(client, experiment_id)
+    return Tracker(client, experiment_id)
 
 
 def active_experiment_id(client: MlflowClient) -> str | None:
@@ -187,6 +176,8 @@ def _experiment_name() -> str:
 
 
 def _experiment(client: MlflowClient) -> Experiment | None:
+    if run_id := project_run_id():
+        return client.get_experiment(client.get_run(run_id).info.experiment_id)
     number = os.environ.get("MLFLOW_EXPERIMENT_ID")
     if not number or os.environ.get("MLFLOW_EXPERIMENT_NAME"):
         return client.get_experiment_by_name(_experiment_name())

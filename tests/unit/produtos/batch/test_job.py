@@ -59,7 +59,7 @@ def models(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def run(record: Record | None = None, models: Sequence[str] = ("1",), **given: Any) -> list[str]:
     """Do a job; what it said on the console."""
     request = Request(models=tuple(models), **{"input": "produtos.csv"} | given)
-    versions = [ModelReference(each, "m", each, "", "None") for each in models]
+    versions = [ModelReference("m", each, "None") for each in models]
     said: list[str] = []
     opened = inputs.open_inputs(request)
     job.run(request, opened, versions, record=record, report=said.append)  # type: ignore[arg-type]
