@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import errno
 import os
 import signal
 import socket
@@ -46,24 +47,17 @@ def listen(host: str, port: int) -> list[socket.socket]:
     """
     listeners: list[socket.socket] = []
     try:
-        found = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE, proto=socket.IPPROTO_TCP
-        )
-        for family, kind, protocol, _, address in dict.fromkeys(found):
-            listener = socket.socket(family, kind, protocol)
-            listeners.append(listener)
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            listener.bind(address)
-            listener.listen(_BACKLOG)
-            listener.setblocking(False)
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, _, _, _, address in dict.fromkeys(found):
+            listeners.append(socket.create_server(address, family=family, backlog=_BACKLOG))
+            listeners[-1].setblocking(False)
+    except socket.gaierror:
+        raise UsageError(f"the host '{host}' of -h is not known") from None
     except OSError as error:
         for listener in listeners:
             listener.close()
-        if isinstance(error, socket.gaierror):
-            raise UsageError(f"the host '{host}' of -h is not known") from None
-        reason = "it is in use" if error.errno == 98 else (error.strerror or "").lower()
+        in_use = error.errno == errno.EADDRINUSE
+        reason = "it is in use" if in_use else os.strerror(error.errno or 0).lower()
         raise UsageError(f"can't listen on {host} port {port}: {reason}") from None
     return listeners
 

@@ -9,6 +9,7 @@ from hotserve.ipc.messages import Prepare
 from hotserve.manager.deployment import Deployment
 from hotserve.manager.status import Status
 from hotserve.manager.worker_pool import WorkerPool
+from hotserve.redaction import Redactor
 
 
 class Publisher:
@@ -20,14 +21,16 @@ class Publisher:
         status: the contents of `/model`.
     """
 
-    def __init__(self, reference: ModelReference, csv: str, pool: WorkerPool) -> None:
+    def __init__(
+        self, reference: ModelReference, csv: str, pool: WorkerPool, redactor: Redactor
+    ) -> None:
         self._csv = csv
         self._pool = pool
         self._hold = False
         self._generation = 0
         self.is_healthy = False
         self.active: Deployment | None = None
-        self.status = Status(reference, self.publish)
+        self.status = Status(reference, redactor, self.publish)
         self.publish()
 
     def serve_by_lane(self, deployment: Deployment) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any
 
 from hotserve.backoff import Backoff
@@ -14,31 +15,22 @@ from hotserve.manager.lane_opener import LaneOpener
 from hotserve.manager.publisher import Publisher
 from hotserve.manager.status import title
 from hotserve.processes.model_server import StartError
-from hotserve.redaction import Redactor
 
 _LONGEST_DELAY = 30.0
 
 
+@dataclass(frozen=True, slots=True)
 class Restarter:
     """Back-off for a process that keeps ending; the lane answers meanwhile.
 
-    Args:
+    Attributes:
         reopen: compares a lane with its process; called for a deployment whose process ended
             before that was done.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        publisher: Publisher,
-        redactor: Redactor,
-        *,
-        reopen: Callable[[Deployment, LaneOpener], Coroutine[Any, Any, None]],
-    ) -> None:
-        self._settings = settings
-        self._publisher = publisher
-        self._redactor = redactor
-        self._reopen = reopen
+    settings: Settings
+    publisher: Publisher
+    reopen: Callable[[Deployment, LaneOpener], Coroutine[Any, Any, None]]
 
     async def run(self, deployment: Deployment) -> None:
         """Without end; to be cancelled when another version takes over."""
@@ -48,9 +40,9 @@ class Restarter:
             started = loop.time()
             end = await deployment.server.ended()
             lived = loop.time() - started
-            self._publisher.process_ended()
+            self.publisher.process_ended()
             # No request waits longer; after that, more would only queue up.
-            holding = loop.call_later(self._settings.hold_timeout, self._publisher.stop_holding)
+            holding = loop.call_later(self.settings.hold_timeout, self.publisher.stop_holding)
             try:
                 await self._start_again(deployment, end.reason(), backoff, lived)
             finally:
@@ -59,22 +51,22 @@ class Restarter:
     async def _start_again(
         self, deployment: Deployment, reason: str, backoff: Backoff, lived: float
     ) -> None:
-        status = self._publisher.status
+        status = self.publisher.status
         while True:
-            status.restarting(deployment.version, self._redactor.text(reason))
+            status.restarting(deployment.version, reason)
             logger.error(
                 "the process of %s ended (%s); starting it again", title(deployment.version), reason
             )
             await asyncio.sleep(backoff.delay(lived))
             try:
-                await deployment.server.start(self._settings.start_timeout)
+                await deployment.server.start(self.settings.start_timeout)
                 break
             except StartError as error:
                 reason, lived = str(error), 0.0
-        self._publisher.serve_by_process(deployment)
+        self.publisher.serve_by_process(deployment)
         status.restarted()
         logger.info("serving %s again", status.full_title(deployment.version))
         if deployment.opener is not None and not deployment.is_compared:
             if deployment.opening is not None:
                 await asyncio.wait([deployment.opening])
-            deployment.opening = asyncio.create_task(self._reopen(deployment, deployment.opener))
+            deployment.opening = asyncio.create_task(self.reopen(deployment, deployment.opener))

@@ -9,6 +9,7 @@ from typing import Any
 
 from hotserve.config.model_uri import ModelReference
 from hotserve.manager.registry import ModelVersion
+from hotserve.redaction import Redactor
 
 _REMEMBERED_SWITCHES = 10
 
@@ -19,7 +20,10 @@ def now() -> str:
 
 
 class Status:
-    """The state of service in words; `changed` is called after every change.
+    """The state of service in words, without what is nobody's business.
+
+    Args:
+        changed: called after every change.
 
     Attributes:
         state: `waiting` (nothing to serve yet), `starting`, `serving` or `restarting`.
@@ -28,8 +32,11 @@ class Status:
         failed_starts: how often a version would not start, so far.
     """
 
-    def __init__(self, reference: ModelReference, changed: Callable[[], None]) -> None:
+    def __init__(
+        self, reference: ModelReference, redactor: Redactor, changed: Callable[[], None]
+    ) -> None:
         self._reference = reference
+        self._redactor = redactor
         self._changed = changed
         self.state = "waiting"
         self.message = "hotserve has just begun"
@@ -64,7 +71,7 @@ class Status:
         """A version would not start."""
         self.failed_starts += 1
         if self._active is None:
-            self.message = f"{title(version)} would not start: {reason}"
+            self.message = f"{title(version)} would not start: {self._redactor.text(reason)}"
         self.not_started(version, reason)
 
     def not_started(self, version: ModelVersion, reason: str) -> None:
@@ -107,7 +114,7 @@ class Status:
         self._restarts += 1
         self._error(version, reason)
         self.state = "restarting"
-        self.message = f"{title(version)} is being started again: {reason}"
+        self.message = f"{title(version)} is being started again: {self._redactor.text(reason)}"
         self._changed()
 
     def restarted(self) -> None:
@@ -117,7 +124,8 @@ class Status:
 
     def lane(self, lane: dict[str, Any], columns: tuple[str, ...]) -> None:
         """The fast lane of the active version, and the columns that its signature names."""
-        self._lane, self._columns = lane, columns
+        self._lane = {**lane, "why": lane["why"] and self._redactor.text(lane["why"])}
+        self._columns = columns
         self._changed()
 
     def metrics(self, version: ModelVersion, figures: Mapping[str, float]) -> None:
@@ -185,7 +193,8 @@ class Status:
         )
 
     def _error(self, version: ModelVersion, reason: str) -> None:
-        self._last_error = {"at": now(), "version": version.label or None, "message": reason}
+        message = self._redactor.text(reason)
+        self._last_error = {"at": now(), "version": version.label or None, "message": message}
 
 
 def title(version: ModelVersion) -> str:

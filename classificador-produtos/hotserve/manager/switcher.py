@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import replace
+from itertools import count
 
 from hotserve.backoff import Backoff
 from hotserve.config.folders import write_error
@@ -47,16 +47,15 @@ class Switcher:
         self._reference = reference
         self._cache = cache
         self._preparation = preparation
-        self._redactor = redactor
         self._desired: ModelVersion | None = None
         self._starting: ModelVersion | None = None
         self._start_task: asyncio.Task[None] | None = None
         self._one_start = asyncio.Lock()
         self._restart_task: asyncio.Task[None] | None = None
         self._closing: set[asyncio.Task[None]] = set()
-        self._publisher = Publisher(reference, settings.csv, pool)
+        self._publisher = Publisher(reference, settings.csv, pool, redactor)
         self.status = self._publisher.status
-        self._restarter = Restarter(settings, self._publisher, redactor, reopen=self._open_lane)
+        self._restarter = Restarter(settings, self._publisher, self._open_lane)
 
     @property
     def _active(self) -> Deployment | None:
@@ -108,11 +107,7 @@ class Switcher:
     async def close(self) -> None:
         """Stop every server process."""
         self._give_up_start()
-        if self._restart_task is not None:
-            self._restart_task.cancel()
-        tasks = [task for task in (self._start_task, self._restart_task) if task is not None]
-        if tasks:
-            await asyncio.wait(tasks)
+        await _cancel(self._start_task, self._restart_task)
         if self._active is not None:
             self._close_later(self._active, after=None)
         if self._closing:
@@ -133,32 +128,25 @@ class Switcher:
     async def _bring_up(self, version: ModelVersion) -> None:
         # The process of one that was given up is gone before the next one starts.
         async with self._one_start:
-            await self._try_until_it_starts(version)
+            begun = _now()
+            backoff = Backoff(5.0, 300.0)
+            was_cached = self._preparation.is_cached(version)
+            for tries in count(1):
+                self.status.starting(version)
+                logger.info("starting %s", self.status.full_title(version))
+                try:
+                    # Its files may have been damaged here, or put right there; once, as they can
+                    # be large.
+                    refetch = was_cached and tries == 2
+                    self._switch(await self._start_once(version, begun, refetch=refetch), begun)
+                    break
+                except StartError as error:
+                    await self._report_failure(version, error)
+                    await asyncio.sleep(backoff.delay())
         self._starting = None
 
-    async def _try_until_it_starts(self, version: ModelVersion) -> None:
-        loop = asyncio.get_running_loop()
-        begun = loop.time()
-        backoff = Backoff(5.0, 300.0)
-        was_cached = self._preparation.is_cached(version)
-        tries = 0
-        while True:
-            tries += 1
-            self.status.starting(version)
-            logger.info("starting %s", self.status.full_title(version))
-            try:
-                # Its files may have been damaged here, or put right there; once, as they can be
-                # large.
-                refetch = was_cached and tries == 2
-                self._switch(*await self._start_once(version, begun, refetch=refetch))
-                return
-            except StartError as error:
-                await self._report_failure(version, error)
-                await asyncio.sleep(backoff.delay())
-
     async def _report_failure(self, version: ModelVersion, error: StartError) -> None:
-        reason = self._redactor.text(str(error))
-        self.status.failed(version, reason)
+        self.status.failed(version, str(error))
         active = self._active
         logger.error(
             "%s would not start%s: %s (its output: %s)",
@@ -168,7 +156,7 @@ class Switcher:
             self._preparation.log(version) or "above",
         )
         if active is None:
-            await self._fall_back(version, reason)
+            await self._fall_back(version, str(error))
         elif not active.started:
             # Requests waited for one start; more would only queue up.
             self._publisher.stop_holding()
@@ -178,17 +166,17 @@ class Switcher:
         version = self._cache.last_served()
         if version is None or version.identity == failed.identity:
             return
-        begun = asyncio.get_running_loop().time()
+        begun = _now()
         with contextlib.suppress(StartError):
-            deployment, seconds = await self._start_once(version, begun)
+            deployment = await self._start_once(version, begun)
             logger.info("falling back to the version served last")
-            self._switch(deployment, seconds, remember=False)
+            self._switch(deployment, begun, remember=False)
             self.status.not_started(failed, f"{reason}; the version served last is back")
 
     async def _start_once(
         self, version: ModelVersion, begun: float, *, refetch: bool = False
-    ) -> tuple[Deployment, float]:
-        """Fetch it, start it, wait until it is healthy; also the seconds since `begun`.
+    ) -> Deployment:
+        """Fetch it, start it, wait until it is healthy.
 
         With nothing to serve yet, a lane that was open before answers at once. Where another
         version answers, this one's lane is opened before it takes over. Whatever is raised,
@@ -218,7 +206,7 @@ class Switcher:
                 await server.close(_STOP_GRACE)
                 raise
             deployment.in_use = in_use.pop_all()
-            return deployment, asyncio.get_running_loop().time() - begun
+            return deployment
 
     async def _serve_by_lane(
         self, deployment: Deployment, opener: LaneOpener, begun: float
@@ -229,7 +217,7 @@ class Switcher:
             return
         deployment.lane = verdict
         self._publisher.serve_by_lane(deployment)
-        seconds = asyncio.get_running_loop().time() - begun
+        seconds = _now() - begun
         self._publisher.lane_changed()
         self.status.serving_by_lane(deployment.version, seconds)
         name = self.status.full_title(deployment.version)
@@ -245,7 +233,6 @@ class Switcher:
         verdict = await deployment.compare(opener, compiling)
         if verdict is None:
             return
-        verdict = replace(verdict, why=self._redactor.text(verdict.why))
         deployment.lane = verdict
         name = self.status.full_title(deployment.version)
         if verdict.is_open:
@@ -255,8 +242,9 @@ class Switcher:
         if self._active is deployment:
             self._publisher.lane_changed()
 
-    def _switch(self, deployment: Deployment, seconds: float, *, remember: bool = True) -> None:
+    def _switch(self, deployment: Deployment, begun: float, *, remember: bool = True) -> None:
         """From now on requests go to `deployment`; the one before ends when it has none left."""
+        seconds = _now() - begun
         before, was_healthy = self._active, self._publisher.is_healthy
         if self._restart_task is not None:
             self._restart_task.cancel()
@@ -291,6 +279,10 @@ class Switcher:
         task = asyncio.create_task(close())
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 async def _cancel(*tasks: asyncio.Task[object] | None) -> None:

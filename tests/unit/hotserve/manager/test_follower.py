@@ -11,6 +11,7 @@ from hotserve.log import logger
 from hotserve.manager.follower import Follower
 from hotserve.manager.registry import ModelVersion, RegistryUnavailable, Resolution
 from hotserve.manager.status import Status
+from hotserve.redaction import Redactor
 from tests.unit.hotserve.manager.samples import version
 
 REFERENCE = model_uri.parse("models:/produtos/Production")
@@ -40,7 +41,7 @@ class FakeSwitcher:
     """Takes over at once what it is to deploy."""
 
     def __init__(self) -> None:
-        self.status = Status(REFERENCE, lambda: None)
+        self.status = Status(REFERENCE, Redactor([]), lambda: None)
         self.active_version: ModelVersion | None = None
         self.is_starting = False
         self.calls: list[object] = []

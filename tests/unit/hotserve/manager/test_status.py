@@ -9,6 +9,7 @@ from hotserve.config.model_uri import parse
 from hotserve.manager import status as status_module
 from hotserve.manager.registry import ModelVersion
 from hotserve.manager.status import Status, title
+from hotserve.redaction import Redactor
 from tests.unit.hotserve.manager.samples import version
 
 FIRST, SECOND = version("1"), version("2")
@@ -23,7 +24,7 @@ class Published(Status):
         def changed() -> None:
             self.times += 1
 
-        super().__init__(parse(uri), changed)
+        super().__init__(parse(uri), Redactor(["/home/somebody"]), changed)
 
 
 @pytest.fixture
@@ -184,7 +185,7 @@ def test_every_change_is_published() -> None:
         lambda: status.not_started(FIRST, "y"),
         lambda: status.serving_by_lane(FIRST, 1.0),
         lambda: status.serving(FIRST, 1.0),
-        lambda: status.lane({"state": "open"}, ("review",)),
+        lambda: status.lane({"state": "shut", "why": "no /home/somebody/x"}, ("review",)),
         lambda: status.refresh(replace(FIRST, aliases=())),
         lambda: status.restarting(FIRST, "z"),
         lambda: status.restarted(),
@@ -201,7 +202,7 @@ def test_every_change_is_published() -> None:
         assert status.times == before + 1
     status.nothing_is_starting()
     assert status.times == before + 1
-    assert status.to_json()["lane"] == {"state": "open"}
+    assert status.to_json()["lane"] == {"state": "shut", "why": "no …"}
     assert status.to_json()["aliases"] == []
 
 
