@@ -106,7 +106,6 @@ class Switcher:
 
     async def close(self) -> None:
         """Stop every server process."""
-        self._give_up_start()
         await _cancel(self._start_task, self._restart_task)
         if self._active is not None:
             self._close_later(self._active, after=None)

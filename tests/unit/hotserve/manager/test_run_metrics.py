@@ -12,6 +12,7 @@ from hotserve.manager import run_metrics
 from hotserve.manager.cache import Cache
 from hotserve.manager.registry import ModelVersion, RegistryUnavailable
 from hotserve.manager.status import Status
+from hotserve.redaction import Redactor
 from tests.unit.hotserve.manager.samples import version
 
 REFERENCE = model_uri.parse("models:/produtos/Production")
@@ -22,7 +23,7 @@ class World:
 
     def __init__(self, root: Path) -> None:
         self.cache = Cache(root, ("http://mlflow",), REFERENCE)
-        self.status = Status(REFERENCE, lambda: None)
+        self.status = Status(REFERENCE, Redactor([]), lambda: None)
         self.active_version: ModelVersion | None = None
         self.answer: dict[str, float] | None = None
         self.asked: list[str] = []

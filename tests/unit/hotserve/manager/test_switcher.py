@@ -348,6 +348,7 @@ async def test_a_lane_that_was_open_before_answers_while_the_process_starts() ->
     assert bench.pool.target() is None
     assert bench.pool.answers == "1"
     assert (bench.model["state"], bench.model["since"] is None) == ("starting", False)
+    assert bench.model["lane"]["state"] == "open"
     # Its first start failed: other requests wait no longer.
     assert not bench.pool.last.hold
     holding = [change.hold for change in bench.pool.changes if change.lane]
