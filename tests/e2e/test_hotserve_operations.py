@@ -209,8 +209,9 @@ def test_each_request_is_a_line_of_json(hotserve: Hotserve) -> None:
             {"status": 431, "method": None, "path": None},
         ),
         (
-            b"POST /invocations HTTP/1.1\r\ncontent-type: text/csv\r\ntransfer-encoding: chunked"
-            b"\r\nauthorization: Bearer %b\r\n\r\nno length\r\n" % TOKEN.encode(),
+            b"POST /invocations HTTP/1.1\r\nhost: x\r\ncontent-type: text/csv\r\n"
+            b"transfer-encoding: chunked\r\nauthorization: Bearer %b\r\n\r\nno length\r\n"
+            % TOKEN.encode(),
             {"status": 400, "method": "POST", "path": "/invocations"},
         ),
     ],

@@ -18,21 +18,6 @@ MOST_CATEGORIES = 1000
 LONGEST_CATEGORY = 200
 
 
-class Latency:
-    """A histogram of seconds."""
-
-    __slots__ = ("buckets", "seconds")
-
-    def __init__(self) -> None:
-        self.buckets = [0] * (len(BOUNDS) + 1)
-        self.seconds = 0.0
-
-    def add(self, seconds: float) -> None:
-        """Count one request."""
-        self.buckets[bisect_left(BOUNDS, seconds)] += 1
-        self.seconds += seconds
-
-
 class LaneProducts:
     """How many products got each class of one version's fast lane."""
 
@@ -64,7 +49,8 @@ class Counters:
         self._ended = 0
         # Kept as long as the worker lives: a request may still be under way on an old lane.
         self._lanes: dict[tuple[str, ...], LaneProducts] = {}
-        self._latency = {lane: Latency() for lane in (FAST, PROCESS, NONE)}
+        self._buckets = {lane: [0] * (len(BOUNDS) + 1) for lane in (FAST, PROCESS, NONE)}
+        self._seconds = dict.fromkeys(self._buckets, 0.0)
         self._requests: Counter[tuple[int, str, str]] = Counter()
         self._others: Counter[tuple[str, int]] = Counter()
         self._products: Counter[tuple[str, str]] = Counter()
@@ -80,7 +66,8 @@ class Counters:
         """Count the answer to a request to `/invocations`."""
         self._ended += 1
         self._requests[status, lane, version] += 1
-        self._latency[lane].add(seconds)
+        self._buckets[lane][bisect_left(BOUNDS, seconds)] += 1
+        self._seconds[lane] += seconds
 
     def other(self, path: str, status: int) -> None:
         """Count a request to another path; `path` is one of a few."""
@@ -111,10 +98,9 @@ class Counters:
                 report[name] = [[*key, count] for key, count in counter.items()]
                 counter.clear()
         if "requests" in report:
-            report["latency"] = {
-                lane: (latency.buckets, latency.seconds)
-                for lane, latency in self._latency.items()
-                if any(latency.buckets)
-            }
-            self._latency = {lane: Latency() for lane in self._latency}
+            report["latency"] = {}
+            for who, buckets in self._buckets.items():
+                if any(buckets):
+                    report["latency"][who] = buckets, self._seconds[who]
+                    self._buckets[who], self._seconds[who] = [0] * len(buckets), 0.0
         return report

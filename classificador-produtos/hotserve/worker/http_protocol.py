@@ -85,8 +85,8 @@ class HttpProtocol(HttpToolsProtocol):
         self._state = _WAITING
         self._since: float | None = None  # when `check_timeouts` first saw it in this state
         self._begun_requests = 0
-        self._received = 0  # bytes of this request after its first packet
-        self._body_grew = False  # whether a packet held a part of the body, or the size of one
+        self._received = 0  # bytes of this request, without its first packet if that held others
+        self._body_progress = 0  # parts of the body, and sizes of parts
         self._overhead = 0  # bytes of packets that held neither, one after another
         self._is_refused = False  # nothing more is parsed
         self._is_upgrade = False
@@ -111,20 +111,10 @@ class HttpProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser."""
-        if self._state == _WAITING and len(data) > MAX_HEAD:
-            begun = self._begun_requests
-            self._feed(data[:MAX_HEAD])
-            if self._state == _HEAD and self._begun_requests == begun + 1 and not self._is_refused:
-                self._refuse(*self._too_long())
-            data = data[MAX_HEAD:]
-        self._feed(data)
-
-    def _feed(self, data: bytes) -> None:
         if self._is_refused:
             return
-        before, begun = self._state, self._begun_requests
+        before, begun, progress = self._state, self._begun_requests, self._body_progress
         self._fits = before == _WAITING and len(data) <= MAX_HEAD
-        self._body_grew = False
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -134,10 +124,11 @@ class HttpProtocol(HttpToolsProtocol):
         else:
             self._packet_read()
             if self._state in (_HEAD, _BODY):
-                # The first packet of this one may hold the end of the request before, too.
-                same = before == self._state and begun == self._begun_requests
-                self._received = self._received + len(data) if same else 0
-                self._overhead = self._overhead + len(data) if same and not self._body_grew else 0
+                # Where the packet holds the end of a request before, how much is not known.
+                is_alone = self._begun_requests == begun + (before == _WAITING)
+                self._received = self._received + len(data) if is_alone else 0
+                is_overhead = is_alone and before == _BODY and progress == self._body_progress
+                self._overhead = self._overhead + len(data) if is_overhead else 0
                 if self._state == _HEAD and self._received > MAX_HEAD:
                     self._refuse(*self._too_long())
                 elif self._state == _BODY and self._overhead > MAX_HEAD:
@@ -167,12 +158,13 @@ class HttpProtocol(HttpToolsProtocol):
         head = b"".join(b"%s: %s\r\n" % pair for pair in kept)
         version = self.parser.get_http_version().encode()
         self.parser = httptools.HttpRequestParser(self)
-        self._feed(b"%s %s HTTP/%s\r\n%s\r\n%s" % (method, self.url, version, head, rest))
+        self.data_received(b"%s %s HTTP/%s\r\n%s\r\n%s" % (method, self.url, version, head, rest))
 
     def on_message_begin(self) -> None:
         """The first byte of a request is here."""
         super().on_message_begin()
         self._begun_requests += 1
+        self._received = self._body_progress = 0
         self._state, self._since = _HEAD, None
 
     def on_headers_complete(self) -> None:
@@ -208,11 +200,11 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_chunk_header(self) -> None:
         """The size of a part of the body is known."""
-        self._body_grew = True
+        self._body_progress += 1
 
     def on_body(self, body: bytes) -> None:
         """A part of the body."""
-        self._body_grew = True
+        self._body_progress += 1
         super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -235,7 +227,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._end(self._final_answer)
         elif self._state == _WHOLE:
             self._state, self._since = _WAITING, None
-        elif self._state == _BODY and self.expect_100_continue and not self._received:
+        elif self._state == _BODY and self.expect_100_continue and not self._body_progress:
             # Whether the body still comes is the client's choice, and not to be known.
             self.transport.close()
 
