@@ -148,15 +148,27 @@ def test_a_client_of_another_protocol_is_told_so(hotserve: Hotserve) -> None:
     ("status", "request_"),
     [
         pytest.param(200, b"GET /ping HTTP/1.0\r\n\r\n", id="HTTP/1.0"),
-        pytest.param(200, b"\r\n\r\nGET /ping HTTP/1.1\r\nConnection: close\r\n\r\n", id="blanks"),
         pytest.param(
-            405, b"DELETE /invocations HTTP/1.1\r\nConnection: close\r\n\r\n", id="DELETE"
+            200, b"\r\n\r\nGET /ping HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", id="blanks"
         ),
-        pytest.param(405, b"TRACE /ping HTTP/1.1\r\nConnection: close\r\n\r\n", id="TRACE"),
-        pytest.param(404, b"OPTIONS * HTTP/1.1\r\nConnection: close\r\n\r\n", id="OPTIONS *"),
-        pytest.param(404, b"GET /%ff%00 HTTP/1.1\r\nConnection: close\r\n\r\n", id="odd path"),
         pytest.param(
-            404, b"GET /page/../../etc/passwd HTTP/1.1\r\nConnection: close\r\n\r\n", id="dots"
+            405,
+            b"DELETE /invocations HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+            id="DELETE",
+        ),
+        pytest.param(
+            405, b"TRACE /ping HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", id="TRACE"
+        ),
+        pytest.param(
+            404, b"OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", id="OPTIONS *"
+        ),
+        pytest.param(
+            404, b"GET /%ff%00 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", id="odd path"
+        ),
+        pytest.param(
+            404,
+            b"GET /page/../../etc/passwd HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+            id="dots",
         ),
         pytest.param(415, post(b"halo", "Content-Encoding: gzip", "Connection: close"), id="gzip"),
         pytest.param(
