@@ -110,6 +110,23 @@ def test_model_uris_are_read_as_mlflow_reads_them(
 
 
 @pytest.mark.parametrize(
+    ("uri", "words", "shown"),
+    [
+        ("models:/a/production", "Production", "models:/a/production"),
+        ("models:/a@champion", "@champion", "models:/a@champion"),
+        ("models:/a/latest", "latest", "models:/a/latest"),
+        ("models:/a/3", "", "models:/a/3"),
+        ("s3://bucket/model", "", None),
+    ],
+)
+def test_what_is_followed_is_named_and_a_bucket_is_not_shown(
+    uri: str, words: str, shown: str | None
+) -> None:
+    reference = model_uri.parse(uri)
+    assert (reference.describe(), reference.shown) == (words, shown)
+
+
+@pytest.mark.parametrize(
     ("uri", "run"), [("runs:/0123/modelo", "0123"), ("s3://0123/modelo", ""), ("models:/a/1", "")]
 )
 def test_the_run_of_a_model_is_in_its_uri(uri: str, run: str) -> None:
