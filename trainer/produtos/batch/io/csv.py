@@ -6,12 +6,12 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
+from operator import itemgetter
 from typing import TextIO
 
 import pyarrow as pa
 
 from produtos.batch.io import columns, csv_rows, formats
-from produtos.batch.io.columns import TextColumns
 from produtos.batch.io.csv_rows import LONGEST, Lines
 from produtos.batch.io.rows import (
     CHUNK_ROWS,
@@ -57,7 +57,7 @@ class CsvTable:
 
     location: Location
     schema: pa.Schema
-    text_columns: TextColumns
+    text_columns: list[int]
     separator: str
     encoding: str
     lines_above: int
@@ -103,14 +103,14 @@ class CsvTable:
             return None
         rows, lines = parsed
         width = len(self.schema.names)
-        index = self.text_columns.indexes[0]
+        index = self.text_columns[0]
         # The lengths first: folding takes longer than reading a row does.
         short = len(self.schema.names[index]) + 2
         if any(
             len(row) != width or (len(row[index]) <= short and self._is_header(row)) for row in rows
         ):
             return None
-        texts = list(map(self.text_columns.text, rows))
+        texts = self._texts(rows)
         return (rows, texts, lines) if all(map(str.strip, texts)) else None
 
     def _careful(self, lines: Lines) -> tuple[list[list[str]], list[str], list[BadRow]]:
@@ -141,8 +141,11 @@ class CsvTable:
         row += [""] * (width - len(row))
         if self.has_header and self._is_header(row):
             return HEADER_AGAIN, [], ""
-        text = self.text_columns.text(row)
+        (text,) = self._texts([row])
         return why_bad(text), row, text
+
+    def _texts(self, rows: list[list[str]]) -> list[str]:
+        return columns.texts_of([list(map(itemgetter(each), rows)) for each in self.text_columns])
 
     def _is_header(self, row: list[str]) -> bool:
         return list(map(fold, row)) == list(map(fold, self.schema.names))
@@ -196,7 +199,7 @@ def open_table(location: Location, text_column: str | None, encoding: str) -> Cs
             raise BadInput(
                 f"{where}: the header is in line {below}, below others; delete the lines above it"
             )
-    return CsvTable(location, strings([TEXT]), TextColumns((0,)), "", encoding, number - 1)
+    return CsvTable(location, strings([TEXT]), [0], "", encoding, number - 1)
 
 
 def _first_lines(file: TextIO) -> list[tuple[int, str]]:

@@ -8,7 +8,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from produtos.batch.io import columns
-from produtos.batch.io.columns import TextColumns
 from produtos.batch.io.rows import CHUNK_ROWS, BadRow, Chunk, excerpt, why_bad
 from produtos.batch.io.storage import Location, readable
 
@@ -26,7 +25,7 @@ class ParquetTable:
 
     location: Location
     schema: pa.Schema
-    text_columns: TextColumns
+    text_columns: list[int]
     has_header = True
 
     def chunks(self) -> Iterator[Chunk]:
@@ -46,12 +45,11 @@ class ParquetTable:
                 first += batch.num_rows
 
     def _chunk(self, batch: pa.RecordBatch, first: int, position: int) -> Chunk:
-        parts = [_strings_of(batch.column(index)) for index in self.text_columns.indexes]
+        parts = [_strings_of(batch.column(index)) for index in self.text_columns]
         texts: list[str] = []
         bad: list[BadRow] = []
         kept: list[int] = []
-        for row, fields in enumerate(zip(*parts, strict=True)):
-            text = " ".join(filter(None, fields))
+        for row, text in enumerate(columns.texts_of(parts)):
             if reason := why_bad(text):
                 bad.append(BadRow(self.location.address, first + row, reason, excerpt(text)))
             else:

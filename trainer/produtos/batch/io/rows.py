@@ -16,6 +16,17 @@ TOO_LONG = "longer than 1,048,576 characters"
 NEVER_CLOSED = "a quote is never closed"
 HEADER_AGAIN = "the header again"
 
+LIKELY_CAUSES = {
+    NO_TEXT: "the text is in another column; --text-column names it",
+    TOO_MANY_FIELDS: "texts with a separator in them are not in quotes",
+    UNDECODABLE: "if it is not {encoding}, --encoding names another, such as cp1252",
+    ENCODED_TWICE: "UTF-8 was read as another encoding and saved again; save the original again",
+    TOO_LONG: "the line ends were lost",
+    NEVER_CLOSED: "quotes inside of texts are not doubled",
+    HEADER_AGAIN: "files were joined with their headers",
+}
+"""For each reason why a row is bad, what to look at when it is that of all of them."""
+
 CHUNK_ROWS = 5_000
 """Enough to make the cost of passing a chunk to another process small."""
 

@@ -13,34 +13,12 @@ from typing import Protocol, TextIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from produtos.batch.io.rows import (
-    ENCODED_TWICE,
-    HEADER_AGAIN,
-    NEVER_CLOSED,
-    NO_TEXT,
-    TOO_LONG,
-    TOO_MANY_FIELDS,
-    UNDECODABLE,
-    BadRow,
-    batch_of,
-    strings,
-)
+from produtos.batch.io.rows import LIKELY_CAUSES, UNDECODABLE, BadRow, batch_of, strings
 from produtos.batch.io.storage import ERRORS, Location, locate, s3, upload, writable
 from produtos.errors import BadInput
 
 DELIMITER = ";"
 BAD_ROWS_SCHEMA = strings(["arquivo", "linha", "motivo", "conteudo"])
-
-LIKELY_CAUSES = {
-    NO_TEXT: "the text is in another column; --text-column names it",
-    TOO_MANY_FIELDS: "texts with a separator in them are not in quotes",
-    UNDECODABLE: "if it is not {encoding}, --encoding names another, such as cp1252",
-    ENCODED_TWICE: "UTF-8 was read as another encoding and saved again; save the original again",
-    TOO_LONG: "the line ends were lost",
-    NEVER_CLOSED: "quotes inside of texts are not doubled",
-    HEADER_AGAIN: "files were joined with their headers",
-}
-"""For each reason why a row is bad, what to look at when it is that of all of them."""
 
 
 class Sink(Protocol):

@@ -85,10 +85,6 @@ class S3Object(io.RawIOBase):
         """See `io.RawIOBase`."""
         return True
 
-    def tell(self) -> int:
-        """See `io.RawIOBase`."""
-        return self._position
-
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """See `io.RawIOBase`."""
         base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
