@@ -3,14 +3,17 @@
 import json
 import signal
 import socket
+import sqlite3
 import subprocess
 import time
 import urllib.error
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import psutil
 import pytest
+from mlflow import MlflowClient
 
 from tests.e2e.conftest import free_port
 from tests.e2e.hotserve_process import PATIENCE
@@ -293,6 +296,21 @@ def test_table_of_a_few_products_is_one_line_and_nothing_starts(tmp_path: Path) 
     assert "4 products are too few to set some aside" in output
     assert len(output.strip().splitlines()) == 1
     assert not (tmp_path / "home").exists()
+
+
+def test_database_of_another_mlflow_is_said_at_once_with_the_command(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    uri = f"sqlite:///{home / 'mlflow.db'}"
+    MlflowClient(uri).search_experiments()
+    with closing(sqlite3.connect(home / "mlflow.db")) as database, database:
+        # As an older MLflow left it.
+        database.execute("UPDATE alembic_version SET version_num = '75868b020152'")
+    code, output = refused(STACK_HOME=home)
+    assert code == 1
+    (line,) = [each for each in output.splitlines() if each.startswith("make run: ")]
+    assert "mlflow.db was made by another version of MLflow" in line
+    assert f".venv/bin/mlflow db upgrade '{uri}'" in line
 
 
 def test_ports_must_differ(tmp_path: Path) -> None:
