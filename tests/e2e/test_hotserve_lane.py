@@ -319,7 +319,7 @@ def test_text_csv_is_answered_for_a_model_of_named_columns(beside: Beside) -> No
     assert is_fast(large)
     assert large.json()["predictions"] == expected["predictions"] * times
     assert beside.hotserve.invoke({"inputs": texts}).status_code == 400
-    # A table of the model's own, with a column that is not known, is for the process.
-    stock = beside.hotserve.predict("nome,descricao,preco\nboneca,de pano,7")
-    assert not is_fast(stock)
+    other = beside.hotserve.predict("nome|preço|Descrição|categoria\nboneca|7|de pano|livro")
+    assert is_fast(other)
+    assert other.json() == beside.hotserve.predict("boneca de pano").json()
     beside.promote("1")

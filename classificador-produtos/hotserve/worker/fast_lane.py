@@ -180,7 +180,7 @@ class FastLane:
         if table is None or lane_forms.table_form(kind, table[0]) not in forms:
             return None
         names, rows = table
-        if not all(map(_all_text, rows)):
+        if not all(map(_all_text, rows)) or (kind == lane_forms.SPLIT and "index" in data):
             return None
         indexes = text_columns(names, ()).values()
         return [text_of(row[index] for index in indexes) for row in rows]

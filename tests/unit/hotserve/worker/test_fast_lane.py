@@ -114,6 +114,7 @@ def test_a_table_in_json_is_read_alike(kind: str, columns: tuple[str, str], comp
         {"dataframe_split": {"columns": ["nome"], "data": [["a"], ["b", "c"]]}},
         {"dataframe_split": {"columns": ["nome", "nome"], "data": [["a", "b"]]}},
         {"dataframe_split": {"columns": ["nome"], "data": [["a"]], "colour": 1}},
+        {"dataframe_split": {"columns": ["nome"], "data": [["a"]], "index": [5]}},
         {"dataframe_split": {"columns": ["nome"], "data": []}},
         {"nothing": [{"nome": "a"}]},
         ["a"],
