@@ -27,6 +27,8 @@ class FastPathProtocol(HttpProtocol):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self._serving = self._shared.serving
+        self._slow_headers = _SLOW_HEADERS | ({b"origin"} if self._shared.cors.is_on else set())
         self._begun = 0.0
         self._content_type: bytes | None = None  # of a request that may be answered here
         self._body = b""
@@ -35,7 +37,7 @@ class FastPathProtocol(HttpProtocol):
 
     def on_headers_complete(self) -> None:
         """A head is whole."""
-        if self._shared.serving.now().lane is not None and self._is_for_lane():
+        if self._serving.now().lane is not None and self._is_for_lane():
             self._body, self._begun = b"", perf_counter()
         else:
             super().on_headers_complete()
@@ -65,7 +67,7 @@ class FastPathProtocol(HttpProtocol):
                 length = value
             elif name == b"host":
                 hosts += 1
-            elif name in _SLOW_HEADERS or (name == b"origin" and self._shared.cors.is_on):
+            elif name in self._slow_headers:
                 return False
         if content_type is None or length is None or int(length) > LONGEST_BODY or hosts != 1:
             return False
@@ -86,20 +88,20 @@ class FastPathProtocol(HttpProtocol):
         if self._content_type is None:
             super().on_message_complete()
             return
-        lane = self._shared.serving.now().lane
+        lane = self._serving.now().lane
         answer = self._ask(lane, self._content_type) if lane is not None else None
         if lane is None or answer is None:
             self._leave_fast_path()
             super().on_message_complete()
             return
         self._content_type = None
-        counters, version = self._shared.counters, lane.target.version
-        counters.begun += 1
-        counters.request(200, FAST, version, perf_counter() - self._begun)
+        shared, version = self._shared, lane.target.version
+        shared.counters.begun += 1
+        shared.counters.request(200, FAST, version, perf_counter() - self._begun)
         self._await_next()
         self.transport.write(b"%b%b%b%b" % (_OK, self._default(), lane.head(len(answer)), answer))
-        if self._shared.access_log is not None:
-            self._shared.access_log.write(
+        if shared.access_log is not None:
+            shared.access_log.write(
                 client=self.client,
                 method="POST",
                 path="/invocations",

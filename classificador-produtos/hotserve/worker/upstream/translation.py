@@ -41,25 +41,25 @@ def translate(target: Target, content_type: bytes, body: bytes, csv_means: str) 
     Raises:
         RequestError: 400, it can't be read as products; 500, the model can't answer anything.
     """
-    wanted = target.text_input
+    text_input = target.text_input
     kind, *parameters = (part.strip().lower() for part in content_type.split(b";"))
     as_it_came = Translated(content_type, body)
     is_csv = kind == _CSV and csv_means != "table"
-    if is_csv and csv_means == "text" and not wanted.columns:
-        wanted = TEXTS
+    if is_csv and csv_means == "text" and not text_input.columns:
+        text_input = TEXTS
     # MLflow answers 415 to any parameter but this one, and to other types.
     if any(p != b"charset=utf-8" for p in parameters) or kind not in (_CSV, _JSON):
         return as_it_came
-    if wanted.kind == "table":
+    if text_input.kind == "table":
         return as_it_came
-    if wanted.kind == "misdeclared":
+    if text_input.kind == "misdeclared":
         raise RequestError(500, _MISDECLARED)
     try:
         if is_csv:
-            parts = csv.read(body, wanted.columns, SLICE)
-            return Translated(_JSON, *to_json(parts, wanted))
+            parts = csv.read(body, text_input.columns, SLICE)
+            return Translated(_JSON, *to_json(parts, text_input))
         if kind == _JSON and len(body) <= LARGEST_JSON:
-            return Translated(content_type, *json_tables.translate(body, wanted))
+            return Translated(content_type, *json_tables.translate(body, text_input))
     except CsvError as error:
         raise RequestError(400, str(error)) from None
     return as_it_came

@@ -57,6 +57,7 @@ def test_what_can_not_be_meant_is_refused(tmp_path: Path) -> None:
         ({"HOTSERVE_TOKEN": "a"}, str(file), "both given"),
         ({"HOTSERVE_TOKEN": " "}, "", "visible ASCII"),
         ({"HOTSERVE_TOKEN": "one two"}, "", "visible ASCII"),
+        ({"HOTSERVE_TOKEN": "não"}, "", "visible ASCII"),
         ({}, str(tmp_path / "nowhere"), "No such file"),
         ({}, str(tmp_path), "Is a directory"),
     ):

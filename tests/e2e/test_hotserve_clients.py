@@ -1,4 +1,4 @@
-"""Models that fail while they predict: what the client is told, and what only the log is."""
+"""What a client is told: of a model that fails, of a form, on another origin."""
 
 import os
 from collections.abc import Iterator
@@ -10,6 +10,7 @@ import requests
 from tests.e2e.hotserve_models import save_faulty
 from tests.e2e.hotserve_process import PATIENCE, Hotserve, eventually, running_hotserve
 
+SHOP = "https://shop.example"
 CODE = """
 import pandas
 
@@ -31,7 +32,8 @@ def hotserve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hotserve]:
     home = tmp_path_factory.mktemp("failing")
     environment = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
     folder = save_faulty(home / "model", CODE)
-    with running_hotserve(str(folder), home, environment, options=("--workers", "1")) as running:
+    options = ("--workers", "1", "--cors-origins", SHOP)
+    with running_hotserve(str(folder), home, environment, options=options) as running:
         running.wait_for("it does not start", lambda m: m["state"] == "serving")
         yield running
 
@@ -97,3 +99,21 @@ def test_a_slash_at_the_end_changes_nothing(hotserve: Hotserve, path: str) -> No
     assert plain.status_code == slashed.status_code == 200
     assert plain.content == slashed.content
     assert slashed.history == []
+
+
+def test_a_page_of_another_origin_may_ask_if_it_is_named(hotserve: Hotserve) -> None:
+    url = f"{hotserve.url}/invocations"
+    for origin, allowed in ((SHOP, SHOP), ("https://other.example", None)):
+        asks = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+        preflight = requests.options(url, headers=asks, timeout=PATIENCE)
+        assert preflight.status_code == (204 if allowed else 405)
+        answer = requests.post(
+            url,
+            json={"dataframe_records": [{"x": "a"}]},
+            headers={"Origin": origin},
+            timeout=PATIENCE,
+        )
+        assert answer.json() == {"predictions": ["a"]}
+        for each in (preflight, answer):
+            assert each.headers.get("Access-Control-Allow-Origin") == allowed
+            assert each.headers["Vary"] == "Origin"
