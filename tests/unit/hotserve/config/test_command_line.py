@@ -42,6 +42,19 @@ def test_the_wrapped_command_gets_a_private_port_and_every_other_option() -> Non
     ]
 
 
+@pytest.mark.parametrize(
+    ("options", "unknown"),
+    [
+        (["-w", "2", "--env-manager", "uv", "--no-conda", "--install-mlflow"], ()),
+        (["--enable-mlserver", "-w", "2"], ("--enable-mlserver",)),
+    ],
+)
+def test_only_options_that_hotserve_does_not_know_are_for_mlflow_to_check(
+    options: list[str], unknown: tuple[str, ...]
+) -> None:
+    assert read(*SERVE, "-m", "models:/a/1", *options).command.unknown == unknown
+
+
 def test_the_program_may_be_more_than_a_word() -> None:
     command = read("python", "-m", *SERVE, "-m", "models:/a/1").command
     assert command.program == ("python", "-m", "mlflow")
