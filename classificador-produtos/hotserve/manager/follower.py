@@ -97,7 +97,7 @@ def _several(resolution: Resolution) -> str:
     if version is None or not others:
         return ""
     return (
-        f"versions {', '.join(others)} and {version.version} of '{version.name}' are all in "
+        f"versions {', '.join(others)} and {version.version} of '{version.name}' are in "
         f"{version.stage}; version {version.version} answers, as the highest number does: move "
         "to another stage what should not be there"
     )

@@ -207,6 +207,10 @@ def test_a_bad_command_line_is_one_line_and_code_2(
             "MLFLOW_TRACKING_SERVER_CERT_PATH can't be read",
         ),
         (
+            {"MLFLOW_TRACKING_URI": "https://h", "MLFLOW_TRACKING_CLIENT_CERT_PATH": "/nowhere"},
+            "MLFLOW_TRACKING_CLIENT_CERT_PATH can't be read",
+        ),
+        (
             {"MLFLOW_TRACKING_URI": "http://h", "HOTSERVE_CACHE": "/proc/nowhere"},
             "cache folder /proc/nowhere",
         ),

@@ -111,7 +111,7 @@ def test_two_versions_in_a_stage_are_noted_and_logged_once(
     for _ in range(2):
         world.look(two)
     assert world.note == (
-        "versions 2, 9 and 10 of 'produtos' are all in Production; version 10 answers, as the "
+        "versions 2, 9 and 10 of 'produtos' are in Production; version 10 answers, as the "
         "highest number does: move to another stage what should not be there"
     )
     assert log.messages == [world.note]
