@@ -1,5 +1,6 @@
 """A real `hotserve` for the end-to-end tests, and what they ask of it."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -116,9 +117,15 @@ class Hotserve:
         return [p for p in self.family() if _is_guard(p)]
 
     def launchers(self) -> list[psutil.Process]:
-        """The commands `mlflow models serve`, each from its first moment to its last."""
-        children = psutil.Process(self.process.pid).children(recursive=True)
-        return [p for p in children if {"models", "serve"} <= set(_command(p))]
+        """The commands `mlflow models serve`, each from its first moment to its last.
+
+        Children of guards only: what one of them starts has its command line for a moment.
+        """
+        found = []
+        for guard in psutil.Process(self.process.pid).children():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                found += [p for p in guard.children() if {"models", "serve"} <= set(_command(p))]
+        return found
 
     def nothing_is_left(self) -> bool:
         """Whether all of its processes are gone."""

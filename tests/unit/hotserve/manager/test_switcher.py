@@ -31,6 +31,7 @@ async def serving(number: str = "1", *, uri: str = "models:/produtos/Production"
 async def test_the_first_version() -> None:
     bench = Bench()
     assert (bench.model["state"], bench.switcher.is_starting) == ("waiting", False)
+    assert not bench.pool.last.hold, "a request would wait for a version that may never come"
     bench.server("1", 7.0)
     bench.switcher.deploy(version("1"))
     await asyncio.sleep(6)

@@ -5,21 +5,12 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-import pytest
-
 from hotserve.inputs.model_input import TextInput
 from hotserve.ipc.messages import Commit, Message, Prepare, Target
 from hotserve.ipc.shared_version import SharedVersion
-from hotserve.manager import version_commit
 from hotserve.manager.version_commit import VersionCommit
 from hotserve.worker.serving import Prepared, Serving
-
-pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
+from tests.support.fake_clock import fake_clock
 
 
 def target(generation: int) -> Target:
@@ -84,6 +75,7 @@ class Pool:
         return [worker.version for worker in self.workers.values()]
 
 
+@fake_clock
 async def test_nobody_goes_ahead_and_nobody_stays_behind() -> None:
     pool = Pool(workers=3)
     pool.manager.prepare(change(2))
@@ -95,6 +87,7 @@ async def test_nobody_goes_ahead_and_nobody_stays_behind() -> None:
     assert pool.versions() == ["2", "2", "2"]
 
 
+@fake_clock
 async def test_several_changes_come_in_their_order() -> None:
     pool = Pool(workers=2)
     for version in (2, 3, 4):
@@ -105,6 +98,7 @@ async def test_several_changes_come_in_their_order() -> None:
     assert pool.versions() == ["4", "4"]
 
 
+@fake_clock
 async def test_a_worker_that_comes_in_between() -> None:
     pool = Pool(workers=2)
     pool.manager.prepare(change(2))
@@ -117,6 +111,7 @@ async def test_a_worker_that_comes_in_between() -> None:
     assert pool.workers[3].version == "2"
 
 
+@fake_clock
 async def test_a_worker_that_begins_holds_up_nobody_and_takes_no_request_before_it_counts() -> None:
     pool = Pool(workers=1)
     late = pool.workers[7] = Worker(pool.manager.shared)
@@ -133,6 +128,7 @@ async def test_a_worker_that_begins_holds_up_nobody_and_takes_no_request_before_
     assert pool.versions() == ["2", "2"]
 
 
+@fake_clock
 async def test_a_worker_that_dies_holds_up_nobody() -> None:
     pool = Pool(workers=2)
     pool.manager.prepare(change(2))
@@ -142,21 +138,20 @@ async def test_a_worker_that_dies_holds_up_nobody() -> None:
     assert pool.versions() == ["2"]
 
 
-async def test_a_worker_that_is_stopped_holds_up_nobody_for_long(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(version_commit, "_ACKNOWLEDGE_SECONDS", 0.0)
+@fake_clock
+async def test_a_worker_that_is_stopped_holds_up_nobody_for_long() -> None:
     pool = Pool(workers=2)
     pool.manager.prepare(change(2))
     pool.take(0)
-    await asyncio.sleep(0)
-    while pool.workers[0].version != "2":
-        await asyncio.sleep(0.001)
-    assert pool.workers[1].version == "1"
+    await asyncio.sleep(9)
+    assert pool.versions() == ["1", "1"]
+    await asyncio.sleep(1)
+    assert pool.versions() == ["2", "1"]
     pool.take(1)
     assert pool.versions() == ["2", "2"]
 
 
+@fake_clock
 async def test_an_old_process_is_idle_when_the_change_counts_and_its_requests_are_over() -> None:
     pool = Pool(workers=2)
     busy, free = pool.workers.values()
@@ -173,6 +168,7 @@ async def test_an_old_process_is_idle_when_the_change_counts_and_its_requests_ar
     assert busy.idle == [1]
 
 
+@fake_clock
 async def test_a_process_that_was_passed_over_is_idle_too() -> None:
     pool = Pool(workers=2)
     pool.manager.prepare(change(2))
@@ -184,6 +180,7 @@ async def test_a_process_that_was_passed_over_is_idle_too() -> None:
     assert [worker.idle for worker in pool.workers.values()] == [[1, 2], [1, 2]]
 
 
+@fake_clock
 async def test_who_waits_notices_the_change() -> None:
     pool = Pool(workers=2)
     waiting = asyncio.create_task(pool.workers[0].serving.wait_until_not(target(1), float("inf")))
