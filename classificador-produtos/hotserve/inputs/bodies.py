@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_LINE_END = re.compile(r"\r\n|\n|\r")
+LINE_END = re.compile(r"\r\n|\n|\r")
 _SAVE = "save the table as CSV in UTF-8 and send that"
 _BINARY = {
     b"PK\x03\x04": f"the body is a zip file, as .xlsx and .ods are, not CSV; {_SAVE}",
@@ -36,8 +36,9 @@ def decode(body: bytes) -> str:
     try:
         text = body.decode()
     except UnicodeDecodeError as error:
+        line = line_number(body[: error.start].decode(), error.start)
         raise CsvError(
-            f"line {_line(body[: error.start].decode())} is not UTF-8: byte {error.start} is "
+            f"line {line} is not UTF-8: byte {error.start} is "
             f"{body[error.start]:#04x}, in Windows-1252 "
             f"{body[error.start : error.start + 1].decode('cp1252', 'replace')!r}; {_SAVE}"
         ) from None
@@ -63,8 +64,8 @@ def _wide_encoding(body: bytes) -> str | None:
 def _check_encoded_once(text: str) -> None:
     if found := _ENCODED_TWICE.search(text):
         raise CsvError(
-            f"line {_line(text[: found.start()])} was encoded twice: it has {found[0]!r} for one "
-            "letter with an accent; read the file as UTF-8, and save it again"
+            f"line {line_number(text, found.start())} was encoded twice: it has {found[0]!r} "
+            "for one letter with an accent; read the file as UTF-8, and save it again"
         )
 
 
@@ -75,5 +76,6 @@ def _check_kind(text: str) -> None:
         raise CsvError("the body is JSON; send it with Content-Type: application/json")
 
 
-def _line(before: str) -> int:
-    return len(_LINE_END.findall(before)) + 1
+def line_number(text: str, position: int) -> int:
+    """The number of the line that a position is in."""
+    return len(LINE_END.findall(text, 0, position)) + 1

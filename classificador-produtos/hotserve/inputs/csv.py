@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from hotserve.inputs.bodies import CsvError, decode
+from hotserve.inputs.bodies import LINE_END, CsvError, decode, line_number
 from hotserve.inputs.columns import ColumnsError, fold, known, shown, text_columns, text_of
 
 # The size of a body is limited elsewhere; one field may be all of it.
@@ -21,7 +21,6 @@ _NO_SEPARATOR = "\x1f"
 _MARK = "\ufeff"
 _BLANK = re.compile(rf"[\s{_MARK}]*")
 _SEPARATOR_LINE = re.compile(r'\s*"?sep=.?"?[;,\t| ]*(?:\r\n|\n|\r|\Z)', re.IGNORECASE)
-_LINE_END = re.compile(r"\r\n|\n|\r")
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+")
 _LINE_ENDS = re.compile(r"[\r\n]+")
 _END, _END_READ = '"."', ["."]
@@ -122,7 +121,7 @@ def read(
         start = _first_line(text, separator_line.end())
     if _BLANK.fullmatch(text, start):
         raise CsvError(_EMPTY)
-    end = _LINE_END.search(text, start)
+    end = LINE_END.search(text, start)
     stop = end.end() if end else len(text)
     header = _header(text, start, stop, model_columns)
     if header is None:
@@ -152,10 +151,6 @@ def _first_line(text: str, start: int) -> int:
     return max(start, *(text.rfind(each, start, end) + 1 for each in ("\r", "\n", _MARK)))
 
 
-def _line_number(text: str, position: int) -> int:
-    return len(_LINE_END.findall(text, 0, position)) + 1
-
-
 def _header(
     text: str, start: int, stop: int, model_columns: Sequence[str], *, least: int = 1
 ) -> _Header | None:
@@ -173,7 +168,7 @@ def _header(
         names, separator = _cut(names[0], model_columns)
     if known(names, model_columns) < least:
         return None
-    number = _line_number(text, start)
+    number = line_number(text, start)
     if line.count('"') % 2:
         raise CsvError(_NEVER_CLOSED.format(number))
     try:
@@ -210,7 +205,7 @@ def _check_for_report_lines(text: str, start: int, model_columns: Sequence[str])
     if sum(name in below for name in (*_NAMES_IN_A_HEADER, *map(fold, model_columns))) < 2:
         return
     while start < stop:
-        end = _LINE_END.search(text, start)
+        end = LINE_END.search(text, start)
         after = end.end() if end else len(text)
         header = _header(text, start, after, model_columns, least=2)
         if header is not None:
@@ -223,7 +218,7 @@ def _check_for_report_lines(text: str, start: int, model_columns: Sequence[str])
 
 def _pieces(text: str, start: int) -> Iterator[str]:
     while start < len(text):
-        end = _LINE_END.search(text, start + _PIECE)
+        end = LINE_END.search(text, start + _PIECE)
         stop = end.end() if end else len(text)
         yield text[start:stop]
         start = stop
