@@ -74,7 +74,7 @@ def _become(command: Sequence[str]) -> NoReturn:
 
 
 def _find(program: str) -> tuple[str, dict[str, str]]:
-    """The wrapped program's place, and variables with which it finds what was installed with it.
+    """The wrapped program's path, and variables with which it finds what was installed with it.
 
     `mlflow models serve` runs `uvicorn` by name: in a virtual environment that is not activated
     it would not be there, or be another one.

@@ -26,8 +26,8 @@ class Redactor:
         # The longest first, so that a folder inside another is found whole.
         names = sorted((re.escape(f) for f in known if f.count("/") > 1), key=len, reverse=True)
         system = r"/(?:usr|opt|tmp|home|root|var|srv|mnt|etc|app|work|proc)"
-        places = "|".join([*names, rf"{system}(?=/[\w.])"])
-        self._path = re.compile(rf"(?<![\w/:.])(?:file://)?(?:{places})(?:/[^\s'\",;:()<>\]]*)?")
+        locations = "|".join([*names, rf"{system}(?=/[\w.])"])
+        self._path = re.compile(rf"(?<![\w/:.])(?:file://)?(?:{locations})(?:/[^\s'\",;:()<>\]]*)?")
 
     def text(self, text: str) -> str:
         """The text with `…` for each path."""

@@ -1,1 +1,1 @@
-"""What the manager and the workers say to each other, and the memory they share."""
+"""The messages between the manager and the workers, and the memory that they share."""

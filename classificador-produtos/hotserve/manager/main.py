@@ -206,7 +206,7 @@ def _configure(settings: Settings, folders: tuple[str, ...]) -> Configure:
 
 
 def _private_folders(settings: Settings) -> tuple[str, ...]:
-    """Folders whose names have no place in an answer."""
+    """Folders whose names are not shown in an answer."""
     return (
         *(sys.prefix, sys.base_prefix, tempfile.gettempdir(), str(settings.cache)),
         *(os.path.expanduser("~"), os.getcwd()),

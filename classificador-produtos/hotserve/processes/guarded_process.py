@@ -19,7 +19,7 @@ from hotserve.redaction import without_secrets
 _GUARD = Path(__file__).with_name("guard.py")
 _ANSWER_LIMIT = 1 << 20
 _LAUNCHER = re.compile(r"returned non zero return code\. Return code = (-?\d+)")
-_ALL_IS_WELL = re.compile(r"(\d{4}/\d\d/\d\d \d\d:\d\d:\d\d )?INFO\b")
+_INFO = re.compile(r"(\d{4}/\d\d/\d\d \d\d:\d\d:\d\d )?INFO\b")
 _PROGRESS = re.compile(r"\d%\|| [\d.]+(it/s|s/it)\b|[█━]")
 _ERROR = re.compile(r"[\w.]*(Error|Exception|Exit|Interrupt)(: .*)?$")
 _TRACEBACK = "Traceback (most recent call last):"
@@ -52,11 +52,11 @@ class Exit:
         return f"{end}: {error}" if error else end
 
     def error(self) -> str:
-        """The last line that looks like an error, else the last one that says anything.
+        """The last line that looks like an error, else the last one with any text.
 
         Where that one ends in a colon, what follows it belongs to it.
         """
-        lines = [without_secrets(line.strip()) for line in self.tail if _says_something(line)]
+        lines = [without_secrets(line.strip()) for line in self.tail if _is_informative(line)]
         # The launcher's own error hides what the server process wrote before it.
         errors = [n for n, each in enumerate(lines) if _ERROR.match(each)]
         errors = [n for n in errors if not _LAUNCHER.search(lines[n])]
@@ -78,15 +78,15 @@ class Exit:
         return f"ended with code {code}"
 
     def _code(self) -> int:
-        """Of the server process, which its launcher tells at its own end."""
+        """Of the server process: its launcher writes it at its own end."""
         codes = _LAUNCHER.findall("\n".join(self.tail))
         return int(codes[-1]) if codes else (self.code or 0)
 
 
-def _says_something(line: str) -> bool:
-    """Whether it is neither empty, a rule, a progress bar, nor the news that all is well."""
+def _is_informative(line: str) -> bool:
+    """Whether it is neither empty, a rule, a progress bar, nor a line of level INFO."""
     is_text = any(character.isalpha() for character in line)
-    return is_text and not _PROGRESS.search(line) and not _ALL_IS_WELL.match(line.strip())
+    return is_text and not _PROGRESS.search(line) and not _INFO.match(line.strip())
 
 
 class GuardedProcess:
@@ -148,7 +148,7 @@ class GuardedProcess:
                 end = Exit(message["exited"], tuple(message["tail"]))
         await self._guard.wait()
         if end.code is None and self.pid:
-            # The guard itself was killed. The command is told by the kernel; this is for the rest.
+            # The guard itself was killed. The kernel ends the command then; this is for the rest.
             await _kill_group(self.pid)
         self._started.set()
         if not self.exited.done():
