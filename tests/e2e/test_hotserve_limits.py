@@ -21,6 +21,8 @@ HEAD = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 WHOLE_IN_CHUNKS = CHUNKED + b"4\r\nhalo\r\n0\r\n"
 """But for the line that ends it: trailers may follow."""
+FOR_THE_PROCESS = b'{"inputs": ["halo%b"]}' % (b" " * 20_001)
+"""A text that is too long for the lane."""
 
 
 @contextlib.contextmanager
@@ -346,8 +348,7 @@ def test_connections_that_are_all_in_use(hotserve: Hotserve) -> None:
 
 def test_requests_beyond_the_limit_are_refused_at_once(hotserve: Hotserve) -> None:
     json_head = HEAD.replace(b"text/csv", b"application/json")
-    number = b'{"inputs": [5]}'  # not a form of the lane
-    asked = json_head + b"Content-Length: %d\r\n\r\n%s" % (len(number), number)
+    asked = json_head + b"Content-Length: %d\r\n\r\n%s" % (len(FOR_THE_PROCESS), FOR_THE_PROCESS)
     with contextlib.ExitStack() as stack:
         readers = [stack.enter_context(RawConnection(hotserve.url)) for _ in range(CONCURRENCY)]
         for reader in readers:
@@ -367,9 +368,9 @@ def test_requests_beyond_the_limit_are_refused_at_once(hotserve: Hotserve) -> No
 
 def test_requests_sent_together_are_answered_in_order(hotserve: Hotserve) -> None:
     """What the lane answers at once must not overtake what takes the way of other requests."""
-    numbers = b'{"inputs": [5]}'
     json_head = HEAD.replace(b"text/csv", b"application/json")
-    forwarded = json_head + b"Content-Length: %d\r\n\r\n%s" % (len(numbers), numbers)
+    length = b"Content-Length: %d\r\n\r\n" % len(FOR_THE_PROCESS)
+    forwarded = json_head + length + FOR_THE_PROCESS
     ping = b"GET /ping HTTP/1.1\r\nHost: x\r\n\r\n"
     with RawConnection(hotserve.url) as connection:
         connection.send(
