@@ -1,11 +1,12 @@
 """What a job is asked to do."""
 
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
 
 from produtos.batch.io import database
-from produtos.batch.request import BAD_ROWS_NAME, Request, check, table_address
+from produtos.batch.request import BAD_ROWS_NAME, Request, check, of, table_address
 from produtos.errors import BadInput
 
 
@@ -87,3 +88,60 @@ def test_the_stack_s_own_database_is_named_by_its_settings(
         table_address("predicoes")
     monkeypatch.setenv("BATCH_DATABASE_URL", "mysql+pymysql://ana:segredo@outro/dela")
     assert database.parse(table_address("predicoes"))[0].host == "outro"
+
+
+def given(**written: object) -> Namespace:
+    """A command line's options, as the entry point hands them on."""
+    nothing = dict.fromkeys(
+        ("input", "output", "output_table", "output_encoding", "bad_rows", "text_column"), ""
+    )
+    more = {"model": "", "compare": [], "texts": [], "encoding": "", "min_answered": ""}
+    return Namespace(**(nothing | more | {"workers": "0"} | written))
+
+
+def test_what_is_left_out_has_its_default() -> None:
+    job = of(given(input="a.csv"))
+    assert (job.models, job.encoding, job.output_encoding) == (("Production",), "utf-8", "utf-8")
+    assert (job.text_column, job.min_answered) == (None, 0.25)
+    assert job.workers >= 1
+    assert of(given(input="a.csv", workers="3", min_answered="1")).workers == 3
+
+
+@pytest.mark.parametrize(
+    ("compare", "models", "texts"),
+    [
+        (["a", "b"], ("a", "b"), ("halo",)),
+        (["a,b"], ("a", "b"), ("halo",)),
+        (["a", "b", "boneca"], ("a", "b"), ("boneca", "halo")),
+    ],
+)
+def test_two_models_are_two_words_or_one(
+    compare: list[str], models: tuple[str, ...], texts: tuple[str, ...]
+) -> None:
+    job = of(given(compare=compare, texts=["halo", " "]))
+    assert (job.models, job.texts) == (models, texts)
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ({"min_answered": "1.1"}, r"--min-answered 1\.1: must be a number from 0 to 1"),
+        ({"min_answered": "nan"}, "--min-answered nan: must be"),
+        ({"workers": "2.5"}, r"--workers 2\.5: must be a number from 0 to 1,024"),
+        ({"workers": "-1"}, "--workers -1: must be"),
+        ({"workers": "1025"}, "--workers 1025: must be"),
+        ({"output_encoding": "latin-1"}, "--output-encoding latin-1: must be utf-8, or utf-8-sig"),
+        ({"compare": ["a"]}, "--compare a: name two models"),
+        ({"output": "a.csv", "output_table": "t"}, "not both"),
+        ({"output": "s3://chave:segredo@lotes/a.csv"}, "holds no keys"),
+        ({"bad_rows": "s3://chave:segredo@lotes/a.csv"}, "holds no keys"),
+        ({"output": "https://ana:segredo@host/a.csv"}, "end the address with #"),
+    ],
+)
+def test_options_that_make_no_sense_are_one_line_without_secrets(
+    written: dict[str, object], message: str
+) -> None:
+    with pytest.raises(BadInput, match=message) as error:
+        of(given(**{"input": "a.csv"} | written))
+    assert "segredo" not in str(error.value)
+    assert "\n" not in str(error.value)

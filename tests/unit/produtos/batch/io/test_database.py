@@ -138,3 +138,33 @@ def test_a_password_that_tears_the_address_is_told_and_not_shown(password: str) 
         database.parse(f"mysql+pymysql://ana:{password}@127.0.0.1:3306/mlflow#predicoes")
     assert "gredo" not in str(error.value)
     assert database.parse("sqlite:////casa/ana@loja/a.db#predicoes")[1] == "predicoes"
+
+
+def test_a_row_that_the_database_refuses_takes_those_before_it_back(tmp_path: Path) -> None:
+    table(tmp_path).commit()
+    connection = sqlite3.connect(tmp_path / "a.db")
+    connection.execute(
+        "create trigger halt before insert on predicoes when new.id = 3 "
+        "begin select raise(abort, 'no third'); end"
+    )
+    connection.close()
+    sink = table(tmp_path)
+    sink.write(ONE)
+    with pytest.raises(BadInput, match=r"#predicoes: the database could not do it \(no third\)"):
+        sink.write(TWO)
+    sink.abort()
+    assert rows(tmp_path) == []
+
+
+def test_nothing_is_seen_before_the_end_and_no_rows_are_no_row(tmp_path: Path) -> None:
+    sink = table(tmp_path)
+    sink.write(ONE.slice(0, 0))
+    sink.write(ONE)
+    assert rows(tmp_path) == []
+    sink.commit()
+    assert [row[0] for row in rows(tmp_path)] == [1]
+
+
+def test_what_may_be_secret_in_an_address_is_not_shown() -> None:
+    url, _ = parse("mysql+pymysql://ana:segredo@db/mlflow?ssl_key=segredo#predicoes")
+    assert database.shown(url) == "mysql+pymysql://ana:***@db/mlflow"

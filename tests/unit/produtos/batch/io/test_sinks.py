@@ -3,13 +3,14 @@
 import csv
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from produtos.batch.io import sinks
-from produtos.batch.io.rows import BadRow
+from produtos.batch.io.rows import LIKELY_CAUSES, NO_TEXT, TOO_LONG, BadRow
 from produtos.batch.io.sinks import BadRows, Sink
 from produtos.batch.io.storage import locate
 from produtos.errors import BadInput
@@ -119,3 +120,39 @@ def test_bad_rows_are_listed_and_no_bad_rows_are_no_file(tmp_path: Path) -> None
     # The next job has none: yesterday's list would be a lie.
     BadRows(str(path), "utf-8", "utf-8").commit()
     assert not path.exists()
+
+
+@both
+def test_a_write_that_fails_is_an_error_and_leaves_nothing(
+    make: Callable[[Path], Sink], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink = make(tmp_path / "saida")
+
+    def full(_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(sink, "_writer", SimpleNamespace(write_batch=full, close=lambda: full(0)))
+    with pytest.raises(BadInput, match=r"cannot be written \(No space left on device\)"):
+        sink.write(ONE)
+    with pytest.raises(BadInput, match="No space left"):
+        sink.commit()
+    sink.abort()
+    assert not list(tmp_path.iterdir())
+
+
+def test_bad_rows_of_one_kind_come_with_their_likely_cause(tmp_path: Path) -> None:
+    path = tmp_path / "rejeitadas.csv"
+    for reason, cause in LIKELY_CAUSES.items():
+        bad = BadRows(str(path), "utf-8", "utf-8")
+        bad.write([BadRow("a.csv", line, reason, "x") for line in (2, 3)])
+        bad.commit()
+        said = cause.format(encoding="utf-8")
+        assert path.read_text(encoding="utf-8").splitlines()[3:] == [
+            f";;likely cause: {said};" if ";" not in said else f';;"likely cause: {said}";'
+        ]
+        assert bad.summary() == f"2 rows left out (2 {reason}), listed in {path}; {said}"
+    bad = BadRows(str(path), "utf-8", "utf-8")
+    bad.write([BadRow("a.csv", 2, NO_TEXT, ""), BadRow("a.csv", 3, TOO_LONG, "x")])
+    assert bad.likely_cause() == ""
+    bad.abort()
+    assert len(path.read_text(encoding="utf-8").splitlines()) == 4
