@@ -133,6 +133,24 @@ def test_the_run_of_a_model_is_in_its_uri(uri: str, run: str) -> None:
     assert model_uri.parse(uri).run_id == run
 
 
+def test_a_folder_may_be_written_as_a_path_or_as_an_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "um modelo"
+    folder.mkdir()
+    (folder / "MLmodel").touch()
+    monkeypatch.chdir(tmp_path)
+    for uri in (
+        str(folder),
+        "um modelo",
+        f"file://{tmp_path}/um%20modelo",
+        f"{folder}/../um modelo",
+    ):
+        reference = model_uri.parse(uri)
+        assert (reference.kind, reference.path, reference.shown) == ("path", folder, None), uri
+        assert (reference.name, reference.identity) == ("um modelo", str(folder))
+
+
 def test_an_address_that_is_no_model_is_shown_without_its_secrets() -> None:
     with pytest.raises(UsageError) as error:
         model_uri.parse("htps://ana:s3cret@host/modelo?Signature=s3cret")
