@@ -199,7 +199,11 @@ def test_a_bad_command_line_is_one_line_and_code_2(
     ("environment", "told"),
     [
         ({}, "MLFLOW_TRACKING_URI is not set"),
-        ({"MLFLOW_TRACKING_URI": "sqlite:///mlflow.db"}, "must be an http(s) address"),
+        (
+            {"MLFLOW_TRACKING_URI": "sqlite:///mlflow.db"},
+            "must be an http(s) address of an MLflow server, not 'sqlite:…'",
+        ),
+        ({"MLFLOW_TRACKING_URI": "./mlruns"}, "an MLflow server, not a path or a word"),
         ({"MLFLOW_TRACKING_URI": "http://host:port"}, "must be an http(s) address"),
         ({"MLFLOW_TRACKING_URI": "http://h", "MLFLOW_REGISTRY_URI": "x"}, "MLFLOW_REGISTRY_URI"),
         (

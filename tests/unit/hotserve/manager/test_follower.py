@@ -132,12 +132,15 @@ def test_nothing_meant_and_nothing_served_waits_and_says_why(
     assert log.messages == [f"waiting: {NOTHING.reason}"]
 
 
-def test_what_is_served_stays_when_its_stage_is_emptied(world: World) -> None:
+def test_what_is_served_stays_when_its_stage_is_emptied(
+    world: World, log: pytest.LogCaptureFixture
+) -> None:
     world.look(Resolution(version()))
     assert world.look(NOTHING)
     assert world.note == (
         "no version of 'produtos' is in Production; produtos version 1 is served until there is"
     )
+    assert log.messages == [world.note]
     # Its stage and aliases are those of now, not of when it was served.
     assert world.switcher.active_version == world.registry.now
 
