@@ -48,6 +48,11 @@ def test_one_address_is_written_in_one_way(tmp_path: Path, address: str, url: st
         assert names[0] == url
 
 
+def test_a_workspace_is_a_part_of_the_scope() -> None:
+    environment = {"MLFLOW_TRACKING_URI": "http://h", "MLFLOW_WORKSPACE": " team-b "}
+    assert connection.scope(environment, in_registry=True) == ("http://h", "workspace team-b")
+
+
 def test_the_address_of_a_database_is_a_scope_without_its_password() -> None:
     environment = {"MLFLOW_TRACKING_URI": "mysql+pymysql://ana:s3cret@db:3306/mlflow"}
     assert connection.scope(environment, in_registry=False) == (
