@@ -62,6 +62,13 @@ async def test_requests_sent_together_are_answered_in_their_order() -> None:
     assert [line["lane"] for line in worker.logged()] == connection.lane
 
 
+async def test_reading_goes_on_after_the_last_of_several_answers() -> None:
+    connection = FrontWorker().connect().send(SLOW + PING)
+    assert not connection.transport.is_read()
+    await connection.answers(2)
+    assert connection.transport.is_read()
+
+
 async def test_a_connection_stays_open_for_the_next_request() -> None:
     connection = FrontWorker().connect()
     for data, lane in ((SLOW, "process"), (FAST, "fast"), (SLOW, "process"), (PING, None)):
