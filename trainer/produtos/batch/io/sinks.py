@@ -214,9 +214,8 @@ class BadRows:
         Raises:
             BadInput: it cannot be put there.
         """
-        cause = self.likely_cause()
-        if cause and self.count > 1:
-            self._list([("", "", f"likely cause: {cause}", "")])
+        if self.count > 1 and len(self.by_reason) == 1:
+            self._list([("", "", f"likely cause: {self.likely_cause()}", "")])
         target = locate(self.address)
         if self._sink is not None:
             self._sink.commit()

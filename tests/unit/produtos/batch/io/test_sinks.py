@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from produtos.batch.io import sinks
-from produtos.batch.io.rows import LIKELY_CAUSES, NO_TEXT, TOO_LONG, BadRow
+from produtos.batch.io.rows import LIKELY_CAUSES, NO_TEXT, TOO_LONG, UNDECODABLE, BadRow
 from produtos.batch.io.sinks import BadRows, Sink
 from produtos.batch.io.storage import locate
 from produtos.errors import BadInput
@@ -154,5 +154,10 @@ def test_bad_rows_of_one_kind_come_with_their_likely_cause(tmp_path: Path) -> No
     bad = BadRows(str(path), "utf-8", "utf-8")
     bad.write([BadRow("a.csv", 2, NO_TEXT, ""), BadRow("a.csv", 3, TOO_LONG, "x")])
     assert bad.likely_cause() == ""
-    bad.abort()
-    assert len(path.read_text(encoding="utf-8").splitlines()) == 4
+    bad.write([BadRow("a.csv", 4, UNDECODABLE, "x")])
+    assert "--encoding" in bad.likely_cause()
+    bad.commit()
+    assert [line[:7] for line in path.read_text(encoding="utf-8").splitlines()] == [
+        "arquivo",
+        *(f"a.csv;{line}" for line in (2, 3, 4)),
+    ]
