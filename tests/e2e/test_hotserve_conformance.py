@@ -36,6 +36,7 @@ PARQUET = "application/vnd.apache.parquet"
 DIFFERENCES = {
     "csv-lines": "Every line is a product; stock MLflow takes the first one for a header.",
     "csv-commas": "A comma is part of a product's text; stock MLflow cuts the line there.",
+    "csv-separators": "`;`, a tab and `|` separate fields as well; stock MLflow knows commas.",
     "csv-na": "`NA`, `null` and the like are texts; pandas makes missing values of them.",
     "csv-bad-row": "A row that is too long is told with its line, in our words.",
     "csv-empty": "An empty body is told in our words.",
@@ -93,7 +94,7 @@ TEXT_CASES = [
     case("csv of three lines", CSV, "halo\nboneca\nzelda\n", "csv-lines"),
     case("csv of a line with commas", CSV, "boneca, de pano, azul\nhalo, 2\n", "csv-commas"),
     case("csv with a category", CSV, "id,categoria,Nome\n7,brinquedo,boneca\n"),
-    case("csv with semicolons", CSV, "nome;Descrição\nboneca;de pano\nhalo;\n"),
+    case("csv with semicolons", CSV, "nome;Descrição\nboneca;de pano\nhalo;\n", "csv-separators"),
     case("csv with an empty cell", CSV, "nome,descricao\nboneca,\n,halo\n"),
     case("csv of a text that pandas drops", CSV, "texto\nNA\nnull\n", "csv-na"),
     case("csv with a row too long", CSV, "nome,descricao\na,b\na,b,c,d\n", "csv-bad-row"),
