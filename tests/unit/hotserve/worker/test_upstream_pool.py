@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
+import uvicorn
 
 from hotserve.inputs.model_input import TextInput
 from hotserve.ipc.messages import Target
@@ -249,3 +250,7 @@ async def test_an_answer_before_the_request_was_read() -> None:
         assert (await ask(pool, target, b"-" * (64 << 20))).status == 413
         assert (await ask(pool, target)).body == b"ok"
         pool.close()
+
+
+def test_a_connection_is_given_up_before_the_process_closes_it() -> None:
+    assert uvicorn.Config("none").timeout_keep_alive > pool_module.IDLE_SECONDS
