@@ -26,10 +26,11 @@ from hotserve.worker.http_limits import (
     LINGER,
     MAX_AHEAD,
     MAX_HEAD,
-    MAX_HEADERS,
-    MAX_URL,
     SLOWEST,
     Limits,
+    too_long,
+    wrong_head,
+    wrong_request,
 )
 from hotserve.worker.shared import Shared
 
@@ -120,7 +121,7 @@ class HttpProtocol(HttpToolsProtocol):
         except httptools.HttpParserUpgrade as upgrade:
             self._ignore_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
-            self._refuse(*(self._refusal or (400, _what_is_wrong(data, error))))
+            self._refuse(*(self._refusal or (400, wrong_request(data, error))))
         else:
             self._packet_read()
             if self._state in (_HEAD, _BODY):
@@ -130,7 +131,7 @@ class HttpProtocol(HttpToolsProtocol):
                 is_overhead = is_alone and before == _BODY and progress == self._body_progress
                 self._overhead = self._overhead + len(data) if is_overhead else 0
                 if self._state == _HEAD and self._received > MAX_HEAD:
-                    self._refuse(*self._too_long())
+                    self._refuse(*too_long(self.url))
                 elif self._state == _BODY and self._overhead > MAX_HEAD:
                     self._refuse(431, f"chunk extensions or trailers are beyond {MAX_HEAD} bytes")
 
@@ -141,11 +142,6 @@ class HttpProtocol(HttpToolsProtocol):
         """A request was answered; the next one may come."""
         self.server_state.total_requests += 1
         self._state, self._since = _WAITING, None
-
-    def _too_long(self) -> tuple[int, str]:
-        if len(self.url) > MAX_URL:
-            return 414, f"the address is longer than {MAX_URL} bytes"
-        return 431, f"the headers are more than {MAX_HEADERS} or longer than {MAX_HEAD} bytes"
 
     def _ignore_upgrade(self, rest: bytes) -> None:
         """Read a request that asks for another protocol as if it did not (RFC 9110, 7.8)."""
@@ -169,7 +165,11 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """A head is whole."""
-        self._refusal = self._reason_to_refuse()
+        method, version = self.parser.get_method(), self.parser.get_http_version()
+        self._refusal = wrong_head(method, self.url, self.headers, version)
+        if self._refusal is None and len(self.pipeline) >= MAX_AHEAD:
+            ahead = f"more than {MAX_AHEAD} requests were sent ahead of the answers"
+            self._refusal = 503, ahead
         if self._refusal is not None:
             raise _Stop
         if self.parser.should_upgrade():
@@ -180,23 +180,6 @@ class HttpProtocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
         self.headers = _TRAILERS
         self._state, self._since = _BODY, None
-
-    def _reason_to_refuse(self) -> tuple[int, str] | None:
-        """What is wrong with a whole head."""
-        # Of the first line: two blanks, `HTTP/1.1` and its end; then the empty line.
-        size = len(self.parser.get_method()) + len(self.url) + 14
-        size += sum(len(name) + len(value) + 4 for name, value in self.headers)
-        if size > MAX_HEAD or len(self.headers) > MAX_HEADERS or len(self.url) > MAX_URL:
-            return self._too_long()
-        version = self.parser.get_http_version()
-        if version not in ("1.0", "1.1"):
-            return 400, f"this port speaks HTTP/1.1, not HTTP/{version}"
-        hosts = sum(name == b"host" for name, _ in self.headers)
-        if hosts > 1 or (not hosts and version == "1.1"):
-            return 400, f"a request has one Host header, not {hosts or 'none'}"
-        if len(self.pipeline) >= MAX_AHEAD:
-            return 503, f"more than {MAX_AHEAD} requests were sent ahead of the answers"
-        return None
 
     def on_chunk_header(self) -> None:
         """The size of a part of the body is known."""
@@ -322,16 +305,6 @@ class HttpProtocol(HttpToolsProtocol):
             headers.append((b"retry-after", b"1"))
         lines = b"".join(b"%s: %s\r\n" % pair for pair in headers)
         return b"%s%s\r\n%s" % (STATUS_LINE[status], lines, body)
-
-
-def _what_is_wrong(data: bytes, error: httptools.HttpParserError) -> str:
-    if data[:2] == b"\x16\x03":
-        return "this port speaks HTTP, not HTTPS"
-    if data[:3] == b"PRI":
-        return "this port speaks HTTP/1.1, not HTTP/2"
-    if isinstance(error, httptools.HttpParserCallbackError):
-        return "the address of the request can't be read"
-    return f"this is no HTTP/1.1 request: {error}"
 
 
 def check_timeouts(connections: Iterable[object], now: float) -> None:
