@@ -4,7 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
+FIGURES = {"acuracia": "accuracy", "f1_macro": "f1_macro"}
+"""The metrics of a run by name, and the attribute of an evaluation that holds each."""
+
+METRICS = (*FIGURES, *(f"{name}_holdout" for name in FIGURES))
+"""On a run's own test split, and on the hold-out that all runs share."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,10 @@ class Evaluation:
     matrix: list[list[int]]
     by_category: dict[str, dict[str, float]]
 
+    def metrics(self, suffix: str = "") -> dict[str, float]:
+        """Its figures under the names of `FIGURES`, with the suffix behind each."""
+        return {name + suffix: getattr(self, attribute) for name, attribute in FIGURES.items()}
+
     def report(self) -> dict[str, Any]:
         """The per-class report, ready for JSON."""
         figures = {"accuracy": self.accuracy, "f1_macro": self.f1_macro}
@@ -44,6 +52,9 @@ def evaluate(truth: Sequence[str], answers: Sequence[str], categories: Sequence[
         answers: the model's.
         categories: every category there is, in the order to report them.
     """
+    # Imported here, as the names of the metrics are asked for where there is no time for it.
+    from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
+
     figures = precision_recall_fscore_support(
         truth, answers, labels=list(categories), zero_division=0.0
     )

@@ -19,6 +19,7 @@ from mlflow.tracking import MlflowClient
 from produtos.data.dataset import Dataset
 from produtos.data.source import SHIPPED, is_url, location, read_bytes
 from produtos.errors import BadInput
+from produtos.model.evaluation import METRICS
 from produtos.parameters import Parameters, grid
 from produtos.registry import registry
 from produtos.runs import tracking
@@ -26,7 +27,6 @@ from produtos.runs.outcome import (
     DATASET_DIGEST,
     FIRST,
     GAPS,
-    METRICS,
     SWEEP,
     SWEEP_RUN,
     InterruptedSweep,

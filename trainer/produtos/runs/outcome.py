@@ -4,9 +4,6 @@ from dataclasses import dataclass
 
 from produtos.parameters import Parameters
 
-METRICS = ("acuracia", "f1_macro", "acuracia_holdout", "f1_macro_holdout")
-"""On the run's own test split, and on the hold-out that all runs share."""
-
 HOLDOUT_DIGEST = "holdout_digest"
 """Tag of a run and of a version: figures on hold-outs of the same digest can be compared."""
 
@@ -33,7 +30,7 @@ class Outcome:
         run_id: its id.
         model_id: the id of its logged model.
         parameters: what it was asked to do.
-        metrics: the figures of `METRICS`.
+        metrics: those of `evaluation.METRICS`.
         gaps: what these cannot tell; empty where they can.
     """
 

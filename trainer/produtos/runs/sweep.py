@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from produtos.data.dataset import Dataset
 from produtos.data.split import holdout_of
+from produtos.model.evaluation import METRICS
 from produtos.parameters import Parameters, grid, yes_or_no
 from produtos.runs.outcome import (
     DATASET_DIGEST,
     FIRST,
     HOLDOUT_DIGEST,
-    METRICS,
     SWEEP,
     InterruptedSweep,
     Outcome,

@@ -20,7 +20,7 @@ from produtos.model import pipeline as model
 from produtos.model import plots
 from produtos.model.evaluation import Evaluation, evaluate
 from produtos.parameters import Parameters
-from produtos.runs.outcome import DATASET_DIGEST, GAPS, HOLDOUT_DIGEST, METRICS, Outcome
+from produtos.runs.outcome import DATASET_DIGEST, GAPS, HOLDOUT_DIGEST, Outcome
 from produtos.runs.tracking import Tracker, log_metrics, log_parameters
 
 
@@ -35,13 +35,7 @@ class Trained:
 
     def metrics(self) -> dict[str, float]:
         """The figures that runs are listed and compared by."""
-        values = (
-            self.test.accuracy,
-            self.test.f1_macro,
-            self.holdout.accuracy,
-            self.holdout.f1_macro,
-        )
-        return dict(zip(METRICS, values, strict=True))
+        return self.test.metrics() | self.holdout.metrics("_holdout")
 
 
 def train(dataset: Dataset, parameters: Parameters) -> Trained:

@@ -6,11 +6,11 @@ from types import SimpleNamespace
 import pytest
 from mlflow.tracking import MlflowClient
 
+from produtos.model.evaluation import METRICS
 from produtos.parameters import Parameters, grid
 from produtos.registry import first_start, registry
 from produtos.registry.registry import PRODUCTION
 from produtos.runs import tracking
-from produtos.runs.outcome import METRICS
 from produtos.runs.tracking import Tracker
 from tests.unit.produtos.registry.models import dataset, version
 
