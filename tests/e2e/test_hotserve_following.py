@@ -317,8 +317,9 @@ def test_sigterm_ends_it_and_all_it_started(tmp_path: Path) -> None:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
     with running_hotserve(str(folder), tmp_path, environment) as hotserve:
         hotserve.wait_for("it does not answer", lambda model: model["state"] == "serving")
-        assert hotserve.predict("halo").json() == {"predictions": ["game"]}
-        assert hotserve.model()["version"] is None
+        answer = hotserve.predict("halo")
+        assert answer.json() == {"predictions": ["game"]}
+        assert hotserve.model()["version"] == answer.headers["X-Model-Version"] != ""
         assert str(tmp_path) not in hotserve.get("/model").text
         hotserve.process.send_signal(signal.SIGTERM)
         assert hotserve.process.wait(PATIENCE) == 0

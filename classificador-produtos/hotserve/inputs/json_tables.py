@@ -26,7 +26,7 @@ def translate(body: bytes, wanted: TextInput) -> tuple[bytes, int | None]:
         No number of rows where only the model's process can tell.
 
     Raises:
-        CsvError: no column holds a text, or two have the same name.
+        CsvError: no column holds a text, two have the same name, or it is no table at all.
     """
     try:
         request = json.loads(body)
@@ -34,6 +34,13 @@ def translate(body: bytes, wanted: TextInput) -> tuple[bytes, int | None]:
         data = request.pop(kind)
     except (ValueError, TypeError, AttributeError, RecursionError):
         return body, None
+    if not request.keys() <= {"params"}:
+        # MLflow takes a request with `messages` and its like whole, and not what stands in it.
+        return body, None
+    if kind == json_forms.SPLIT and isinstance(data, dict):
+        for part in ("columns", "data"):
+            if not isinstance(data.get(part, []), list):
+                raise CsvError(f"{kind}: '{part}' must be a list")
     found = table(kind, data)
     if found is None:
         return body, len(data) if isinstance(data, list) else None

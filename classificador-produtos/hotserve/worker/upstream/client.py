@@ -83,6 +83,9 @@ class UpstreamClient:
         if answer.status < 400:
             found = predictions(answer.body)
             if found is not None:
+                if rows == 0 and found:
+                    # What a pipeline makes of an empty table is the names of its columns.
+                    raise RequestError(400, "there is no product in the body")
                 if rows not in (None, len(found)):
                     raise _failed(
                         500, f"the model gave {len(found)} answers to {rows} products", target

@@ -82,6 +82,11 @@ def test_everything_else_stays_as_it_came(
     assert translate(body, wanted) == (body, rows)
 
 
+def test_a_request_with_more_than_a_table_stays_as_it_came() -> None:
+    body = b'{"inputs": [{"Nome": "halo"}], "messages": null}'
+    assert translate(body, TEXTS) == (body, None)
+
+
 def test_what_is_no_json_stays_as_it_came() -> None:
     assert translate(b"{", TEXTS) == (b"{", None)
     deep = b"[" * 100_000
@@ -99,6 +104,19 @@ def test_columns_that_can_not_be_classified(names: list[str], message: str) -> N
     body = json.dumps({"dataframe_split": {"columns": names, "data": [["a"] * len(names)]}})
     with pytest.raises(CsvError, match=message):
         translate(body.encode(), TEXTS)
+
+
+@pytest.mark.parametrize(
+    ("split", "part"),
+    [
+        ({"columns": ["nome"], "data": {}}, "data"),
+        ({"columns": {"nome": None}, "data": []}, "columns"),
+        ({"columns": "nome", "data": [["halo"]]}, "columns"),
+    ],
+)
+def test_a_split_table_is_made_of_lists(split: dict[str, Any], part: str) -> None:
+    with pytest.raises(CsvError, match=f"dataframe_split: '{part}' must be a list"):
+        translate(json.dumps({"dataframe_split": split}).encode(), TEXTS)
 
 
 def test_half_a_surrogate_pair_is_carried() -> None:

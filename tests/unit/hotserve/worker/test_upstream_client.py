@@ -141,3 +141,12 @@ async def test_another_number_of_answers_than_of_products_is_an_error() -> None:
     with pytest.raises(RequestError, match="the model gave 1 answers to 2 products") as error:
         await ask(manager, Processes([answers]), body=b'{"inputs": ["boneca", "halo"]}')
     assert error.value.answer.status == 500
+
+
+async def test_an_answer_to_no_product_is_no_answer() -> None:
+    manager = Manager()
+    manager.say(1)
+    empty = b'{"dataframe_split": {"columns": ["nome"], "data": []}}'
+    with pytest.raises(RequestError, match="there is no product in the body") as error:
+        await ask(manager, Processes([answers]), body=empty)
+    assert error.value.answer.status == 400
