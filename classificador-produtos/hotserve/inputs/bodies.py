@@ -15,7 +15,11 @@ _WEB_PAGE = re.compile(r"[\s\ufeff]*<(?:!doctype\s+html|html|\?xml)\b", re.IGNOR
 _JSON = re.compile(r'[\s\ufeff]*(?:\{\s*"|\[\s*[\[{"])')
 # `ã` in UTF-8, read as Windows-1252 and written in UTF-8 again, is `Ã£`. Left out are pairs that
 # a word in capitals can end in: `MAÇÃ”`.
-_ENCODED_TWICE = re.compile(r"Ã[\u0080-\u009f£§©¡ª³µº¢´¼±\u00adƒ‡‰]|Â[\u0080-\u009fºª°®´]")
+_CONTROLS = frozenset(map(chr, range(0x80, 0xA0)))
+_ENCODED_TWICE = {
+    "Ã": _CONTROLS.union("£§©¡ª³µº¢´¼±\u00adƒ‡‰"),
+    "Â": _CONTROLS.union("ºª°®´"),
+}
 
 
 class CsvError(ValueError):
@@ -62,11 +66,15 @@ def _wide_encoding(body: bytes) -> str | None:
 
 
 def _check_encoded_once(text: str) -> None:
-    if found := _ENCODED_TWICE.search(text):
-        raise CsvError(
-            f"line {line_number(text, found.start())} was encoded twice: it has {found[0]!r} "
-            "for one letter with an accent; read the file as UTF-8, and save it again"
-        )
+    for first, seconds in _ENCODED_TWICE.items():
+        at = text.find(first)
+        while at >= 0:
+            if text[at + 1 : at + 2] in seconds:
+                raise CsvError(
+                    f"line {line_number(text, at)} was encoded twice: it has {text[at : at + 2]!r} "
+                    "for one letter with an accent; read the file as UTF-8, and save it again"
+                )
+            at = text.find(first, at + 1)
 
 
 def _check_kind(text: str) -> None:

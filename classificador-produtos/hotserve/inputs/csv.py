@@ -19,6 +19,9 @@ SEPARATORS = ";,\t|"
 _NO_SEPARATOR = "\x1f"
 """With one column a comma is part of the text."""
 _MARK = "\ufeff"
+_EDGES = f"{_MARK} "
+_PADDING = 3
+"""Blanks and marks that may stand around a name where a header is repeated."""
 _BLANK = re.compile(rf"[\s{_MARK}]*")
 _SEPARATOR_LINE = re.compile(r'\s*"?sep=.?"?[;,\t| ]*(?:\r\n|\n|\r|\Z)', re.IGNORECASE)
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+")
@@ -82,18 +85,21 @@ class _Header:
             CsvError: it has too many fields, or is the header once more.
         """
         width = len(self.names)
-        if len(fields) == 1 < width and self.separator in fields[0]:
-            fields = _whole_line_in_quotes(fields, self.separator, width)
-        if len(fields) > width and any(map(str.strip, fields[width:])):
-            raise CsvError(
-                f"line {line} has {len(fields)} fields and the header {width}; "
-                f"put a text that has a '{self.separator}' in it in double quotes"
-            )
-        if _bare(fields[0]) == self.bare[0] and [*map(_bare, fields[:width])] == self.bare:
+        if len(fields) != width:
+            if len(fields) == 1 and self.separator in fields[0]:
+                fields = _whole_line_in_quotes(fields, self.separator, width)
+            if len(fields) > width and any(map(str.strip, fields[width:])):
+                raise CsvError(
+                    f"line {line} has {len(fields)} fields and the header {width}; "
+                    f"put a text that has a '{self.separator}' in it in double quotes"
+                )
+            fields = (fields + [""] * width)[:width]
+        # Most texts are longer than the name of their column, and need no closer look.
+        if len(fields[0]) <= len(self.names[0]) + _PADDING and [*map(_bare, fields)] == self.bare:
             raise CsvError(
                 f"line {line} is the header again; send one table, with one header, at a time"
             )
-        return [fields[at] if at < len(fields) else "" for at in self.indexes.values()]
+        return [fields[at] for at in self.indexes.values()]
 
 
 def read(
@@ -230,12 +236,14 @@ def _lines(text: str, start: int, number: int, separator: str) -> Iterator[str]:
     Raises:
         CsvError: one has more fields than any table.
     """
-    lines = (line for piece in _pieces(text, start) for line in _LINE.findall(piece))
-    for line in lines:
-        if len(line) > _MOST_FIELDS and line.count(separator) > _MOST_FIELDS:
-            raise CsvError(f"line {number} has more than {_MOST_FIELDS} fields")
-        yield line
-        number += 1
+    for piece in _pieces(text, start):
+        lines = _LINE.findall(piece)
+        if max(map(len, lines)) > _MOST_FIELDS:
+            for at, line in enumerate(lines, number):
+                if line.count(separator) > _MOST_FIELDS:
+                    raise CsvError(f"line {at} has more than {_MOST_FIELDS} fields")
+        yield from lines
+        number += len(lines)
 
 
 def _rows(text: str, start: int, header: _Header) -> Iterator[list[str]]:
@@ -268,7 +276,7 @@ def _whole_line_in_quotes(fields: list[str], separator: str, width: int) -> list
 
 
 def _bare(field: str) -> str:
-    return field.strip(f"{_MARK} ").casefold()
+    return field.strip(_EDGES).casefold()
 
 
 def _unquote(line: str) -> str:
