@@ -1,5 +1,6 @@
 """A stack of containers of a test's own: a project name, ports and volumes that nobody else has."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -21,6 +22,8 @@ PORTS = ("S3_PORT", "S3_CONSOLE_PORT", "MLFLOW_PORT", "SERVE_PORT")
 SERVERS = ("s3", "db", "mlflow", "classificador-produtos")
 JOBS = ("check_settings", "create_s3_buckets", "trainer")
 MODEL = "classificador-produtos"
+# Two clones on one machine don't build over each other's images.
+IMAGE_TAG = f"test-{hashlib.sha256(bytes(ROOT)).hexdigest()[:8]}"
 
 
 def docker(*arguments: str, check: bool = True, timeout: float = 120) -> str:
@@ -66,7 +69,7 @@ class Stack:
 
     def __post_init__(self) -> None:
         ports = {name: str(free_port()) for name in PORTS}
-        self.settings = {"IMAGE_TAG": "test", **ports, **self.settings}
+        self.settings = {"IMAGE_TAG": IMAGE_TAG, **ports, **self.settings}
 
     def command_line(self) -> list[str]:
         """`docker compose` for this project, to be followed by a command of its."""

@@ -5,13 +5,13 @@ import subprocess
 import pytest
 
 from tests.compose.conftest import Images
-from tests.compose.stack import ROOT, docker
+from tests.compose.stack import IMAGE_TAG, ROOT, docker
 
 OURS = ("mlflow", "trainer", "classificador-produtos")
 
 
 def ours(name: str) -> str:
-    return f"classificador-de-produtos/{name}:test"
+    return f"classificador-de-produtos/{name}:{IMAGE_TAG}"
 
 
 # On a machine that has nothing yet, this is where everything is downloaded.
