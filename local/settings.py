@@ -87,7 +87,7 @@ def read(environ: Mapping[str, str], cwd: Path | None = None) -> Settings:
         tokens = read_tokens(environ, environ.get(FILE_VARIABLE, ""))
     except UsageError as error:
         raise SettingsError(str(error)) from None
-    return Settings(mlflow_port, serve_port, home, dataset, tokens[0] if tokens else None)
+    return Settings(mlflow_port, serve_port, home, dataset, next(iter(tokens)) if tokens else None)
 
 
 def _port(environ: Mapping[str, str], name: str, default: int) -> int:

@@ -158,6 +158,14 @@ def test_the_page_asks_for_the_token(hotserve: Hotserve) -> None:
         expect(dialog).to_be_hidden()
         watched.type("halo")
         watched.has_answered("game")
+        kept = page.evaluate("[Object.values(sessionStorage), Object.values(localStorage)]")
+        assert TOKEN in kept[0]
+        assert TOKEN not in kept[1]
+        assert page.context.cookies() == []
+        # Another session of the same browser asks again.
+        with page.context.expect_page() as other:
+            page.evaluate("url => { window.open(url, '_blank', 'noopener'); }", hotserve.url)
+        expect(other.value.get_by_role("dialog")).to_be_visible()
 
 
 def test_no_process_has_the_token_in_its_environment_or_its_command_line(
@@ -253,9 +261,11 @@ def test_a_token_file_that_changes_counts_from_then_on(tmp_path: Path) -> None:
     model = save(text_model(), tmp_path / "model")
     file = tmp_path / "tokens"
     file.write_text("first\n")
+    kept_open = requests.Session()
 
     def status(token: str) -> int:
-        return asked(running, "GET", "/version", {"Authorization": f"Bearer {token}"}).status_code
+        shown = {"Authorization": f"Bearer {token}"}
+        return kept_open.get(running.url + "/version", headers=shown, timeout=PATIENCE).status_code
 
     environment = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
     options = ("--workers", "2", "--token-file", str(file))
@@ -263,23 +273,57 @@ def test_a_token_file_that_changes_counts_from_then_on(tmp_path: Path) -> None:
         running.get("/ping")
         eventually(lambda: status("first") == 200, "the first token does not count")
         assert status("second") == 401
-        file.write_text("first\nsecond\n")
+        file.write_text("first\nana second\n")
         eventually(lambda: status("second") == 200, "the second token does not count")
         # As somebody does who wants no reader to see half of it.
-        (tmp_path / "new").write_text("second\n")
+        (tmp_path / "new").write_text("ana second\n")
         (tmp_path / "new").rename(file)
         eventually(lambda: status("first") == 401, "the first token still counts")
-        file.write_text("# nothing\n")
-        eventually(lambda: "holds no token" in running.log.read_text(), "it is not told")
         file.unlink()
         eventually(lambda: "can't be read" in running.log.read_text(), "it is not told")
-        assert [status("second"), status(""), status("# nothing")] == [200, 401, 401]
+        assert [status("second"), status("")] == [200, 401]
         # A worker that comes later knows them, too.
         for worker in running.workers():
             worker.kill()
         eventually(lambda: len(running.workers()) == 2, "they are not replaced")
         running.get("/ping")
         assert [status("second"), status("first")] == [200, 401]
+        file.write_text("# nothing\n")
+        eventually(lambda: "holds no token" in running.log.read_text(), "it is not told")
+        eventually(lambda: status("second") == 401, "the last token still counts")
+        assert [status("first"), status(""), status("# nothing"), status("nothing")] == [401] * 4
+        for worker in running.workers():
+            worker.kill()
+        eventually(lambda: len(running.workers()) == 2, "they are not replaced")
+        running.get("/ping")
+        assert [status("second"), status("")] == [401, 401]
+        assert "second" not in running.log.read_text()
+
+
+def test_the_name_of_a_token_is_in_the_log_and_the_metrics(tmp_path: Path) -> None:
+    model = save(text_model(), tmp_path / "model")
+    (tmp_path / "tokens").write_text(f"# who may ask\nana {TOKEN}\nwithout-a-name\n")
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
+    options = ("--workers", "1", "--access-log", "--token-file", str(tmp_path / "tokens"))
+    log = tmp_path / "requests.log"
+    with running_hotserve(
+        str(model), tmp_path, environment, options=options, stdout=log
+    ) as running:
+        eventually(lambda: running.get("/ping").status_code == 200, "it is not served")
+        shown = [SHOWN, {"Authorization": "Bearer without-a-name"}, {"Authorization": "Bearer ana"}]
+        statuses = [
+            asked(running, "POST", "/invocations", who | CSV, body).status_code
+            for who in shown
+            for body in (b"halo", b"halo " + b"nada " * 5_000)
+        ]
+        assert statuses == [200, 200, 200, 200, 401, 401]
+        metrics = asked(running, "GET", "/metrics", SHOWN).text
+        assert 'hotserve_client_requests_total{client="ana"} 2.0' in metrics
+        assert metrics.count("hotserve_client_requests_total{") == 1
+        eventually(lambda: len(logged(running)) >= 8, "a line is missing")
+        names = [line["client_name"] for line in logged(running)]
+        assert names[-7:] == ["ana", "ana", None, None, None, None, "ana"]
+        assert TOKEN not in log.read_text() + running.log.read_text()
 
 
 def test_an_empty_token_is_none_and_that_is_told(tmp_path: Path) -> None:

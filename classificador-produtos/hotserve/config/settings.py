@@ -77,8 +77,8 @@ class Settings:
     token_file: str = option(
         FILE,
         "",
-        "answer only to who shows one of the tokens in this file, one a line; "
-        "HOTSERVE_TOKEN is one token",
+        "answer only to who shows one of the tokens in this file, one a line, its client's name "
+        "before it or not; HOTSERVE_TOKEN is one token",
     )
     workers: int = option(
         WORKERS,
@@ -109,7 +109,7 @@ class Settings:
         "folder for the output of the wrapped command, or - for standard error "
         "(default: in the cache)",
     )
-    tokens: tuple[str, ...] = field(default=(), repr=False)
+    tokens: dict[str, str] | None = field(default=None, repr=False)
 
     @property
     def log_folder(self) -> Path | None:

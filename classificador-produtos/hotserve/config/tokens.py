@@ -1,4 +1,7 @@
-"""The bearer tokens that clients may show: one from a variable, or several from a file."""
+"""The bearer tokens that clients may show: one from a variable, or several from a file.
+
+They are kept with the name of the client that each was given to, empty where it has none.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +15,16 @@ VARIABLE = "HOTSERVE_TOKEN"
 FILE_VARIABLE = "HOTSERVE_TOKEN_FILE"
 
 _TOKEN = re.compile(r"[!-~]+")
+# No name is as long as a random token: one that was written first is never taken for a name.
+_LINE = re.compile(rf"(?:([\w.@-]{{1,30}})\s+)?({_TOKEN.pattern})")
 
 
-def read_tokens(environment: Mapping[str, str], file: str) -> tuple[str, ...]:
-    """The tokens of HOTSERVE_TOKEN, or of a file; none at all where neither is given.
+def read_tokens(environment: Mapping[str, str], file: str) -> dict[str, str] | None:
+    """The tokens of HOTSERVE_TOKEN, or of a file, with their names; None where neither is given.
 
     Args:
         environment: variables.
-        file: one token a line; blank lines and lines that begin with # do not count. Empty: none.
+        file: read by `of_file`; empty: none.
 
     Raises:
         UsageError: both are given, the file can't be read or holds no token, or one of them can't
@@ -31,11 +36,23 @@ def read_tokens(environment: Mapping[str, str], file: str) -> tuple[str, ...]:
     if variable:
         if not _TOKEN.fullmatch(variable):
             raise UsageError(f"{VARIABLE} must be visible ASCII characters without spaces")
-        return (variable,)
-    return _of_file(Path(file)) if file else ()
+        return {variable: ""}
+    if not file:
+        return None
+    if tokens := of_file(file):
+        return tokens
+    raise UsageError(f"the token file {file} holds no token; write one into it, one a line")
 
 
-def _of_file(path: Path) -> tuple[str, ...]:
+def of_file(file: str) -> dict[str, str]:
+    """Tokens with their names: `NAME TOKEN` or a bare `TOKEN` a line.
+
+    Blank lines and lines that begin with # do not count.
+
+    Raises:
+        UsageError: the file can't be read, or a line of it; tokens are not shown.
+    """
+    path = Path(file)
     try:
         path = path.expanduser()
         lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
@@ -45,13 +62,17 @@ def _of_file(path: Path) -> tuple[str, ...]:
         raise UsageError(f"the token file {path} can't be read: whose home is that?") from None
     except UnicodeDecodeError:
         raise UsageError(f"the token file {path} is no text") from None
-    tokens = {n: line for n, line in enumerate(lines, 1) if line and not line.startswith("#")}
-    for number, token in tokens.items():
-        if not _TOKEN.fullmatch(token):
+    tokens: dict[str, str] = {}
+    for number, line in enumerate(lines, 1):
+        if not line or line.startswith("#"):
+            continue
+        if (match := _LINE.fullmatch(line)) is None:
             raise UsageError(
-                f"the token file {path}, line {number}: a token must be visible ASCII characters "
-                "without spaces"
+                f"the token file {path}, line {number}: write a token of visible ASCII characters, "
+                "or before it a name of up to 30 letters, digits and . _ @ - and a space"
             )
-    if not tokens:
-        raise UsageError(f"the token file {path} holds no token; write one into it, one a line")
-    return tuple(tokens.values())
+        name, token = match.groups("")
+        if token in tokens:
+            raise UsageError(f"the token file {path}, line {number}: a line above has this token")
+        tokens[token] = name
+    return tokens

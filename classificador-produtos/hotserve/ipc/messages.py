@@ -56,7 +56,11 @@ class LaneTarget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Configure:
-    """The first message: how to serve; most fields are settings of the same name."""
+    """The first message: how to serve; most fields are settings of the same name.
+
+    Attributes:
+        tokens: as in `UseTokens`; None: clients need none.
+    """
 
     request_timeout: float
     hold_timeout: float
@@ -68,7 +72,7 @@ class Configure:
     max_body: int
     csv: str
     private_folders: tuple[str, ...]
-    tokens: tuple[str, ...]
+    tokens: dict[str, str] | None
     cors_origins: tuple[str, ...]
     access_log: bool
 
@@ -99,9 +103,9 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class UseTokens:
-    """From now on clients have to show one of these."""
+    """From now on clients have to show one of these, each with its client's name or `""`."""
 
-    tokens: tuple[str, ...]
+    tokens: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +195,7 @@ def decode(line: bytes) -> Message:
         fields["target"] = Target(**{**target, "text_input": text_input})
     if lane := fields.get("lane"):
         fields["lane"] = LaneTarget(**_tuples(lane, "forms", "columns"))
-    return kind(**_tuples(fields, "tokens", "cors_origins", "private_folders"))
+    return kind(**_tuples(fields, "cors_origins", "private_folders"))
 
 
 def _tuples(fields: dict[str, Any], *names: str) -> dict[str, Any]:

@@ -70,6 +70,7 @@ class Metrics(Collector):
         self._requests: Counter[tuple[str, ...]] = Counter()
         self._others: Counter[tuple[str, ...]] = Counter()
         self._products: Counter[tuple[str, ...]] = Counter()
+        self._clients: Counter[tuple[str, ...]] = Counter()
         self._categories: set[str] = set()
         self._buckets = {lane: [0] * (len(BOUNDS) + 1) for lane in (FAST, PROCESS, NONE)}
         self._seconds = dict.fromkeys((FAST, PROCESS, NONE), 0.0)
@@ -84,6 +85,8 @@ class Metrics(Collector):
             self._requests[str(code), lane, version] += count
         for path, code, count in report.get("others", ()):
             self._others[path, str(code)] += count
+        for client, count in report.get("clients", ()):
+            self._clients[client,] += count
         for version, category, count in report.get("products", ()):
             self._products[self._bounded(category), version] += count
         for lane, (buckets, seconds) in report.get("latency", {}).items():
@@ -129,6 +132,12 @@ class Metrics(Collector):
             "Requests to every other path, by path and status.",
             ("path", "code"),
             self._others,
+        )
+        yield _counters(
+            "hotserve_client_requests",
+            "Requests to /invocations by the name that their token has in the token file.",
+            ("client",),
+            self._clients,
         )
         in_flight = sum(self._in_flight.values())
         yield _gauge("requests_in_flight", "Requests to /invocations under way.", in_flight)

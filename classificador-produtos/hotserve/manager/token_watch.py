@@ -8,17 +8,17 @@ import os
 from pathlib import Path
 
 from hotserve.config.errors import UsageError
-from hotserve.config.tokens import read_tokens
+from hotserve.config.tokens import of_file
 from hotserve.log import logger
 from hotserve.manager.worker_pool import WorkerPool
 
-_INTERVAL = 1.0
+_INTERVAL = 0.25
 
 
 async def follow(file: str, pool: WorkerPool) -> None:
     """Tell the workers what the file holds whenever it is another; never returns.
 
-    A file that is gone or can't be used changes nothing, as no token at all would let everybody in.
+    A file that is gone or can't be used changes nothing; one without a token lets nobody in.
     """
     path = Path(file).expanduser()
     known, before = _look(path), None
@@ -31,12 +31,14 @@ async def follow(file: str, pool: WorkerPool) -> None:
             continue
         known = found
         try:
-            tokens = read_tokens({}, file)
+            tokens = of_file(file)
         except UsageError as error:
             logger.error("%s; the tokens of before still count", error)
             continue
         pool.use_tokens(tokens)
         logger.info("the token file was read again: %d tokens", len(tokens))
+        if not tokens:
+            logger.error("the token file %s holds no token: nobody is answered", file)
 
 
 def _look(path: Path) -> tuple[int, int, int] | None:

@@ -68,7 +68,7 @@ class WorkerPool:
         """Have every worker, those that start later included, serve that: all at once."""
         self._commit.prepare(change)
 
-    def use_tokens(self, tokens: tuple[str, ...]) -> None:
+    def use_tokens(self, tokens: dict[str, str]) -> None:
         """From now on clients have to show one of these."""
         self._settings = replace(self._settings, tokens=tokens)
         self._send_all(messages.UseTokens(tokens))

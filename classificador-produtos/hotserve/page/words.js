@@ -59,7 +59,7 @@ const WORDS = {
     tokenTitle: "Este servidor pede um token",
     tokenWrong: "O servidor não aceitou este token.",
     token: "Token",
-    tokenHint: "É o valor de HOTSERVE_TOKEN no servidor, ou uma linha do arquivo dado em --token-file. Fica guardado só até esta aba ser fechada.",
+    tokenHint: "É o valor de HOTSERVE_TOKEN no servidor, ou o de uma linha do arquivo dado em --token-file, sem o nome. Fica guardado só até esta aba ser fechada.",
     cancel: "Cancelar",
     continue: "Continuar",
 
@@ -143,7 +143,7 @@ const WORDS = {
     tokenTitle: "This server asks for a token",
     tokenWrong: "The server did not accept this token.",
     token: "Token",
-    tokenHint: "It is the value of HOTSERVE_TOKEN on the server, or a line of its --token-file. It is kept until this tab is closed.",
+    tokenHint: "It is the value of HOTSERVE_TOKEN on the server, or that of a line of its --token-file, without the name. It is kept until this tab is closed.",
     cancel: "Cancel",
     continue: "Continue",
 

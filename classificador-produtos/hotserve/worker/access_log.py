@@ -29,6 +29,7 @@ class AccessLog:
         self,
         *,
         client: tuple[str, int] | None,
+        client_name: str = "",
         status: int,
         size: int,
         method: str | None = None,
@@ -44,6 +45,7 @@ class AccessLog:
         line = {
             "time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "client": client[0] if client else None,
+            "client_name": client_name or None,
             "method": method,
             "path": path[:_LONGEST_PATH] if path is not None else None,
             "status": status,

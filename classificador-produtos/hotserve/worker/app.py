@@ -23,6 +23,7 @@ _CLIENT_GONE = 499
 """Not sent to anybody: how nginx counts a client that went away."""
 _CODINGS = (b"content-encoding", b"transfer-encoding")
 _WITHOUT_LENGTH = (204, 304)
+_CLIENT_NAME = "hotserve.client"  # in the scope of a request with a token
 _FORMS = (b"multipart/form-data", b"application/x-www-form-urlencoded")
 
 
@@ -77,9 +78,12 @@ class App:
         is_prediction = route.path == PREDICTIONS
         shared.counters.begun += is_prediction
         answer = await self._answer(route, scope, receive)
+        client_name = scope.get(_CLIENT_NAME, "")
         if is_prediction:
             seconds = perf_counter() - begun
-            shared.counters.request(answer.status, answer.lane, answer.version, seconds)
+            shared.counters.request(
+                answer.status, answer.lane, answer.version, seconds, client_name
+            )
         else:
             shared.counters.other(route.path, answer.status)
         is_sent = answer.status != _CLIENT_GONE
@@ -95,6 +99,7 @@ class App:
             if shared.access_log is not None:
                 shared.access_log.write(
                     client=scope["client"],
+                    client_name=client_name,
                     method=scope["method"],
                     # Without what stands behind a ?, which may hold a secret.
                     path=scope["path"],
@@ -110,7 +115,7 @@ class App:
             if preflight := self._shared.cors.preflight(scope["method"], scope["headers"]):
                 return preflight
             if not route.public:
-                self._shared.auth.require(scope["headers"])
+                scope[_CLIENT_NAME] = self._shared.auth.require(scope["headers"])
             route.require_method(scope["method"])
             return await route.handler(scope, receive)
         except RequestError as error:
@@ -130,7 +135,7 @@ class App:
                 self._upstream.target()
             except RequestError as error:
                 # The reason can name the model, the registry's address, or what MLflow said.
-                if self._shared.auth.allows(scope["headers"]):
+                if self._shared.auth.client(scope["headers"]) is not None:
                     raise
                 message = "nothing is served at the moment; /model says why to who has the token"
                 retry_after = error.answer.headers[1:]

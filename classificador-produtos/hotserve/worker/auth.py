@@ -3,37 +3,43 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from hotserve.worker.errors import RequestError
 
 
 class Auth:
-    """Admits who shows one of some tokens; without tokens, everybody."""
+    """Admits who shows one of some tokens.
 
-    def __init__(self, tokens: Iterable[str]) -> None:
+    Args:
+        tokens: with the names of their clients, which may be empty; None: everybody is admitted.
+    """
+
+    def __init__(self, tokens: Mapping[str, str] | None) -> None:
         self.use(tokens)
 
-    def use(self, tokens: Iterable[str]) -> None:
+    def use(self, tokens: Mapping[str, str] | None) -> None:
         """From now on these count, and no others."""
-        self._tokens = [token.encode("ascii") for token in tokens]
+        self._is_on = tokens is not None
+        self._clients = [(token.encode("ascii"), name) for token, name in (tokens or {}).items()]
 
-    def allows(self, headers: Iterable[tuple[bytes, bytes]]) -> bool:
-        """Whether a request with these headers may be answered."""
-        return not self._tokens or self._challenge(headers) is None
+    def client(self, headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+        """The name of who sent these headers, `""` where it has none; None: it gets no answer."""
+        return self._search(headers)[0] if self._is_on else ""
 
-    def require(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
-        """Raise 401 where `allows` is false."""
-        challenge = self._challenge(headers) if self._tokens else None
-        if challenge is not None:
+    def require(self, headers: Iterable[tuple[bytes, bytes]]) -> str:
+        """The same, but raise 401 instead of None."""
+        client, challenge = self._search(headers) if self._is_on else ("", b"")
+        if client is None:
             raise RequestError(
                 401,
                 "this server answers to who has its token: send Authorization: Bearer <token>",
                 (b"www-authenticate", challenge),
             )
+        return client
 
-    def _challenge(self, headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
-        """The value of WWW-Authenticate; None for who may ask.
+    def _search(self, headers: Iterable[tuple[bytes, bytes]]) -> tuple[str | None, bytes]:
+        """The client's name, or None and the value of WWW-Authenticate.
 
         Every token is compared, each in a time that does not depend on where it differs.
         """
@@ -44,7 +50,7 @@ class Auth:
                 if scheme.lower() != b"bearer":
                     continue
                 shown = shown.strip()
-                if sum(hmac.compare_digest(shown, token) for token in self._tokens):
-                    return None
+                for client in [c for t, c in self._clients if hmac.compare_digest(shown, t)]:
+                    return client, b""
                 challenge = b'Bearer error="invalid_token"'
-        return challenge
+        return None, challenge

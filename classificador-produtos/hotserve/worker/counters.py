@@ -54,6 +54,7 @@ class Counters:
         self._requests: Counter[tuple[int, str, str]] = Counter()
         self._others: Counter[tuple[str, int]] = Counter()
         self._products: Counter[tuple[str, str]] = Counter()
+        self._clients: Counter[tuple[str]] = Counter()
 
     def lane(self, version: str, categories: Sequence[str]) -> LaneProducts:
         """Where the fast lane of a version counts its products."""
@@ -62,12 +63,16 @@ class Counters:
             self._lanes[key] = LaneProducts(version, categories)
         return self._lanes[key]
 
-    def request(self, status: int, lane: str, version: str, seconds: float) -> None:
-        """Count the answer to a request to `/invocations`."""
+    def request(
+        self, status: int, lane: str, version: str, seconds: float, client: str = ""
+    ) -> None:
+        """Count the answer to a request to `/invocations`; `client` is its token's name."""
         self._ended += 1
         self._requests[status, lane, version] += 1
         self._buckets[lane][bisect_left(BOUNDS, seconds)] += 1
         self._seconds[lane] += seconds
+        if client:
+            self._clients[client,] += 1
 
     def other(self, path: str, status: int) -> None:
         """Count a request to another path; `path` is one of a few."""
@@ -92,6 +97,7 @@ class Counters:
             "requests": self._requests,
             "products": self._products,
             "others": self._others,
+            "clients": self._clients,
         }
         for name, counter in counted.items():
             if counter:

@@ -31,6 +31,7 @@ class FastPathProtocol(HttpProtocol):
         self._slow_headers = _SLOW_HEADERS | ({b"origin"} if self._shared.cors.is_on else set())
         self._begun = 0.0
         self._content_type: bytes | None = None  # of a request that may be answered here
+        self._client_name = ""
         self._body = b""
         self._default_headers: list[tuple[bytes, bytes]] = []
         self._default_head = b""
@@ -43,7 +44,7 @@ class FastPathProtocol(HttpProtocol):
             super().on_headers_complete()
 
     def _is_for_lane(self) -> bool:
-        """Whether the head lets the lane answer; then `_content_type` is set."""
+        """Whether the head lets the lane answer; sets `_content_type` and `_client_name` then."""
         parser = self.parser
         if (
             self.url != b"/invocations"
@@ -71,9 +72,10 @@ class FastPathProtocol(HttpProtocol):
                 return False
         if content_type is None or length is None or int(length) > LONGEST_BODY or hosts != 1:
             return False
-        if not self._shared.auth.allows(self.headers):
+        client = self._shared.auth.client(self.headers)
+        if client is None:
             return False
-        self._content_type = content_type
+        self._content_type, self._client_name = content_type, client
         return True
 
     def on_body(self, body: bytes) -> None:
@@ -97,12 +99,14 @@ class FastPathProtocol(HttpProtocol):
         self._content_type = None
         shared, version = self._shared, lane.target.version
         shared.counters.begun += 1
-        shared.counters.request(200, FAST, version, perf_counter() - self._begun)
+        seconds = perf_counter() - self._begun
+        shared.counters.request(200, FAST, version, seconds, self._client_name)
         self._await_next()
         self.transport.write(b"%b%b%b%b" % (_OK, self._default(), lane.head(len(answer)), answer))
         if shared.access_log is not None:
             shared.access_log.write(
                 client=self.client,
+                client_name=self._client_name,
                 method="POST",
                 path="/invocations",
                 status=200,

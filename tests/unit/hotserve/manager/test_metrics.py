@@ -51,7 +51,7 @@ def test_two_workers_give_the_sum() -> None:
             counters.request(200, FAST, "7", seconds)
         lane.add([0])
         lane.add([0, 1, 1])
-        counters.request(200, PROCESS, "7", 0.02)
+        counters.request(200, PROCESS, "7", 0.02, "ana")
         counters.products("7", ["livro", "brinquedo"])
         counters.request(503, NONE, "", 30.5)
         counters.other("/ping", 200)
@@ -65,6 +65,7 @@ def test_two_workers_give_the_sum() -> None:
     assert products == {"livro": 6, "game": 4}
     assert found.value("hotserve_products_total", category="brinquedo", version="7") == 2
     assert found.value("hotserve_other_requests_total", path="/ping", code="200") == 2
+    assert found.value("hotserve_client_requests_total", client="ana") == 2
     # Five begun and four ended, in each worker.
     assert found.value("hotserve_requests_in_flight") == 2
     metrics.gone(11)

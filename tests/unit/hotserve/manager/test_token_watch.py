@@ -17,9 +17,9 @@ class FakePool:
     """Keeps the tokens that the workers would be given."""
 
     def __init__(self) -> None:
-        self.given: list[tuple[str, ...]] = []
+        self.given: list[dict[str, str]] = []
 
-    def use_tokens(self, tokens: tuple[str, ...]) -> None:
+    def use_tokens(self, tokens: dict[str, str]) -> None:
         self.given.append(tokens)
 
 
@@ -66,14 +66,14 @@ def test_a_changed_file_counts_once_it_stays_the_same(
             file.write_text("one\ntw")
             await clock.looks(1)
             assert pool.given == [], "somebody may still be writing it"
-            file.write_text("one\ntwo\n")
+            file.write_text("one\nana two\n")
             await clock.looks(1)
             assert pool.given == []
             await clock.looks(3)
-            assert pool.given == [("one", "two")]
-            file.write_text("two\n")
+            assert pool.given == [{"one": "", "two": "ana"}]
+            file.write_text("ana two\n")
             await clock.looks(2)
-            assert pool.given[1:] == [("two",)]
+            assert pool.given[1:] == [{"two": "ana"}]
 
     asyncio.run(run())
 
@@ -93,12 +93,12 @@ def test_a_file_of_the_same_size_and_time_is_known_by_its_number(
             await clock.looks(1)
             other.replace(file)
             await clock.looks(2)
-            assert pool.given == [("two",)]
+            assert pool.given == [{"two": ""}]
 
     asyncio.run(run())
 
 
-@pytest.mark.parametrize("content", [None, "", "not ascii: ã\n"])
+@pytest.mark.parametrize("content", [None, "not ascii: ã\n"])
 def test_a_file_that_can_not_be_used_changes_nothing_and_is_logged_once(
     tmp_path: Path,
     content: str | None,
@@ -120,7 +120,25 @@ def test_a_file_that_can_not_be_used_changes_nothing_and_is_logged_once(
             assert message.endswith("; the tokens of before still count")
             file.write_text("three\n")
             await clock.looks(2)
-            assert pool.given == [("three",)]
+            assert pool.given == [{"three": ""}]
             assert caplog.messages[1:] == ["the token file was read again: 1 tokens"]
+
+    asyncio.run(run())
+
+
+def test_a_file_without_a_token_any_more_lets_nobody_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(logger, "propagate", True)
+    file = tmp_path / "tokens"
+    file.write_text("ana one\n")
+
+    async def run() -> None:
+        async with watching(file, monkeypatch) as (pool, clock):
+            await clock.looks(1)
+            file.write_text("# ana one\n")
+            await clock.looks(2)
+            assert pool.given == [{}]
+            assert caplog.messages == [f"the token file {file} holds no token: nobody is answered"]
 
     asyncio.run(run())

@@ -246,7 +246,7 @@ class FrontWorker:
     def __init__(
         self,
         *,
-        tokens: Sequence[str] = (),
+        tokens: dict[str, str] | None = None,
         origins: Sequence[str] = (),
         lane: bool = True,
         max_body: int = 100_000,

@@ -20,8 +20,16 @@ def line(**fields: Any) -> dict[str, Any]:
 
 
 def test_a_request_is_a_line() -> None:
-    assert line(method="GET", path="/ã\n\ud800", seconds=0.0123456, lane=FAST, version="7") == {
+    assert line(
+        method="GET",
+        path="/ã\n\ud800",
+        seconds=0.0123456,
+        lane=FAST,
+        version="7",
+        client_name="ana",
+    ) == {
         "client": "10.0.0.1",
+        "client_name": "ana",
         "method": "GET",
         "path": "/ã\n?",
         "status": 200,
@@ -35,6 +43,7 @@ def test_a_request_is_a_line() -> None:
 def test_what_is_not_known_is_null() -> None:
     assert line(client=None, status=400) == {
         "client": None,
+        "client_name": None,
         "method": None,
         "path": None,
         "status": 400,

@@ -52,7 +52,7 @@ async def test_what_the_small_paths_say() -> None:
 
 @pytest.mark.parametrize("path", [*PRIVATE, PREDICTIONS, "/nowhere", "/invocations/"])
 async def test_who_has_no_token_learns_nothing(path: str) -> None:
-    worker = FrontWorker(tokens=["abre-te"])
+    worker = FrontWorker(tokens={"abre-te": "ana"})
     for method in ("GET", "POST", "OPTIONS"):
         answer = await worker.ask(method, path, b"halo")
         assert (answer.status, answer.headers["www-authenticate"]) == (401, "Bearer")
@@ -62,7 +62,7 @@ async def test_who_has_no_token_learns_nothing(path: str) -> None:
 
 @pytest.mark.parametrize("path", PUBLIC)
 async def test_what_needs_no_token(path: str) -> None:
-    assert (await FrontWorker(tokens=["abre-te"]).ask("GET", path)).status == 200
+    assert (await FrontWorker(tokens={"abre-te": "ana"}).ask("GET", path)).status == 200
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ async def test_what_is_not_there(method: str, path: str, status: int, allowed: s
 
 
 async def test_nothing_to_serve_yet() -> None:
-    worker = FrontWorker(lane=False, tokens=["abre-te"])
+    worker = FrontWorker(lane=False, tokens={"abre-te": "ana"})
     worker.serve(None, None, message="no such model: segredo", retry_after=2.5)
     for method, path in (("GET", "/ping"), ("POST", "/invocations"), ("GET", "/version")):
         answer = await worker.ask(method, path, b"halo", authorization=TOKEN)
@@ -286,7 +286,7 @@ async def test_without_origins_no_page_of_another_is_let_in() -> None:
 
 @pytest.mark.parametrize("origins", [[SHOP], ["https://other.example", SHOP], ["*"]])
 async def test_a_page_of_an_origin_that_is_named_may_ask(origins: list[str]) -> None:
-    worker = FrontWorker(origins=origins, tokens=["abre-te"])
+    worker = FrontWorker(origins=origins, tokens={"abre-te": "ana"})
     preflight = await worker.ask("OPTIONS", "/invocations", origin=SHOP, **PREFLIGHT)
     assert (preflight.status, preflight.body) == (204, b"")
     assert preflight.headers["access-control-allow-origin"] == SHOP

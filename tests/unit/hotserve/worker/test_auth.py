@@ -19,35 +19,46 @@ def bearer(*values: str) -> Headers:
 
 
 def test_nothing_set_is_open() -> None:
-    assert read_tokens({}, "") == ()
-    assert read_tokens({"HOTSERVE_TOKEN": ""}, "") == ()
+    assert read_tokens({}, "") is None
+    assert read_tokens({"HOTSERVE_TOKEN": ""}, "") is None
 
 
 def test_a_variable_or_a_file_with_several(tmp_path: Path) -> None:
-    assert read_tokens({"HOTSERVE_TOKEN": "abre-te"}, "") == ("abre-te",)
+    assert read_tokens({"HOTSERVE_TOKEN": "abre-te"}, "") == {"abre-te": ""}
     file = tmp_path / "tokens"
-    file.write_text("# the one that goes in May\n velho \r\n\nnovo\n")
-    assert read_tokens({}, str(file)) == ("velho", "novo")
+    file.write_text("# the one that goes in May\n velho \r\n\nana.lima@loja \tnovo\n")
+    tokens = {"velho": "", "novo": "ana.lima@loja"}
+    assert read_tokens({}, str(file)) == tokens
     settings = settings_module.read(COMMAND, {"HOTSERVE_TOKEN_FILE": str(file)})
-    assert settings.tokens == ("velho", "novo")
-    assert settings_module.read(["--token-file", str(file), *COMMAND], {}).tokens[0] == "velho"
+    assert settings.tokens == tokens
+    assert settings_module.read(["--token-file", str(file), *COMMAND], {}).tokens == tokens
     assert "velho" not in repr(settings)
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"\n \n# none\n", b"two words\n", b"\xff\xfe", "não".encode()]
+    ("content", "line"),
+    [
+        (b"", ""),
+        (b"\n \n# none\n", ""),
+        (b"\xff\xfe", ""),
+        ("ana ok\nsegredo\xe3o".encode(), ", line 2:"),
+        (b"# three\nana 1 segredo\n", ", line 2:"),
+        (b"a/b segredo\n", ", line 1:"),
+        (b"segredo-that-is-32-characters-long ana\n", ", line 1:"),
+        (b"ana segredo\nbia segredo\n", ", line 2: a line above has this token"),
+    ],
 )
 def test_a_file_without_a_usable_token_is_refused_in_one_line(
-    tmp_path: Path, content: bytes
+    tmp_path: Path, content: bytes, line: str
 ) -> None:
     file = tmp_path / "tokens"
     file.write_bytes(content)
     with pytest.raises(UsageError) as error:
         read_tokens({}, str(file))
     told = str(error.value)
-    assert str(file) in told
+    assert f"{file}{line}" in told
     assert len(told.splitlines()) == 1
-    assert "two words" not in told
+    assert "segredo" not in told
 
 
 def test_what_can_not_be_meant_is_refused(tmp_path: Path) -> None:
@@ -68,18 +79,18 @@ def test_what_can_not_be_meant_is_refused(tmp_path: Path) -> None:
 
 
 def test_who_is_let_in() -> None:
-    auth = Auth(["velho", "novo"])
+    auth = Auth({"velho": "", "novo": "ana"})
 
     def challenge(headers: Headers) -> bytes:
-        assert not auth.allows(headers)
+        assert auth.client(headers) is None
         with pytest.raises(RequestError) as error:
             auth.require(headers)
         assert error.value.answer.status == 401
         return dict(error.value.answer.headers)[b"www-authenticate"]
 
-    for shown in ("Bearer velho", "Bearer novo", "bearer novo", "BEARER  novo "):
-        assert auth.allows(bearer(shown)), shown
-        auth.require(bearer(shown))
+    for shown in ("Bearer novo", "bearer novo", "BEARER  novo "):
+        assert auth.client(bearer(shown)) == auth.require(bearer(shown)) == "ana", shown
+    assert auth.client(bearer("Bearer velho")) == auth.require(bearer("Bearer velho")) == ""
     for nothing in ([], ["Basic bm92bzpub3Zv"], ["novo"]):
         assert challenge(bearer(*nothing)) == b"Bearer"
     for wrong in ("Bearer", "Bearer nov", "Bearer novoo", "Bearer velho novo", "Bearer \xe9"):
@@ -88,12 +99,14 @@ def test_who_is_let_in() -> None:
 
 def test_without_a_token_everybody_is_let_in() -> None:
     for headers in ([], bearer("Bearer novo")):
-        assert Auth([]).allows(headers)
-        Auth([]).require(headers)
+        assert Auth(None).client(headers) == Auth(None).require(headers) == ""
 
 
 def test_tokens_that_change_count_at_once() -> None:
-    auth = Auth(["velho"])
-    auth.use(["novo"])
-    assert auth.allows(bearer("Bearer novo"))
-    assert not auth.allows(bearer("Bearer velho"))
+    auth = Auth({"velho": ""})
+    auth.use({"novo": "ana"})
+    assert auth.client(bearer("Bearer novo")) == "ana"
+    assert auth.client(bearer("Bearer velho")) is None
+    auth.use({})
+    for headers in ([], bearer("Bearer novo"), bearer("Bearer "), bearer("Bearer")):
+        assert auth.client(headers) is None

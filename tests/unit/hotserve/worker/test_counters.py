@@ -9,7 +9,7 @@ def test_a_report_holds_what_is_new_and_nothing_else() -> None:
     assert counters.take() == {"in_flight": 0}
     counters.begun += 3
     counters.request(200, FAST, "7", 0.00002)
-    counters.request(200, FAST, "7", BOUNDS[-1])
+    counters.request(200, FAST, "7", BOUNDS[-1], "ana")
     counters.request(503, NONE, "", BOUNDS[-1] + 1)
     counters.other("/ping", 200)
     counters.products("7", ["livro", "game", "livro"])
@@ -17,6 +17,7 @@ def test_a_report_holds_what_is_new_and_nothing_else() -> None:
     assert report["in_flight"] == 0
     assert report["requests"] == [[200, "fast", "7", 2], [503, "none", "", 1]]
     assert report["others"] == [["/ping", 200, 1]]
+    assert report["clients"] == [["ana", 1]]
     assert report["products"] == [["7", "livro", 2], ["7", "game", 1]]
     assert set(report["latency"]) == {"fast", "none"}
     buckets, seconds = report["latency"]["fast"]

@@ -118,11 +118,23 @@ async def test_a_lane_that_closes_between_head_and_body() -> None:
 
 
 async def test_a_token_counts_here_too() -> None:
-    worker = FrontWorker(tokens=["abre-te"])
+    worker = FrontWorker(tokens={"abre-te": "ana"})
     connection = worker.connect()
     assert not at_once(connection, FAST)
     assert (await connection.answer()).status == 401
-    assert at_once(connection, request(body=b"halo", authorization="Bearer abre-te"))
+    shown = request(body=b"halo", authorization="Bearer abre-te")
+    assert at_once(connection, shown)
+    assert worker.logged()[-1]["client_name"] == "ana"
+    # What the lane leaves to the process is the same client's.
+    connection.send(request(body=b"boneca", authorization="Bearer abre-te"))
+    await connection.answers(3)
+    assert worker.logged()[-1]["client_name"] == "ana"
+    assert worker.counters.take()["clients"] == [["ana", 2]]
+    worker.shared.auth.use({"outro": "bia"})
+    connection.send(shown)
+    assert (await connection.answers(4))[-1].status == 401
+    assert worker.logged()[-1]["client_name"] is None
+    assert "clients" not in worker.counters.take()
 
 
 async def test_a_body_in_several_packets() -> None:
@@ -173,6 +185,7 @@ async def test_it_is_counted_and_logged_once() -> None:
     assert 0 < lines[0].pop("ms") < 10_000
     assert lines[0] == {
         "client": "127.0.0.1",
+        "client_name": None,
         "method": "POST",
         "path": "/invocations",
         "status": 200,

@@ -44,7 +44,7 @@ class Worker:
         channel: Any = self
         self.serving = Serving(self.idle.append, self.shared)
         self.reporter = Reporter(self.counters, channel)
-        self.auth = Auth(())
+        self.auth = Auth(None)
         self.inbox = main._Inbox(channel, self.serving, self.counters, self.reporter, self.auth)
 
     def send(self, message: Message) -> None:
@@ -128,9 +128,9 @@ async def test_an_open_lane_stays_open_and_another_one_takes_its_place(
 @fake_clock
 async def test_tokens_can_be_replaced() -> None:
     worker = Worker()
-    worker.inbox.take(UseTokens(("new",)))
-    assert not worker.auth.allows([])
-    assert worker.auth.allows([(b"authorization", b"Bearer new")])
+    worker.inbox.take(UseTokens({"new": "ana"}))
+    assert worker.auth.client([]) is None
+    assert worker.auth.client([(b"authorization", b"Bearer new")]) == "ana"
 
 
 @fake_clock
@@ -186,7 +186,7 @@ async def test_a_stop_ends_it_and_the_end_of_the_manager_ends_it_at_once(
             yield message
 
     listening = asyncio.create_task(main._listen(server, messages(), worker.inbox))  # type: ignore[arg-type]
-    queue.put_nowait(UseTokens(("t",)))
+    queue.put_nowait(UseTokens({"t": ""}))
     await asyncio.sleep(1)
     assert not server.should_exit
     queue.put_nowait(Stop())

@@ -82,7 +82,7 @@ def answers() -> None:
 
 
 def shared(serving: Serving) -> Shared:
-    return Shared(serving, Auth([]), Cors([]), Counters(), FaultLog(print), None)
+    return Shared(serving, Auth(None), Cors([]), Counters(), FaultLog(print), None)
 
 
 async def ask(
