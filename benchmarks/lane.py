@@ -43,7 +43,7 @@ def resident():
 
 from hotserve.lane import Lane
 before, began = resident(), time.process_time()
-lane = Lane.open(sys.argv[2])
+lane = Lane(sys.argv[2])
 seconds, opened = time.process_time() - began, resident()
 texts = Path(sys.argv[3]).read_text("utf-8").splitlines()
 for start in range(0, len(texts), 1000):
@@ -71,13 +71,13 @@ def seconds(answer: Callable[[list[str]], object], requests: list[list[str]]) ->
 
 def compare(path: Path, pipeline: Pipeline, texts: list[str]) -> dict[str, Any]:
     """Microseconds for a text, lane and scikit-learn, alone and in batches."""
-    lane = Lane.open(path)
+    lane = Lane(path)
     assert lane.predict(texts) == pipeline.predict(texts).tolist()
     singles = [[text] for text in islice(cycle(texts), SINGLES)]
     result = {}
     for requests in (singles, *([list(islice(cycle(texts), size))] for size in BATCHES)):
         count = sum(map(len, requests))
-        first = seconds(Lane.open(path).predict_json, requests) / count
+        first = seconds(Lane(path).predict_json, requests) / count
         turns = [
             (seconds(lane.predict_json, requests), seconds(pipeline.predict, requests))
             for _ in range(ROUNDS)

@@ -61,7 +61,7 @@ def test_the_trainers_model(tmp_path: Path) -> None:
     pipeline = trainer_model.build("naive_bayes", strip_accents=True).fit(TEXTS, LABELS)
     model_flavor.save_model(path=str(tmp_path / "model"), pipeline=pipeline, mlflow_model=Model())
     assert main([str(tmp_path / "model"), str(tmp_path / "lane")]) == 0
-    lane = Lane.open(tmp_path / "lane")
+    lane = Lane(tmp_path / "lane")
     probes = read_probes(tmp_path / "lane")
     with served(tmp_path / "model") as url:
         body = ask(url, inputs=probes)
@@ -101,7 +101,7 @@ def test_a_stock_model_and_one_that_cuts_texts(tmp_path: Path) -> None:
     stock, cutting = tmp_path / "stock", tmp_path / "cutting"
     mlflow.sklearn.save_model(pipeline, stock, pip_requirements=["scikit-learn"])
     assert main([str(stock), str(tmp_path / "lane")]) == 0
-    lane = Lane.open(tmp_path / "lane")
+    lane = Lane(tmp_path / "lane")
     probes = read_probes(tmp_path / "lane")
     with served(stock) as url:
         assert lane.predict_json(probes) == ask(url, inputs=probes)

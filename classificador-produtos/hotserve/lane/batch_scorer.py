@@ -37,9 +37,9 @@ class BatchScorer:
         """Prepare for a model whose sums are exact and in double precision."""
         self._model = model
         self._finders = [[_terms_finder(leaf) for leaf in group.leaves] for group in model.groups]
-        self._coefficients = _doubles(model.coefficients).reshape(-1, model.columns)
+        self._coefficients = np.asarray(model.coefficients).reshape(-1, model.columns)
         self._intercept = np.array(model.intercept)
-        self._log_counts = _doubles(model.log_counts)
+        self._log_counts = np.asarray(model.log_counts)
         settings = [leaf.analyzer.settings for group in model.groups for leaf in group.leaves]
         lengths = sum(1 + each.max_n - each.min_n for each in settings)
         self._step = max(1, STEP // (lengths * model.columns))
@@ -103,7 +103,7 @@ class BatchScorer:
                     return None
                 value = self._log_counts[value.astype(np.int64) - 1]
             if tfidf.idf is not None:
-                value = value * _doubles(tfidf.idf)[term - group.offset]
+                value = value * np.asarray(tfidf.idf)[term - group.offset]
             if tfidf.norm is not None:
                 sizes = value * value if tfidf.norm == "l2" else np.abs(value)
                 lengths = np.bincount(owner, weights=sizes, minlength=len(texts))
@@ -114,10 +114,6 @@ class BatchScorer:
         for weight in group.weights:
             value = value * weight
         return owner, term, value
-
-
-def _doubles(array: memoryview[float]) -> Values:
-    return np.frombuffer(array.cast("B"), dtype=np.float64)
 
 
 def _steps(texts: Sequence[str], longest: int) -> Iterator[Sequence[str]]:

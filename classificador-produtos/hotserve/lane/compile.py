@@ -19,7 +19,7 @@ import types
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 if not __package__:
     # A script: its own folder would shadow modules of the model's, so it leaves the path, and
@@ -34,9 +34,11 @@ from hotserve.lane.analyzer import Analyzer
 from hotserve.lane.errors import NotLinearText, Uncertain
 from hotserve.lane.exact_scorer import ExactScorer
 from hotserve.lane.lane import Lane
-from hotserve.lane.model import FORMAT
 from hotserve.lane.probabilities import KINDS
 from hotserve.lane.probes import Difference, compare, model_example, probe_texts, probes_file
+
+if TYPE_CHECKING:
+    from hotserve.lane.arrays import ModelArrays
 
 MAX_SUBLINEAR = 1024
 """Counts up to here have the very logarithm that the model's numpy gives."""
@@ -126,36 +128,36 @@ def compile_pipeline(pipeline: Any, out: Path, example: Sequence[str] = ()) -> L
     counts = np.arange(1, MAX_SUBLINEAR + 1, dtype=np.float64)
     np.log(counts, counts)
     counts += 1.0
-    sections = {"coefficients": arrays.coefficients.tobytes(), "log_counts": counts.tobytes()}
-    header: dict[str, Any] = {
-        "format": FORMAT,
-        "unicode": unicodedata.unidata_version,
+    model: dict[str, Any] = {
         "classes": arrays.classes,
-        "groups": _lay_out(arrays, sections),
+        "groups": _lay_out(arrays),
         "columns": arrays.coefficients.shape[1],
+        "coefficients": arrays.coefficients,
         "intercept": arrays.intercept.tolist(),
         "probability": None,
         "exact": False,
         "single": arrays.single,
+        "log_counts": counts,
         "largest": arrays.largest(),
-        "info": {
-            "pipeline": arrays.description,
-            "terms": terms,
-            "classes": len(arrays.classes),
-            "scikit_learn": sklearn.__version__,
-        },
     }
-    container.write(out, header, sections)
+    info = {
+        "pipeline": arrays.description,
+        "terms": terms,
+        "classes": len(arrays.classes),
+        "scikit_learn": sklearn.__version__,
+    }
+    header = {"unicode": unicodedata.unidata_version, "model": model, "info": info}
+    container.write(out, header)
     try:
-        lane = Lane.open(out)
+        lane = Lane(out)
         probes = probe_texts(lane, example)
         exact = ExactScorer(lane.model).scores
         scores = [exact(text)[0] for text in probes]
-        header["exact"] = _same_bits(scores, pipeline, probes)
+        model["exact"] = _same_bits(scores, pipeline, probes)
         if not lane.model.single:
-            header["probability"] = _probability_kind(scores, pipeline, probes)
-        container.write(out, header, sections)
-        lane = Lane.open(out)
+            model["probability"] = _probability_kind(scores, pipeline, probes)
+        container.write(out, header)
+        lane = Lane(out)
         _compare(lane, pipeline, probes)
         probes_file(out).write_text(json.dumps(probes), "ascii")
     except BaseException:
@@ -165,49 +167,29 @@ def compile_pipeline(pipeline: Any, out: Path, example: Sequence[str] = ()) -> L
     return lane
 
 
-def _lay_out(arrays: Any, sections: dict[str, bytes]) -> list[dict[str, Any]]:
-    """The groups for the header, their arrays added to the sections."""
-    laid_out = []
+def _lay_out(arrays: ModelArrays) -> list[dict[str, Any]]:
+    """The groups as the file has them: those of `arrays`, with numbers for their terms."""
+    groups = []
     offset = 0
-    for number, group in enumerate(arrays.groups):
-        start = offset
-        leaves = []
-        for index, leaf in enumerate(group.leaves):
-            name = f"terms.{number}.{index}"
-            sections |= term_table.build(name, leaf.terms)
-            ngrams = None
-            if Analyzer(leaf.settings).ngrams_of_parts and all(map(_is_run, leaf.terms)):
-                ngrams = f"ngrams.{number}.{index}"
-                sections |= ngram_trie.build(ngrams, leaf.terms)
+    for group in arrays.groups:
+        start, leaves = offset, []
+        for leaf in group.leaves:
+            ngrams = Analyzer(leaf.settings).ngrams_of_parts and all(map(_is_run, leaf.terms))
             leaves.append(
                 {
                     "settings": leaf.settings.to_json(),
-                    "terms": name,
-                    "ngrams": ngrams,
+                    "terms": term_table.build(leaf.terms),
+                    "ngrams": ngram_trie.build(leaf.terms) if ngrams else None,
                     "offset": offset,
                     "weights": leaf.weights,
                 }
             )
             offset += len(leaf.terms)
-        tfidf = None
-        if group.tfidf is not None:
-            idf = None
-            if group.tfidf.idf is not None:
-                idf = f"idf.{number}"
-                sections[idf] = group.tfidf.idf.tobytes()
-            tfidf = {"sublinear": group.tfidf.sublinear, "idf": idf, "norm": group.tfidf.norm}
-        rows = f"rows.{number}"
-        sections[rows] = arrays.rows(group, start).tobytes()
-        laid_out.append(
-            {
-                "leaves": leaves,
-                "offset": start,
-                "rows": rows,
-                "tfidf": tfidf,
-                "weights": group.weights,
-            }
-        )
-    return laid_out
+        tfidf = group.tfidf and vars(group.tfidf)
+        rows = arrays.rows(group, start)
+        values = {"offset": start, "rows": rows, "tfidf": tfidf, "weights": group.weights}
+        groups.append({"leaves": leaves, **values})
+    return groups
 
 
 def _is_run(term: str) -> bool:

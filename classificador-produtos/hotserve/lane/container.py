@@ -1,12 +1,13 @@
 """The compiled file: a JSON header, and arrays that workers map into memory.
 
-    bytes 0-7     b"HSLANE2\\n"
-    bytes 8-15    length of the header, unsigned, little-endian
-    bytes 16-19   CRC-32 of everything else
-    bytes 20-     the header, then the sections, each at a multiple of eight
+    bytes 0-7     b"HSLANE3" and the machine's byte order, l or b
+    bytes 8-11    CRC-32 of all that follows
+    bytes 12-15   length of the header
+    bytes 16-     the header, then the arrays, each at a multiple of eight
 
-The file holds data only; reading it runs none of it. The checksum is for damage (a copy that was
-cut short, a bad disk), not for malice.
+Where the header holds an array stands `{"array": [start, length, format]}`, from the end of the
+header on. The file holds data only; reading it runs none of it. The checksum is for damage (a copy
+that was cut short, a bad disk), not for malice.
 """
 
 from __future__ import annotations
@@ -25,102 +26,81 @@ from typing import Any
 
 from hotserve.lane.errors import LaneError
 
-MAGIC = b"HSLANE2\n"
-PREFIX = struct.Struct("<8sQI")
-CHECKSUM_AT = 16
+MAGIC = b"HSLANE3" + sys.byteorder[:1].encode()
+PREFIX = struct.Struct("=8sII")
+CHECKED_FROM = 12
 ALIGNMENT = 8
 
 
-class Container:
-    """An open file of sections.
+def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], int]:
+    """Map a file and check it.
 
-    Attributes:
-        header: what was given to `write`.
-        checksum: of the whole file.
-        sections: for each name, where it starts behind the header and its length, in bytes.
+    Returns:
+        What was given to `write`, its arrays as views of the file; and the file's checksum.
+
+    Raises:
+        LaneError: the file is not there, is of another kind, or is damaged.
     """
+    try:
+        with open(path, "rb") as file:
+            # An empty file can't be mapped.
+            if os.fstat(file.fileno()).st_size < PREFIX.size:
+                raise LaneError("it is not a compiled model: it is too short")
+            buffer = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except OSError as error:
+        raise LaneError(f"it can't be read: {error.strerror or error}") from None
+    magic, checksum, length = PREFIX.unpack_from(buffer)
+    if magic != MAGIC:
+        raise LaneError(
+            "it is not a compiled model of this version of hotserve, for a machine of this kind"
+        )
+    view = memoryview(buffer)
+    if zlib.crc32(view[CHECKED_FROM:]) != checksum:
+        raise LaneError("it is damaged or was cut short; compile the model again")
+    # Reading it all made it all count as this process's memory; what is used comes back.
+    buffer.madvise(mmap.MADV_DONTNEED)
+    arrays = view[PREFIX.size + length :]
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        """Map a file and check it.
+    def array(value: dict[str, Any]) -> Any:
+        if value.keys() != {"array"}:
+            return value
+        start, size, kind = value["array"]
+        return arrays[start : start + size].cast(kind)
 
-        Raises:
-            LaneError: the file is not there, is of another kind, or is damaged.
-        """
-        name = os.fspath(path)
-        try:
-            with open(name, "rb") as file:
-                # An empty file can't be mapped.
-                if os.fstat(file.fileno()).st_size < PREFIX.size:
-                    raise LaneError(f"{name} is not a compiled model: it is too short")
-                self.buffer = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        except OSError as error:
-            raise LaneError(f"{name} can't be read: {error.strerror or error}") from None
-        magic, length, checksum = PREFIX.unpack_from(self.buffer)
-        if magic != MAGIC:
-            raise LaneError(f"{name} is not a compiled model of this version of hotserve")
-        with memoryview(self.buffer) as view:
-            if zlib.crc32(view[PREFIX.size :], zlib.crc32(view[:CHECKSUM_AT])) != checksum:
-                raise LaneError(f"{name} is damaged or was cut short; compile the model again")
-        self.checksum: int = checksum
-        self._start: int = PREFIX.size + length
-        # Reading it all made it all count as this process's memory; what is used comes back.
-        self.buffer.madvise(mmap.MADV_DONTNEED)
-        try:
-            header = json.loads(self.buffer[PREFIX.size : PREFIX.size + length])
-            self.sections: dict[str, list[int]] = header.pop("sections")
-            byte_order = header.pop("byte_order")
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise LaneError(f"{name} has no readable header; compile the model again") from None
-        if byte_order != sys.byteorder:
-            raise LaneError(f"{name} was compiled on a {byte_order}-endian machine")
-        self.header: dict[str, Any] = header
-
-    def section(self, name: str) -> memoryview:
-        """The bytes of a section; `cast` makes an array of them.
-
-        Raises:
-            LaneError: there is none of that name.
-        """
-        try:
-            start, length = self.sections[name]
-            start += self._start
-            return memoryview(self.buffer)[start : start + length]
-        except (KeyError, TypeError, ValueError) as error:
-            raise LaneError(f"the compiled model has no good section {name}: {error}") from None
+    try:
+        header = json.loads(buffer[PREFIX.size : PREFIX.size + length], object_hook=array)
+    except (ValueError, TypeError) as error:
+        raise LaneError(f"its header can't be read: {error}; compile the model again") from None
+    return header, checksum
 
 
-def write(
-    path: str | os.PathLike[str], header: Mapping[str, Any], sections: Mapping[str, bytes]
-) -> None:
-    """Write a file that `Container` reads, in one step: a reader never sees half of it.
+def write(path: str | os.PathLike[str], header: Mapping[str, Any]) -> None:
+    """Write a file for `read`, in one step: a reader never sees half of it.
 
     Args:
         path: where; a file that is there is replaced, and who has it mapped keeps the old one.
-        header: any JSON.
-        sections: arrays by name, in the machine's byte order.
+        header: any JSON, with arrays of numbers (whatever `memoryview` takes) in it.
 
     Raises:
         OSError: it can't be written.
     """
-    layout, position = {}, 0
-    for name, content in sections.items():
-        layout[name] = [position, len(content)]
-        position += _aligned(len(content))
-    head = json.dumps({**header, "byte_order": sys.byteorder, "sections": layout}).encode()
-    head = head.ljust(_aligned(PREFIX.size + len(head)) - PREFIX.size)
-    chunks = [head]
-    for content in sections.values():
-        chunks += [content, bytes(_aligned(len(content)) - len(content))]
-    checksum = zlib.crc32(PREFIX.pack(MAGIC, len(head), 0)[:CHECKSUM_AT])
-    for chunk in chunks:
-        checksum = zlib.crc32(chunk, checksum)
+    content = bytearray()
 
+    def array(values: Any) -> dict[str, Any]:
+        view = memoryview(values)
+        start = len(content)
+        content.extend(view.cast("B").tobytes().ljust(_aligned(view.nbytes), b"\0"))
+        return {"array": [start, view.nbytes, view.format]}
+
+    head = json.dumps(header, default=array).encode()
+    head = head.ljust(_aligned(PREFIX.size + len(head)) - PREFIX.size)
+    checked = struct.pack("=I", len(head)) + head
+    checksum = zlib.crc32(content, zlib.crc32(checked))
     target = Path(path)
     handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(PREFIX.pack(MAGIC, len(head), checksum))
-            file.writelines(chunks)
+            file.writelines((MAGIC, struct.pack("=I", checksum), checked, content))
         os.chmod(temporary, 0o644)
         os.replace(temporary, target)
     except BaseException:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from hotserve.lane import container
 from hotserve.lane import model as models
-from hotserve.lane.container import Container
 from hotserve.lane.errors import LaneError, Uncertain
 from hotserve.lane.exact_scorer import ExactScorer
 from hotserve.lane.fast_scorer import Scorer, fast_scorer, slack
@@ -35,10 +35,18 @@ class Lane:
         class_index: the index in `classes` of a text's label; Uncertain if rounding decides it.
     """
 
-    def __init__(self, model: models.Model, info: dict[str, object], checksum: int = 0) -> None:
-        self.model = model
-        self.info = info
-        self.checksum = checksum
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        """Map a file that `hotserve.lane.compile` wrote.
+
+        Raises:
+            LaneError: it can't be used; one line says why.
+        """
+        try:
+            header, self.checksum = container.read(path)
+            self.model = model = models.read(header)
+        except LaneError as error:
+            raise LaneError(f"{os.fspath(path)}: {error}") from None
+        self.info: dict[str, object] = header.get("info", {})
         self.classes: list[Label] = list(model.classes)
         self.has_probabilities = model.probability is not None
         # Adding up a long text's terms one by one would cost a probability its tenth digit.
@@ -46,20 +54,6 @@ class Lane:
         self._batch: BatchScorer | None = None
         self.class_index: Callable[[str], int] = _chooser(model, fast_scorer(model))
         self._labels = [json.dumps(label).encode() for label in self.classes]
-
-    @classmethod
-    def open(cls, path: str | os.PathLike[str]) -> Lane:
-        """Map a file that `hotserve.lane.compile` wrote.
-
-        Raises:
-            LaneError: it can't be used; one line says why.
-        """
-        container = Container(path)
-        try:
-            info = dict(container.header.get("info", {}))
-            return cls(models.read(container), info, container.checksum)
-        except LaneError as error:
-            raise LaneError(f"{os.fspath(path)}: {error}") from None
 
     def predict(self, texts: Sequence[str]) -> list[Label]:
         """The model's label for each text.

@@ -8,18 +8,14 @@ each term and each class, and an intercept for each class.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from hotserve.lane.analyzer import Analyzer, Settings
-from hotserve.lane.container import Container
 from hotserve.lane.errors import LaneError
 from hotserve.lane.ngram_trie import NgramTrie
 from hotserve.lane.term_table import TermTable
-
-FORMAT = 1
-"""Raised whenever a file of before would be read wrongly."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +32,7 @@ class Leaf:
     terms: TermTable
     ngrams: NgramTrie | None
     offset: int
-    weights: tuple[float, ...]
+    weights: Sequence[float]
 
     @property
     def binary(self) -> bool:
@@ -65,16 +61,16 @@ class Group:
     Attributes:
         offset: the number of its first term among all terms of the model.
         weights: what its values are multiplied by after tf-idf, one after another.
-        rows: bytes of doubles, a row for each term: where the group has a norm, the value's
+        rows: a row of doubles for each term: where the group has a norm, the value's
             square (l2) or size (l1) before that; then the value before the norm times each
             coefficient. The value is that of a count of one.
     """
 
-    leaves: tuple[Leaf, ...]
+    leaves: Sequence[Leaf]
     offset: int
-    rows: memoryview[int]
+    rows: memoryview[float]
     tfidf: Tfidf | None
-    weights: tuple[float, ...]
+    weights: Sequence[float]
 
     @property
     def norm(self) -> str | None:
@@ -103,11 +99,11 @@ class Model:
         largest: no product of a value and a coefficient is larger, a count of one given.
     """
 
-    classes: tuple[str | int | bool, ...]
-    groups: tuple[Group, ...]
+    classes: Sequence[str | int | bool]
+    groups: Sequence[Group]
     columns: int
     coefficients: memoryview[float]
-    intercept: tuple[float, ...]
+    intercept: Sequence[float]
     probability: str | None
     exact: bool
     single: bool
@@ -115,40 +111,27 @@ class Model:
     largest: float
 
 
-def read(container: Container) -> Model:
-    """The model in an open file.
+def read(header: Mapping[str, Any]) -> Model:
+    """The model in a compiled file's header.
 
     Raises:
         LaneError: the file holds none, or one for another version of Unicode than this Python's.
     """
-    header = container.header
-    if header.get("format") != FORMAT:
-        raise LaneError(f"the compiled model is of format {header.get('format')}, not {FORMAT}")
     if header.get("unicode") != unicodedata.unidata_version:
         raise LaneError(
             f"the model runs on a Python with Unicode {header.get('unicode')}, hotserve on one "
             f"with {unicodedata.unidata_version}: they don't agree on what a letter is"
         )
     try:
-        model = Model(
-            classes=tuple(header["classes"]),
-            groups=tuple(_group(container, group) for group in header["groups"]),
-            columns=int(header["columns"]),
-            coefficients=container.section("coefficients").cast("d"),
-            intercept=tuple(map(float, header["intercept"])),
-            probability=header["probability"],
-            exact=bool(header["exact"]),
-            single=bool(header["single"]),
-            log_counts=container.section("log_counts").cast("d"),
-            largest=float(header["largest"]),
-        )
+        fields = header["model"]
+        model = Model(**{**fields, "groups": [_group(**group) for group in fields["groups"]]})
         sizes = [len(model.intercept), len(model.coefficients)]
         expected = [model.columns, 0]
         for group in model.groups:
             terms = sum(len(leaf.terms) for leaf in group.leaves)
             expected[1] += terms * model.columns
             sizes.append(len(group.rows))
-            expected.append(8 * terms * (model.columns + (group.norm is not None)))
+            expected.append(terms * (model.columns + (group.norm is not None)))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise LaneError(f"the compiled model is not complete: {error}") from None
     if sizes != expected or not model.classes:
@@ -156,28 +139,15 @@ def read(container: Container) -> Model:
     return model
 
 
-def _group(container: Container, values: Mapping[str, Any]) -> Group:
-    tfidf = None
-    if (settings := values["tfidf"]) is not None:
-        idf = settings["idf"]
-        tfidf = Tfidf(
-            sublinear=bool(settings["sublinear"]),
-            idf=None if idf is None else container.section(idf).cast("d"),
-            norm=settings["norm"],
+def _group(leaves: Sequence[Any], tfidf: Mapping[str, Any] | None, **fields: Any) -> Group:
+    found = [
+        Leaf(
+            Analyzer(Settings.from_json(leaf["settings"])),
+            TermTable(leaf["terms"]),
+            NgramTrie(leaf["ngrams"]) if leaf["ngrams"] else None,
+            leaf["offset"],
+            leaf["weights"],
         )
-    return Group(
-        leaves=tuple(
-            Leaf(
-                analyzer=Analyzer(Settings.from_json(leaf["settings"])),
-                terms=TermTable(container, leaf["terms"]),
-                ngrams=NgramTrie(container, leaf["ngrams"]) if leaf["ngrams"] else None,
-                offset=int(leaf["offset"]),
-                weights=tuple(map(float, leaf["weights"])),
-            )
-            for leaf in values["leaves"]
-        ),
-        offset=int(values["offset"]),
-        rows=container.section(values["rows"]),
-        tfidf=tfidf,
-        weights=tuple(map(float, values["weights"])),
-    )
+        for leaf in leaves
+    ]
+    return Group(leaves=found, tfidf=Tfidf(**tfidf) if tfidf else None, **fields)

@@ -8,21 +8,20 @@ token's number, plus one; 0 is an empty slot.
 from __future__ import annotations
 
 import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from hotserve.lane import term_table
-from hotserve.lane.container import Container
 
 # An odd number near 2**32 over the golden ratio, to spread nodes over the table.
 SPREAD = 0x9E3779B1
 UNKNOWN = -1
 
 
-def build(name: str, terms: Sequence[str]) -> dict[str, bytes]:
-    """The sections of a trie whose nth term has the index n.
+def build(terms: Sequence[str]) -> dict[str, Any]:
+    """The arrays of a trie whose nth term has the index n.
 
     Args:
-        name: what the sections' names begin with.
         terms: tokens joined by single spaces; no token holds one.
     """
     runs = [term.split(" ") for term in terms]
@@ -48,12 +47,9 @@ def build(name: str, terms: Sequence[str]) -> dict[str, bytes]:
             slot = (slot + 1) & (size - 1)
         keys[slot] = key
         children[slot] = child
-    return {
-        **term_table.build(f"{name}.tokens", list(tokens)),
-        f"{name}.indexes": array.array("I", indexes).tobytes(),
-        f"{name}.edges": keys.tobytes(),
-        f"{name}.children": children.tobytes(),
-    }
+    nodes = array.array("I", indexes)
+    table = term_table.build(list(tokens))
+    return {"tokens": table, "indexes": nodes, "edges": keys, "children": children}
 
 
 class NgramTrie:
@@ -65,11 +61,11 @@ class NgramTrie:
         edges, children: the hash table: keys, and the nodes that they lead to.
     """
 
-    def __init__(self, container: Container, name: str) -> None:
-        self.tokens = term_table.TermTable(container, f"{name}.tokens")
-        self.indexes = container.section(f"{name}.indexes").cast("I")
-        self.edges = container.section(f"{name}.edges").cast("Q")
-        self.children = container.section(f"{name}.children").cast("I")
+    def __init__(self, arrays: Mapping[str, Any]) -> None:
+        self.tokens = term_table.TermTable(arrays["tokens"])
+        self.indexes: memoryview[int] = arrays["indexes"]
+        self.edges: memoryview[int] = arrays["edges"]
+        self.children: memoryview[int] = arrays["children"]
 
     def finder(self, minimum: int, maximum: int) -> Callable[[Sequence[int]], list[int]]:
         """A function from the numbers of a text's tokens to the indexes of its terms.

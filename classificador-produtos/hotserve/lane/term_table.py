@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import array
 import zlib
-from collections.abc import Sequence
-
-from hotserve.lane.container import Container
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 MAX_TERMS = 2**32 - 2
 
@@ -21,13 +20,8 @@ def encoded(term: str) -> bytes:
     return term.encode("utf-8", "surrogatepass")
 
 
-def build(name: str, terms: Sequence[str]) -> dict[str, bytes]:
-    """The sections of a table whose nth term has the index n.
-
-    Args:
-        name: what the sections' names begin with.
-        terms: no term twice.
-    """
+def build(terms: Sequence[str]) -> dict[str, Any]:
+    """The arrays of a table whose nth term has the index n; `terms` has none twice."""
     slots = array.array("Q", bytes(8 * (1 << max(1, 2 * len(terms)).bit_length())))
     mask = len(slots) - 1
     starts = array.array("Q", [0])
@@ -41,20 +35,14 @@ def build(name: str, terms: Sequence[str]) -> dict[str, bytes]:
         while slots[slot]:
             slot = (slot + 1) & mask
         slots[slot] = checksum << 32 | index + 1
-    return {
-        f"{name}.slots": slots.tobytes(),
-        f"{name}.starts": starts.tobytes(),
-        f"{name}.terms": bytes(blob),
-    }
+    return {"slots": slots, "starts": starts, "terms": blob}
 
 
 class TermTable:
     """A table in an open file."""
 
-    def __init__(self, container: Container, name: str) -> None:
-        self._slots = container.section(f"{name}.slots").cast("Q")
-        self._starts = container.section(f"{name}.starts").cast("Q")
-        self._terms = container.section(f"{name}.terms")
+    def __init__(self, arrays: Mapping[str, memoryview[int]]) -> None:
+        self._slots, self._starts, self._terms = (arrays[n] for n in ("slots", "starts", "terms"))
         self._mask = len(self._slots) - 1
 
     def __len__(self) -> int:

@@ -34,7 +34,7 @@ class Unanswered(Exception):
 def check(file: str, port: int) -> dict[str, Any]:
     """The line to write, for a compiled file and the process on `port`."""
     try:
-        lane = Lane.open(file)
+        lane = Lane(file)
         probes = read_probes(file)
     except (LaneError, OSError, ValueError) as error:
         return {"error": str(error)}

@@ -57,7 +57,7 @@ class FastLane:
             LaneError: it can't be used.
         """
         self.target = target
-        self._lane = lane = Lane.open(target.path)
+        self._lane = lane = Lane(target.path)
         if lane.checksum != target.checksum:
             raise LaneError(f"{target.path} is not the compiled model that was compared")
         self._class_index = lane.class_index

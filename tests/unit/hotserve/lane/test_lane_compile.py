@@ -82,7 +82,7 @@ def test_a_model_folder_becomes_a_lane(pipeline: Any, tmp_path: Path) -> None:
     code, said = run(model, out, script=True, MLFLOW_ALLOW_PICKLE_DESERIALIZATION="false")
     assert (code, said["file"], said["classes"]) == (0, str(out), 4)
     assert said["pipeline"] == "CountVectorizer → MultinomialNB"
-    lane = Lane.open(out)
+    lane = Lane(out)
     assert lane.predict(TEXTS) == pipeline.predict(TEXTS).tolist()
     assert lane.info["terms"] == said["terms"] == len(pipeline[0].vocabulary_)
     probes = read_probes(out)

@@ -51,7 +51,7 @@ class Model:
     """Answers as the compiled model does; `change` makes something else of it."""
 
     def __init__(self, compiled: Path) -> None:
-        self.lane = Lane.open(compiled)
+        self.lane = Lane(compiled)
         self.change: Callable[[dict[str, Any], list[str]], Answer] = self.labels
         self.asked = 0
 

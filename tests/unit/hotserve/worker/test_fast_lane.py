@@ -40,7 +40,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def opened(path: Path, columns: tuple[str, ...] = (), **changes: Any) -> FastLane:
     values: dict[str, Any] = {"csv": True, "forms": json_forms.ALL, **changes}
-    checksum = Lane.open(path).checksum
+    checksum = Lane(path).checksum
     target = LaneTarget(
         path=str(path), checksum=checksum, version="1", mlflow="3", columns=columns, **values
     )
@@ -80,7 +80,7 @@ def test_the_lane_and_the_process_read_a_table_alike(
     texts = sent_texts(wanted, CSV, table.body)
     # A model's own columns come before `texto`.
     assert tuple(texts) == table.texts or (wanted.columns and "texto" in table.columns)
-    expected = Lane.open(compiled).predict_json(texts)
+    expected = Lane(compiled).predict_json(texts)
     assert set(answers(lane, CSV, table.body)) == {expected}
 
 
@@ -93,7 +93,7 @@ def test_a_table_in_json_is_read_alike(kind: str, columns: tuple[str, str], comp
         data = {"columns": columns, "data": [list(row.values()) for row in data]}
     body = json.dumps({kind: data}).encode()
     assert tuple(sent_texts(TEXTS, JSON, body)) == tables.TEXTS
-    expected = Lane.open(compiled).predict_json(tables.TEXTS)
+    expected = Lane(compiled).predict_json(tables.TEXTS)
     assert set(answers(opened(compiled), JSON, body)) == {expected}
     forms = [form for form in json_forms.ALL if not form.startswith(kind)]
     assert set(answers(opened(compiled, forms=tuple(forms)), JSON, body)) == {None}
@@ -151,7 +151,7 @@ def test_many_texts_are_answered_in_their_order(
 ) -> None:
     monkeypatch.setattr(fast_lane, "SLICE", 3)
     texts = [*tables.TEXTS, *tables.NAMES] * 3
-    expected = Lane.open(compiled).predict_json(texts)
+    expected = Lane(compiled).predict_json(texts)
     for content_type, body in (
         (CSV, "\n".join(texts).encode()),
         (JSON, json.dumps({"inputs": texts}).encode()),

@@ -18,7 +18,7 @@ def compiled(path: Path, *labels: str) -> int:
     """Compile a model of two texts; returns the checksum of its file."""
     pipeline = make_pipeline(CountVectorizer(), MultinomialNB()).fit(["bola", "livro"], labels)
     compile_pipeline(pipeline, path)
-    return Lane.open(path).checksum
+    return Lane(path).checksum
 
 
 def test_a_file_that_was_replaced_by_another_models_is_refused(tmp_path: Path) -> None:
