@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 
 from hotserve.config.model_uri import ModelReference
@@ -24,12 +25,14 @@ class Follower:
     switcher: Switcher
     cache: Cache
     _logged: str = ""
+    _measured: object = None
 
     async def follow(self, interval: float) -> None:
         """Look every `interval` seconds, more seldom while the registry is away; never returns."""
         delay = interval
         while True:
             answered = await self.look()
+            await self.show_metrics(ask=answered)
             delay = interval if answered else min(2 * delay, max(_LONGEST_DELAY, interval))
             await asyncio.sleep(delay)
 
@@ -56,6 +59,25 @@ class Follower:
             status.note(note or None)
             self.switcher.deploy(resolution.version)
         return True
+
+    async def show_metrics(self, *, ask: bool) -> None:
+        """The figures of the served version's run, for `/model`: from the cache, then from MLflow.
+
+        Nothing depends on them: where they can't be read, service goes on without.
+        """
+        version, status = self.switcher.active_version, self.switcher.status
+        if version is None or version.identity == self._measured:
+            return
+        entry = self.cache.entry(version)
+        if (known := entry.metrics()) is not None:
+            status.metrics(version, known)
+        if ask:
+            with contextlib.suppress(RegistryUnavailable):
+                # A run may have got more figures since they were put into the cache.
+                metrics = await self.registry.run_metrics(version.run_id) if version.run_id else {}
+                self._measured = version.identity
+                status.metrics(version, metrics)
+                entry.save_metrics(metrics)
 
     async def _nothing_meant(self, reason: str) -> None:
         switcher = self.switcher

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import dataclasses
 import errno
 import os
 import signal
@@ -23,7 +24,7 @@ from hotserve.config.registry_credentials import Connection
 from hotserve.config.settings import Settings
 from hotserve.ipc.messages import Configure
 from hotserve.log import logger
-from hotserve.manager import run_metrics, token_watch
+from hotserve.manager import token_watch
 from hotserve.manager.cache import Cache
 from hotserve.manager.follower import Follower
 from hotserve.manager.metrics import Metrics, State
@@ -101,9 +102,8 @@ async def run(
             jobs.append(token_watch.follow(settings.token_file, pool))
         if connection is not None and reference.in_registry:
             registry = await stack.enter_async_context(connected(connection))
-            interval = settings.poll_interval
-            jobs.append(Follower(registry, reference, switcher, cache).follow(interval))
-            jobs.append(run_metrics.follow(registry, switcher, cache, interval))
+            follower = Follower(registry, reference, switcher, cache)
+            jobs.append(follower.follow(settings.poll_interval))
         else:
             switcher.deploy(_fixed(reference))
         tasks = [asyncio.create_task(job) for job in jobs]
@@ -188,21 +188,10 @@ def _child_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _configure(settings: Settings, folders: tuple[str, ...]) -> Configure:
-    return Configure(
-        request_timeout=settings.command.timeout + 2,
-        hold_timeout=settings.hold_timeout,
-        stop_timeout=settings.stop_timeout,
-        read_timeout=settings.read_timeout,
-        idle_timeout=settings.idle_timeout,
-        max_connections=settings.max_connections,
-        max_concurrency=settings.max_concurrency,
-        max_body=settings.max_body,
-        csv=settings.csv,
-        private_folders=folders,
-        tokens=settings.tokens,
-        cors_origins=settings.cors_origins,
-        access_log=settings.access_log,
-    )
+    names = {field.name for field in dataclasses.fields(Configure)}
+    same = {name: getattr(settings, name) for name in names if hasattr(settings, name)}
+    timeout = settings.command.timeout + 2
+    return Configure(**same, request_timeout=timeout, private_folders=folders)
 
 
 def _private_folders(settings: Settings) -> tuple[str, ...]:

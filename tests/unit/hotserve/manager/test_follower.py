@@ -3,11 +3,13 @@
 import asyncio
 import logging
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from hotserve.config import model_uri
 from hotserve.log import logger
+from hotserve.manager.cache import Cache
 from hotserve.manager.follower import Follower
 from hotserve.manager.registry import ModelVersion, RegistryUnavailable, Resolution
 from hotserve.manager.status import Status
@@ -26,6 +28,8 @@ class FakeRegistry:
         self.answer: Resolution | RegistryUnavailable = AWAY
         self.now = replace(version(), stage="Archived", aliases=())
         self.asked = 0
+        self.metrics: dict[str, float] | RegistryUnavailable = {}
+        self.runs: list[str] = []
 
     async def resolve(self, _: object) -> Resolution:
         self.asked += 1
@@ -35,6 +39,12 @@ class FakeRegistry:
 
     async def refreshed(self, _: ModelVersion) -> ModelVersion:
         return self.now
+
+    async def run_metrics(self, run_id: str) -> dict[str, float]:
+        self.runs.append(run_id)
+        if isinstance(self.metrics, RegistryUnavailable):
+            raise self.metrics
+        return self.metrics
 
 
 class FakeSwitcher:
@@ -49,6 +59,7 @@ class FakeSwitcher:
     def deploy(self, wanted: ModelVersion) -> None:
         self.calls.append(wanted)
         self.active_version = wanted
+        self.status.serving(wanted, 1.0)
 
     def deploy_nothing(self) -> None:
         self.calls.append(None)
@@ -57,26 +68,35 @@ class FakeSwitcher:
         self.active_version = now
 
 
-class FakeCache:
-    """Holds at most one version."""
-
-    def __init__(self) -> None:
-        self.saved: ModelVersion | None = None
-
-    def last_served(self) -> ModelVersion | None:
-        return self.saved
-
-
 class World:
     """A follower between fakes."""
 
-    def __init__(self) -> None:
-        self.registry, self.switcher, self.cache = FakeRegistry(), FakeSwitcher(), FakeCache()
+    def __init__(self, root: Path) -> None:
+        self.registry, self.switcher = FakeRegistry(), FakeSwitcher()
+        self.cache = Cache(root, ("http://mlflow",), REFERENCE)
         self.follower = Follower(self.registry, REFERENCE, self.switcher, self.cache)  # type: ignore[arg-type]
+
+    def served_before(self, saved: ModelVersion) -> None:
+        model = self.cache.entry(saved).model
+        model.mkdir(parents=True)
+        (model / "MLmodel").touch()
+        self.cache.save_last_served(saved)
+
+    def serve(self, served: ModelVersion) -> None:
+        self.cache.entry(served).folder.mkdir(exist_ok=True)
+        self.switcher.deploy(served)
 
     def look(self, answer: Resolution | RegistryUnavailable) -> bool:
         self.registry.answer = answer
         return asyncio.run(self.follower.look())
+
+    def look_for_metrics(
+        self, metrics: dict[str, float] | RegistryUnavailable, *, ask: bool = True
+    ) -> object:
+        """What `/model` shows then."""
+        self.registry.metrics = metrics
+        asyncio.run(self.follower.show_metrics(ask=ask))
+        return self.switcher.status.to_json()["metrics"]
 
     @property
     def note(self) -> object:
@@ -84,8 +104,8 @@ class World:
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
 
 
 @pytest.fixture
@@ -148,7 +168,7 @@ def test_what_is_served_stays_when_its_stage_is_emptied(
 def test_with_the_registry_away_what_is_served_stays(
     world: World, log: pytest.LogCaptureFixture
 ) -> None:
-    world.cache.saved = version("1")
+    world.served_before(version("1"))
     world.look(Resolution(version("2")))
     for _ in range(2):
         assert not world.look(AWAY)
@@ -159,7 +179,7 @@ def test_with_the_registry_away_what_is_served_stays(
 
 
 def test_with_the_registry_away_the_version_served_last_begins(world: World) -> None:
-    world.cache.saved = version("1")
+    world.served_before(version("1"))
     assert not world.look(AWAY)
     assert world.switcher.calls == [version("1")]
     assert world.note == "the registry is away: produtos version 1 is served from the cache"
@@ -174,7 +194,7 @@ def test_with_the_registry_away_and_nothing_cached_it_waits(world: World) -> Non
 
 
 def test_a_start_under_way_is_left_alone_while_the_registry_is_away(world: World) -> None:
-    world.cache.saved = version("1")
+    world.served_before(version("1"))
     world.switcher.is_starting = True
     world.look(AWAY)
     assert world.switcher.calls == []
@@ -199,3 +219,44 @@ def test_a_registry_that_is_away_is_asked_more_seldom(
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(world.follower.follow(interval))
     assert delays == slept
+
+
+def test_figures_are_read_once_for_each_version(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.registry.answer, world.registry.metrics = Resolution(version("1")), {"a": 1.0}
+    world.cache.entry(version("1")).folder.mkdir()
+
+    async def sleep(_: float) -> None:
+        if world.registry.asked == 2:
+            raise asyncio.CancelledError
+        world.registry.metrics = {"a": 2.0}
+
+    monkeypatch.setattr("hotserve.manager.follower.asyncio.sleep", sleep)
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(world.follower.follow(1.0))
+    assert world.registry.runs == ["r"]
+    assert world.switcher.status.to_json()["metrics"] == {"a": 1.0}
+    assert world.cache.entry(version("1")).metrics() == {"a": 1.0}
+    world.serve(version("2"))
+    assert world.look_for_metrics({"a": 3.0}) == {"a": 3.0}
+
+
+def test_without_mlflow_figures_come_from_the_cache(world: World) -> None:
+    world.serve(version("1"))
+    world.cache.entry(version("1")).save_metrics({"a": 1.0})
+    assert world.look_for_metrics({"a": 2.0}, ask=False) == {"a": 1.0}
+    assert world.registry.runs == []
+    assert world.look_for_metrics(AWAY) == {"a": 1.0}
+    assert world.look_for_metrics({"a": 2.0}) == {"a": 2.0}
+
+
+def test_what_has_no_run_has_no_figures(world: World) -> None:
+    world.serve(replace(version("1"), run_id=""))
+    assert world.look_for_metrics({"a": 1.0}) is None
+    assert world.registry.runs == []
+
+
+def test_with_nothing_served_nobody_is_asked_for_figures(world: World) -> None:
+    assert world.look_for_metrics({"a": 1.0}) is None
+    assert world.registry.runs == []
