@@ -28,6 +28,7 @@ class Publisher:
         self._pool = pool
         self._hold = False
         self._generation = 0
+        self._published: Prepare | None = None
         self.is_healthy = False
         self.active: Deployment | None = None
         self.status = Status(reference, redactor, self.publish)
@@ -64,13 +65,14 @@ class Publisher:
         return self._pool.drained(deployment.generation)
 
     def publish(self) -> None:
-        """Have the workers serve the current state."""
+        """Have the workers serve the current state, where it is another than before."""
         active = self.active
-        self._pool.publish(
-            Prepare(
-                target=active.target() if active and self.is_healthy else None,
-                model=self.status.to_json(),
-                hold=self._hold,
-                lane=active.lane_target(self._csv) if active else None,
-            )
+        change = Prepare(
+            target=active.target() if active and self.is_healthy else None,
+            model=self.status.to_json(),
+            hold=self._hold,
+            lane=active.lane_target(self._csv) if active else None,
         )
+        if change != self._published:
+            self._published = change
+            self._pool.publish(change)

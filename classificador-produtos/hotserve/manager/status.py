@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -22,12 +21,13 @@ def now() -> str:
 class Status:
     """The state of service in words, without what is nobody's business.
 
+    `state` is `waiting` (nothing to serve yet), `starting`, `serving` or `restarting`; `message`
+    says why there is no answer at the moment, with every 503.
+
     Args:
         changed: called after every change.
 
     Attributes:
-        state: `waiting` (nothing to serve yet), `starting`, `serving` or `restarting`.
-        message: why there is no answer at the moment; shown with every 503.
         switches: how often a version took over, so far.
         failed_starts: how often a version would not start, so far.
     """
@@ -38,163 +38,137 @@ class Status:
         self._reference = reference
         self._redactor = redactor
         self._changed = changed
-        self.state = "waiting"
-        self.message = "hotserve has just begun"
         self.switches = 0
         self.failed_starts = 0
         self._active: ModelVersion | None = None
-        self._since: str | None = None
-        self._desired: dict[str, Any] | None = None
-        self._last_error: dict[str, Any] | None = None
-        self._registry: dict[str, Any] | None = None
-        self._note: str | None = None
-        self._last_switches: deque[dict[str, Any]] = deque(maxlen=_REMEMBERED_SWITCHES)
-        self._restarts = 0
-        self._lane: dict[str, Any] | None = None
-        self._columns: tuple[str, ...] = ()
-        self._metrics: tuple[object, dict[str, float]] = None, {}
+        self._metrics: tuple[object, Mapping[str, float]] = None, {}
+        self._shown: dict[str, Any] = {
+            "name": reference.name,
+            "uri": reference.shown,
+            "state": "waiting",
+            "message": "hotserve has just begun",
+            "version": None,
+            "stage": None,
+            "aliases": [],
+            **dict.fromkeys(("run_id", "model_id", "metrics", "since")),
+            "columns": [],
+            **dict.fromkeys(("lane", "note", "wanted", "last_error", "registry")),
+            "switches": [],
+            "restarts": 0,
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `/model` answers."""
+        of, metrics = self._metrics
+        is_known = self._active is not None and self._active.identity == of
+        return {**self._shown, "metrics": (metrics or None) if is_known else None}
 
     def waiting(self, reason: str) -> None:
         """Nothing to serve, and why."""
-        if (self.state, self.message) != ("waiting", reason):
-            self.state, self.message = "waiting", reason
-            self._changed()
+        self._set(state="waiting", message=reason)
 
     def starting(self, version: ModelVersion) -> None:
         """A version is starting; the one before goes on."""
-        self._desired = {"version": version.label or None, "state": "starting", "since": now()}
         if self._active is None:
-            self.state, self.message = "starting", f"{title(version)} is starting"
-        self._changed()
+            self._shown |= {"state": "starting", "message": f"{title(version)} is starting"}
+        self._set(wanted={"version": version.label or None, "state": "starting", "since": now()})
 
     def failed(self, version: ModelVersion, reason: str) -> None:
         """A version would not start."""
         self.failed_starts += 1
         if self._active is None:
-            self.message = f"{title(version)} would not start: {self._redactor.text(reason)}"
+            why = self._redactor.text(reason)
+            self._shown["message"] = f"{title(version)} would not start: {why}"
         self.not_started(version, reason)
 
     def not_started(self, version: ModelVersion, reason: str) -> None:
         """What is served is not what is desired, as that would not start."""
-        self._desired = {"version": version.label or None, "state": "failed", "since": now()}
-        self._error(version, reason)
-        self._changed()
+        wanted = {"version": version.label or None, "state": "failed", "since": now()}
+        self._set(wanted=wanted, last_error=self._error(version, reason))
 
     def serving_by_lane(self, version: ModelVersion, seconds: float) -> None:
         """The fast lane of a version answers; its process is still starting."""
         self._take_over(version, seconds)
-        self.state, self.message = "starting", f"the process of {title(version)} is starting"
-        self._changed()
+        self._shown |= {
+            "state": "starting",
+            "message": f"the process of {title(version)} is starting",
+        }
+        self.refresh(version)
 
     def serving(self, version: ModelVersion, seconds: float) -> None:
         """A version has taken over, `seconds` after it was asked for."""
         if self._active is None or self._active.identity != version.identity:
             self._take_over(version, seconds)
-        self.state, self.message = "serving", ""
-        self.still(version)
+        self._shown |= {"state": "serving", "message": None, "wanted": None}
+        self.refresh(version)
 
     def refresh(self, version: ModelVersion) -> None:
         """The stage or the aliases of the active version have changed."""
         self._active = version
-        self._changed()
-
-    def still(self, version: ModelVersion) -> None:
-        """The active version is the desired one; its stage or aliases may be new."""
-        self._active, self._desired = version, None
-        self._changed()
+        self._set(
+            version=version.label or None,
+            stage=version.stage or None,
+            aliases=list(version.aliases),
+            run_id=version.run_id or None,
+            model_id=version.model_id or None,
+        )
 
     def nothing_is_starting(self) -> None:
         """What was starting, or would not start, is not desired any more."""
-        if self._desired is not None:
-            self._desired = None
-            self._changed()
+        self._set(wanted=None)
 
     def restarting(self, version: ModelVersion, reason: str) -> None:
         """The server process ended and is started again."""
-        self._restarts += 1
-        self._error(version, reason)
-        self.state = "restarting"
-        self.message = f"{title(version)} is being started again: {self._redactor.text(reason)}"
-        self._changed()
+        self._set(
+            state="restarting",
+            message=f"{title(version)} is being started again: {self._redactor.text(reason)}",
+            last_error=self._error(version, reason),
+            restarts=self._shown["restarts"] + 1,
+        )
 
     def restarted(self) -> None:
         """It is back."""
-        self.state, self.message = "serving", ""
-        self._changed()
+        self._set(state="serving", message=None)
 
     def lane(self, lane: dict[str, Any], columns: tuple[str, ...]) -> None:
         """The fast lane of the active version, and the columns that its signature names."""
-        self._lane = {**lane, "why": lane["why"] and self._redactor.text(lane["why"])}
-        self._columns = columns
-        self._changed()
+        why = lane["why"] and self._redactor.text(lane["why"])
+        self._set(lane={**lane, "why": why}, columns=list(columns))
 
     def metrics(self, version: ModelVersion, figures: Mapping[str, float]) -> None:
         """The figures of a version's run; they are shown while that version is active."""
-        metrics = version.identity, dict(figures)
-        if metrics != self._metrics:
-            self._metrics = metrics
-            self._changed()
+        self._metrics = version.identity, figures
+        self._changed()
 
     def note(self, text: str | None) -> None:
         """Something about what is served that a person should know, or nothing."""
-        if text != self._note:
-            self._note = text
-            self._changed()
+        self._set(note=text)
 
     def registry(self, error: str | None) -> None:
         """The registry answered (None), or why it did not."""
-        if self._registry is None or self._registry["error"] != error:
-            self._registry = {"reachable": error is None, "error": error, "since": now()}
-            self._changed()
+        known = self._shown["registry"]
+        if known is None or known["error"] != error:
+            self._set(registry={"reachable": error is None, "error": error, "since": now()})
 
     def full_title(self, version: ModelVersion) -> str:
         """Its title, and in brackets which stage or alias is followed, if one is."""
         words = self._reference.describe()
         return f"{title(version)} ({words})" if words else title(version)
 
-    def to_json(self) -> dict[str, Any]:
-        """The object that `/model` answers."""
-        active = self._active
-        of, metrics = self._metrics
-        return {
-            "name": self._reference.name,
-            "uri": self._reference.shown,
-            "state": self.state,
-            "message": self.message or None,
-            "version": active.label or None if active else None,
-            "stage": active.stage or None if active else None,
-            "aliases": list(active.aliases) if active else [],
-            "run_id": active.run_id or None if active else None,
-            "model_id": active.model_id or None if active else None,
-            "metrics": (metrics or None) if active and active.identity == of else None,
-            "since": self._since,
-            "columns": list(self._columns) if active else [],
-            "lane": self._lane if active else None,
-            "note": self._note,
-            "wanted": self._desired,
-            "last_error": self._last_error,
-            "registry": self._registry,
-            "switches": list(self._last_switches),
-            "restarts": self._restarts,
-        }
+    def _set(self, **fields: Any) -> None:
+        self._shown |= fields
+        self._changed()
 
     def _take_over(self, version: ModelVersion, seconds: float) -> None:
-        before = self._active.label or None if self._active else None
-        self._active = version
-        self._since = now()
         self.switches += 1
-        self._last_switches.append(
-            {
-                "at": self._since,
-                "from": before,
-                "to": version.label or None,
-                "seconds": round(seconds, 1),
-            }
-        )
+        before, since = self._shown["version"], now()
+        switch = {"at": since, "from": before, "to": version.label or None}
+        last = [*self._shown["switches"], {**switch, "seconds": round(seconds, 1)}]
+        self._shown |= {"since": since, "switches": last[-_REMEMBERED_SWITCHES:]}
 
-    def _error(self, version: ModelVersion, reason: str) -> None:
+    def _error(self, version: ModelVersion, reason: str) -> dict[str, Any]:
         message = self._redactor.text(reason)
-        self._last_error = {"at": now(), "version": version.label or None, "message": message}
+        return {"at": now(), "version": version.label or None, "message": message}
 
 
 def title(version: ModelVersion) -> str:

@@ -146,8 +146,8 @@ def test_nothing_meant_and_nothing_served_waits_and_says_why(
 ) -> None:
     assert world.look(NOTHING)
     assert world.switcher.calls == [None]
-    assert world.switcher.status.state == "waiting"
-    assert world.switcher.status.message == NOTHING.reason
+    assert world.switcher.status.to_json()["state"] == "waiting"
+    assert world.switcher.status.to_json()["message"] == NOTHING.reason
     world.look(NOTHING)
     assert log.messages == [f"waiting: {NOTHING.reason}"]
 
@@ -188,7 +188,7 @@ def test_with_the_registry_away_the_version_served_last_begins(world: World) -> 
 def test_with_the_registry_away_and_nothing_cached_it_waits(world: World) -> None:
     world.look(AWAY)
     assert world.switcher.calls == []
-    assert world.switcher.status.message == (
+    assert world.switcher.status.to_json()["message"] == (
         "the registry is away and no version was served before: http://h can't be reached"
     )
 

@@ -1,6 +1,7 @@
 """From one version to the next: the state machine of a deployment, on a clock of its own."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -163,6 +164,25 @@ async def test_stage_and_aliases_are_as_fresh_as_the_registry() -> None:
     bench.switcher.deploy(replace(version("1"), aliases=()))
     assert len(bench.pool.changes) == published
     assert bench.switcher.active_version == replace(version("1"), aliases=())
+
+
+@fake_clock
+async def test_what_is_as_before_is_not_published_again() -> None:
+    bench = await serving("1")
+    status = bench.switcher.status
+    steps: tuple[Callable[[], None], ...] = (
+        lambda: status.note("two versions"),
+        lambda: status.registry("away"),
+        lambda: status.metrics(version("1"), {"a": 1.0}),
+        lambda: status.waiting("no version"),
+        status.nothing_is_starting,
+    )
+    for step in steps:
+        step()
+        published = [*bench.pool.changes]
+        step()
+        assert bench.pool.changes == published
+    assert bench.model["note"] == "two versions"
 
 
 @fake_clock
