@@ -5,9 +5,6 @@ import argparse
 import os
 import sys
 from io import TextIOWrapper
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from produtos import command
 

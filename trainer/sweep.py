@@ -5,11 +5,7 @@
 """
 
 import argparse
-import sys
 from functools import partial
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from produtos import command
 

@@ -1,11 +1,6 @@
 #!/usr/bin/env python3
 """One run: `python trainer/train.py --test-size 0.2`, or `mlflow run trainer -P test_size=0.2`."""
 
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
 from produtos import command
 
 
