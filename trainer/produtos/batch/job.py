@@ -160,7 +160,7 @@ def _download(model: ModelReference, folder: Path) -> ModelFolder:
         raise BadInput(
             f"model {model.uri}: its files cannot be fetched ({in_one_line(error)})"
         ) from None
-    return ModelFolder(path, f"model {model.uri}")
+    return path, f"model {model.uri}"
 
 
 def _summary(

@@ -17,7 +17,6 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cache
 from itertools import chain, islice
 from multiprocessing import forkserver, util
@@ -37,6 +36,9 @@ CHUNKS_PER_WORKER = 3
 LARGE = 4 << 20
 """Bytes of input from which on there will be more than one chunk, most likely."""
 
+ModelFolder = tuple[str, str]
+"""A model on this machine's disk, and what it is called in an error message."""
+
 PRELOADED = (
     *("mlflow.pyfunc", "skops.io", "sklearn.pipeline", "sklearn.feature_extraction.text"),
     *("sklearn.naive_bayes", "sklearn.linear_model"),
@@ -46,14 +48,6 @@ find."""
 
 LONGEST_TEMPORARY_FOLDER = 107 - len("/pymp-12345678/listener-12345678")
 """Bytes of the path, to which Python adds a folder and a socket's name."""
-
-
-@dataclass(frozen=True)
-class ModelFolder:
-    """A model on this machine's disk, and what it is called in an error message."""
-
-    path: str
-    label: str
 
 
 def preload(size: int, workers: int) -> None:
@@ -85,25 +79,40 @@ def classify(
         for chunk in chain(first, chunks):
             yield chunk, _answers(models, chunk.texts)
         return
-    pool = Pool(folders, workers)
+    started = [_Worker(folders) for _ in range(workers)]
+    idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
+    for worker in started:
+        idle.put(worker)
+
+    def ask(texts: list[str]) -> Answers:
+        # As many threads as workers: there is always one.
+        worker = idle.get()
+        try:
+            return worker.ask(texts)
+        finally:
+            idle.put(worker)
+
+    threads = ThreadPoolExecutor(workers)
+    under_way: deque[tuple[Chunk, Future[Answers]]] = deque()
     try:
-        under_way: deque[tuple[Chunk, Future[Answers]]] = deque()
         for chunk in chain(first, chunks):
-            under_way.append((chunk, pool.submit(chunk.texts)))
+            under_way.append((chunk, threads.submit(ask, chunk.texts)))
             if len(under_way) >= workers * CHUNKS_PER_WORKER:
                 oldest, future = under_way.popleft()
                 yield oldest, future.result()
         for oldest, future in under_way:
             yield oldest, future.result()
     finally:
-        pool.end()
+        for worker in started:
+            worker.kill()
+        threads.shutdown(cancel_futures=True)
 
 
 def _load(folders: Sequence[ModelFolder]) -> list[LoadedModel]:
     # Taken here and not filtered: around the class of a foreign model MLflow sets its own filter.
     logging.captureWarnings(True)
     logging.getLogger("py.warnings").setLevel(logging.ERROR)
-    return [LoadedModel(folder.path, folder.label) for folder in folders]
+    return [LoadedModel(path, label) for path, label in folders]
 
 
 def _answers(models: Sequence[LoadedModel], texts: list[str]) -> Answers:
@@ -122,36 +131,6 @@ def _context() -> ForkServerContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(PRELOADED))
     return context
-
-
-class Pool:
-    """Workers, and for each a thread that talks to it."""
-
-    def __init__(self, folders: Sequence[ModelFolder], size: int) -> None:
-        """Start `size` workers that answer with the models in `folders`."""
-        self._workers = [_Worker(folders) for _ in range(size)]
-        self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
-        for worker in self._workers:
-            self._idle.put(worker)
-        self._threads = ThreadPoolExecutor(size)
-
-    def submit(self, texts: list[str]) -> Future[Answers]:
-        """The answers to come; BadInput there, or if the worker died."""
-        return self._threads.submit(self._ask, texts)
-
-    def _ask(self, texts: list[str]) -> Answers:
-        # As many threads as workers: there is always one.
-        worker = self._idle.get()
-        try:
-            return worker.ask(texts)
-        finally:
-            self._idle.put(worker)
-
-    def end(self) -> None:
-        """Return when no worker is left, whatever they were doing."""
-        for worker in self._workers:
-            worker.kill()
-        self._threads.shutdown(cancel_futures=True)
 
 
 class _Worker:

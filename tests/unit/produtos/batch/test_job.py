@@ -22,7 +22,7 @@ BOMB = "boneca que explode"
 
 class Model:
     def __init__(self, folder: ModelFolder) -> None:
-        self.version = folder.path
+        self.version, _ = folder
 
     def answers(self, texts: Sequence[str]) -> list[str]:
         if BOMB in texts:
@@ -52,7 +52,7 @@ class Record:
 @pytest.fixture(autouse=True)
 def models(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(job, "_download", lambda model, _: ModelFolder(model.version, model.uri))
+    monkeypatch.setattr(job, "_download", lambda model, _: (model.version, model.uri))
     monkeypatch.setattr(pool, "_load", lambda folders: [Model(each) for each in folders])
 
 

@@ -13,7 +13,7 @@ from produtos.batch.io.rows import Chunk, batch_of, strings
 from produtos.batch.pool import ModelFolder
 from produtos.errors import BadInput
 
-FOLDERS = [ModelFolder("/models/1", "model 1")]
+FOLDERS = [("/models/1", "model 1")]
 MANY = 40
 
 
