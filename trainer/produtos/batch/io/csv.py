@@ -11,21 +11,8 @@ from typing import TextIO
 
 import pyarrow as pa
 
-from produtos.batch.io import columns, csv_rows, formats
+from produtos.batch.io import columns, csv_rows, formats, rows
 from produtos.batch.io.csv_rows import LONGEST, Lines
-from produtos.batch.io.rows import (
-    CHUNK_ROWS,
-    HEADER_AGAIN,
-    TOO_MANY_FIELDS,
-    UNDECODABLE,
-    BadRow,
-    Chunk,
-    batch_of,
-    excerpt,
-    is_decoded,
-    strings,
-    why_bad,
-)
 from produtos.batch.io.storage import Location, readable
 from produtos.data.columns import KNOWN_COLUMNS, SEPARATORS, fold
 from produtos.data.csv import MARK, header_of, is_separator_line, unquoted, without_empty_tail
@@ -67,7 +54,7 @@ class CsvTable:
         """Whether the file names its columns; else each line is the text of a product."""
         return bool(self.separator)
 
-    def chunks(self) -> Iterator[Chunk]:
+    def chunks(self) -> Iterator[rows.Chunk]:
         """The rows, in the file's order; a chunk may have bad rows only.
 
         Raises:
@@ -79,48 +66,49 @@ class CsvTable:
                 file.readline(LONGEST)
             number = self.lines_above + 1
             while text := file.read(BLOCK) + file.readline(LONGEST):
-                bad: list[BadRow] = []
+                bad: list[rows.BadRow] = []
                 parsed = self._quick(text) if self.has_header else None
                 if parsed:
                     good, texts, lines = parsed
                     number += lines
                 else:
-                    rows = Lines(text, file, number)
-                    good, texts, bad = self._careful(rows)
-                    number = rows.number
+                    block = Lines(text, file, number)
+                    good, texts, bad = self._careful(block)
+                    number = block.number
                 # A block of short rows is too many of them for one chunk.
-                for start in range(0, max(len(good), 1), CHUNK_ROWS):
-                    part = slice(start, start + CHUNK_ROWS)
-                    batch = batch_of(good[part], self.schema)
-                    yield Chunk(texts[part], batch, [] if start else bad, raw.tell())
+                for start in range(0, max(len(good), 1), rows.CHUNK_ROWS):
+                    part = slice(start, start + rows.CHUNK_ROWS)
+                    batch = rows.batch_of(good[part], self.schema)
+                    yield rows.Chunk(texts[part], batch, [] if start else bad, raw.tell())
 
     def _quick(self, text: str) -> tuple[list[list[str]], list[str], int] | None:
         """Rows, texts and number of lines of a block without any bad row, and only of such."""
-        if len(text) > LONGEST or not is_decoded(text) or encoded_twice(text):
+        if len(text) > LONGEST or not rows.is_decoded(text) or encoded_twice(text):
             return None
         parsed = csv_rows.quick(text, self.separator)
         if parsed is None:
             return None
-        rows, lines = parsed
+        good, lines = parsed
         width = len(self.schema.names)
         index = self.text_columns[0]
         # The lengths first: folding takes longer than reading a row does.
         short = len(self.schema.names[index]) + 2
         if any(
-            len(row) != width or (len(row[index]) <= short and self._is_header(row)) for row in rows
+            len(row) != width or (len(row[index]) <= short and self._is_header(row)) for row in good
         ):
             return None
-        texts = self._texts(rows)
-        return (rows, texts, lines) if all(map(str.strip, texts)) else None
+        texts = self._texts(good)
+        return (good, texts, lines) if all(map(str.strip, texts)) else None
 
-    def _careful(self, lines: Lines) -> tuple[list[list[str]], list[str], list[BadRow]]:
+    def _careful(self, lines: Lines) -> tuple[list[list[str]], list[str], list[rows.BadRow]]:
         good: list[list[str]] = []
         texts: list[str] = []
-        bad: list[BadRow] = []
+        bad: list[rows.BadRow] = []
+        file = self.location.address
         for number, fields, content in csv_rows.careful(lines, self.separator):
             reason, row, text = self._read(fields, content)
             if reason:
-                bad.append(BadRow(self.location.address, number, reason, excerpt(content)))
+                bad.append(rows.BadRow(file, number, reason, rows.excerpt(content)))
             else:
                 good.append(row)
                 texts.append(text)
@@ -130,22 +118,22 @@ class CsvTable:
         """Why a row is bad, or nothing; its fields, missing ones filled up; its text."""
         if isinstance(fields, str):
             return fields, [], ""
-        if not is_decoded(content):
-            return UNDECODABLE, [], ""
+        if not rows.is_decoded(content):
+            return rows.UNDECODABLE, [], ""
         width = len(self.schema.names)
         if self.has_header:
             fields = unquoted(fields, self.separator, width)
         row = list(without_empty_tail(fields, width))
         if len(row) > width:
-            return TOO_MANY_FIELDS, [], ""
+            return rows.TOO_MANY_FIELDS, [], ""
         row += [""] * (width - len(row))
         if self.has_header and self._is_header(row):
-            return HEADER_AGAIN, [], ""
+            return rows.HEADER_AGAIN, [], ""
         (text,) = self._texts([row])
-        return why_bad(text), row, text
+        return rows.why_bad(text), row, text
 
-    def _texts(self, rows: list[list[str]]) -> list[str]:
-        return columns.texts_of([list(map(itemgetter(each), rows)) for each in self.text_columns])
+    def _texts(self, found: list[list[str]]) -> list[str]:
+        return columns.texts_of([list(map(itemgetter(each), found)) for each in self.text_columns])
 
     def _is_header(self, row: list[str]) -> bool:
         return list(map(fold, row)) == list(map(fold, self.schema.names))
@@ -189,7 +177,7 @@ def open_table(location: Location, text_column: str | None, encoding: str) -> Cs
         separator, names = header
         names = _tidy(names)
         found = columns.find(names, text_column, f"{where}, line {number}")
-        return CsvTable(location, strings(names), found, separator, encoding, number)
+        return CsvTable(location, rows.strings(names), found, separator, encoding, number)
     if text_column:
         cuts = [next(csv.reader([first], delimiter=each), []) for each in SEPARATORS]
         columns.find(max(cuts, key=len), text_column, f"{where}, line {number}")
@@ -199,7 +187,7 @@ def open_table(location: Location, text_column: str | None, encoding: str) -> Cs
             raise BadInput(
                 f"{where}: the header is in line {below}, below others; delete the lines above it"
             )
-    return CsvTable(location, strings([TEXT]), [0], "", encoding, number - 1)
+    return CsvTable(location, rows.strings([TEXT]), [0], "", encoding, number - 1)
 
 
 def _first_lines(file: TextIO) -> list[tuple[int, str]]:

@@ -6,22 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
-    Date,
-    DateTime,
-    Float,
-    MetaData,
-    Numeric,
-    String,
-    Table,
-    Text,
-    create_engine,
-    inspect,
-    make_url,
-)
+import sqlalchemy as sa
 from sqlalchemy.dialects.mysql import LONGTEXT
 from sqlalchemy.engine import URL, Engine
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
@@ -33,20 +18,20 @@ CONNECT_SECONDS = 10
 LONGEST_TABLE_NAME = 64
 
 ORIGIN: dict[str, TypeEngine[Any]] = {
-    "modelo": String(255),
-    "run_id": String(32),
-    "momento": DateTime(),
+    "modelo": sa.String(255),
+    "run_id": sa.String(32),
+    "momento": sa.DateTime(),
 }
 """Columns of every table beside the products': which model answered, in which run, when (UTC)."""
 
-TEXT = Text().with_variant(LONGTEXT(), "mysql", "mariadb")
+TEXT = sa.Text().with_variant(LONGTEXT(), "mysql", "mariadb")
 
 COLUMN_TYPES: dict[Callable[[pa.DataType], bool], TypeEngine[Any]] = {
-    pa.types.is_boolean: Boolean(),
-    pa.types.is_integer: BigInteger(),
-    pa.types.is_floating: Float(53),
-    pa.types.is_date: Date(),
-    pa.types.is_timestamp: DateTime(),
+    pa.types.is_boolean: sa.Boolean(),
+    pa.types.is_integer: sa.BigInteger(),
+    pa.types.is_floating: sa.Float(53),
+    pa.types.is_date: sa.Date(),
+    pa.types.is_timestamp: sa.DateTime(),
     pa.types.is_string: TEXT,
     pa.types.is_large_string: TEXT,
     pa.types.is_null: TEXT,
@@ -62,7 +47,7 @@ def parse(address: str) -> tuple[URL, str]:
     """
     database, _, table = address.partition("#")
     try:
-        url = make_url(database)
+        url = sa.make_url(database)
     except (ArgumentError, ValueError):
         url = None
     if url is None or _is_torn(address, url):
@@ -121,7 +106,7 @@ class DatabaseTable:
             self._connection.begin()
 
     def _prepare(self, engine: Engine) -> None:
-        inspector = inspect(engine)
+        inspector = sa.inspect(engine)
         if not inspector.has_table(self._table.name):
             self._table.create(engine)
             return
@@ -185,7 +170,7 @@ class DatabaseTable:
 def _engine(url: URL) -> Engine:
     timeout = "timeout" if url.get_backend_name() == "sqlite" else "connect_timeout"
     try:
-        return create_engine(url, connect_args={timeout: CONNECT_SECONDS})
+        return sa.create_engine(url, connect_args={timeout: CONNECT_SECONDS})
     except (NoSuchModuleError, ImportError):
         raise BadInput(
             f"output {shown(url)}: there is no driver for {url.drivername} here; "
@@ -193,22 +178,20 @@ def _engine(url: URL) -> Engine:
         ) from None
 
 
-def _table(name: str, schema: pa.Schema, origin: dict[str, str]) -> Table:
-    kinds: dict[str, TypeEngine[Any]] = {
-        field.name: _type(field.name, field.type) for field in schema
-    }
-    kinds |= {each: String(255) for each in origin if each not in ORIGIN}
-    kinds |= ORIGIN
-    columns = [Column(each, kind) for each, kind in kinds.items()]
-    return Table(name, MetaData(), *columns, mysql_engine="InnoDB", mysql_charset="utf8mb4")
+def _table(name: str, schema: pa.Schema, origin: dict[str, str]) -> sa.Table:
+    kinds = {field.name: _type(field.name, field.type) for field in schema}
+    kinds |= {each: sa.String(255) for each in origin} | ORIGIN
+    columns = [sa.Column(each, kind) for each, kind in kinds.items()]
+    return sa.Table(name, sa.MetaData(), *columns, mysql_engine="InnoDB", mysql_charset="utf8mb4")
 
 
 def _type(name: str, kind: pa.DataType) -> TypeEngine[Any]:
     if pa.types.is_dictionary(kind):
         # A pandas category: only kept in another way, its values are what everybody sees.
         return _type(name, kind.value_type)
-    if pa.types.is_decimal(kind) and _fits_mysql(kind):
-        return Numeric(kind.precision, kind.scale)
+    # No more fits into MySQL.
+    if pa.types.is_decimal(kind) and kind.precision <= 65 and 0 <= kind.scale <= 30:
+        return sa.Numeric(kind.precision, kind.scale)
     for is_it, column_type in COLUMN_TYPES.items():
         if is_it(kind):
             return column_type
@@ -216,7 +199,3 @@ def _type(name: str, kind: pa.DataType) -> TypeEngine[Any]:
         f"column {name}: its type {kind} cannot be kept in a table; leave it out of the input, "
         "or make it another type"
     )
-
-
-def _fits_mysql(kind: pa.DataType) -> bool:
-    return bool(kind.precision <= 65 and 0 <= kind.scale <= 30)
