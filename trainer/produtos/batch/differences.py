@@ -104,29 +104,23 @@ class Differences:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
+        from produtos.model.plots import label_matrix
+
         categories = sorted({answer for pair in self.pairs for answer in pair})
-        matrix = np.array([[self.pairs[one, other] for other in categories] for one in categories])
-        matrix = matrix.reshape(len(categories), len(categories))
-        # Colour tells of differences only: the diagonal would outshine them.
-        shown = np.where(np.eye(len(categories), dtype=bool), 0, matrix)
         if not categories:
             return
+        matrix = np.array([[self.pairs[one, other] for other in categories] for one in categories])
+        same = np.eye(len(categories), dtype=bool)
+        # Colour tells of differences only: the diagonal would outshine them.
+        shown = np.where(same, 0, matrix)
         size = max(4.6, 1.2 + 0.8 * len(categories))
         figure = Figure(figsize=(size, size), layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.subplots()
-        axes.imshow(shown, cmap="Oranges", vmin=0, vmax=max(1, shown.max(initial=0)))
-        for (row, column), count in np.ndenumerate(matrix):
-            colour = "0.6" if row == column else "k"
-            axes.text(column, row, f"{count:,}", ha="center", va="center", color=colour)
-        positions = range(len(categories))
-        axes.set_xticks(positions, categories, rotation=30, ha="right")
-        axes.set_yticks(positions, categories)
-        axes.set(
-            title=f"{self.differing:,} of {self.products:,} products differ",
-            ylabel=self.names[0],
-            xlabel=self.names[1],
-        )
+        axes.imshow(shown, cmap="Oranges", vmin=0, vmax=max(1, shown.max()))
+        label_matrix(axes, matrix, categories, np.where(same, "0.6", "k"))
+        title = f"{self.differing:,} of {self.products:,} products differ"
+        axes.set(title=title, ylabel=self.names[0], xlabel=self.names[1])
         figure.savefig(path, dpi=90)
 
 

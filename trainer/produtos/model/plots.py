@@ -5,6 +5,7 @@ process that shows nothing.
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -22,14 +23,20 @@ def save_confusion_matrix(evaluations: dict[str, Evaluation], path: Path) -> Non
     for axes, (title, evaluation) in zip(all_axes, evaluations.items(), strict=True):
         matrix = np.asarray(evaluation.matrix)
         axes.imshow(matrix, cmap="Blues")
-        for (row, column), count in np.ndenumerate(matrix):
-            dark = count > matrix.max() / 2
-            axes.text(column, row, count, ha="center", va="center", color="w" if dark else "k")
-        positions = range(len(evaluation.categories))
-        axes.set_xticks(positions, evaluation.categories, rotation=30, ha="right")
-        axes.set_yticks(positions, evaluation.categories)
+        label_matrix(
+            axes, matrix, evaluation.categories, np.where(matrix > matrix.max() / 2, "w", "k")
+        )
         axes.set(title=title, xlabel="predicted", ylabel="true")
     _save(figure, path)
+
+
+def label_matrix(axes: Axes, matrix: Any, categories: list[str], colours: Any) -> None:
+    """Write a square matrix's numbers into its picture, each in its colour, and its categories."""
+    for (row, column), count in np.ndenumerate(matrix):
+        colour = colours[row, column]
+        axes.text(column, row, f"{count:,}", ha="center", va="center", color=colour)
+    axes.set_xticks(range(len(categories)), categories, rotation=30, ha="right")
+    axes.set_yticks(range(len(categories)), categories)
 
 
 def save_report(evaluations: dict[str, Evaluation], path: Path) -> None:
