@@ -11,7 +11,7 @@ from produtos.batch.io.sinks import BadRows
 from produtos.batch.io.storage import locate
 from produtos.batch.request import Request
 from produtos.registry.reference import ModelReference
-from produtos.runs.tracking import Tracker, log_metrics, log_parameters, log_tags
+from produtos.runs.tracking import Tracker, log
 
 LARGEST_BAD_ROWS_ARTIFACT = 50_000_000
 """Bytes of the side file that are worth sending to the tracking server, too."""
@@ -71,22 +71,18 @@ class Record:
 
     def start(self, request: Request, versions: dict[str, ModelReference]) -> None:
         """Say what is about to be done; `versions` by the name of their column."""
-        log_parameters(
-            self.tracker,
-            self.run,
-            {
-                "model": " ".join(request.models),
-                "input": request.input or f"({len(request.texts)} texts)",
-                "output": request.shown_output,
-                "min_answered": f"{request.min_answered:g}",
-                "workers": str(request.workers),
-            },
-        )
-        log_tags(self.tracker, self.run_id, origin_of(versions))
+        parameters = {
+            "model": " ".join(request.models),
+            "input": request.input or f"({len(request.texts)} texts)",
+            "output": request.shown_output,
+            "min_answered": f"{request.min_answered:g}",
+            "workers": str(request.workers),
+        }
+        log(self.tracker, self.run, parameters=parameters, tags=origin_of(versions))
 
     def result(self, result: Result) -> None:
         """Say what came of it: figures, and where two models differ."""
-        log_metrics(self.tracker, self.run_id, result.metrics())
+        log(self.tracker, self.run, metrics=result.metrics())
         if result.differences is not None:
             with tempfile.TemporaryDirectory() as folder:
                 result.differences.save(Path(folder))

@@ -23,15 +23,7 @@ from produtos.model.evaluation import METRICS
 from produtos.parameters import Parameters, grid
 from produtos.registry import registry
 from produtos.runs import tracking
-from produtos.runs.outcome import (
-    DATASET_DIGEST,
-    FIRST,
-    GAPS,
-    SWEEP,
-    SWEEP_RUN,
-    InterruptedSweep,
-    Outcome,
-)
+from produtos.runs.outcome import DATASET_DIGEST, FIRST, GAPS, SWEEP, SWEEP_RUN, Outcome, Sweep
 from produtos.runs.tracking import Tracker
 
 UNFINISHED = ("RUNNING", "SCHEDULED", "KILLED", "FAILED")
@@ -76,9 +68,7 @@ def is_untrained(client: MlflowClient, source: str | None) -> bool:
     return digest not in {run.data.tags.get(DATASET_DIGEST) for run in known}
 
 
-def interrupted_sweep(
-    tracker: Tracker, dataset: Dataset, common: Parameters
-) -> InterruptedSweep | None:
+def interrupted_sweep(tracker: Tracker, dataset: Dataset, common: Parameters) -> Sweep | None:
     """The newest unfinished sweep on the same file with the same parameters.
 
     Its runs that did not finish, and every other unfinished sweep, are closed as KILLED.
@@ -89,7 +79,7 @@ def interrupted_sweep(
     for run in sweeps:
         same_file = run.data.tags.get(DATASET_DIGEST) == dataset.digest
         if same_file and shared.items() <= run.data.params.items():
-            return InterruptedSweep(run.info.run_id, _finished(tracker.client, run, common))
+            return Sweep(run.info.run_id, _finished(tracker.client, run, common))
     return None
 
 
@@ -113,22 +103,17 @@ def _close(client: MlflowClient, parents: Iterable[Run]) -> None:
                 client.set_terminated(run.info.run_id, "KILLED")
 
 
-def _finished(client: MlflowClient, parent: Run, common: Parameters) -> dict[Parameters, Outcome]:
-    finished = {}
+def _finished(client: MlflowClient, parent: Run, common: Parameters) -> list[Outcome]:
+    finished = []
     for run in _children(client, parent):
-        if run.info.status != "FINISHED" or not set(METRICS) <= run.data.metrics.keys():
+        data = run.data
+        same = [each for each in grid(common) if each.logged().items() <= data.params.items()]
+        if run.info.status != "FINISHED" or not same or not set(METRICS) <= data.metrics.keys():
             continue
-        metrics = {name: run.data.metrics[name] for name in METRICS}
-        for parameters in grid(common):
-            if parameters.logged().items() <= run.data.params.items():
-                # A search leaves the outputs out.
-                outputs = client.get_run(run.info.run_id).outputs
-                for model in outputs.model_outputs[-1:] if outputs else ():
-                    finished[parameters] = Outcome(
-                        run.info.run_id,
-                        model.model_id,
-                        parameters,
-                        metrics,
-                        run.data.tags.get(GAPS, ""),
-                    )
+        metrics = {name: data.metrics[name] for name in METRICS}
+        # A search leaves the outputs out.
+        outputs = client.get_run(run.info.run_id).outputs
+        for model in outputs.model_outputs[-1:] if outputs else ():
+            gaps = data.tags.get(GAPS, "")
+            finished.append(Outcome(run.info.run_id, model.model_id, same[0], metrics, gaps))
     return finished

@@ -8,8 +8,7 @@ from produtos.data.split import holdout_of
 from produtos.parameters import yes_or_no
 from produtos.registry import registry
 from produtos.registry.comparison import INCLUDE_NAMES, Verdict, judge
-from produtos.runs.outcome import FIRST, GAPS, HOLDOUT_DIGEST, SWEEP, SWEEP_RUN
-from produtos.runs.sweep import Sweep
+from produtos.runs.outcome import FIRST, GAPS, HOLDOUT_DIGEST, SWEEP, SWEEP_RUN, Sweep
 
 
 def register(client: MlflowClient, dataset: Dataset, sweep: Sweep, *, first: bool) -> ModelVersion:

@@ -42,8 +42,8 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class InterruptedSweep:
-    """A sweep that was cut off: its parent run, and what it finished."""
+class Sweep:
+    """The parent run, and its ten runs, best first; of one that was cut off, what it finished."""
 
     parent_id: str
-    outcomes: dict[Parameters, Outcome]
+    outcomes: list[Outcome]

@@ -3,37 +3,14 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from produtos.data.dataset import Dataset
 from produtos.data.split import holdout_of
 from produtos.model.evaluation import METRICS
 from produtos.parameters import Parameters, grid, yes_or_no
-from produtos.runs.outcome import (
-    DATASET_DIGEST,
-    FIRST,
-    HOLDOUT_DIGEST,
-    SWEEP,
-    InterruptedSweep,
-    Outcome,
-)
-from produtos.runs.tracking import (
-    Tracker,
-    log_metrics,
-    log_parameters,
-    log_tags,
-    project_run_id,
-    running,
-)
+from produtos.runs.outcome import DATASET_DIGEST, FIRST, HOLDOUT_DIGEST, SWEEP, Outcome, Sweep
+from produtos.runs.tracking import Tracker, log, project_run_id, running
 from produtos.runs.training import train_and_record
-
-
-@dataclass(frozen=True)
-class Sweep:
-    """The parent run, and the ten runs, best first."""
-
-    parent_id: str
-    outcomes: list[Outcome]
 
 
 def ranked(outcomes: Sequence[Outcome]) -> list[Outcome]:
@@ -56,7 +33,7 @@ def sweep(
     common: Parameters,
     *,
     report: Callable[[str], None],
-    resumed: InterruptedSweep | None = None,
+    resumed: Sweep | None = None,
     first: bool = False,
 ) -> Iterator[Sweep]:
     """Train all runs; the parent run stays open until the end of the block.
@@ -73,7 +50,7 @@ def sweep(
         first: whether this is the sweep that makes the first model.
     """
     runs = grid(common)
-    done = resumed.outcomes if resumed else {}
+    done = {each.parameters: each for each in resumed.outcomes} if resumed else {}
     outcomes = []
     tags = {
         SWEEP: FIRST if first else "yes",
@@ -84,10 +61,9 @@ def sweep(
     name = f"sweep {common.classifier}"
     with running(tracker, name, run_id=parent_id, tags=tags) as parent:
         parent_id = parent.info.run_id
-        shared = common.logged()
-        log_parameters(
-            tracker, parent, {k: shared[k] for k in ("strip_accents", "classifier", "dataset")}
-        )
+        logged = common.logged()
+        shared = {name: logged[name] for name in ("strip_accents", "classifier", "dataset")}
+        log(tracker, parent, parameters=shared)
         for number, parameters in enumerate(runs, start=1):
             started = time.monotonic()
             if parameters in done:
@@ -99,8 +75,8 @@ def sweep(
             outcomes.append(outcome)
             report(f"{number:2}/{len(runs)}  {_line(outcome)}  {how}")
         best_first = ranked(outcomes)
-        log_metrics(tracker, parent_id, best_first[0].metrics)
-        log_tags(tracker, parent_id, {"best_run_id": best_first[0].run_id})
+        best = best_first[0]
+        log(tracker, parent, metrics=best.metrics, tags={"best_run_id": best.run_id})
         yield Sweep(parent_id, best_first)
 
 

@@ -63,7 +63,7 @@ def reach() -> MlflowClient:
         )
     shown = without_secrets(uri)
     proxy = proxy_of(uri)
-    with _http_requests(retries=0, timeout=FIRST_ANSWER):
+    with _impatient(FIRST_ANSWER):
         try:
             client = MlflowClient()
             client.search_experiments(max_results=1)
@@ -199,22 +199,17 @@ def _reason(error: Exception) -> str:
 
 
 @contextmanager
-def _http_requests(*, retries: int, timeout: int) -> Iterator[None]:
-    """How patient MLflow's client is, until the end of the block."""
-    patience = {
-        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": str(retries),
-        "MLFLOW_HTTP_REQUEST_TIMEOUT": str(timeout),
-    }
-    before = {name: os.environ.get(name) for name in patience}
-    os.environ.update(patience)
+def _impatient(timeout: int) -> Iterator[None]:
+    """MLflow's client asks once, and waits so many seconds, until the end of the block."""
+    asked = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": str(timeout)}
+    before = {name: os.environ[name] for name in asked if name in os.environ}
+    os.environ.update(asked)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        for name in asked:
+            del os.environ[name]
+        os.environ.update(before)
 
 
 def project_run_id() -> str | None:
@@ -247,55 +242,48 @@ def running(
         tags: more tags.
     """
     tags = abandoned.tags() | (tags or {})
-    more = {"mlflow.runName": name} | tags
     if parent_id:
-        more["mlflow.parentRunId"] = parent_id
+        tags["mlflow.parentRunId"] = parent_id
     created = None
     try:
         if run_id:
             tracker.client.update_run(run_id, status="RUNNING", name=name)
             created = run_id
-            log_tags(tracker, run_id, tags)
             run = tracker.client.get_run(run_id)
+            log(tracker, run, tags=tags)
         else:
-            run = tracker.client.create_run(tracker.experiment_id, tags=_source_tags() | more)
+            run = tracker.client.create_run(
+                tracker.experiment_id, tags=_source_tags() | tags, run_name=name
+            )
             created = run.info.run_id
         with abandoned.beating(tracker.client, created):
             yield run
     except BaseException as error:
         if created:
             status = "KILLED" if isinstance(error, Stopped) else "FAILED"
-            _end_quickly(tracker, created, status)
+            # If the server is still there; the real error comes first.
+            with _impatient(3), suppress(Exception):
+                tracker.client.set_terminated(created, status)
         raise
     tracker.client.set_terminated(created, "FINISHED")
 
 
-def _end_quickly(tracker: Tracker, run_id: str, status: str) -> None:
-    """Record how a run ended, if the server is still there; the real error comes first."""
-    with _http_requests(retries=0, timeout=3), suppress(Exception):
-        tracker.client.set_terminated(run_id, status)
-
-
-def log_parameters(tracker: Tracker, run: Run, parameters: dict[str, str]) -> None:
-    """Log parameters, but for those that `mlflow run` logged already: they cannot be changed."""
-    new = [Param(k, v) for k, v in parameters.items() if k not in run.data.params]
-    if new:
-        tracker.client.log_batch(run.info.run_id, params=new)
-
-
-def log_tags(tracker: Tracker, run_id: str, tags: dict[str, str]) -> None:
-    """Set several tags at once."""
-    if tags:
-        tracker.client.log_batch(run_id, tags=[RunTag(k, v) for k, v in tags.items()])
-
-
-def log_metrics(
-    tracker: Tracker, run_id: str, metrics: dict[str, float], *, tags: dict[str, str] | None = None
+def log(
+    tracker: Tracker,
+    run: Run,
+    *,
+    parameters: dict[str, str] | None = None,
+    metrics: dict[str, float] | None = None,
+    tags: dict[str, str] | None = None,
 ) -> None:
-    """Log several metrics at once, as measured now, and tags with them."""
+    """Log all of this at once, metrics as measured now.
+
+    Parameters that `mlflow run` logged already are left out: they cannot be changed.
+    """
     now = int(time.time() * 1000)
     tracker.client.log_batch(
-        run_id,
-        metrics=[Metric(name, value, now, 0) for name, value in metrics.items()],
+        run.info.run_id,
+        params=[Param(k, v) for k, v in (parameters or {}).items() if k not in run.data.params],
+        metrics=[Metric(k, v, now, 0) for k, v in (metrics or {}).items()],
         tags=[RunTag(k, v) for k, v in (tags or {}).items()],
     )

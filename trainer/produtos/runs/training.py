@@ -21,7 +21,7 @@ from produtos.model import plots
 from produtos.model.evaluation import Evaluation, evaluate
 from produtos.parameters import Parameters
 from produtos.runs.outcome import DATASET_DIGEST, GAPS, HOLDOUT_DIGEST, Outcome
-from produtos.runs.tracking import Tracker, log_metrics, log_parameters
+from produtos.runs.tracking import Tracker, log
 
 
 @dataclass(frozen=True)
@@ -66,21 +66,13 @@ def train_and_record(
 ) -> Outcome:
     """Train, and record everything about it with `run`, which stays open."""
     run_id = run.info.run_id
-    log_parameters(tracker, run, parameters.logged())
+    log(tracker, run, parameters=parameters.logged())
     started = time.monotonic()
     trained = train(dataset, parameters)
     seconds = time.monotonic() - started
     gaps = gaps_of_split(trained.parts, dataset.categories)
-    log_metrics(
-        tracker,
-        run_id,
-        trained.metrics(),
-        tags={
-            DATASET_DIGEST: dataset.digest,
-            HOLDOUT_DIGEST: trained.parts.holdout.digest,
-            **({GAPS: gaps} if gaps else {}),
-        },
-    )
+    tags = {DATASET_DIGEST: dataset.digest, HOLDOUT_DIGEST: trained.parts.holdout.digest}
+    log(tracker, run, metrics=trained.metrics(), tags=tags | ({GAPS: gaps} if gaps else {}))
     tracker.client.log_inputs(run_id, datasets=_inputs(dataset))
     with ThreadPoolExecutor(1) as meanwhile:
         # Uploading waits for the server, saving the model is work: both at once.
@@ -89,7 +81,8 @@ def train_and_record(
         # those that say how good the model is are there, the others come afterwards.
         model_id = model_flavor.log(trained.pipeline, run_id)
         files.result()
-    log_metrics(tracker, run_id, _rows(dataset, trained.parts) | {"training_seconds": seconds})
+    rows = _rows(dataset, trained.parts)
+    log(tracker, run, metrics=rows | {"training_seconds": seconds})
     return Outcome(run_id, model_id, parameters, trained.metrics(), gaps)
 
 

@@ -30,7 +30,7 @@ def sweep(
     tags = {"sweep": "first", "dataset_sha256": digest}
     run = tracker.client.create_run(tracker.experiment_id, tags=tags)
     logged = {"strip_accents": "sim", "classifier": "naive_bayes"} | params
-    tracking.log_parameters(tracker, run, logged)
+    tracking.log(tracker, run, parameters=logged)
     if status != "RUNNING":
         tracker.client.set_terminated(run.info.run_id, status)
     return str(run.info.run_id)
@@ -40,8 +40,8 @@ def child(tracker: Tracker, parent: str, parameters: Parameters, **metrics: floa
     run = tracker.client.create_run(
         tracker.experiment_id, tags={"mlflow.parentRunId": parent, "gaps": "few"}
     )
-    tracking.log_parameters(tracker, run, parameters.logged())
-    tracking.log_metrics(tracker, run.info.run_id, dict.fromkeys(METRICS, 0.5) | metrics)
+    metrics = dict.fromkeys(METRICS, 0.5) | metrics
+    tracking.log(tracker, run, parameters=parameters.logged(), metrics=metrics)
     return str(run.info.run_id)
 
 
@@ -113,8 +113,8 @@ def test_an_interrupted_sweep_goes_on_with_what_it_finished(
     interrupted = first_start.interrupted_sweep(tracker, DATA, COMMON)
     assert interrupted is not None
     assert interrupted.parent_id == parent
-    assert list(interrupted.outcomes) == [runs[0]]
-    outcome = interrupted.outcomes[runs[0]]
+    (outcome,) = interrupted.outcomes
+    assert outcome.parameters == runs[0]
     assert (outcome.run_id, outcome.model_id, outcome.gaps) == (finished, "m-0", "few")
     assert outcome.metrics["acuracia"] == 0.75
     assert status(tracker, running) == status(tracker, parent) == "KILLED"

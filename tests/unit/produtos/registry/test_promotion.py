@@ -10,8 +10,7 @@ from produtos.data.split import holdout_of
 from produtos.parameters import Parameters
 from produtos.registry import comparison, promotion, registry
 from produtos.registry.registry import MODEL_NAME, PRODUCTION, STAGING
-from produtos.runs.outcome import Outcome
-from produtos.runs.sweep import Sweep
+from produtos.runs.outcome import Outcome, Sweep
 from tests.unit.produtos.registry.models import Models, dataset, version
 
 DATA = dataset()

@@ -7,7 +7,7 @@ from produtos.errors import Stopped
 from produtos.parameters import Parameters, grid
 from produtos.runs import sweep as sweeping
 from produtos.runs import tracking
-from produtos.runs.outcome import InterruptedSweep, Outcome
+from produtos.runs.outcome import Outcome, Sweep
 from produtos.runs.tracking import Tracker
 from tests.unit.produtos.registry.models import dataset
 
@@ -85,10 +85,10 @@ def test_the_parent_run_is_open_until_the_best_one_is_registered(tracker: Tracke
 def test_a_resumed_sweep_trains_what_is_missing(tracker: Tracker) -> None:
     parent = tracker.client.create_run(tracker.experiment_id).info.run_id
     tracker.client.set_terminated(parent, "KILLED")
-    kept = {each: outcome(each, 0.99) for each in grid(COMMON)[:9]}
+    kept = [outcome(each, 0.99) for each in grid(COMMON)[:9]]
     lines: list[str] = []
     with sweeping.sweep(
-        tracker, DATA, COMMON, report=lines.append, resumed=InterruptedSweep(parent, kept)
+        tracker, DATA, COMMON, report=lines.append, resumed=Sweep(parent, kept)
     ) as done:
         assert done.parent_id == parent
     assert [line.endswith("  kept") for line in lines] == [True] * 9 + [False]

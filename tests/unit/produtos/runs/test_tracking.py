@@ -273,8 +273,8 @@ def test_parameters_that_mlflow_run_logged_stay_as_they_are(tracker: Tracker) ->
     made = tracker.client.create_run(tracker.experiment_id)
     tracker.client.log_param(made.info.run_id, "test_size", "0.30")
     run = tracker.client.get_run(made.info.run_id)
-    tracking.log_parameters(tracker, run, {"test_size": "0.3", "classifier": "naive_bayes"})
-    tracking.log_metrics(tracker, run.info.run_id, {"rows": 3}, tags={"t": "u"})
+    parameters = {"test_size": "0.3", "classifier": "naive_bayes"}
+    tracking.log(tracker, run, parameters=parameters, metrics={"rows": 3}, tags={"t": "u"})
     data = tracker.client.get_run(run.info.run_id).data
     assert data.params == {"test_size": "0.30", "classifier": "naive_bayes"}
     assert (data.metrics, data.tags["t"]) == ({"rows": 3}, "u")
