@@ -6,11 +6,9 @@ a counter never falls.
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from itertools import count as count_from
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -26,14 +24,10 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from hotserve import __version__
-from hotserve.ipc.channel import Channel
 from hotserve.ipc.counts import BOUNDS, FAST, NONE, OTHER, PROCESS
-from hotserve.ipc.messages import Counts, MetricsAnswer, ReportCounts, Scrape
 
 MOST_CATEGORIES = 100
 """Categories with a series of their own; a model's answers can be any text."""
-_REPORT_SECONDS = 2.0
-"""For a worker to report; one that is slower counts as it last reported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,67 +151,6 @@ class Metrics(Collector):
                 cumulative.append((name, total))
             family.add_metric((lane,), cumulative, self._seconds[lane])
         return family
-
-
-@dataclass(slots=True, eq=False)
-class _OpenScrape:
-    """A scrape that is not answered yet: by which worker, and who has not reported for it."""
-
-    asker: int
-    request: Scrape
-    missing: set[int]
-    timer: asyncio.TimerHandle
-
-
-class Scrapes:
-    """Has every worker report before it answers a worker that was asked for `/metrics`.
-
-    What a client was answered before it asks for `/metrics` is therefore in it, whichever worker
-    gave the answer.
-
-    Args:
-        channels: to the workers that run now, by pid.
-        metrics: where reports are added up.
-    """
-
-    def __init__(self, channels: Mapping[int, Channel], metrics: Metrics) -> None:
-        self._channels = channels
-        self._metrics = metrics
-        self._numbers = count_from(1)
-        self._open: dict[int, _OpenScrape] = {}
-
-    def asked(self, worker: int, request: Scrape) -> None:
-        """A worker wants to answer a scrape."""
-        number = next(self._numbers)
-        timer = asyncio.get_running_loop().call_later(_REPORT_SECONDS, self._answer, number)
-        self._open[number] = _OpenScrape(worker, request, set(self._channels), timer)
-        for channel in self._channels.values():
-            channel.send(ReportCounts(number))
-
-    def reported(self, worker: int, report: Counts) -> None:
-        """A worker's counts came."""
-        self._metrics.add(worker, report.counts)
-        if report.scrape:
-            self._not_missing(worker, report.scrape)
-
-    def gone(self, worker: int) -> None:
-        """A worker ended: nobody waits for its report."""
-        self._metrics.gone(worker)
-        for number in [*self._open]:
-            self._not_missing(worker, number)
-
-    def _not_missing(self, worker: int, number: int) -> None:
-        if (scrape := self._open.get(number)) is not None:
-            scrape.missing.discard(worker)
-            if not scrape.missing:
-                self._answer(number)
-
-    def _answer(self, number: int) -> None:
-        scrape = self._open.pop(number)
-        scrape.timer.cancel()
-        if (channel := self._channels.get(scrape.asker)) is not None:
-            content_type, body = self._metrics.text(scrape.request.accept)
-            channel.send(MetricsAnswer(scrape.request.number, content_type, body.decode()))
 
 
 def _of_state(state: State) -> Iterable[Metric]:

@@ -87,38 +87,38 @@ class VersionCommit:
             self._channels[worker].send(Commit())
 
 
-class Drains:
-    """Which workers still have requests at a server process that was replaced."""
+class Awaited:
+    """Which workers are waited for, by the number of what they have to do."""
 
     def __init__(self) -> None:
-        self._busy: dict[int, tuple[set[int], asyncio.Event]] = {}
+        self._missing: dict[int, tuple[set[int], asyncio.Event]] = {}
 
-    def begin(self, generation: int, workers: Iterable[int]) -> asyncio.Event:
-        """An event that is set once none of `workers` has a request there."""
-        busy, drained = self._busy[generation] = set(workers), asyncio.Event()
-        if not busy:
+    def begin(self, number: int, workers: Iterable[int]) -> asyncio.Event:
+        """An event that is set once each of `workers` has done it, or ended."""
+        missing, done = self._missing[number] = set(workers), asyncio.Event()
+        if not missing:
             self._finish()
-        return drained
+        return done
 
-    def joined(self, worker: int, generations: Iterable[int]) -> None:
-        """A new worker may still send requests to these."""
-        for generation in self._busy.keys() & generations:
-            self._busy[generation][0].add(worker)
+    def joined(self, worker: int, numbers: Iterable[int]) -> None:
+        """A new worker has to do these, too."""
+        for number in self._missing.keys() & numbers:
+            self._missing[number][0].add(worker)
 
-    def idle(self, worker: int, generation: int) -> None:
-        """A worker has nothing under way there."""
-        if generation in self._busy:
-            self._busy[generation][0].discard(worker)
+    def done(self, worker: int, number: int) -> None:
+        """A worker has done it."""
+        if number in self._missing:
+            self._missing[number][0].discard(worker)
         self._finish()
 
     def gone(self, worker: int) -> None:
-        """A worker ended, and its requests with it."""
-        for busy, _ in self._busy.values():
-            busy.discard(worker)
+        """A worker ended."""
+        for missing, _ in self._missing.values():
+            missing.discard(worker)
         self._finish()
 
     def _finish(self) -> None:
-        for generation, (busy, drained) in [*self._busy.items()]:
-            if not busy:
-                del self._busy[generation]
-                drained.set()
+        for number, (missing, done) in [*self._missing.items()]:
+            if not missing:
+                del self._missing[number]
+                done.set()

@@ -9,16 +9,19 @@ import socket
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import count as count_from
 
 from hotserve.backoff import Backoff
 from hotserve.ipc import messages
 from hotserve.ipc.channel import Channel
 from hotserve.log import logger
-from hotserve.manager.metrics import Metrics, Scrapes
-from hotserve.manager.version_commit import Drains, VersionCommit
+from hotserve.manager.metrics import Metrics
+from hotserve.manager.version_commit import Awaited, VersionCommit
 from hotserve.processes.own_code import environment_of_own_code
 
 _LONGEST_DELAY = 5.0
+_REPORT_SECONDS = 2.0
+"""For a worker to report; one that is slower counts as it last reported."""
 
 
 class WorkerPool:
@@ -47,8 +50,11 @@ class WorkerPool:
         self._settings = settings
         self._channels: dict[int, Channel] = {}
         self._commit = VersionCommit(self._channels)
-        self._drains = Drains()
-        self._scrapes = Scrapes(self._channels, metrics)
+        self._drains = Awaited()
+        self._metrics = metrics
+        self._reports = Awaited()
+        self._scrapes = count_from(1)
+        self._answers: set[asyncio.Task[None]] = set()
         self._tasks: list[asyncio.Task[None]] = []
         self._processes: dict[int, asyncio.subprocess.Process] = {}
         self._stopping = asyncio.Event()
@@ -94,6 +100,22 @@ class WorkerPool:
     def _send_all(self, message: messages.Message) -> None:
         for channel in self._channels.values():
             channel.send(message)
+
+    async def _answer_scrape(self, worker: int, scrape: messages.Scrape) -> None:
+        """Have every worker report first.
+
+        What a client was answered before it asks for `/metrics` is therefore in it, whichever
+        worker gave the answer.
+        """
+        number = next(self._scrapes)
+        reported = self._reports.begin(number, self._channels)
+        self._send_all(messages.ReportCounts(number))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(reported.wait(), _REPORT_SECONDS)
+        if worker in self._channels:
+            content_type, body = self._metrics.text(scrape.accept)
+            answer = messages.MetricsAnswer(scrape.number, content_type, body.decode())
+            self._channels[worker].send(answer)
 
     async def _supervise(self, slot: int) -> None:
         loop = asyncio.get_running_loop()
@@ -146,7 +168,8 @@ class WorkerPool:
         del self._channels[worker]
         channel.close()
         self._commit.gone(worker)
-        self._scrapes.gone(worker)
+        self._metrics.gone(worker)
+        self._reports.gone(worker)
         self._drains.gone(worker)
         code = await process.wait()
         del self._processes[slot]
@@ -155,14 +178,17 @@ class WorkerPool:
     def _receive(self, worker: int, message: messages.Message) -> None:
         match message:
             case messages.Counts():
-                self._scrapes.reported(worker, message)
+                self._metrics.add(worker, message.counts)
+                self._reports.done(worker, message.scrape)
             case messages.Scrape():
-                self._scrapes.asked(worker, message)
+                task = asyncio.create_task(self._answer_scrape(worker, message))
+                self._answers.add(task)
+                task.add_done_callback(self._answers.discard)
             case messages.Acknowledge(number):
                 self._commit.acknowledged(worker, number)
             case messages.Ready():
                 self.ready.set()
             case messages.Idle(generation):
-                self._drains.idle(worker, generation)
+                self._drains.done(worker, generation)
             case messages.LogError(text):
                 logger.error("%s", text)

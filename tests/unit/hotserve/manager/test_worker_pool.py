@@ -26,7 +26,7 @@ from hotserve.ipc.messages import (
 )
 from hotserve.log import logger
 from hotserve.manager.metrics import Metrics, State
-from hotserve.manager.version_commit import Drains
+from hotserve.manager.version_commit import Awaited
 from hotserve.manager.worker_pool import WorkerPool
 from tests.support.fake_clock import fake_clock, now
 from tests.unit.hotserve.samples import CONFIGURE, TARGET
@@ -271,15 +271,15 @@ async def test_a_worker_that_comes_before_the_commit_may_send_requests_to_the_ol
 
 
 def test_drains() -> None:
-    drains = Drains()
+    drains = Awaited()
     assert drains.begin(1, []).is_set()
     drained = drains.begin(2, [10])
     other = drains.begin(3, [10])
     drains.joined(11, {2, 9})
-    drains.idle(10, 2)
-    drains.idle(10, 9)
+    drains.done(10, 2)
+    drains.done(10, 9)
     assert not drained.is_set()
-    drains.idle(11, 2)
+    drains.done(11, 2)
     assert drained.is_set()
     assert not other.is_set()
     drains.gone(10)
