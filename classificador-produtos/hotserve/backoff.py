@@ -1,7 +1,5 @@
 """How long to wait before what failed is tried again."""
 
-from __future__ import annotations
-
 STEADY_SECONDS = 60.0
 """What went well for that long starts over with the shortest wait."""
 _FIRST_STEP = 0.5

@@ -1,7 +1,5 @@
 """The `hotserve` command."""
 
-from __future__ import annotations
-
 import dataclasses
 import os
 import shutil

@@ -1,7 +1,5 @@
 """One line on stderr for each thing worth telling: for people, or as JSON for a collector."""
 
-from __future__ import annotations
-
 import json
 import logging
 import sys

@@ -1,7 +1,5 @@
 """Takes what is nobody's business out of texts that are shown to clients."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 

@@ -1,7 +1,5 @@
 """A folder that hotserve is going to write to, tried before anything depends on it."""
 
-from __future__ import annotations
-
 import errno
 import os
 import tempfile

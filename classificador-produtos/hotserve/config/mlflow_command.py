@@ -1,11 +1,9 @@
 """The command behind hotserve's own options: `mlflow models serve -m … -p … -h … [more]`."""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NoReturn
+from typing import NoReturn, Self
 
 from hotserve.config.errors import UsageError
 from hotserve.config.options import whole_number
@@ -47,7 +45,7 @@ class WrappedCommand:
     env_manager: str
     unknown: tuple[str, ...] = ()
 
-    def with_program(self, path: str) -> WrappedCommand:
+    def with_program(self, path: str) -> Self:
         """The same command with its program at `path`."""
         return replace(self, program=(path, *self.program[1:]))
 

@@ -1,7 +1,5 @@
 """What `-m` names: a stage, an alias, a version … of a registered model, or files elsewhere."""
 
-from __future__ import annotations
-
 import os
 import urllib.parse
 import urllib.request

@@ -1,7 +1,5 @@
 """What a setting can be: how its text is read, what help calls it, what an error asks for."""
 
-from __future__ import annotations
-
 import dataclasses
 import os
 import re

@@ -1,7 +1,5 @@
 """A company's proxy, as HTTP_PROXY and its like name it."""
 
-from __future__ import annotations
-
 import urllib.parse
 import urllib.request
 from collections.abc import MutableMapping

@@ -1,7 +1,5 @@
 """How to reach the registry: MLflow's own variables, turned into what an HTTP client needs."""
 
-from __future__ import annotations
-
 import base64
 import configparser
 import os

@@ -1,7 +1,5 @@
 """hotserve's own settings: options in front of the wrapped command, or HOTSERVE_* variables."""
 
-from __future__ import annotations
-
 import argparse
 import difflib
 from collections.abc import Mapping, Sequence

@@ -3,8 +3,6 @@
 They are kept with the name of the client that each was given to, empty where it has none.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from pathlib import Path

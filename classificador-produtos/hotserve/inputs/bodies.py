@@ -1,7 +1,5 @@
 """Bodies that are no text in UTF-8, or no table: named, with what to do."""
 
-from __future__ import annotations
-
 import re
 
 LINE_END = re.compile(r"\r\n|\n|\r")

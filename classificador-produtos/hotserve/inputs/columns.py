@@ -1,7 +1,5 @@
 """The names that columns of products have, and which columns of a table hold the text."""
 
-from __future__ import annotations
-
 import unicodedata
 from collections.abc import Iterable, Sequence
 

@@ -1,7 +1,5 @@
 """text/csv as products: one prediction for each product (docs/hotserve.md, "text/csv")."""
 
-from __future__ import annotations
-
 import csv
 import itertools
 import re

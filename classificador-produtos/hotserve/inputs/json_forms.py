@@ -4,8 +4,6 @@ A form is open for a version only if the model's own process gave the lane's ans
 in that very form.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from typing import Any
 

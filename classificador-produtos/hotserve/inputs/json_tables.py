@@ -1,7 +1,5 @@
 """Tables of products in MLflow's JSON, with the names of columns as people write them."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """Products as the JSON that MLflow's server takes."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any

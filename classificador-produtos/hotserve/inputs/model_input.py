@@ -1,7 +1,5 @@
 """What a model's files say about its input: does a line of text/csv mean a text?"""
 
-from __future__ import annotations
-
 import json
 import re
 import zipfile

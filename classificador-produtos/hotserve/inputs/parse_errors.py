@@ -5,8 +5,6 @@ nested too deeply, a number that is too long, names of columns that are no names
 at the whole body after that costs nothing to the requests that go well.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 from typing import Any

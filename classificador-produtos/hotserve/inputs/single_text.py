@@ -4,8 +4,6 @@ A few microseconds, where `csv.read` takes some dozens. Whatever may be more tha
 that, and now and then a text.
 """
 
-from __future__ import annotations
-
 import re
 
 from hotserve.inputs.columns import KNOWN_COLUMNS

@@ -1,7 +1,5 @@
 """One end of the socket pair between the manager and a front worker."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import socket

@@ -1,7 +1,5 @@
 """Every message between the manager and a front worker, and how it is written: JSON, one a line."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import asdict, dataclass, field
 from typing import Any, get_args

@@ -5,8 +5,6 @@ this number. A worker looks at it before each answer, so that all change over at
 first answer of a new version on, no request that comes later gets one of the old.
 """
 
-from __future__ import annotations
-
 import mmap
 import os
 from typing import Self

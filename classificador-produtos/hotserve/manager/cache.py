@@ -1,7 +1,5 @@
 """Models on disk: fetched once, kept under their version, and which one was served last."""
 
-from __future__ import annotations
-
 import contextlib
 import fcntl
 import hashlib

@@ -1,7 +1,5 @@
 """A version that is active, or starting: its process, its files, its fast lane."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 from dataclasses import dataclass

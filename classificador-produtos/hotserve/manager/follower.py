@@ -1,7 +1,5 @@
 """Asks the registry again and again which version is meant, and passes it on."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 from dataclasses import dataclass

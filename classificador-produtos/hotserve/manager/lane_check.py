@@ -8,8 +8,6 @@ or `{"difference": {"text": …, "lane": …, "model": …}}`, or `{"error": tex
 A process of its own, so that neither a fault nor a long text there holds anybody up.
 """
 
-from __future__ import annotations
-
 import contextlib
 import http.client
 import json

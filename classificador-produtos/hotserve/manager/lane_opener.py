@@ -1,7 +1,5 @@
 """Brings a version's fast lane to a verdict: compile it, compare it, save what came out."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import json

@@ -1,7 +1,5 @@
 """What is known of a version's fast lane, and where that is saved beside the version."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import sys

@@ -1,7 +1,5 @@
 """The process behind the `hotserve` command: holds the port, runs workers and server processes."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import ctypes

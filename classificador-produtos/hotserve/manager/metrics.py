@@ -4,8 +4,6 @@ Workers report differences, so that a worker's end takes nothing back: what it r
 a counter never falls.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What the start of a version needs: its files here, its server process, what opens its lane."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """Which deployment answers, whether its process lives, and publishing that to the workers."""
 
-from __future__ import annotations
-
 import asyncio
 
 from hotserve.config.model_uri import ModelReference

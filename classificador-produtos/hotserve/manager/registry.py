@@ -1,7 +1,5 @@
 """The model registry over MLflow's REST API: which version does a reference mean now?"""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import math

@@ -1,7 +1,5 @@
 """Starts the process of the active deployment again whenever it ends by itself."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The contents of `/model`: which version answers, since when, what went wrong."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any

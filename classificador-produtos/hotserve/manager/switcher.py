@@ -1,7 +1,5 @@
 """Starts the desired version and moves the requests over to it, one version at a time."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 from itertools import count

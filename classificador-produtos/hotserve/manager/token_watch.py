@@ -1,7 +1,5 @@
 """Reads the token file again when it changes, so that a token can be replaced without a stop."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import os

@@ -1,7 +1,5 @@
 """Changes in two steps: every worker prepares a change, then all of them serve it at once."""
 
-from __future__ import annotations
-
 import asyncio
 from collections import deque
 from collections.abc import Iterable, Mapping

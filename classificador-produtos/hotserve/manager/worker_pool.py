@@ -1,7 +1,5 @@
 """The front workers: processes that share the public port; one that dies is replaced."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import os

@@ -9,8 +9,6 @@ and, last, `{"exited": code, "tail": [last lines of output]}`.
 This file is run as a script and imports nothing of hotserve's, so that it stays at some 10 MB.
 """
 
-from __future__ import annotations
-
 import codecs
 import contextlib
 import ctypes

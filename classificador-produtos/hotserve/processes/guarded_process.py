@@ -1,7 +1,5 @@
 """A command under its guard (guard.py), as the manager sees it."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import json

@@ -1,7 +1,5 @@
 """One `mlflow models serve` on a private port of the loopback."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import os

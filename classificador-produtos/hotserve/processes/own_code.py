@@ -1,7 +1,5 @@
 """Children that run this package itself, wherever it lies."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from pathlib import Path

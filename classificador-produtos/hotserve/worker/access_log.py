@@ -1,7 +1,5 @@
 """One line of JSON for each request, on standard output; only where it was asked for."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

@@ -1,7 +1,5 @@
 """How much a worker has in hand at a time: requests, and the bytes of their bodies."""
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 from collections.abc import Callable, Iterator

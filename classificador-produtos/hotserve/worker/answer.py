@@ -1,7 +1,5 @@
 """A whole answer to a client, whoever gives it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 from hotserve.ipc.counts import NONE

@@ -1,7 +1,5 @@
 """The ASGI application of a front worker: it answers, counts and logs each request."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 from collections.abc import Awaitable, Callable

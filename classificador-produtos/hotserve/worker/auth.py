@@ -1,7 +1,5 @@
 """Who may ask: bearer tokens (RFC 6750), where there are any."""
 
-from __future__ import annotations
-
 import hmac
 from collections.abc import Iterable, Mapping
 

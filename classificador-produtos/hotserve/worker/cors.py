@@ -1,7 +1,5 @@
 """Which web pages of other origins may read the answers (CORS, as the Fetch standard has it)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from hotserve.worker.answer import Answer, Headers

@@ -4,8 +4,6 @@ Everything here is paid by each request, so there are plain numbers only: no loc
 thread), nothing of prometheus_client's, which lives in the manager.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Sequence

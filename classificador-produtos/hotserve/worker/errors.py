@@ -1,7 +1,5 @@
 """Error answers: JSON with MLflow's two fields, never a stack trace or a path."""
 
-from __future__ import annotations
-
 import json
 import os
 import time

@@ -4,8 +4,6 @@ Whatever is not plainly one of the forms that were compared gives None, and goes
 own process: a body that can't be read, a number among the texts, a key too many.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 from collections.abc import Iterable

@@ -5,8 +5,6 @@ lane can answer, is answered here; every other one takes the way through the app
 first byte on.
 """
 
-from __future__ import annotations
-
 from time import perf_counter
 from typing import Any
 

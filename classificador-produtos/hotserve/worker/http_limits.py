@@ -1,7 +1,5 @@
 """What a client may send: how much, how slowly, on how many connections, and which heads."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import httptools

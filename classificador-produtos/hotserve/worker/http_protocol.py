@@ -7,8 +7,6 @@ JSON.
 No request has a timer of its own: `check_timeouts` looks at all connections once a second.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Iterable, Sized
 from typing import Any, cast

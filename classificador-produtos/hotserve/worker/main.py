@@ -1,7 +1,5 @@
 """A front worker: answers on the shared port until the manager stops it or is gone."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import functools

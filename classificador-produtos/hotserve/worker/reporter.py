@@ -1,7 +1,5 @@
 """A worker's side of `/metrics`: reports what it counted, and asks the manager for the sum."""
 
-from __future__ import annotations
-
 import asyncio
 from itertools import count
 

@@ -1,7 +1,5 @@
 """The paths that there are: their methods, who answers, and which of them need no token."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """What a front worker serves at the moment, and which requests are under way."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import time

@@ -1,7 +1,5 @@
 """What the connections of a worker share."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from hotserve.worker.access_log import AccessLog

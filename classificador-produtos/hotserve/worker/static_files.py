@@ -3,8 +3,6 @@
 Read once, with the headers that they are sent with.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterable
 from importlib import resources

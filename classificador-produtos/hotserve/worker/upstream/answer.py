@@ -1,7 +1,5 @@
 """Reads what the model's process answered: how many predictions, and of which categories."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Predictions of the model's own process: waiting for it, asking it again, what it answers."""
 
-from __future__ import annotations
-
 import asyncio
 import math
 import time

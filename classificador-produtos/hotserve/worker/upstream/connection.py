@@ -4,12 +4,10 @@ Only what that takes: no redirects, cookies, proxies or decompression. A general
 front worker several times as much for each request.
 """
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Callable
-from typing import cast
+from typing import Self, cast
 
 import httptools
 
@@ -33,7 +31,7 @@ class Connection(asyncio.Protocol):
         idle_since: when its last answer was whole (monotonic seconds).
     """
 
-    def __init__(self, on_close: Callable[[Connection], None]) -> None:
+    def __init__(self, on_close: Callable[["Connection"], None]) -> None:
         self._on_close = on_close
         self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport | None = None
@@ -44,17 +42,15 @@ class Connection(asyncio.Protocol):
         self._ends_with_connection = False
         self.idle_since = 0.0
 
-    @staticmethod
-    async def open(port: int, on_close: Callable[[Connection], None]) -> Connection:
+    @classmethod
+    async def open(cls, port: int, on_close: Callable[["Connection"], None]) -> Self:
         """Connect on the loopback.
 
         Raises:
             OSError: nobody listens there.
         """
         loop = asyncio.get_running_loop()
-        _, connection = await loop.create_connection(
-            lambda: Connection(on_close), "127.0.0.1", port
-        )
+        _, connection = await loop.create_connection(lambda: cls(on_close), "127.0.0.1", port)
         return connection
 
     async def ask(self, head: bytes, body: bytes) -> Answer:

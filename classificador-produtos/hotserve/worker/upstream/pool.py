@@ -1,7 +1,5 @@
 """Connections to the models' server processes that are kept open from one request to the next."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections import defaultdict

@@ -1,7 +1,5 @@
 """What the model's process is sent for a request: products become MLflow's JSON."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from hotserve.inputs import csv, json_tables
