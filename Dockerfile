@@ -31,7 +31,9 @@ COPY server /app/server
 RUN python -m compileall -q /app/server \
  && mkdir /app/server-1.dist-info && cd /app/server-1.dist-info \
  && printf 'Metadata-Version: 2.1\nName: server\nVersion: 1\n' >METADATA \
- && printf '[mlflow.artifact_repository]\ns3 = server.artifacts:s3_repository\n' >entry_points.txt
+ && printf '[mlflow.artifact_repository]\ns3 = server.artifacts:s3_repository\n' >entry_points.txt \
+ && printf '[mlflow.app]\nteam = server.team:create_app\n' >>entry_points.txt \
+ && install -d -o 10001 -g 10001 /var/lib/mlflow
 LABEL org.opencontainers.image.title="mlflow" \
       org.opencontainers.image.description="MLflow tracking server and model registry on MySQL and S3" \
       org.opencontainers.image.licenses="Apache-2.0"
@@ -75,7 +77,7 @@ RUN --mount=type=bind,source=classificador-produtos/requirements.txt,target=/tmp
 RUN printf '#!/opt/venv/bin/python\nimport sys\nfrom hotserve.cli import main\nsys.exit(main())\n' \
       >/usr/local/bin/hotserve \
  && chmod 755 /usr/local/bin/hotserve \
- && install -d -o 10001 -g 10001 /var/cache/hotserve
+ && install -d -o 10001 -g 10001 /var/cache/hotserve /var/lib/hotserve
 ENV HOTSERVE_CACHE=/var/cache/hotserve
 COPY classificador-produtos/hotserve /app/hotserve
 RUN python -m compileall -q /app/hotserve

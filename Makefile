@@ -24,6 +24,32 @@ down: ## stop the containers; the data stays
 secrets: ## write strong passwords into .env, before the first `make up`
 	@./deploy/make-secrets.sh
 
+.PHONY: team
+team: ## put logins and TLS in front of the containers (make team PUBLIC_HOST=mlflow.example.org)
+	@PUBLIC_HOST='$(PUBLIC_HOST)' TLS='$(TLS)' ./deploy/make-team.sh
+
+.PHONY: user
+user: ## make or end a team's account (make user NAME=ana ROLE=reader|scientist|promoter|admin, or REMOVE=yes)
+	@docker compose run --rm --no-deps -T accounts python -m server.accounts \
+		$(if $(REMOVE),remove '$(NAME)',add '$(NAME)' '$(ROLE)')
+
+.PHONY: users
+users: ## list a team's accounts and their roles
+	@docker compose run --rm --no-deps -T accounts python -m server.accounts list
+
+.PHONY: token
+token: ## make or take away a token of the API (make token NAME=ana, or REMOVE=yes)
+	@docker compose run --rm --no-deps -T tokens $(if $(REMOVE),remove,add) '$(NAME)'
+
+.PHONY: tokens
+tokens: ## list the names of the API's tokens
+	@docker compose run --rm --no-deps -T tokens list
+
+.PHONY: certificate
+certificate: ## write root.crt, the authority that has signed a team's certificate
+	@docker compose cp --quiet caddy:/data/caddy/pki/authorities/local/root.crt root.crt
+	@echo "certificate: written to root.crt; docs/team.md says what to do with it"
+
 .PHONY: images
 images: ## build the base images from packages, for a site without a registry
 	@./deploy/offline-images/build.sh >offline.env && echo "written to offline.env; docs/offline.md says how to use it"

@@ -2,12 +2,17 @@
 # Puts strong random passwords into .env in place of the development ones: make secrets
 #
 # Before the first start: a database and an S3 that exist keep what they were made with.
-# `deploy/make-secrets.sh FILE` writes another file; --force does it although there are data.
+# `deploy/make-secrets.sh FILE` writes another file; --force does it although there are data;
+# --team writes the secrets of compose.team.yml too, and leaves those that are strong already.
 set -euo pipefail
 
 secrets=(AWS_SECRET_ACCESS_KEY MYSQL_PASSWORD MYSQL_ROOT_PASSWORD)
+of_team=(HOTSERVE_TOKEN MLFLOW_SECRET_KEY MLFLOW_ADMIN_PASSWORD MLFLOW_TRAINER_PASSWORD
+  MLFLOW_HOTSERVE_PASSWORD MLFLOW_BATCH_PASSWORD)
+weak='(somente-para-desenvolvimento)?' # what .env ships with
 file=$(dirname "$0")/../.env
 force=no
+team=no
 
 fail() {
   printf 'secrets: %s\n' "$*" >&2
@@ -17,16 +22,24 @@ fail() {
 for argument; do
   case $argument in
     --force) force=yes ;;
-    -*) fail "unknown option '$argument'; usage: $0 [--force] [FILE]" ;;
+    --team) team=yes ;;
+    -*) fail "unknown option '$argument'; usage: $0 [--force] [--team] [FILE]" ;;
     *) file=$argument ;;
   esac
 done
 [[ -f $file ]] || fail "there is no file $file"
+if [[ $team == yes ]]; then
+  weak_ones() { for name; do if grep -qxE "$name=$weak" "$file"; then echo "$name"; fi; done; }
+  mapfile -t of_team < <(weak_ones "${of_team[@]}")
+  mapfile -t secrets < <(weak_ones "${secrets[@]}")
+else
+  of_team=()
+fi
 
 # The project as Compose finds it: the shell's variable, the file's line, compose.yml's name.
 project=${COMPOSE_PROJECT_NAME:-$(sed -n 's/^COMPOSE_PROJECT_NAME=//p' "$file" | tail -n 1 | tr -d "\"'\r ")}
 project=${project:-classificador-de-produtos}
-if [[ $force == no ]] && docker volume inspect "${project}_db_volume" >/dev/null 2>&1; then
+if [[ $force == no && ${#secrets[@]} -gt 0 ]] && docker volume inspect "${project}_db_volume" >/dev/null 2>&1; then
   fail "the stack has data that were made with the passwords in $file: \`docker compose down -v\`" \
     "forgets them, --force writes new passwords all the same"
 fi
@@ -42,10 +55,11 @@ umask 077
 new=$(mktemp "$file.XXXXXX")
 trap 'rm -f "$new"' EXIT
 script=()
-for name in "${secrets[@]}"; do
+for name in "${secrets[@]}" "${of_team[@]}"; do
   grep -q "^$name=" "$file" || fail "$file has no line $name=…"
   script+=(-e "s/^$name=.*/$name=$(password)/")
 done
+[[ ${#script[@]} -gt 0 ]] || exit 0
 sed "${script[@]}" "$file" >"$new"
 mv "$new" "$file"
-echo "secrets: new passwords in $file: ${secrets[*]}. Do not commit it."
+echo "secrets: new passwords in $file: ${secrets[*]} ${of_team[*]}. Do not commit it."

@@ -47,6 +47,7 @@ SWITCH = ("true|false", "true or false")
 ADDRESS = "an address that begins with http:// or https://"
 # PyMySQL sends a password as latin-1, and MySQL compares it as UTF-8.
 PASSWORD = ("[ -~]+", "of ASCII characters")
+LONG = ("[!-~]{12,}", "12 visible ASCII characters at least, without spaces")
 
 # With less the job runner's processes would be killed, and MLflow with them.
 JOBS_NEED = 2 << 30
@@ -88,8 +89,20 @@ RULES: dict[str, tuple[str | Callable[[str], bool], str]] = {
     "MLFLOW_ACCESS_LOG": SWITCH,
     "MLFLOW_JOBS": SWITCH,
     "HOTSERVE_TOKEN": ("[!-~]+", "visible ASCII characters without spaces"),
+    "PUBLIC_HOST": (
+        r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?",
+        "a host's name or its IPv4 address, without a port",
+    ),
+    "TLS": (r"internal|\S+@\S+|/\S+ /\S+", "internal, an e-mail address, or two files' paths"),
+    "MLFLOW_SECRET_KEY": LONG,
+    "MLFLOW_ADMIN_PASSWORD": LONG,
+    "MLFLOW_TRAINER_PASSWORD": LONG,
+    "MLFLOW_HOTSERVE_PASSWORD": LONG,
+    "MLFLOW_BATCH_PASSWORD": LONG,
 }
-SECRETS = {"AWS_SECRET_ACCESS_KEY", "MYSQL_PASSWORD", "MYSQL_ROOT_PASSWORD", "HOTSERVE_TOKEN"}
+SECRETS = {name for name in RULES if re.search("PASSWORD|SECRET|TOKEN", name)}
+# What `.env` ships with, and everybody knows.
+DEVELOPMENT = "somente-para-desenvolvimento"
 
 
 def _bytes(size: str) -> float:
@@ -124,6 +137,12 @@ def wrong(environment: Mapping[str, str]) -> list[str]:
             lines.append(f"{shown}: must be {wanted}")
     if environment.get("MYSQL_HOST") == "db":
         lines += _wrong_for_our_mysql(environment)
+    if environment.get("PUBLIC_HOST"):
+        lines += [
+            f"{name}: must not be the one that is in everybody's .env; `make team` writes another"
+            for name in sorted(SECRETS)
+            if environment.get(name) == DEVELOPMENT
+        ]
     memory = environment.get("MLFLOW_MEMORY")
     if memory and environment.get("MLFLOW_JOBS") == "true" and _bytes(memory) < JOBS_NEED:
         lines.append(f"MLFLOW_MEMORY={memory}: must be 2g at least while MLFLOW_JOBS=true")

@@ -1,0 +1,51 @@
+#!/bin/sh
+# Keeps the API's named tokens, "NAME TOKEN" a line: `make token`, `make tokens`. Runs in the
+# service `tokens`, where the file is; the API reads it again within two seconds.
+set -eu
+
+file=/var/lib/hotserve/tokens
+umask 077
+
+fail() {
+  echo "token: $*" >&2
+  exit 2
+}
+
+# replace: what comes in is the file from now on, whole.
+replace() {
+  cat >"$file.new"
+  mv "$file.new" "$file"
+}
+
+case ${1-} in
+first)
+  [ -s "$file" ] || echo "first $HOTSERVE_TOKEN" | replace
+  exit 0
+  ;;
+list)
+  cut -d ' ' -f 1 "$file"
+  exit 0
+  ;;
+esac
+
+name=${2-}
+expr "$name" : '[A-Za-z0-9][A-Za-z0-9._@-]\{0,29\}$' >/dev/null ||
+  fail "NAME must be 30 letters, digits and . _ @ - at most: make token NAME=ana"
+known=no
+if grep -q "^$name " "$file"; then known=yes; fi
+
+case $1 in
+add)
+  [ $known = no ] || fail "$name has a token already; make token NAME=$name REMOVE=yes takes it away"
+  token=$(head -c 96 /dev/urandom | base64 | tr -d '/+=\n' | cut -c 1-40)
+  { cat "$file" && echo "$name $token"; } | replace
+  echo "$token"
+  ;;
+remove)
+  [ $known = yes ] || fail "nobody called $name has a token; make tokens lists them"
+  [ "$(wc -l <"$file")" -gt 1 ] || fail "$name's token is the last one; make another first"
+  grep -v "^$name " "$file" | replace
+  echo "$name's token is taken away"
+  ;;
+*) fail "first, list, add NAME or remove NAME" ;;
+esac

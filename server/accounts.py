@@ -1,0 +1,170 @@
+"""Who may do what in MLflow: accounts of the services, and of people by role.
+
+``python -m server.accounts`` makes the services' accounts and the roles, the same at each start;
+``add NAME ROLE``, ``remove NAME`` and ``list`` are `make user` and `make users`. Everything goes
+through MLflow's own API, as its admin, so that it counts at once. Exit code 2: that can't be done;
+1: MLflow did not do it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import sys
+from collections.abc import Mapping, Sequence
+
+import requests
+from mlflow.exceptions import MlflowException, RestException
+from mlflow.server.auth.client import AuthServiceClient
+from mlflow.server.auth.entities import Role
+from mlflow.tracking import MlflowClient
+
+MODEL = "classificador-produtos"
+WORKSPACE = "default"
+
+Grants = frozenset[tuple[str, str, str]]
+
+READ_ALL: Grants = frozenset({("experiment", "*", "READ"), ("registered_model", "*", "READ")})
+# Makes experiments and models, and then may do everything with what it made.
+MAKE: Grants = frozenset({("workspace", "*", "USE")})
+WRITE_ALL: Grants = MAKE | {("experiment", "*", "EDIT"), ("registered_model", "*", "EDIT")}
+
+PEOPLE: dict[str, Grants] = {
+    "reader": READ_ALL,
+    # Registers versions. What is said of versions alone wins over what is said of their model.
+    "scientist": WRITE_ALL | {("registered_model_version", "*", "READ")},
+    # Moves stages and aliases, and removes versions.
+    "promoter": WRITE_ALL | {("registered_model_version", "*", "MANAGE")},
+}
+ADMIN = "admin"
+SERVICES: dict[str, Grants] = {
+    "trainer": MAKE | {("registered_model", MODEL, "MANAGE")},
+    # The files of a version belong to the experiment of its run, whichever that is.
+    "hotserve": frozenset({("registered_model", MODEL, "READ"), ("experiment", "*", "READ")}),
+    "batch": MAKE | READ_ALL,
+}
+# Made by the services themselves, unless they were there before there were accounts.
+EXPERIMENTS = {"trainer": MODEL, "batch": f"{MODEL}-batch"}
+RESERVED = {ADMIN, *SERVICES}
+GRANTS = PEOPLE | SERVICES
+
+
+class Refused(Exception):
+    """What was asked for can't be done: the message says why, and what can."""
+
+
+def set_up(client: AuthServiceClient, environment: Mapping[str, str]) -> None:
+    """Make or mend all roles and the services' accounts."""
+    roles = {role.name: role for role in client.list_roles(WORKSPACE)}
+    for name, grants in GRANTS.items():
+        _set_role(client, name, grants | _own(name), roles.get(name))
+    users = _users(client)
+    for name in SERVICES:
+        password = environment[f"MLFLOW_{name.upper()}_PASSWORD"]
+        if name in users:
+            client.update_user_password(name, password)
+        else:
+            client.create_user(name, password)
+        _assign(client, name, name)
+
+
+def add(client: AuthServiceClient, name: str, role: str) -> str:
+    """Make a person's account, or give one that is there another role. Returns what to say."""
+    if role not in {*PEOPLE, ADMIN}:
+        raise Refused(f"ROLE={role}: must be one of {', '.join([*PEOPLE, ADMIN])}")
+    if name in RESERVED or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}", name):
+        raise Refused(f"NAME={name}: must be letters, digits and . _ @ -, and not a service's name")
+    password = None
+    if name not in _users(client):
+        password = secrets.token_urlsafe(18)
+        client.create_user(name, password)
+    if role != ADMIN:
+        _assign(client, name, role)
+    client.update_user_admin(name, role == ADMIN)
+    if password is None:
+        return f"{name} is {role} now; the password stays"
+    return f"{name} is {role}; the password, said only now: {password}"
+
+
+def remove(client: AuthServiceClient, name: str) -> str:
+    """End an account, at once. Returns what to say."""
+    if name in RESERVED or name not in _users(client):
+        raise Refused(f"NAME={name}: nobody of that name can be removed; `make users` lists all")
+    client.delete_user(name)
+    return f"{name} is removed"
+
+
+def _own(name: str) -> Grants:
+    """What a service may do with its experiment, if that is there."""
+    experiment = name in EXPERIMENTS and MlflowClient().get_experiment_by_name(EXPERIMENTS[name])
+    return frozenset({("experiment", experiment.experiment_id, "MANAGE")} if experiment else ())
+
+
+def _set_role(client: AuthServiceClient, name: str, grants: Grants, role: Role | None) -> None:
+    role = role or client.create_role(WORKSPACE, name)
+    there = {(one.resource_type, one.resource_pattern): one for one in role.permissions}
+    for kind, pattern, permission in grants:
+        before = there.pop((kind, pattern), None)
+        if before is None:
+            client.add_role_permission(role.id, kind, pattern, permission)
+        elif before.permission != permission:
+            client.update_role_permission(before.id, permission)
+    for left_over in there.values():
+        client.remove_role_permission(left_over.id)
+
+
+def _assign(client: AuthServiceClient, user: str, role: str) -> None:
+    """Give the user this one of our roles and no other; what is MLflow's own stays."""
+    ours = {one.name: one.id for one in client.list_roles(WORKSPACE) if one.name in GRANTS}
+    has = {one.id for one in client.list_user_roles(user)} & set(ours.values())
+    if ours[role] not in has:
+        client.assign_role(user, ours[role])
+    for other in has - {ours[role]}:
+        client.unassign_role(user, other)
+
+
+def _users(client: AuthServiceClient) -> dict[str, str]:
+    """Each user's role."""
+    answer = requests.get(
+        f"{client.tracking_uri}/api/2.0/mlflow/users/list",
+        auth=(os.environ["MLFLOW_TRACKING_USERNAME"], os.environ["MLFLOW_TRACKING_PASSWORD"]),
+        timeout=60,
+    )
+    answer.raise_for_status()
+    users = {}
+    for user in answer.json()["users"]:
+        names = {role["name"] for role in user["roles"]} & GRANTS.keys()
+        users[user["username"]] = ADMIN if user["is_admin"] else ", ".join(names) or "no role"
+    return users
+
+
+def main(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> int:
+    """Run one command; returns the exit code."""
+    client = AuthServiceClient(environment["MLFLOW_TRACKING_URI"])
+    try:
+        match arguments:
+            case []:
+                set_up(client, environment)
+            case ["list"]:
+                for name, role in _users(client).items():
+                    print(f"{name:<24} {role}")
+            case ["add", name, role]:
+                print(add(client, name, role))
+            case ["remove", name]:
+                print(remove(client, name))
+            case _:
+                raise Refused(
+                    "usage: python -m server.accounts [list | add NAME ROLE | remove NAME]"
+                )
+    except Refused as error:
+        print(f"accounts: {error}", file=sys.stderr)
+        return 2
+    except (RestException, MlflowException, requests.RequestException) as error:
+        print(f"accounts: MLflow did not do it: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
