@@ -50,6 +50,10 @@ certificate: ## write root.crt, the authority that has signed a team's certifica
 	@docker compose cp --quiet caddy:/data/caddy/pki/authorities/local/root.crt root.crt
 	@echo "certificate: written to root.crt; docs/team.md says what to do with it"
 
+.PHONY: alarm
+alarm: ## send a test alert to whom .env names (needs compose.monitoring.yml)
+	@docker compose exec -T alertmanager /etc/monitoring/alarm.sh
+
 .PHONY: images
 images: ## build the base images from packages, for a site without a registry
 	@./deploy/offline-images/build.sh >offline.env && echo "written to offline.env; docs/offline.md says how to use it"

@@ -1,25 +1,50 @@
 #!/usr/bin/env bash
 # What the tests need from the system: Chromium for the browser tests, shellcheck for the
-# shell scripts. On Debian and Ubuntu as root it installs them; elsewhere it says what is
-# missing, and the tests that need it say that they were skipped.
+# shell scripts, Prometheus and Alertmanager for the monitoring. On Debian and Ubuntu as root it
+# installs them; elsewhere it says what is missing, and the tests that need it say that they were
+# skipped.
 set -euo pipefail
 
 missing=()
 command -v chromium >/dev/null || command -v chromium-browser >/dev/null ||
   command -v google-chrome >/dev/null || missing+=(chromium)
 command -v shellcheck >/dev/null || missing+=(shellcheck)
-((${#missing[@]})) || exit 0
+programs=()
+command -v promtool >/dev/null || programs+=(prometheus)
+command -v amtool >/dev/null || programs+=(prometheus-alertmanager)
+((${#missing[@]} + ${#programs[@]})) || exit 0
 
-if [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
-  echo "installing ${missing[*]}"
-  export DEBIAN_FRONTEND=noninteractive
-  log=$(mktemp)
-  if ! { apt-get update && apt-get install -y --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
-    tail -n 5 "$log" >&2
-    echo "make test: apt-get could not install ${missing[*]}; its log: $log" >&2
-    exit 2
-  fi
-  rm -f "$log"
-else
-  echo "not installed: ${missing[*]}; the tests that need them will be skipped"
+if [[ $(id -u) != 0 ]] || ! command -v apt-get >/dev/null; then
+  echo "not installed: ${missing[*]} ${programs[*]}; the tests that need them will be skipped"
+  exit 0
 fi
+
+# Installed as packages, these would be services that start at once; only the programs are wanted.
+unpack() {
+  local folder package
+  folder=$(mktemp -d)
+  chmod 755 "$folder"
+  cd "$folder"
+  apt-get download "$@"
+  for package in *.deb; do dpkg-deb -x "$package" root; done
+  install root/usr/bin/* /usr/local/bin
+  rm -rf "$folder"
+}
+
+install_all() {
+  apt-get update
+  if ((${#missing[@]})); then apt-get install -y --no-install-recommends "${missing[@]}"; fi
+  if ((${#programs[@]})); then (unpack "${programs[@]}"); fi
+}
+
+echo "installing ${missing[*]} ${programs[*]}"
+export DEBIAN_FRONTEND=noninteractive
+log=$(mktemp)
+# In a shell of its own: behind || in this one, set -e would not count inside.
+(install_all) >"$log" 2>&1 &
+if ! wait $!; then
+  tail -n 5 "$log" >&2
+  echo "make test: apt-get could not install ${missing[*]} ${programs[*]}; its log: $log" >&2
+  exit 2
+fi
+rm -f "$log"

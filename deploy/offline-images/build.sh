@@ -4,6 +4,8 @@
 #   deploy/offline-images/build.sh > offline.env
 #   docker compose --env-file .env --env-file offline.env -f compose.yml -f compose.offline.yml up --build
 #
+# `build.sh monitoring` builds the image of compose.monitoring.yml besides; Debian has no Grafana.
+#
 # Writes the variables that name them. An image whose recipe has not changed is not built
 # again: its tag is the recipe's hash. Needs root, debootstrap (Debian) and a Docker engine.
 set -euo pipefail
@@ -108,6 +110,17 @@ build_caddy() {
   quietly docker build --build-arg BASE="$PYTHON_IMAGE" -t "$CADDY_IMAGE" "$work/caddy" || fail "see the lines above"
 }
 
+build_monitoring() {
+  local packages=(prometheus prometheus-alertmanager prometheus-{blackbox,mysqld,node}-exporter) base
+  base=local/monitoring-base:$(recipe_hash bookworm "${packages[@]}" "$(declare -f import_debian)")
+  MONITORING_IMAGE=local/monitoring:$(recipe_hash "$base" monitoring)
+  exists "$MONITORING_IMAGE" && return
+  say "building $MONITORING_IMAGE (about a minute)"
+  exists "$base" || import_debian "$base" bookworm "${packages[@]}"
+  quietly docker build --build-arg BASE="$base" -t "$MONITORING_IMAGE" monitoring || fail "see the lines above"
+}
+
+[[ $# == 0 || $* == monitoring ]] || fail "not '$*': build.sh, or build.sh monitoring"
 docker info >/dev/null 2>&1 || fail "no Docker engine answers"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -117,3 +130,8 @@ build_mysql
 build_s3
 build_caddy
 printf '%s\n' "PYTHON_IMAGE=$PYTHON_IMAGE" "MYSQL_IMAGE=$MYSQL_IMAGE" "S3_IMAGE=$S3_IMAGE" "CADDY_IMAGE=$CADDY_IMAGE"
+if [[ $* == monitoring ]]; then
+  build_monitoring
+  printf '%s_IMAGE='"$MONITORING_IMAGE"'\n' PROMETHEUS ALERTMANAGER MYSQLD_EXPORTER NODE_EXPORTER BLACKBOX_EXPORTER
+  echo COMPOSE_PROFILES=
+fi

@@ -43,17 +43,26 @@ def images(
     engine: None,  # noqa: ARG001
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Images:
-    """The base images; from packages where that can be done."""
+    """What stacks are built from."""
+    return base_images(tmp_path_factory.mktemp("images") / "offline.env")
+
+
+def base_images(offline: Path, *more: str) -> Images:
+    """The base images; from packages where that can be done, with variables in the file `offline`.
+
+    Args:
+        offline: a file to write.
+        more: what else to build.
+    """
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         return Images((ROOT / ".env",), (ROOT / "compose.yml",))
     done = subprocess.run(
-        [str(ROOT / "deploy" / "offline-images" / "build.sh")],
+        [str(ROOT / "deploy" / "offline-images" / "build.sh"), *more],
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    offline = tmp_path_factory.mktemp("images") / "offline.env"
     offline.write_text(done.stdout, encoding="utf-8")
     return Images((ROOT / ".env", offline), (ROOT / "compose.yml", ROOT / "compose.offline.yml"))
 

@@ -18,7 +18,10 @@ import requests
 from tests.e2e.conftest import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
-PORTS = ("S3_PORT", "S3_CONSOLE_PORT", "MLFLOW_PORT", "SERVE_PORT")
+PORTS = (
+    *("S3_PORT", "S3_CONSOLE_PORT", "MLFLOW_PORT", "SERVE_PORT"),
+    *("PROMETHEUS_PORT", "ALERTMANAGER_PORT", "GRAFANA_PORT"),
+)
 SERVERS = ("s3", "db", "mlflow", "classificador-produtos")
 JOBS = ("check_settings", "create_s3_buckets", "trainer")
 MODEL = "classificador-produtos"
