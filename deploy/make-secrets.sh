@@ -6,7 +6,7 @@
 # --team writes the secrets of compose.team.yml too, and leaves those that are strong already.
 set -euo pipefail
 
-secrets=(AWS_SECRET_ACCESS_KEY MYSQL_PASSWORD MYSQL_ROOT_PASSWORD)
+secrets=(AWS_SECRET_ACCESS_KEY MYSQL_PASSWORD MYSQL_ROOT_PASSWORD GRAFANA_PASSWORD)
 of_team=(HOTSERVE_TOKEN MLFLOW_SECRET_KEY MLFLOW_ADMIN_PASSWORD MLFLOW_TRAINER_PASSWORD
   MLFLOW_HOTSERVE_PASSWORD MLFLOW_BATCH_PASSWORD)
 weak='(somente-para-desenvolvimento)?' # what .env ships with

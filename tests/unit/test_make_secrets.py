@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SECRETS = {"AWS_SECRET_ACCESS_KEY", "MYSQL_PASSWORD", "MYSQL_ROOT_PASSWORD"}
+SECRETS = {"AWS_SECRET_ACCESS_KEY", "MYSQL_PASSWORD", "MYSQL_ROOT_PASSWORD", "GRAFANA_PASSWORD"}
 
 
 def make_secrets(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
