@@ -36,7 +36,7 @@ class Restarter:
         backoff = Backoff(0.0, _LONGEST_DELAY)
         while True:
             started = loop.time()
-            end = await deployment.server.ended()
+            end = await deployment.server.ended(self.settings.command.timeout)
             lived = loop.time() - started
             self.publisher.process_ended()
             # No request waits longer; after that, more would only queue up.

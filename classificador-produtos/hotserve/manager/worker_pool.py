@@ -20,6 +20,10 @@ from hotserve.processes.own_code import environment_of_own_code
 _LONGEST_DELAY = 5.0
 _REPORT_SECONDS = 2.0
 """For a worker to report; one that is slower counts as it last reported."""
+_LONGEST_SILENCE = 30
+"""Seconds between two reports of a worker, which come every second."""
+_LONGEST_START = 120
+"""Seconds to the first one."""
 
 
 class WorkerPool:
@@ -56,6 +60,7 @@ class WorkerPool:
         self._tasks: list[asyncio.Task[None]] = []
         self._processes: dict[int, asyncio.subprocess.Process] = {}
         self._stopping = asyncio.Event()
+        self._heard: set[int] = set()
         self.restarts = 0
         self.ready = asyncio.Event()
 
@@ -161,8 +166,11 @@ class WorkerPool:
         self._drains.joined(worker, self._commit.generations())
         if self._stopping.is_set():
             channel.send(messages.Stop())
+        watch = asyncio.create_task(self._kill_when_silent(process))
         async for message in channel.messages():
+            self._heard.add(worker)
             self._receive(worker, message)
+        watch.cancel()
         del self._channels[worker]
         channel.close()
         self._commit.gone(worker)
@@ -172,6 +180,19 @@ class WorkerPool:
         code = await process.wait()
         del self._processes[slot]
         return code
+
+    async def _kill_when_silent(self, process: asyncio.subprocess.Process) -> None:
+        """A worker that hangs holds its connections, and those that it is given.
+
+        Seconds are counted one by one: the whole machine may have stood still.
+        """
+        silent = -_LONGEST_START
+        while silent < _LONGEST_SILENCE:
+            await asyncio.sleep(1)
+            silent = 0 if process.pid in self._heard else silent + 1
+            self._heard.discard(process.pid)
+        logger.error("a front worker hangs; ending it")
+        process.kill()
 
     def _receive(self, worker: int, message: messages.Message) -> None:
         match message:

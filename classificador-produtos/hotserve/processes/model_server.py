@@ -9,11 +9,15 @@ from pathlib import Path
 import aiohttp
 
 from hotserve.config.mlflow_command import WrappedCommand
+from hotserve.log import logger
 from hotserve.processes import guard
 from hotserve.processes.guarded_process import Exit, GuardedProcess, ProcessContext
 
 _PING_TIMEOUT = aiohttp.ClientTimeout(total=5)
 _PING_INTERVAL = 0.1
+_LOOK_INTERVAL = 5.0
+_LOOK_SECONDS = 10.0
+"""Of a look at a process that hangs, with the time between."""
 _SERVER_MODULE = "mlflow.pyfunc.scoring_server"
 
 
@@ -100,10 +104,19 @@ class ModelServer:
         except (TimeoutError, aiohttp.ClientError, OSError):
             return None
 
-    async def ended(self) -> Exit:
-        """Wait until the process is gone."""
+    async def ended(self, patience: float) -> Exit:
+        """Wait until the process is gone; it is ended if `/ping` gets no answer for `patience` s.
+
+        Looks are counted, not seconds: the whole machine may have stood still.
+        """
         assert self._process is not None, "never started"
-        return await asyncio.shield(self._process.exited)
+        exited, unanswered = self._process.exited, 0
+        while not (await asyncio.wait([exited], timeout=_LOOK_INTERVAL))[0]:
+            unanswered = 0 if await self._get("/ping") is not None else unanswered + 1
+            if unanswered * _LOOK_SECONDS > patience:
+                logger.error("the model's process hangs; ending it")
+                await self._process.stop(grace=1)
+        return exited.result()
 
     async def close(self, grace: float) -> None:
         """Stop the process, leaving nothing of it; `grace` seconds before SIGKILL."""

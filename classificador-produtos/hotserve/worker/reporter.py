@@ -23,22 +23,18 @@ class Reporter:
     def __init__(self, counters: Counters, channel: Channel) -> None:
         self._counters = counters
         self._channel = channel
-        self._in_flight = 0
         self._numbers = count(1)
         self._asked: dict[int, asyncio.Future[tuple[str, bytes]]] = {}
 
     async def run(self) -> None:
-        """Report again and again; never returns."""
+        """Report again and again, also that nothing happened: it shows that this worker lives."""
         while True:
             await asyncio.sleep(_INTERVAL)
             self.report()
 
     def report(self, scrape: int = 0) -> None:
-        """Report now, if anything changed; for the `scrape` of that number in any case."""
-        counts = self._counters.take()
-        if scrape or counts != {"in_flight": self._in_flight}:
-            self._in_flight = counts["in_flight"]
-            self._channel.send(Counts(counts, scrape))
+        """Report now, for the `scrape` of that number if there is one."""
+        self._channel.send(Counts(self._counters.take(), scrape))
 
     async def metrics(self, accept: str) -> tuple[str, bytes]:
         """Content type and body of the answer to a scrape.

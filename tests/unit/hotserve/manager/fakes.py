@@ -51,7 +51,8 @@ class FakeServer:
         await asyncio.sleep(step)
         self._end = asyncio.get_running_loop().create_future()
 
-    async def ended(self) -> Exit:
+    async def ended(self, patience: float) -> Exit:
+        assert patience == SETTINGS.command.timeout
         return await asyncio.shield(self._end)
 
     def die(self, *output: str) -> None:

@@ -1,6 +1,7 @@
 """The pool of front workers: one that dies is replaced, and what they count is added up."""
 
 import asyncio
+import gc
 import os
 import socket
 from typing import Any
@@ -147,6 +148,7 @@ async def test_a_worker_that_cannot_be_started_is_tried_again(
     monkeypatch.setattr(logger, "propagate", True)
     pool = Pool(monkeypatch, 1)
     pool.failures = 3
+    gc.collect()  # sockets of other tests
     before = len(os.listdir("/proc/self/fd"))
     pool.start()
     while not pool.workers:
@@ -336,3 +338,32 @@ async def test_metrics_of_workers_that_are_slow_or_gone(monkeypatch: pytest.Monk
     silent.channel.send(Counts({"in_flight": 5}, silent.got(ReportCounts)[-1].scrape))
     await asyncio.sleep(5)
     assert b"hotserve_requests_in_flight 5.0" in pool.metrics.text("")[1]
+
+
+@fake_clock
+async def test_a_worker_that_hangs_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = Pool(monkeypatch, 2)
+    await pool.begin()
+    lively, hanging = pool.workers
+    for _ in range(60):
+        lively.channel.send(Counts({"in_flight": 0}, 0))
+        await asyncio.sleep(1)
+    assert len(pool.workers) == 2, "one that begins is given time"
+    hanging.channel.send(Ready())
+    for _ in range(29):
+        lively.channel.send(Counts({"in_flight": 0}, 0))
+        await asyncio.sleep(1)
+    assert pool.restarts == 0
+    for _ in range(3):
+        lively.channel.send(Counts({"in_flight": 0}, 0))
+        await asyncio.sleep(1)
+    assert (pool.restarts, len(pool.workers)) == (1, 3)
+    # One that never begins is given up, too.
+    for _ in range(120):
+        lively.channel.send(Counts({"in_flight": 0}, 0))
+        await asyncio.sleep(1)
+    assert (pool.restarts, len(pool.workers)) == (1, 3)
+    for _ in range(32):
+        lively.channel.send(Counts({"in_flight": 0}, 0))
+        await asyncio.sleep(1)
+    assert pool.restarts == 2

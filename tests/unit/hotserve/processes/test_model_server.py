@@ -11,6 +11,7 @@ import aiohttp
 import psutil
 import pytest
 
+from hotserve.processes import model_server
 from hotserve.processes.guarded_process import ProcessContext
 from hotserve.processes.model_server import ModelServer, StartError
 
@@ -68,7 +69,7 @@ def test_it_is_started_when_it_is_healthy_and_again_on_the_same_port(tmp_path: P
         assert server.mlflow == "3.99"
         first = psutil.Process(server.pid)
         assert server.interpreter() == sys.executable
-        waiting = asyncio.create_task(server.ended())
+        waiting = asyncio.create_task(server.ended(60))
         first.kill()
         assert (await waiting).reason() == "ended by SIGKILL"
         await server.start(60)
@@ -78,6 +79,31 @@ def test_it_is_started_when_it_is_healthy_and_again_on_the_same_port(tmp_path: P
         assert server.interpreter() is None
 
     with_server(Command(delay=2), tmp_path, scenario)
+
+
+def test_a_process_that_hangs_is_ended_and_one_that_was_slow_once_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_server, "_LOOK_INTERVAL", 0.01)
+    monkeypatch.setattr(model_server, "_PING_TIMEOUT", aiohttp.ClientTimeout(total=0.5))
+
+    async def scenario(server: ModelServer) -> None:
+        await server.start(60)
+        family = psutil.Process(server.pid).children(recursive=True)
+        waiting = asyncio.create_task(server.ended(2 * model_server._LOOK_SECONDS))
+        for process in family:
+            process.suspend()
+        await asyncio.sleep(0.7)  # one look fails, and a second one is under way
+        for process in family:
+            process.resume()
+        assert await server._get("/ping") is not None
+        assert not waiting.done()
+        for process in family:
+            process.suspend()
+        assert (await waiting).code is not None
+        assert not any(process.is_running() for process in family)
+
+    with_server(Command(), tmp_path, scenario)
 
 
 @pytest.mark.parametrize(

@@ -134,11 +134,12 @@ async def test_tokens_can_be_replaced() -> None:
 
 
 @fake_clock
-async def test_counts_are_reported_when_there_are_any_and_when_asked_for() -> None:
+async def test_counts_are_reported_every_second_and_when_asked_for() -> None:
     worker = Worker()
     reporting = asyncio.create_task(worker.reporter.run())
-    await asyncio.sleep(5.5)
-    assert worker.sent == []
+    await asyncio.sleep(2.5)
+    assert worker.sent == [Counts({"in_flight": 0}, 0)] * 2
+    worker.sent.clear()
     worker.counters.begun += 1
     await asyncio.sleep(1)
     assert worker.sent == [Counts({"in_flight": 1}, 0)]
