@@ -136,13 +136,11 @@ class Guard:
 
     def run(self, orders: IO[bytes]) -> None:
         """Return when the command and all that it started are gone, and say how it ended."""
-        # SIGTERM is for this thread, which waits where a signal is noticed at once.
-        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+        # The kernel hands a process's signals to its main thread, which waits in `waitpid`.
+        signal.signal(signal.SIGTERM, lambda *_: self._stop(GRACE_WITHOUT_MANAGER))
         reading = threading.Thread(target=self._read_output, daemon=True)
         reading.start()
         threading.Thread(target=self._take, args=(orders,), daemon=True).start()
-        signal.signal(signal.SIGTERM, lambda *_: self._stop(GRACE_WITHOUT_MANAGER))
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
         exited = None
         with contextlib.suppress(ChildProcessError):
             # As orphans come to this process, nobody is left when it has no child.
