@@ -16,7 +16,7 @@ from sklearn.svm import LinearSVC
 from hotserve.lane import Lane, Uncertain
 from hotserve.lane.batch_scorer import MARK, BatchScorer
 from hotserve.lane.extract import vectors_and_classifier
-from hotserve.lane.fast_scorer import fast_scorer
+from hotserve.lane.fast_scorer import fast_scorer, slack
 from hotserve.lane.lane import SMALLEST_BATCH
 from tests.unit.hotserve.lane.lane_corpus import TEXTS, WORDS, compiled, fit_and_compile, lane_of
 
@@ -311,3 +311,16 @@ def test_without_numpy_batches_are_answered_one_by_one(monkeypatch: pytest.Monke
     monkeypatch.setattr("hotserve.lane.lane.find_spec", lambda _: None)
     pipeline, lane = fit_and_compile(*count("unicode"))
     assert lane.predict(TEXTS * 20) == pipeline.predict(TEXTS * 20).tolist()
+
+
+@pytest.mark.parametrize("strip_accents", [None, "unicode"])
+def test_the_slack_counts_every_term_that_a_text_can_have(strip_accents: str | None) -> None:
+    vectorizer = CountVectorizer(
+        analyzer="char_wb", ngram_range=(1, 3), strip_accents=strip_accents
+    )
+    _, lane = fit_and_compile(vectorizer, MultinomialNB())
+    # One character that NFKD makes 18 of, and one that lower case makes two of.
+    for text in ("ﷺ" * 50, "İ" * 50, "a " * 50):
+        (leaf,) = lane.model.groups[0].leaves
+        terms = len(leaf.analyzer.terms(text))
+        assert slack(lane.model)(len(text)) >= 32 * 2.0**-53 * terms * terms * lane.model.largest
