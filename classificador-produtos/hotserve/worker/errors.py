@@ -5,6 +5,7 @@ import os
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 from hotserve.ipc.counts import NONE
@@ -29,6 +30,8 @@ CODES = {
 
 _MODEL_FAILED = "unexpected error while evaluating the model"
 """How MLflow's message says that `predict` raised."""
+
+_FAULT_SECONDS = 60.0
 
 LONGEST_MESSAGE = 4_000
 """Characters: MLflow repeats what was sent, however long it is."""
@@ -94,13 +97,12 @@ def _short(text: str) -> str:
     return text if len(text) <= LONGEST_MESSAGE else text[:LONGEST_MESSAGE] + "…"
 
 
+@dataclass(slots=True)
 class FaultLog:
-    """Reports faults, of hotserve and of the model, each at most once in `interval` seconds."""
+    """Reports faults, of hotserve and of the model, each at most once in `_FAULT_SECONDS`."""
 
-    def __init__(self, report: Callable[[str], None], interval: float = 60.0) -> None:
-        self._report = report
-        self._interval = interval
-        self._last: dict[str, float] = {}
+    report: Callable[[str], None]
+    _last: dict[str, float] = field(default_factory=dict)
 
     def log(self, fault: Exception, request: str) -> None:
         """Report a fault of ours: type and location, as its text may hold what was sent."""
@@ -114,6 +116,6 @@ class FaultLog:
 
     def _log(self, kind: str, text: str) -> None:
         now = time.monotonic()
-        if now - self._last.get(kind, -self._interval) >= self._interval:
+        if now - self._last.get(kind, -_FAULT_SECONDS) >= _FAULT_SECONDS:
             self._last[kind] = now
-            self._report(text)
+            self.report(text)

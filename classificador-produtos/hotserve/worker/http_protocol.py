@@ -12,10 +12,8 @@ from collections.abc import Iterable, Sized
 from typing import Any, cast
 
 import httptools
-from uvicorn.config import Config
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
-from uvicorn.server import ServerState
 
 from hotserve.worker import errors
 from hotserve.worker.answer import JSON, Headers
@@ -68,17 +66,8 @@ class _Flow(FlowControl):
 class HttpProtocol(HttpToolsProtocol):
     """One connection."""
 
-    def __init__(
-        self,
-        config: Config,
-        server_state: ServerState,
-        app_state: dict[str, Any],
-        _loop: asyncio.AbstractEventLoop | None = None,
-        *,
-        limits: Limits,
-        shared: Shared,
-    ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
+    def __init__(self, *arguments: Any, limits: Limits, shared: Shared, **options: Any) -> None:
+        super().__init__(*arguments, **options)
         self._limits = limits
         self._shared = shared
         self._state = _WAITING

@@ -4,6 +4,7 @@ import asyncio
 import math
 import time
 from collections import Counter
+from dataclasses import dataclass
 
 from hotserve.inputs import parse_errors
 from hotserve.ipc.counts import PROCESS
@@ -22,35 +23,20 @@ _MOST_LOST = 3
 _RESET_WAIT = 0.2
 
 
+@dataclass(frozen=True, slots=True)
 class UpstreamClient:
     """Answers whatever the fast lane does not.
 
-    Args:
+    Attributes:
         hold_timeout: seconds that a request waits for a process that is on its way back.
         csv: the setting `--csv`.
     """
 
-    def __init__(
-        self,
-        shared: Shared,
-        pool: ConnectionPool,
-        redactor: Redactor,
-        *,
-        hold_timeout: float,
-        csv: str,
-    ) -> None:
-        self._serving = shared.serving
-        self._counters = shared.counters
-        self._faults = shared.faults
-        self._pool = pool
-        self._redactor = redactor
-        self._hold_timeout = hold_timeout
-        self._csv = csv
-
-    @property
-    def timeout(self) -> float:
-        """Seconds for one request."""
-        return self._pool.timeout
+    shared: Shared
+    pool: ConnectionPool
+    redactor: Redactor
+    hold_timeout: float
+    csv: str
 
     def target(self) -> Target:
         """Where to send a request.
@@ -58,7 +44,7 @@ class UpstreamClient:
         Raises:
             RequestError: 503, which says what is missing.
         """
-        now = self._serving.now()
+        now = self.shared.serving.now()
         if now.target is not None:
             return now.target
         raise RequestError(
@@ -88,11 +74,11 @@ class UpstreamClient:
                     raise _failed(
                         500, f"the model gave {len(found)} answers to {rows} products", target
                     )
-                self._counters.products(target.version, categories(found))
+                self.shared.counters.products(target.version, categories(found))
         else:
-            answer.body, stack_trace = redacted(answer.body, answer.status, self._redactor)
+            answer.body, stack_trace = redacted(answer.body, answer.status, self.redactor)
             if stack_trace:
-                self._faults.log_model(target.version, stack_trace)
+                self.shared.faults.log_model(target.version, stack_trace)
             answer.headers = [pair for pair in answer.headers if pair[0] != JSON[0]] + [JSON]
         answer.lane, answer.version = PROCESS, target.version
         answer.headers += [
@@ -108,20 +94,20 @@ class UpstreamClient:
 
         See `Translated.rows`.
         """
-        deadline = time.monotonic() + self._hold_timeout
+        deadline = time.monotonic() + self.hold_timeout
         lost = Counter[int]()
         while True:
-            await self._serving.wait_until_not(None, deadline)
+            await self.shared.serving.wait_until_not(None, deadline)
             target = self.target()
-            self._serving.begin(target)
+            self.shared.serving.begin(target)
             try:
                 # A large body takes many small steps, between which other requests go on.
                 sent = (
-                    await asyncio.to_thread(translate, target, content_type, body, self._csv)
+                    await asyncio.to_thread(translate, target, content_type, body, self.csv)
                     if len(body) > LARGE_CSV
-                    else translate(target, content_type, body, self._csv)
+                    else translate(target, content_type, body, self.csv)
                 )
-                answer = await self._pool.post(target, sent.content_type, sent.body, headers)
+                answer = await self.pool.post(target, sent.content_type, sent.body, headers)
                 return target, sent.rows, answer
             except TimeoutError:
                 raise _failed(504, "the model did not answer in time", target) from None
@@ -131,12 +117,14 @@ class UpstreamClient:
                 until = deadline if error.refused else min(deadline, time.monotonic() + _RESET_WAIT)
                 if not error.refused:
                     lost[target.generation] += 1
-                await self._serving.wait_until_not(target, until)
+                await self.shared.serving.wait_until_not(target, until)
             finally:
-                self._serving.end(target)
+                self.shared.serving.end(target)
             # A process that is slow to go may take connections for a while that it never answers.
             ended = max(len(lost), *lost.values(), 0) >= _MOST_LOST
-            if ended or (time.monotonic() >= deadline and self._serving.now().target == target):
+            if ended or (
+                time.monotonic() >= deadline and self.shared.serving.now().target == target
+            ):
                 message = "the model's process ended while it answered this request"
                 raise _failed(503, message, target, (b"retry-after", b"5"))
 
