@@ -104,25 +104,42 @@ class FastLane:
         return self._lane.json_of(indexes)
 
     async def answer(self, content_type: bytes, body: bytes) -> bytes | None:
-        """The body of the answer, or None where the model's process has to give it."""
+        """The body of the answer, or None where the model's process has to give it.
+
+        Other requests have their turn between two parts.
+        """
         probabilities = False
+        parts: Iterable[Texts]
         if content_type in _JSON_TYPES:
-            if len(body) > LARGEST_JSON:
-                return None
-            request = self._of_json(body)
+            request = self._of_json(body) if len(body) <= LARGEST_JSON else None
             if request is None:
                 return None
             texts, probabilities = request
-        elif content_type in _CSV_TYPES:
-            if not self.target.csv:
-                return None
-            parts = csv.read(body, self.target.columns, SLICE)
-            return await self._labels(map(csv.Products.texts, parts))
+            parts = (texts[at : at + SLICE] for at in range(0, len(texts), SLICE))
+        elif content_type in _CSV_TYPES and self.target.csv:
+            parts = map(csv.Products.texts, csv.read(body, self.target.columns, SLICE))
         else:
             return None
+        indexes: list[int] = []
+        answers: list[dict[str, Any]] = []
+        try:
+            for part in parts:
+                if indexes:
+                    await asyncio.sleep(0)
+                if any(len(text) > LONGEST_TEXT for text in part):
+                    return None
+                if probabilities:
+                    chances = self._lane.predict_proba(part)
+                    indexes += map(_most_likely, chances)
+                    answers += map(self._chances_shown, chances)
+                else:
+                    indexes += self._lane.class_indexes(part)
+        except (CsvError, Uncertain):
+            return None
+        self._products.add(indexes)
         if probabilities:
-            return await self._probabilities(texts)
-        return await self._labels(texts[at : at + SLICE] for at in range(0, len(texts), SLICE))
+            return json.dumps({"predictions": answers}).encode()
+        return self._lane.json_of(indexes)
 
     def head(self, length: int) -> bytes:
         """The headers of an answer of that length as they are sent, and the empty line."""
@@ -133,21 +150,6 @@ class FastLane:
             if len(self._heads) < 256:
                 self._heads[length] = head
         return head
-
-    async def _labels(self, parts: Iterable[Texts]) -> bytes | None:
-        """The body of the answer; other requests have their turn between two parts."""
-        indexes: list[int] = []
-        try:
-            for texts in parts:
-                if indexes:
-                    await asyncio.sleep(0)
-                if any(len(text) > LONGEST_TEXT for text in texts):
-                    return None
-                indexes += self._lane.class_indexes(texts)
-        except (CsvError, Uncertain):
-            return None
-        self._products.add(indexes)
-        return self._lane.json_of(indexes)
 
     def _of_json(self, body: bytes) -> tuple[Texts, bool] | None:
         """The texts of a request, and whether it asks for probabilities."""
@@ -183,26 +185,16 @@ class FastLane:
         indexes = text_columns(names, ()).values()
         return [text_of(row[index] for index in indexes) for row in rows]
 
-    async def _probabilities(self, texts: Texts) -> bytes | None:
-        names = self._names
-        answers = []
-        indexes = []
-        for start in range(0, len(texts), SLICE):
-            if start:
-                await asyncio.sleep(0)
-            part = texts[start : start + SLICE]
-            if any(len(text) > LONGEST_TEXT for text in part):
-                return None
-            for chances in self._lane.predict_proba(part):
-                *_, second, first = -1.0, *sorted(chances)
-                if first - second < CLOSE:
-                    return None
-                index = chances.index(first)
-                indexes.append(index)
-                shares = dict(zip(names, chances, strict=True))
-                answers.append({CATEGORY: names[index], PROBABILITIES: shares})
-        self._products.add(indexes)
-        return json.dumps({"predictions": answers}).encode()
+    def _chances_shown(self, chances: list[float]) -> dict[str, Any]:
+        shares = dict(zip(self._names, chances, strict=True))
+        return {CATEGORY: self._names[_most_likely(chances)], PROBABILITIES: shares}
+
+
+def _most_likely(chances: list[float]) -> int:
+    *_, second, first = -1.0, *sorted(chances)
+    if first - second < CLOSE:
+        raise Uncertain
+    return chances.index(first)
 
 
 def _all_text(values: Any) -> bool:
