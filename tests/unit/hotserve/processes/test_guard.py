@@ -104,6 +104,45 @@ def test_the_command_ends_even_when_manager_and_guard_are_killed(tmp_path: Path)
             left.kill()
 
 
+GUARD_KILLED = """
+import asyncio, ctypes, os, sys
+from pathlib import Path
+from hotserve.processes.guarded_process import GuardedProcess, ProcessContext
+ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # as hotserve does: what is orphaned becomes ours
+command, log, mark = sys.argv[1:]
+async def main():
+    context = ProcessContext({**os.environ, "MARK": mark}, Path(log))
+    process = await GuardedProcess.start([sys.executable, "-c", command], context)
+    while not (Path(log).exists() and "ready" in Path(log).read_text()):
+        await asyncio.sleep(0.02)
+    process._guard.kill()
+    end = await process.exited
+    print(end.reason(), flush=True)
+    sys.stdin.read()
+asyncio.run(main())
+"""
+
+
+def test_what_a_killed_guard_leaves_behind_is_ended_by_the_manager(tmp_path: Path) -> None:
+    child = "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])"
+    command = f"import subprocess, sys, time; {child}; print('ready', flush=True); time.sleep(600)"
+    log, mark = tmp_path / "log", str(tmp_path)
+    with subprocess.Popen(
+        [sys.executable, "-c", GUARD_KILLED, command, str(log), mark],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as manager:
+        assert manager.stdout is not None
+        try:
+            assert manager.stdout.readline() == "its guard was killed\n"
+            # While the manager is alive: the next start may not find the port or files in use.
+            assert marked(mark) == []
+        finally:
+            for left in marked(mark):
+                left.kill()
+
+
 def test_stop_ends_what_ignores_sigterm(tmp_path: Path) -> None:
     async def scenario() -> Exit:
         process = await start(STUBBORN, tmp_path / "log", str(tmp_path))
