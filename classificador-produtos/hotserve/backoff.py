@@ -15,11 +15,7 @@ class Backoff:
     def delay(self, lasted: float = 0.0) -> float:
         """Seconds to wait now, after something went well for `lasted` seconds and then failed."""
         if lasted >= STEADY_SECONDS:
-            self.reset()
+            self._next = self._first
         delay = self._next
         self._next = min(max(2 * delay, _FIRST_STEP), self._longest)
         return delay
-
-    def reset(self) -> None:
-        """It went well."""
-        self._next = self._first

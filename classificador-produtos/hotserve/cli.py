@@ -39,8 +39,9 @@ def _run(arguments: Sequence[str]) -> int:
         _become(wanted.command)
     # No process that is started from here on gets to see it.
     token = os.environ.pop(tokens.VARIABLE, None)
-    program, environment = _find(settings.command.program[0])
-    command = settings.command.with_program(program)
+    name, *module = settings.command.program
+    program, environment = _find(name)
+    command = dataclasses.replace(settings.command, program=(program, *module))
     settings = dataclasses.replace(settings, command=command)
     reference = model_uri.parse(settings.command.model_uri)
     connection = connections.read(os.environ) if reference.in_registry else None

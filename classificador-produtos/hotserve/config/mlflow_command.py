@@ -2,8 +2,8 @@
 
 import argparse
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import NoReturn, Self
+from dataclasses import dataclass
+from typing import NoReturn
 
 from hotserve.config.errors import UsageError
 from hotserve.config.options import whole_number
@@ -44,10 +44,6 @@ class WrappedCommand:
     others: tuple[str, ...]
     env_manager: str
     unknown: tuple[str, ...] = ()
-
-    def with_program(self, path: str) -> Self:
-        """The same command with its program at `path`."""
-        return replace(self, program=(path, *self.program[1:]))
 
     def serve(self, model: str, port: int) -> list[str]:
         """The command that serves the local model folder `model` on a loopback port."""

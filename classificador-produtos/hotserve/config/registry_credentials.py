@@ -47,7 +47,8 @@ def read(environment: Mapping[str, str], home: Path | None = None) -> Connection
             "export MLFLOW_TRACKING_URI=http://localhost:5000"
         )
     parts = _split(variable, address)
-    headers = _headers(environment, parts, home or _home())
+    # Path.home() fails for a user without one, as containers run with any number.
+    headers = _headers(environment, parts, home or Path(os.path.expanduser("~")))
     return Connection(_normalised(parts), headers, _tls(environment))
 
 
@@ -80,11 +81,6 @@ def _normalised(parts: urllib.parse.SplitResult) -> str:
     is_default = parts.port == {"http": 80, "https": 443}.get(parts.scheme)
     port = f":{parts.port}" if parts.port and not is_default else ""
     return f"{parts.scheme}://{host}{port}{parts.path.rstrip('/')}"
-
-
-def _home() -> Path:
-    # Path.home() fails for a user without one, as containers run with any number.
-    return Path(os.path.expanduser("~"))
 
 
 def _split(variable: str, address: str) -> urllib.parse.SplitResult:

@@ -39,10 +39,8 @@ def _read(body: bytes) -> Any:
 def _wrong_columns(request: Any) -> str | None:
     split = request.get("dataframe_split") if isinstance(request, dict) else None
     columns = split.get("columns") if isinstance(split, dict) else None
-    if columns is None or (isinstance(columns, list) and not any(map(_is_nested, columns))):
+    if columns is None or (
+        isinstance(columns, list) and not any(isinstance(name, dict | list) for name in columns)
+    ):
         return None
     return "'columns' of dataframe_split must be a list of names"
-
-
-def _is_nested(name: Any) -> bool:
-    return isinstance(name, dict | list)

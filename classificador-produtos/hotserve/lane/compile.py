@@ -174,7 +174,10 @@ def _lay_out(arrays: ModelArrays) -> list[dict[str, Any]]:
     for group in arrays.groups:
         start, leaves = offset, []
         for leaf in group.leaves:
-            ngrams = Analyzer(leaf.settings).ngrams_of_parts and all(map(_is_run, leaf.terms))
+            # A vocabulary that was given, not learnt, can hold anything.
+            ngrams = Analyzer(leaf.settings).ngrams_of_parts and all(
+                all(term.split(" ")) for term in leaf.terms
+            )
             leaves.append(
                 {
                     "settings": leaf.settings.to_json(),
@@ -190,11 +193,6 @@ def _lay_out(arrays: ModelArrays) -> list[dict[str, Any]]:
         values = {"offset": start, "rows": rows, "tfidf": tfidf, "weights": group.weights}
         groups.append({"leaves": leaves, **values})
     return groups
-
-
-def _is_run(term: str) -> bool:
-    # A vocabulary that was given, not learnt, can hold anything.
-    return all(term.split(" "))
 
 
 def _same_bits(scores: Sequence[Sequence[float]], pipeline: Any, probes: Sequence[str]) -> bool:

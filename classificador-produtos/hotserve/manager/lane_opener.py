@@ -72,11 +72,6 @@ class LaneOpener:
         local = self.command.env_manager == "local"
         self.python = python_of(self.command) if local else None
 
-    @property
-    def knows_python(self) -> bool:
-        """Whether the model's own Python is known before its process runs."""
-        return self.python is not None
-
     async def saved_verdict(self) -> LaneVerdict | None:
         """The verdict of an earlier start, if everything is as it was then."""
         saved = self.files.load()

@@ -109,7 +109,7 @@ class Registry:
                 if reference.kind == "latest" or each.get("current_stage") == selector
             ]
         if not found:
-            return Resolution(None, _missing(reference, absent_model=_is_absent_model(answer)))
+            return Resolution(None, _missing(reference, answer.get("error_code")))
         version = max(found, key=lambda each: int(each.version))
         if version.status != "READY":
             return Resolution(None, f"version {version.version} of '{name}' is {version.status}")
@@ -232,14 +232,17 @@ async def connected(connection: Connection) -> AsyncIterator[Registry]:
 
 
 def _version(answer: Mapping[str, Any]) -> ModelVersion:
+    source = answer.get("source", "")
+    # A version made of a logged model has that model's URI as its source.
+    model_id = source.removeprefix("models:/") if source.startswith("models:/m-") else ""
     return ModelVersion(
         name=answer["name"],
         version=str(answer["version"]),
         stage=answer.get("current_stage", "None"),
         aliases=tuple(answer.get("aliases", ())),
         run_id=answer.get("run_id", ""),
-        model_id=answer.get("model_id") or _model_id(answer.get("source", "")),
-        source=answer.get("source", ""),
+        model_id=answer.get("model_id") or model_id,
+        source=source,
         created=int(answer.get("creation_timestamp", 0)),
         status=answer.get("status", "READY"),
     )
@@ -249,25 +252,16 @@ def _versions(answer: Mapping[str, Any]) -> list[ModelVersion]:
     return [_version(answer["model_version"])] if "model_version" in answer else []
 
 
-def _model_id(source: str) -> str:
-    # A version made of a logged model has that model's URI as its source.
-    return source.removeprefix("models:/") if source.startswith("models:/m-") else ""
-
-
 def _with_aliases(version: ModelVersion, aliases: list[Mapping[str, Any]]) -> ModelVersion:
     own = tuple(each["alias"] for each in aliases if str(each.get("version")) == version.version)
     return replace(version, aliases=own)
 
 
-def _is_absent_model(answer: Mapping[str, Any]) -> bool:
-    return answer.get("error_code") == "RESOURCE_DOES_NOT_EXIST"
-
-
-def _missing(reference: ModelReference, *, absent_model: bool) -> str:
+def _missing(reference: ModelReference, error_code: object) -> str:
     name = reference.name
     if reference.kind == "version":
         return f"there is no version {reference.selector} of '{name}' in the registry yet"
-    if absent_model:
+    if error_code == "RESOURCE_DOES_NOT_EXIST":
         return f"there is no registered model '{name}' in the registry yet"
     if reference.kind == "alias":
         return f"no version of '{name}' has the alias '{reference.selector}' yet"

@@ -188,7 +188,7 @@ class Switcher:
             if opener is not None and self._active is None:
                 await self._serve_by_lane(deployment, opener, begun)
             # Another environment may have to be made first: its process knows where it is.
-            compiling = opener.compiling() if opener and opener.knows_python else None
+            compiling = opener.compiling() if opener and opener.python else None
             try:
                 await server.start(self._settings.start_timeout)
                 if opener is not None:

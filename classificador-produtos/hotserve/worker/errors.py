@@ -74,7 +74,10 @@ def redacted(answer: bytes, status: int, redactor: Redactor) -> tuple[bytes, str
         fields = {"message": "the model server gave an error"}
     fields.setdefault("error_code", CODES.get(status, "INTERNAL_ERROR"))
     stack_trace = fields.pop("stack_trace", None) or ""
-    fields["message"] = redactor.text(_short(str(fields["message"])))
+    message = str(fields["message"])
+    if len(message) > LONGEST_MESSAGE:
+        message = message[:LONGEST_MESSAGE] + "…"
+    fields["message"] = redactor.text(message)
     if _MODEL_FAILED not in fields["message"]:
         # What can't be parsed has one, too, and is the client's to mend.
         stack_trace = ""
@@ -91,10 +94,6 @@ def redacted(answer: bytes, status: int, redactor: Redactor) -> tuple[bytes, str
 def _encoded(fields: dict[str, Any]) -> bytes:
     # A lone surrogate in what MLflow repeats has no UTF-8.
     return json.dumps(fields, ensure_ascii=False).encode("utf-8", "replace")
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= LONGEST_MESSAGE else text[:LONGEST_MESSAGE] + "…"
 
 
 @dataclass(slots=True)

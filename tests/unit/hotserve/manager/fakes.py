@@ -82,10 +82,6 @@ class FakeOpener:
         self.begun: list[float] = []
         self.tasks: list[asyncio.Task[None]] = []
 
-    @property
-    def knows_python(self) -> bool:
-        return self.python is not None
-
     async def saved_verdict(self) -> LaneVerdict | None:
         return self.saved
 

@@ -143,7 +143,7 @@ def test_after_an_upgrade_of_the_environment_it_is_compiled_again(
 def test_an_environment_known_from_before_needs_no_process(make: Make, helpers: Helpers) -> None:
     verdict_of(make())
     opener = make("--env-manager", "uv")
-    assert not opener.knows_python
+    assert opener.python is None
     assert asyncio.run(opener.saved_verdict()) is not None
     assert helpers.commands[-1][0] == PYTHON
 
@@ -247,7 +247,7 @@ def test_without_a_python_there_is_no_verdict(make: Make, helpers: Helpers) -> N
 def test_of_several_environment_managers_the_last_one_counts(
     make: Make, options: tuple[str, ...], known: bool
 ) -> None:
-    assert make(*options).knows_python is known
+    assert (make(*options).python is not None) is known
 
 
 def script(path: Path, text: str = "#!/bin/sh\n") -> Path:
