@@ -19,7 +19,7 @@ class SharedVersion:
         fd: of memory made by `create`; a worker inherits it.
 
     Attributes:
-        words: `words[0]` is the number, for those who look at it thousands of times a second.
+        words: `words[0]` is the number of the change that is served.
     """
 
     def __init__(self, fd: int) -> None:
@@ -32,12 +32,3 @@ class SharedVersion:
         fd = os.memfd_create("hotserve-version")
         os.ftruncate(fd, _SIZE)
         return cls(fd)
-
-    @property
-    def committed(self) -> int:
-        """The number of the change that is served."""
-        return self.words[0]
-
-    @committed.setter
-    def committed(self, number: int) -> None:
-        self.words[0] = number

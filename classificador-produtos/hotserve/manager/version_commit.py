@@ -75,9 +75,9 @@ class VersionCommit:
         self._commit(min(self._acknowledged.values(), default=self.last.number))
 
     def _commit(self, number: int) -> None:
-        if number <= self.shared.committed:
+        if number <= self.shared.words[0]:
             return
-        self.shared.committed = number
+        self.shared.words[0] = number
         while self._changes[0].number < number:
             self._changes.popleft()
         # A worker looks before each answer; this is for those that wait, or have none to give.

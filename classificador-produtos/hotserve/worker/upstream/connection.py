@@ -6,7 +6,6 @@ front worker several times as much for each request.
 
 import asyncio
 import time
-from collections.abc import Callable
 from typing import Self, cast
 
 import httptools
@@ -24,15 +23,11 @@ class ConnectionClosed(Exception):
 class Connection(asyncio.Protocol):
     """One connection.
 
-    Args:
-        on_close: called once it can't be used any more.
-
     Attributes:
         idle_since: when its last answer was whole (monotonic seconds).
     """
 
-    def __init__(self, on_close: Callable[["Connection"], None]) -> None:
-        self._on_close = on_close
+    def __init__(self) -> None:
         self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport | None = None
         self._whole: asyncio.Future[Answer] | None = None
@@ -43,14 +38,14 @@ class Connection(asyncio.Protocol):
         self.idle_since = 0.0
 
     @classmethod
-    async def open(cls, port: int, on_close: Callable[["Connection"], None]) -> Self:
+    async def open(cls, port: int) -> Self:
         """Connect on the loopback.
 
         Raises:
             OSError: nobody listens there.
         """
         loop = asyncio.get_running_loop()
-        _, connection = await loop.create_connection(lambda: cls(on_close), "127.0.0.1", port)
+        _, connection = await loop.create_connection(cls, "127.0.0.1", port)
         return connection
 
     async def ask(self, head: bytes, body: bytes) -> Answer:
@@ -100,7 +95,6 @@ class Connection(asyncio.Protocol):
         if exc is None and self._ends_with_connection:
             self.on_message_complete()
         self._fail()
-        self._on_close(self)
 
     def data_received(self, data: bytes) -> None:
         """A part of an answer."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections import defaultdict
 
 from hotserve.ipc.messages import Target
 from hotserve.worker.answer import Answer, Headers
@@ -39,13 +38,13 @@ class ConnectionPool:
 
     def __init__(self, timeout: float) -> None:
         self.timeout = timeout
-        self._idle: defaultdict[int, list[Connection]] = defaultdict(list)
+        self._generation = 0
+        self._idle: list[Connection] = []  # to the process of that generation
 
     def close(self) -> None:
         """Close every connection that is idle."""
-        for connections in list(self._idle.values()):
-            for connection in connections:
-                connection.close()
+        while self._idle:
+            self._idle.pop().close()
 
     async def post(
         self,
@@ -65,45 +64,36 @@ class ConnectionPool:
         head = _head(target.port, content_type, len(body), headers)
         async with asyncio.timeout(self.timeout):
             for last_try in (False, True):
-                connection = self._take(target.generation)
-                if connection is None:
-                    connection = await self._open(target)
                 try:
+                    connection = self._take(target) or await Connection.open(target.port)
                     answer = await connection.ask(head, body)
+                except OSError:
+                    raise NoAnswer(refused=True) from None
                 except ConnectionClosed:
                     if last_try:
                         raise NoAnswer(refused=False) from None
                 else:
-                    if connection.is_usable:
-                        self._idle[target.generation].append(connection)
+                    if target.generation != self._generation:
+                        connection.close()
+                    elif connection.is_usable:
+                        self._idle.append(connection)
                     answer.headers = [
                         pair for pair in answer.headers if pair[0] not in _NOT_RETURNED
                     ]
                     return answer
         raise AssertionError("unreachable")
 
-    def _take(self, generation: int) -> Connection | None:
+    def _take(self, target: Target) -> Connection | None:
         """The connection that was used last; those that were idle for too long are closed."""
-        connections = self._idle.get(generation, [])
-        while connections:
-            connection = connections.pop()
+        if target.generation != self._generation:
+            self.close()
+            self._generation = target.generation
+        while self._idle:
+            connection = self._idle.pop()
             if time.monotonic() - connection.idle_since < IDLE_SECONDS and connection.is_usable:
                 return connection
             connection.close()
         return None
-
-    async def _open(self, target: Target) -> Connection:
-        def forget(connection: Connection) -> None:
-            connections = self._idle.get(target.generation, [])
-            if connection in connections:
-                connections.remove(connection)
-            if not connections:
-                self._idle.pop(target.generation, None)
-
-        try:
-            return await Connection.open(target.port, forget)
-        except OSError:
-            raise NoAnswer(refused=True) from None
 
 
 def _head(port: int, content_type: bytes, length: int, headers: Headers) -> bytes:

@@ -288,10 +288,10 @@ class FrontWorker:
 
     def serve(self, target: Target | None, lane: Lane | None, **model: object) -> None:
         """As if the manager had said so; `model` is the answer of `/model`."""
-        number = self._version.committed + 1
+        number = self._version.words[0] + 1
         prepared = Prepared(number, target, dict(model), False, cast(FastLane | None, lane))
         self.serving.prepare(prepared)
-        self._version.committed = number
+        self._version.words[0] = number
         self.serving.now()
 
     def connect(self) -> Connection:

@@ -52,7 +52,7 @@ class Worker:
 
     def serve(self, change: Prepare) -> None:
         self.inbox.take(change)
-        self.shared.committed = change.number
+        self.shared.words[0] = change.number
 
 
 @fake_clock
@@ -61,7 +61,7 @@ async def test_what_is_prepared_is_acknowledged_and_served_once_it_is_committed(
     worker.inbox.take(Prepare(3, TARGET, {"version": "7"}, hold=True))
     assert worker.sent == [Acknowledge(3)]
     assert worker.serving.now() == Prepared()
-    worker.shared.committed = 3
+    worker.shared.words[0] = 3
     assert worker.serving.now() == Prepared(3, TARGET, {"version": "7"}, hold=True)
 
 

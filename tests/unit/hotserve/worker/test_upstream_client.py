@@ -45,10 +45,10 @@ class Manager:
         target = None
         if generation is not None:
             target = Target(generation, 1, str(generation), "3.0", TextInput("texts", ()))
-        number = self.shared.committed + 1
+        number = self.shared.words[0] + 1
         model = {"message": "is being started again"}
         self.serving.prepare(Prepared(number, target, model, hold))
-        self.shared.committed = number
+        self.shared.words[0] = number
         self.serving.now()
 
 

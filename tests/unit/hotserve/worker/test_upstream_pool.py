@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 import uvicorn
@@ -221,6 +222,31 @@ async def test_time_is_up_and_the_answer_goes_to_nobody_else() -> None:
         assert (await ask(pool, target)).body == b"ok"
         pool.close()
     assert process.connections == 1
+
+
+async def test_connections_to_a_process_that_was_replaced_are_closed() -> None:
+    """Those that were idle, and one whose answer came after the change."""
+    closed = asyncio.Queue[bytes]()
+    go_on = asyncio.Event()
+
+    async def slow_on_demand(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        if b"content-length: 4" in head:
+            await go_on.wait()
+        writer.write(OK)
+        await reader.readexactly(4 if b"content-length: 4" in head else 3)
+        closed.put_nowait(await reader.read())
+
+    async with listening(slow_on_demand) as old, listening(Process([[OK]]).talk) as new:
+        pool = ConnectionPool(30)
+        slow = asyncio.create_task(ask(pool, old, b"slow"))
+        await ask(pool, old, b"[1]")
+        await ask(pool, replace(new, generation=old.generation + 1))
+        assert await closed.get() == b""
+        go_on.set()
+        assert (await slow).body == b"ok"
+        assert await closed.get() == b""
+        pool.close()
 
 
 async def test_an_answer_that_nobody_asked_for_is_given_to_nobody() -> None:
