@@ -26,9 +26,6 @@ def logistic(scores: Sequence[float]) -> list[float]:
     After Zadrozny and Elkan, "Transforming classifier scores into multiclass probability
     estimates", KDD 2002.
     """
-    if len(scores) == 1:
-        chance = _expit(scores[0])
-        return [1.0 - chance, chance]
     return _shares([_expit(score) for score in scores])
 
 
@@ -38,10 +35,7 @@ def modified_huber(scores: Sequence[float]) -> list[float]:
     After Zhang, "Statistical behavior and consistency of classification methods based on convex
     risk minimization", 2004, appendix B.
     """
-    chances = [(min(max(score, -1.0), 1.0) + 1.0) / 2.0 for score in scores]
-    if len(chances) == 1:
-        return [1.0 - chances[0], chances[0]]
-    return _shares(chances)
+    return _shares([(min(max(score, -1.0), 1.0) + 1.0) / 2.0 for score in scores])
 
 
 def symmetric_softmax(scores: Sequence[float]) -> list[float]:
@@ -66,6 +60,8 @@ def _expit(score: float) -> float:
 
 
 def _shares(chances: list[float]) -> list[float]:
+    if len(chances) == 1:
+        return [1.0 - chances[0], chances[0]]
     total = sum(chances)
     if not total:
         return [1.0 / len(chances)] * len(chances)

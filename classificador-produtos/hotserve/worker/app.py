@@ -12,7 +12,7 @@ from hotserve.worker.answer import JSON, Answer, Headers
 from hotserve.worker.errors import RequestError
 from hotserve.worker.fast_lane import LARGE_CSV, LONGEST_TEXT
 from hotserve.worker.http_protocol import REFUSED
-from hotserve.worker.routing import PREDICTIONS, Receive, Route, Router, Scope
+from hotserve.worker.routing import PREDICTIONS, Receive, Route, Scope
 from hotserve.worker.shared import Shared
 from hotserve.worker.static_files import StaticFiles
 from hotserve.worker.upstream.client import UpstreamClient
@@ -51,20 +51,21 @@ class App:
         self._max_body = max_body
         self._metrics_of_all = metrics
         files = StaticFiles()
-        self.router = Router(
-            [
-                Route(PREDICTIONS, self._predict, methods=("POST",)),
-                Route("/ping", self._ping, public=True),
-                Route("/health", self._ping, public=True),
-                Route("/version", self._version),
-                Route("/model", self._model),
-                Route("/metrics", self._metrics),
-                Route("/", files.answer, public=True),
-                Route("/docs", files.answer, public=True),
-                Route("/openapi.json", files.answer, public=True),
-            ],
-            {path: Route(OTHER, files.answer, public=True) for path in files.paths},
-        )
+        routes = [
+            Route(PREDICTIONS, self._predict, methods=("POST",)),
+            Route("/ping", self._ping, public=True),
+            Route("/health", self._ping, public=True),
+            Route("/version", self._version),
+            Route("/model", self._model),
+            Route("/metrics", self._metrics),
+            Route("/", files.answer, public=True),
+            Route("/docs", files.answer, public=True),
+            Route("/openapi.json", files.answer, public=True),
+        ]
+        self.paths = [route.path for route in routes]
+        file = Route(OTHER, files.answer, public=True)
+        self._routes = dict.fromkeys(files.paths, file) | {route.path: route for route in routes}
+        self._unknown = Route(OTHER, self._not_found, methods=())
 
     async def __call__(
         self, scope: Scope, receive: Receive, send: Callable[[dict[str, Any]], Awaitable[None]]
@@ -72,7 +73,8 @@ class App:
         """Answer one request."""
         begun = perf_counter()
         shared = self._shared
-        route = self.router.find(scope["path"])
+        path = scope["path"]
+        route = self._routes.get(path) or self._routes.get(path.removesuffix("/")) or self._unknown
         is_prediction = route.path == PREDICTIONS
         shared.counters.begun += is_prediction
         answer = await self._answer(route, scope, receive)
@@ -100,7 +102,7 @@ class App:
                     client_name=client_name,
                     method=scope["method"],
                     # Without what stands behind a ?, which may hold a secret.
-                    path=scope["path"],
+                    path=path,
                     status=answer.status if is_sent else scope.get(REFUSED, _CLIENT_GONE),
                     size=0 if scope["method"] == "HEAD" else len(answer.body),
                     seconds=perf_counter() - begun,
@@ -114,7 +116,10 @@ class App:
                 return preflight
             if not route.public:
                 scope[_CLIENT_NAME] = self._shared.auth.require(scope["headers"])
-            route.require_method(scope["method"])
+            if route.methods and scope["method"] not in route.methods:
+                allowed = ", ".join(route.methods)
+                message = f"{route.path} takes {allowed}, not {scope['method']}"
+                raise RequestError(405, message, (b"allow", allowed.encode()))
             return await route.handler(scope, receive)
         except RequestError as error:
             # Its traceback holds frames that hold it: the body would stay in memory.
@@ -126,6 +131,10 @@ class App:
         except Exception as fault:
             self._shared.faults.log(fault, f"{scope['method']} {scope['path']}")
             return RequestError(500, "a fault of hotserve; its log says where").answer
+
+    async def _not_found(self, scope: Scope, receive: Receive) -> Answer:  # noqa: ARG002
+        known = ", ".join(self.paths)
+        raise RequestError(404, f"there is nothing at this path; there is {known}")
 
     async def _ping(self, scope: Scope, receive: Receive) -> Answer:  # noqa: ARG002
         if self._shared.serving.now().lane is None:

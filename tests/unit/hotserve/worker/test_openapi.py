@@ -30,7 +30,7 @@ def test_it_is_a_valid_openapi_document() -> None:
 
 
 def test_its_paths_are_those_of_the_application() -> None:
-    assert set(DOCUMENT["paths"]) == {*app().router.paths, "/page/{file}"}
+    assert set(DOCUMENT["paths"]) == {*app().paths, "/page/{file}"}
 
 
 def test_it_knows_every_status_of_an_error() -> None:
