@@ -21,24 +21,18 @@ from produtos.data.columns import (
 )
 from produtos.data.csv import Table, read_table
 from produtos.data.formats import decode
-from produtos.data.source import is_url, location, read_bytes
+from produtos.data.source import location, read_bytes
 from produtos.errors import BadInput, without_secrets
 from produtos.text import has_word, normal_form, product_text, tidy
 
 COLUMNS = (*PART_COLUMNS, CATEGORY)
 
-NO_TEXT = "no_text"
-NO_CATEGORY = "no_category"
-REPEATED = "repeated"
-CONFLICTING = "conflicting"
-MISSHAPEN = "misshapen"
-
 REASONS = {
-    NO_TEXT: "without a text",
-    NO_CATEGORY: "without a category",
-    REPEATED: "repeated",
-    CONFLICTING: "repeated with another category",
-    MISSHAPEN: "with too many fields",
+    "no_text": "without a text",
+    "no_category": "without a category",
+    "repeated": "repeated",
+    "conflicting": "repeated with another category",
+    "misshapen": "with too many fields",
 }
 """Why a row is left out, as it is logged and as it is said."""
 
@@ -91,8 +85,7 @@ class Dataset:
     @property
     def shown(self) -> str:
         """`where`, shortened when it is in the folder that one is in."""
-        inside = not is_url(self.where) and Path(self.where).is_relative_to(Path.cwd())
-        return str(Path(self.where).relative_to(Path.cwd())) if inside else self.where
+        return self.where.removeprefix(f"{Path.cwd()}/")
 
     @cached_property
     def counts(self) -> dict[str, int]:
@@ -111,15 +104,13 @@ class Dataset:
 
     def summary(self) -> str:
         """One line for the console."""
-        left_out = ", ".join(
-            f"{len(lines):,} {REASONS[reason]}" for reason, lines in self.dropped.items()
-        )
+        left_out = [f"{len(lines):,} {REASONS[why]}" for why, lines in self.dropped.items()]
         more = f"; {self.without_words:,} without a word to learn" if self.without_words else ""
         if self.unused:
             more += f"; columns not used: {shown(self.unused)}"
         return (
             f"{self.rows_read:,} rows, {len(self.products):,} products, "
-            f"{len(self.counts)} categories; left out: {left_out or 'none'}{more}"
+            f"{len(self.counts)} categories; left out: {', '.join(left_out) or 'none'}{more}"
         )
 
     def category_counts(self) -> str:
@@ -185,7 +176,7 @@ def parse(content: bytes, where: str) -> Dataset:
     for line, row in table.rows:
         rows_read += 1
         if len(row) > len(names):
-            dropped[MISSHAPEN].append(line)
+            dropped["misshapen"].append(line)
             continue
         row += [""] * (len(names) - len(row))
         if fold(row[category]) in names and sorted(map(fold, row)) == names:
@@ -198,21 +189,16 @@ def parse(content: bytes, where: str) -> Dataset:
         key = normal_form(product_text(name, description))
         product = Product(name, description, tidy(row[category]), key)
         if not key:
-            dropped[NO_TEXT].append(line)
+            dropped["no_text"].append(line)
         elif not product.category:
-            dropped[NO_CATEGORY].append(line)
+            dropped["no_category"].append(line)
         elif (first := kept.setdefault(key, product)) is not product:
             same = first.category == product.category
-            dropped[REPEATED if same else CONFLICTING].append(line)
-    unused = [each for index, each in enumerate(table.names) if index not in (*texts, category)]
-    return Dataset(
-        products=tuple(kept.values()),
-        content=content,
-        where=where,
-        rows_read=rows_read,
-        dropped={reason: lines for reason, lines in dropped.items() if lines},
-        unused=tuple(each.strip() for each in unused if each.strip()),
-    )
+            dropped["repeated" if same else "conflicting"].append(line)
+    others = (name for index, name in enumerate(table.names) if index not in (*texts, category))
+    unused = tuple(filter(None, map(str.strip, others)))
+    dropped = {reason: lines for reason, lines in dropped.items() if lines}
+    return Dataset(tuple(kept.values()), content, where, rows_read, dropped, unused)
 
 
 def _columns(table: Table) -> tuple[list[int], int]:

@@ -8,7 +8,7 @@ from gzip import GzipFile
 from http.client import OK, HTTPException, HTTPResponse, IncompleteRead, InvalidURL, responses
 from io import BytesIO
 from pathlib import Path
-from urllib.error import HTTPError, URLError
+from urllib.error import HTTPError
 from urllib.parse import unquote, urlsplit, urlunsplit
 from urllib.request import Request, build_opener, getproxies, proxy_bypass
 
@@ -27,6 +27,13 @@ HTTP_TIMEOUT = 10.0
 
 LONGEST_DOWNLOAD = 300.0
 """Seconds for the whole of a download: a server may send a byte now and then for ever."""
+
+MEANINGS = {
+    TimeoutError: "the server stopped sending; try again",
+    IncompleteRead: "the server stopped in the middle of the file; try again",
+    InvalidURL: "this is no address that can be fetched",
+}
+"""What is said of an error in place of its own words."""
 
 
 def is_url(source: str) -> bool:
@@ -96,27 +103,23 @@ def _download(url: str) -> bytes:
         with build_opener().open(request, timeout=HTTP_TIMEOUT) as response:
             content = _receive(response)
             moved_to = response.url if response.url != request.full_url else None
-    except HTTPError as error:
-        reason = f"the server answered {error.code} {responses.get(error.code, '')}".rstrip()
-    except TimeoutError:
-        reason = "the server stopped sending; try again"
-    except IncompleteRead:
-        reason = "the server stopped in the middle of the file; try again"
-    except InvalidURL:
-        reason = "this is no address that can be fetched"
-    except URLError as error:
-        reason = str(error.reason)
     except (OSError, HTTPException) as error:
-        reason = str(error) or type(error).__name__
-    else:
-        if moved_to and not_csv(content) == WEB_PAGE:
-            raise BadInput(
-                f"the server led to {without_secrets(moved_to)}, which is a web page, perhaps to "
-                "log in; give an address that leads to the file itself"
-            )
-        return content
-    proxy = proxy_of(url)
-    raise BadInput(f"{reason}; check the address" + (f" and the proxy, {proxy}" if proxy else ""))
+        proxy = proxy_of(url)
+        by = f" and the proxy, {proxy}" if proxy else ""
+        raise BadInput(f"{_reason(error)}; check the address{by}") from None
+    if moved_to and not_csv(content) == WEB_PAGE:
+        raise BadInput(
+            f"the server led to {without_secrets(moved_to)}, which is a web page, perhaps to "
+            "log in; give an address that leads to the file itself"
+        )
+    return content
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, HTTPError):
+        return f"the server answered {error.code} {responses.get(error.code, '')}".rstrip()
+    known = (meaning for kind, meaning in MEANINGS.items() if isinstance(error, kind))
+    return next(known, str(getattr(error, "reason", error)) or type(error).__name__)
 
 
 def _request(url: str) -> Request:

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
+from operator import eq
 
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
@@ -50,7 +51,7 @@ class Measured:
     evaluation: Evaluation
     right: list[bool]
     same_holdout: bool
-    categories: frozenset[str] | None = None
+    categories: frozenset[str] | None
 
 
 @dataclass(frozen=True)
@@ -72,16 +73,17 @@ class Comparison:
         return pairs.count((True, False)), pairs.count((False, True))
 
     @property
+    def figures(self) -> list[tuple[str, float, float]]:
+        """What counts: its name, and what the current version and the candidate reach."""
+        old, new = self.current.evaluation, self.candidate.evaluation
+        return [("accuracy", old.accuracy, new.accuracy), ("macro F1", old.f1_macro, new.f1_macro)]
+
+    @property
     def worse(self) -> list[str]:
         """In what the candidate is worse, in words; empty when it may replace."""
-        old, new = self.current.evaluation, self.candidate.evaluation
-        pairs = (
-            ("accuracy", new.accuracy, old.accuracy),
-            ("macro F1", new.f1_macro, old.f1_macro),
-        )
         reasons = [
             f"{name} {candidate:.4f} is below {current:.4f}"
-            for name, candidate, current in pairs
+            for name, current, candidate in self.figures
             if candidate < current - TOLERANCE
         ]
         if self.current.categories is not None and self.candidate.categories is not None:
@@ -90,13 +92,12 @@ class Comparison:
 
     def table(self) -> str:
         """Lines for the console."""
-        old, new = self.current.evaluation, self.candidate.evaluation
-        rows = [("accuracy", old.accuracy, new.accuracy), ("macro F1", old.f1_macro, new.f1_macro)]
+        old = self.current.evaluation.by_category
         # A category without products in the hold-out has no F1.
-        rows += [
-            (f"F1 {category}", old.by_category[category]["f1"], figures["f1"])
-            for category, figures in new.by_category.items()
-            if figures["products"]
+        rows = self.figures + [
+            (f"F1 {category}", old[category]["f1"], new["f1"])
+            for category, new in self.candidate.evaluation.by_category.items()
+            if new["products"]
         ]
         width = max(len(name) for name, _, _ in rows)
         names = [f"version {each.version}" for each in (self.current, self.candidate)]
@@ -191,9 +192,9 @@ def measure(client: MlflowClient, dataset: Dataset, version: ModelVersion) -> Me
         model = LoadedModel(uri, f"version {version.version}", folder)
         answers = model.answers(texts)
     return Measured(
-        version=str(version.version),
-        evaluation=evaluate(truth, answers, dataset.categories),
-        right=[answer == category for answer, category in zip(answers, truth, strict=True)],
+        str(version.version),
+        evaluate(truth, answers, dataset.categories),
+        right=list(map(eq, answers, truth)),
         same_holdout=recorded.get(HOLDOUT_DIGEST) == holdout.digest,
         categories=model.categories(),
     )
@@ -223,12 +224,9 @@ def mcnemar(only_current: int, only_candidate: int) -> float:
 def _unknown(current: Collection[str], candidate: Collection[str]) -> list[str]:
     """Categories that the candidate cannot answer with any more, or writes in another way."""
     spelled = {normal_form(category): category for category in candidate}
-    reasons = []
-    for category in sorted(set(current) - set(candidate)):
-        other = spelled.get(normal_form(category))
-        reasons.append(
-            f"it writes the category {category} as {other}"
-            if other
-            else f"it does not know the category {category}"
-        )
-    return reasons
+    return [
+        f"it writes the category {category} as {other}"
+        if (other := spelled.get(normal_form(category)))
+        else f"it does not know the category {category}"
+        for category in sorted(set(current) - set(candidate))
+    ]
