@@ -22,6 +22,16 @@ RANDOM_STATE = 10
 TOO_FEW = 5
 """With fewer products of a category, its figures are chance."""
 
+_OF_NAMES = {
+    True: ("a text", "texts", "more rows"),
+    False: (
+        "a descricao, and include_names is não",
+        "descriptions (include_names is não)",
+        "descriptions, or train one run with include_names=sim",
+    ),
+}
+"""By `include_names`, what a product has to have, what was searched for words, what to add."""
+
 
 @dataclass(frozen=True)
 class Holdout:
@@ -61,7 +71,7 @@ class Split:
         train: trained on.
         test: the chapter's test split, for `acuracia`.
         holdout: the same for every run on the same data set, for `acuracia_holdout`.
-        left_out: products that this run can neither train nor be tested on, counted by reason.
+        left_out: as in `Pool`.
     """
 
     train: list[Product]
@@ -87,24 +97,15 @@ def holdout_of(dataset: Dataset) -> Holdout:
     Raises:
         BadInput: there are so few products that none of them was chosen.
     """
-    products: list[Product] = []
-    rest: list[Product] = []
-    for product in dataset.products:
-        (products if in_holdout(product) else rest).append(product)
+    products = [product for product in dataset.products if in_holdout(product)]
     if not products:
         raise BadInput(
             f"dataset {dataset.where}: {len(dataset.products)} products are too few to set some "
             f"aside for the hold-out (about {HOLDOUT_SHARE:.0%} of all); add more rows"
         )
-    return Holdout(products, rest, holdout_digest(products))
-
-
-def holdout_digest(products: Sequence[Product]) -> str:
-    """What two hold-outs have in common when figures on them can be compared."""
-    digest = hashlib.blake2b(digest_size=16)
-    for line in sorted(f"{product.key}\0{product.category}\n" for product in products):
-        digest.update(line.encode())
-    return digest.hexdigest()
+    rest = [product for product in dataset.products if not in_holdout(product)]
+    lines = "".join(sorted(f"{each.key}\0{each.category}\n" for each in products))
+    return Holdout(products, rest, hashlib.blake2b(lines.encode(), digest_size=16).hexdigest())
 
 
 @lru_cache(maxsize=2)
@@ -124,34 +125,25 @@ def pool_of(dataset: Dataset, *, include_names: bool) -> Pool:
     """
     holdout = holdout_of(dataset)
     seen = {normal_form(product.text(include_name=include_names)) for product in holdout.products}
-    pool: list[Product] = []
+    kept: dict[str, Product] = {}
     left_out = {"no_text": 0, "repeated": 0, "in_holdout": 0}
-    taken: set[str] = set()
     for product in holdout.rest:
         text = normal_form(product.text(include_name=include_names))
         if not text:
             left_out["no_text"] += 1
         elif text in seen:
             left_out["in_holdout"] += 1
-        elif text in taken:
+        elif kept.setdefault(text, product) is not product:
             left_out["repeated"] += 1
-        else:
-            taken.add(text)
-            pool.append(product)
+    pool = list(kept.values())
+    what, texts, add = _OF_NAMES[include_names]
     if len({product.category for product in pool}) < 2:
-        what = "a text" if include_names else "a descricao, and include_names is não"
-        add = (
-            "more rows"
-            if include_names
-            else "descriptions, or train one run with include_names=sim"
-        )
         raise BadInput(
             f"dataset {dataset.where}: beside the hold-out, {len(pool)} different products have "
             f"{what}; two categories of them are needed to train; add {add}"
         )
     learnable = _learnable(pool, include_names=include_names)
     if hopeless := sorted({product.category for product in pool} - learnable.keys()):
-        texts = "texts" if include_names else "descriptions (include_names is não)"
         raise BadInput(
             f"dataset {dataset.where}: no word to learn in the {texts} of "
             f"{', '.join(hopeless[:5])}: signs, emoji and words like de and para tell nothing; add "
@@ -161,11 +153,8 @@ def pool_of(dataset: Dataset, *, include_names: bool) -> Pool:
 
 
 def _learnable(products: list[Product], *, include_names: bool) -> Counter[str]:
-    return Counter(
-        product.category
-        for product in products
-        if has_word(product.text(include_name=include_names))
-    )
+    texts = ((each.category, each.text(include_name=include_names)) for each in products)
+    return Counter(category for category, text in texts if has_word(text))
 
 
 def split(dataset: Dataset, *, test_size: float, include_names: bool) -> Split:
@@ -194,19 +183,14 @@ def _train_and_test(pool: list[Product], test_size: float) -> tuple[list[Product
     """Two lists, both empty where scikit-learn finds too few products for them."""
     from sklearn.model_selection import train_test_split
 
-    counts = Counter(product.category for product in pool)
+    categories = [product.category for product in pool]
+    counts = Counter(categories)
     for_test = len(pool) * test_size
-    can_stratify = (
-        min(counts.values()) > 1
-        and for_test >= len(counts)
-        and len(pool) - for_test >= len(counts) + 1
-    )
+    fits = len(counts) <= for_test <= len(pool) - len(counts) - 1
+    stratify = categories if fits and min(counts.values()) > 1 else None
     try:
         train, test = train_test_split(
-            pool,
-            test_size=test_size,
-            random_state=RANDOM_STATE,
-            stratify=[product.category for product in pool] if can_stratify else None,
+            pool, test_size=test_size, random_state=RANDOM_STATE, stratify=stratify
         )
     except ValueError:
         return [], []
@@ -222,11 +206,7 @@ def gaps(name: str, products: Sequence[Product], categories: Sequence[str]) -> s
         categories: every category that there is.
     """
     counts = Counter(product.category for product in products)
-    few = [
-        f"{counts[category] or 'none'} of {category}"
-        for category in categories
-        if counts[category] < TOO_FEW
-    ]
+    few = [f"{counts[each] or 'none'} of {each}" for each in categories if counts[each] < TOO_FEW]
     if not few:
         return ""
     more = f" and few or none of {len(few) - 5} more" if len(few) > 5 else ""
