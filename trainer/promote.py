@@ -12,7 +12,7 @@ REFUSED = 1
 
 def main() -> None:
     """Read the command line, compare, and move or refuse."""
-    from produtos.parameters import Parser, add_arguments, parse_yes_or_no
+    from produtos.parameters import Parser, add_arguments
 
     parser = Parser(description="Move a version of the registered model to a stage.")
     parser.add_argument(
@@ -25,39 +25,22 @@ def main() -> None:
         help="(default: Production)",
     )
     parser.add_argument("--reason", default="", help="why; kept with the version")
-    for name, help_text in (
-        ("force", "move it even if it is worse"),
-        ("rollback", "go back to the version that was there before"),
-        ("dry-run", "say what would be done, and do nothing"),
-    ):
-        # `mlflow run -P force=sim` gives a word, a hand on the keyboard just the flag.
-        spellings = dict.fromkeys([f"--{name}", f"--{name.replace('-', '_')}"])
-        parser.add_argument(
-            *spellings,
-            nargs="?",
-            const=True,
-            default=False,
-            type=parse_yes_or_no,
-            metavar="sim|não",
-            help=help_text,
-        )
+    parser.add_switch("force", "move it even if it is worse")
+    parser.add_switch("rollback", "go back to the version that was there before")
+    parser.add_switch("dry_run", "say what would be done, and do nothing")
     add_arguments(parser, ["dataset"])
     given = parser.parse_args()
     _check(given)
-    if given.rollback:
-        _roll_back(given)
-    else:
-        _promote(given)
+    (_roll_back if given.rollback else _promote)(given)
 
 
 def _check(given: argparse.Namespace) -> None:
     from produtos.errors import BadInput
     from produtos.registry.reference import stage_named
 
-    stage = stage_named(given.to)
-    if stage is None:
-        raise BadInput(f"--to {given.to}: must be Production, Staging, None or Archived")
-    given.to = stage
+    written, given.to = given.to, stage_named(given.to)
+    if given.to is None:
+        raise BadInput(f"--to {written}: must be Production, Staging, None or Archived")
     if given.rollback and given.version:
         raise BadInput("--rollback finds the version by itself; leave --version out")
     if not given.rollback and not (given.version.isascii() and given.version.isdigit()):
@@ -116,10 +99,10 @@ def _promote(given: argparse.Namespace) -> None:
             print(verdict.text)
             forced = not verdict.allowed
     if given.dry_run:
-        move = (
+        how = (
             f"leave version {number} in" if was == stage else f"move version {number} from {was} to"
         )
-        print(f"would {move} {stage}{_archived(replaced, 'would be')}")
+        print(f"would {how} {stage}{_archived(replaced, 'would be')}")
         return
     stage_change.move(client, version, stage, given.reason, forced=forced)
     if was == stage:

@@ -19,9 +19,7 @@ def main() -> None:
     from produtos.parameters import Parameters
 
     common = Parameters(
-        strip_accents=options.strip_accents,
-        classifier=options.classifier,
-        dataset=options.dataset,
+        strip_accents=options.strip_accents, classifier=options.classifier, dataset=options.dataset
     )
     if options.first and not options.check_only and _is_made(common.dataset):
         return
@@ -84,27 +82,16 @@ def _is_made(source: str) -> bool:
 
 
 def _parse() -> argparse.Namespace:
-    from produtos.parameters import Parser, add_arguments, parse_yes_or_no
+    from produtos.parameters import Parser, add_arguments
 
     parser = Parser(description="Train ten classifiers, register the best one, and promote it.")
     add_arguments(parser, ["strip_accents", "classifier", "dataset"])
-    parser.add_argument(
-        "--promote",
-        type=parse_yes_or_no,
-        nargs="?",
-        default=False,
-        const=True,
-        metavar="sim|não",
-        help="move the best one to Production if it is no worse than what is there (default: não)",
-    )
-    parser.add_argument(
-        "--first",
-        action="store_true",
-        help="only when there is no version yet; goes on where an earlier one was cut off",
-    )
-    parser.add_argument(
-        "--check-only", action="store_true", help="only check the data set, and quickly"
-    )
+    best = "move the best one to Production if it is no worse than what is there (default: não)"
+    parser.add_switch("promote", best)
+    first = "only when there is no version yet; goes on where an earlier one was cut off"
+    parser.add_argument("--first", action="store_true", help=first)
+    check_only = "only check the data set, and quickly"
+    parser.add_argument("--check-only", action="store_true", help=check_only)
     return parser.parse_args()
 
 

@@ -98,6 +98,23 @@ class Parser(argparse.ArgumentParser):
         print(f"{self.prog}: {message}; see {self.prog} --help", file=sys.stderr)
         raise SystemExit(2)
 
+    def add_switch(self, name: str, meaning: str) -> None:
+        """Accept `--name`, as a hand types it, or `--name sim`, as `mlflow run` gives it."""
+        self.add_argument(
+            *_spellings(name),
+            nargs="?",
+            const=True,
+            default=False,
+            type=parse_yes_or_no,
+            metavar="sim|não",
+            help=meaning,
+        )
+
+
+def _spellings(name: str) -> list[str]:
+    """Of an option: as a command line has it, and as `mlflow run -P` does."""
+    return list(dict.fromkeys([f"--{name.replace('_', '-')}", f"--{name}"]))
+
 
 def add_arguments(parser: argparse.ArgumentParser, names: Sequence[str]) -> None:
     """Let `parser` accept some of the parameters, spelt as under `mlflow run -P` or with dashes."""
@@ -124,5 +141,5 @@ def add_arguments(parser: argparse.ArgumentParser, names: Sequence[str]) -> None
         },
     }
     for name in names:
-        spellings = dict.fromkeys([f"--{name.replace('_', '-')}", f"--{name}"])
-        parser.add_argument(*spellings, dest=name, default=getattr(Parameters, name), **known[name])
+        default = getattr(Parameters, name)
+        parser.add_argument(*_spellings(name), dest=name, default=default, **known[name])
