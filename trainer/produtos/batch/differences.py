@@ -26,7 +26,7 @@ class Differences:
         listed: the first `LISTED` products with different answers: text and both answers.
     """
 
-    names: tuple[str, str]
+    names: Sequence[str]
     pairs: Counter[tuple[str, str]] = field(default_factory=Counter)
     examples: dict[tuple[str, str], str] = field(default_factory=dict)
     listed: list[tuple[str, str, str]] = field(default_factory=list)
@@ -48,7 +48,7 @@ class Differences:
     @property
     def differing(self) -> int:
         """Those with different answers."""
-        return sum(count for (one, other), count in self.pairs.items() if one != other)
+        return sum(count for _, _, count in self.ranked())
 
     @property
     def share(self) -> float:
@@ -62,13 +62,10 @@ class Differences:
 
     def table(self) -> str:
         """Lines for the console."""
-        headline = (
-            f"{self.names[0]} and {self.names[1]} differ on {self.differing:,} of "
-            f"{self.products:,} products ({self.share:.2%})"
-        )
-        lines = [headline]
-        ranked = self.ranked()
-        if ranked:
+        one, other = self.names
+        share = f"{self.differing:,} of {self.products:,} products ({self.share:.2%})"
+        lines = [f"{one} and {other} differ on {share}"]
+        if ranked := self.ranked():
             rows = [(*self.names, "products", "example")]
             rows += [
                 (one, other, f"{count:,}", _shortened(self.examples[one, other]))

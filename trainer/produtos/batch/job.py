@@ -57,10 +57,7 @@ def run(
     schema = inputs.schema
     for name in answer_columns(request):
         schema = schema.append(pa.field(name, pa.string()))
-    differences = None
-    if len(models) == 2:
-        one, other = request.labels()
-        differences = Differences((one, other))
+    differences = Differences(request.labels()) if len(models) == 2 else None
     bad = BadRows(request.bad_rows_address, request.encoding, request.output_encoding)
     sink = _sink(request, schema, origin_of(versions) | {"run_id": record.run_id if record else ""})
     try:
@@ -120,9 +117,8 @@ def _classify(
     # that was imported, too, which takes as long as reading.
     gc.freeze()
     # Not on a screen: no bar. A log file has no use for one.
-    with tqdm(
-        total=inputs.size or None, unit="B", unit_scale=True, disable=None, leave=False
-    ) as bar:
+    size = inputs.size or None
+    with tqdm(total=size, unit="B", unit_scale=True, disable=None, leave=False) as bar:
         # Closed at once when something goes wrong below, so that the workers end.
         answered = pool.classify(folders, chunks(request, inputs), request.workers)
         with contextlib.closing(answered):  # type: ignore[type-var]
@@ -130,9 +126,8 @@ def _classify(
                 bad.write(chunk.bad)
                 if chunk.texts:
                     columns = [pa.array(column, pa.string()) for column in answers]
-                    sink.write(
-                        pa.RecordBatch.from_arrays([*chunk.rows.columns, *columns], schema=schema)
-                    )
+                    columns = [*chunk.rows.columns, *columns]
+                    sink.write(pa.RecordBatch.from_arrays(columns, schema=schema))
                     if differences is not None:
                         differences.add(chunk.texts, *answers)
                 rows += len(chunk.texts)

@@ -18,8 +18,8 @@ DATABASE_VARIABLE = "BATCH_DATABASE_URL"
 """Where the database's address with its password stands, so that no list of processes and no
 parameter of a run shows it."""
 
-STACK_SETTINGS = ("host", "port", "user", "password", "database")
-"""MYSQL_HOST and so on, which the stack's MLflow is given, too."""
+STACK_SETTINGS = ("MYSQL_USER", "MYSQL_PASSWORD", "MYSQL_HOST", "MYSQL_DATABASE")
+"""What the stack's MLflow is given, too."""
 
 BAD_ROWS_NAME = "rejeitadas.csv"
 
@@ -79,10 +79,8 @@ class Request:
 
     def labels(self) -> list[str]:
         """For each of two models, what its column is called after `categoria_`."""
-        return [
-            re.sub(r"\W+", "_", model.removeprefix("models:")).strip("_").lower()
-            for model in self.models
-        ]
+        names = (model.removeprefix("models:").lower() for model in self.models)
+        return [re.sub(r"\W+", "_", name).strip("_") for name in names]
 
 
 def of(given: Namespace) -> Request:
@@ -149,20 +147,19 @@ def check(request: Request) -> None:
         raise BadInput(
             f"--output-encoding {request.output_encoding}: must be utf-8, or utf-8-sig for Excel"
         )
-    files = [request.input, request.output, request.bad_rows_address]
+    bad_rows = request.bad_rows_address
     if request.to_database:
         database.parse(request.output)
-        files.remove(request.output)
     elif request.output and not request.output.lower().endswith((".csv", *PARQUET_ENDINGS)):
         raise BadInput(
             f"output {without_secrets(request.output)}: end its name in .csv or .parquet, or give "
             "a database's address with #table"
         )
-    for address in files:
-        locate(address)
+    for address in (request.input, request.output, bad_rows):
+        if not database.is_database(address):
+            locate(address)
     if _is_same_file(request.input, request.output):
         raise BadInput(f"output {request.output}: this is the input; give another name")
-    bad_rows = request.bad_rows_address
     for other, name in ((request.input, "input"), (request.output, "output")):
         if _is_same_file(other, bad_rows):
             raise BadInput(
@@ -177,10 +174,9 @@ def _is_same_file(one: str, other: str) -> bool:
         return False
     if "://" in one or "://" in other:
         return one == other
-    first, second = (Path(os.path.expanduser(each)) for each in (one, other))
-    if first.exists() and second.exists():
-        return first.samefile(second)
-    return first.resolve() == second.resolve()
+    first, second = (Path(each).expanduser() for each in (one, other))
+    both = first.exists() and second.exists()
+    return first.samefile(second) if both else first.resolve() == second.resolve()
 
 
 def table_address(table: str) -> str:
@@ -203,18 +199,11 @@ def _address_of_the_stack() -> str:
 
     Put together here so that a password may have any character in it.
     """
-    settings = {name: os.environ.get(f"MYSQL_{name.upper()}", "") for name in STACK_SETTINGS}
-    port = settings.pop("port") or "3306"
-    if not all(settings.values()):
+    user, password, host, name = settings = [os.environ.get(each, "") for each in STACK_SETTINGS]
+    port = os.environ.get("MYSQL_PORT") or "3306"
+    if not all(settings):
         return ""
     if not (port.isascii() and port.isdigit()):
         raise BadInput(f"MYSQL_PORT={port}: a port is a number from 1 to 65535")
-    url = URL.create(
-        "mysql+pymysql",
-        username=settings["user"],
-        password=settings["password"],
-        host=settings["host"],
-        port=int(port),
-        database=settings["database"],
-    )
+    url = URL.create("mysql+pymysql", user, password, host, int(port), name)
     return url.render_as_string(hide_password=False)

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from produtos.batch.io.rows import LIKELY_CAUSES, UNDECODABLE, BadRow, batch_of, strings
-from produtos.batch.io.storage import ERRORS, Location, locate, s3, upload, writable
+from produtos.batch.io.storage import ERRORS, Location, locate, s3, writable
 from produtos.errors import BadInput
 
 DELIMITER = ";"
@@ -77,9 +77,6 @@ class Screen(CsvWriter):
         """See `Sink`."""
 
 
-Writer = CsvWriter | pq.ParquetWriter
-
-
 class FileSink:
     """A file that gets its name when it is finished; one that was there is replaced.
 
@@ -128,7 +125,8 @@ class FileSink:
             if self._target.is_local:
                 os.replace(self._path, self._target.path)
             else:
-                upload(self._path, self._target)
+                with self._path.open("rb") as file:
+                    s3().upload_fileobj(file, self._target.bucket, self._target.path)
                 self._path.unlink()
 
     def abort(self) -> None:
@@ -141,8 +139,7 @@ class FileSink:
 def csv_file(target: Location, schema: pa.Schema, encoding: str = "utf-8") -> FileSink:
     """A sink to a CSV file."""
     return FileSink(
-        target,
-        lambda path: CsvWriter(path.open("w", encoding=encoding, newline=""), schema.names),
+        target, lambda path: CsvWriter(path.open("w", encoding=encoding, newline=""), schema.names)
     )
 
 
@@ -180,9 +177,8 @@ class BadRows:
 
         A wrong encoding has many faces, so that it is said whatever else there is.
         """
-        reason = next(iter(self.by_reason)) if len(self.by_reason) == 1 else ""
-        if UNDECODABLE in self.by_reason:
-            reason = UNDECODABLE
+        only = next(iter(self.by_reason)) if len(self.by_reason) == 1 else ""
+        reason = UNDECODABLE if UNDECODABLE in self.by_reason else only
         return LIKELY_CAUSES.get(reason, "").format(encoding=self._encoding)
 
     def summary(self) -> str:
@@ -198,10 +194,9 @@ class BadRows:
         Raises:
             BadInput: nothing can be written there.
         """
-        if not rows:
-            return
-        self._list([(row.file, str(row.line), row.reason, row.content) for row in rows])
-        self.by_reason.update(row.reason for row in rows)
+        if rows:
+            self._list([(row.file, str(row.line), row.reason, row.content) for row in rows])
+            self.by_reason.update(row.reason for row in rows)
 
     def _list(self, fields: Sequence[Sequence[str]]) -> None:
         if self._sink is None:

@@ -197,9 +197,8 @@ def _raise(error: OSError) -> None:
 
 
 def _objects(location: Location) -> list[str] | None:
-    pages = (
-        s3().get_paginator("list_objects_v2").paginate(Bucket=location.bucket, Prefix=location.path)
-    )
+    listing = s3().get_paginator("list_objects_v2")
+    pages = listing.paginate(Bucket=location.bucket, Prefix=location.path)
     keys = [str(each["Key"]) for page in pages for each in page.get("Contents", [])]
     if location.path in keys:
         return [location.path]
@@ -258,13 +257,3 @@ def reason(error: Exception) -> str:
         details = error.response.get("Error", {})
         return f"{details.get('Code')}: {details.get('Message')}"
     return in_one_line(error)
-
-
-def upload(source: Path, target: Location) -> None:
-    """Copy a finished file of this machine to S3; an object is there in whole or not at all.
-
-    Raises:
-        BadInput: the bucket does not take it.
-    """
-    with writable(target.address), source.open("rb") as file:
-        s3().upload_fileobj(file, target.bucket, target.path)
