@@ -15,6 +15,8 @@ WEB_PAGE = "this is a web page, not a CSV; give the address of the file itself"
 FIRST_BYTES = {
     rb"PK\x03\x04": f"this is a zip file, as .xlsx and .ods are, not a CSV; {SAVE_AS_CSV}",
     rb"\xd0\xcf\x11\xe0": f"this is an .xls file, not a CSV; {SAVE_AS_CSV}",
+    rb"PAR1": "this is a Parquet file; give a CSV file",
+    rb"\x1f\x8b": "this file is gzipped; unpack it, and give a CSV file",
     rb"%PDF": "this is a PDF, not a CSV; save its table as CSV, UTF-8",
     rb"<(!doctype|html|head|body|\?xml|!--)": WEB_PAGE,
     rb'\{\s*"|\{\s*\}|\[\s*[\[{"\]]': "this is JSON, not a CSV; write its records as rows of a CSV",
@@ -68,13 +70,8 @@ def wide_encoding(start: bytes) -> str | None:
     return f"utf-{width}-{'be' if zeros[0] > zeros[3] else 'le'}"
 
 
-def encoded_twice(text: str) -> bool:
-    """Whether a text was written in UTF-8, read as if it were not, and written again: `nÃ£o`."""
-    return _twice(text) is not None
-
-
-def _twice(text: str) -> re.Match[str] | None:
-    """The first letter that was encoded twice."""
+def encoded_twice(text: str) -> re.Match[str] | None:
+    """The first letter that was written in UTF-8, read as something else, and written again."""
     found = [match for pattern in _ENCODED_TWICE if (match := pattern.search(text))]
     return min(found, key=re.Match.start, default=None)
 
@@ -87,9 +84,6 @@ def decode(content: bytes) -> str:
     """
     if message := not_csv(content):
         raise BadInput(message)
-    if content.startswith((b"PAR1", b"\x1f\x8b")):
-        kind = "a Parquet file" if content.startswith(b"P") else "gzipped; unpack it"
-        raise BadInput(f"this file is {kind}, and give a CSV file")
     if encoding := wide_encoding(content):
         raise BadInput(
             f"this is {encoding[:6].upper()}, which Excel calls Unicode text; {SAVE_AS_CSV}"
@@ -98,17 +92,14 @@ def decode(content: bytes) -> str:
         text = content.decode()
     except UnicodeDecodeError as error:
         raise BadInput(_not_utf_8(content, error.start)) from None
-    if found := _twice(text):
+    if found := encoded_twice(text):
         line = text.count("\n", 0, found.start()) + 1
+        once = found[0].encode("cp1252").decode()
         raise BadInput(
-            f"text encoded twice at line {line} ({found[0]!r} for {_once(found[0])!r}): it was "
+            f"text encoded twice at line {line} ({found[0]!r} for {once!r}): it was "
             "UTF-8 and was read as something else; export it again, opened as UTF-8"
         )
     return text
-
-
-def _once(text: str) -> str:
-    return text.encode("cp1252").decode()
 
 
 def _not_utf_8(content: bytes, start: int) -> str:

@@ -214,7 +214,7 @@ def test_a_quote_inside_a_field_is_just_a_character(write: Write) -> None:
         (HEADER + ENOUGH + "e;;g\u00e1me\nf;;g\u00e1me\n", "accents only (game, g\u00e1me)"),
         (b"PK\x03\x04\x14\x00\xe7", "as .xlsx and .ods are, not a CSV; save the sheet as CSV"),
         (b"\x1f\x8b\x08", "gzipped; unpack it"),
-        (b"PAR1\x15", "a Parquet file, and give a CSV"),
+        (b"PAR1\x15", "a Parquet file; give a CSV"),
         (
             HEADER.encode() + "boné;não;livro\n".encode("latin-1") + b"\xe9;;livro\nf;;game\n",
             (

@@ -42,11 +42,9 @@ def check_first_bytes(first: bytes, encoding: str, address: str) -> None:
     Raises:
         BadInput: it does.
     """
-    if kind := not_csv(first):
+    other = (message for start, message in FIRST_BYTES.items() if first.startswith(start))
+    if kind := next(other, None) or not_csv(first):
         raise BadInput(f"input {address}: {kind}")
-    for start, message in FIRST_BYTES.items():
-        if first.startswith(start):
-            raise BadInput(f"input {address}: {message}")
     named = codecs.lookup(encoding).name.removesuffix("-sig")
     found = "utf-8" if first.startswith(codecs.BOM_UTF8) else wide_encoding(first) or named
     # Without a mark, UTF-16 and UTF-32 are read as the little-endian ones.
