@@ -3,9 +3,10 @@
 import csv
 import io
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 
 from produtos.data.columns import CATEGORY, find_header, fold
 from produtos.errors import BadInput
@@ -15,8 +16,8 @@ MARK = "\ufeff"
 
 _SEPARATOR_LINE = re.compile(r'[\ufeff\s]*"?sep=[;,\t|]"?[;,|\s]*', re.IGNORECASE)
 
-_SEARCHED = 50
-"""How many lines a header is looked for in, when the first line is none."""
+_SEARCHED = 100
+"""How many lines a header is looked for in: a report's title may stand above it."""
 
 
 @dataclass(frozen=True)
@@ -41,26 +42,31 @@ def read_table(text: str) -> Table:
         BadInput: it has none; also while the rows are read, when a quote is never closed.
     """
     lines = list(io.StringIO(text, newline=""))
-    filled = (index for index, line in enumerate(lines) if line.strip().strip(MARK))
-    first = next(filled, None)
-    if first is not None and is_separator_line(lines[first]):
-        first = next(filled, None)
-    if first is None:
+    top = first_lines(lines)
+    if not top:
         raise BadInput("empty; it needs a header line nome;descricao;categoria")
-    lines[first] = lines[first].lstrip(MARK)
-    header = header_of(lines[first])
+    number, first = top[0]
+    header = header_of(first)
     if header is None:
-        for index in range(first + 1, min(first + _SEARCHED, len(lines))):
-            header = header_of(lines[index].lstrip(MARK))
-            if header and CATEGORY in map(fold, header[1]):
-                raise BadInput(f"the header is at line {index + 1}; delete the lines above it")
+        for below, line in top[1:]:
+            _, names = header_of(line) or ("", [])
+            if CATEGORY in map(fold, names):
+                raise BadInput(f"the header is at line {below}; delete the lines above it")
         raise BadInput(
-            f"no header: line {first + 1} is {lines[first].strip()[:60]}; "
+            f"no header: line {number} is {first.strip()[:60]}; "
             "the first line must be nome;descricao;categoria"
         )
-    rows = _rows(lines, first, separator=header[0])
-    line, names = next(rows)
-    return Table(names, line, rows)
+    lines[number - 1] = first
+    rows = _rows(lines, number - 1, separator=header[0])
+    _, names = next(rows)
+    return Table(names, number, rows)
+
+
+def first_lines(lines: Iterable[str]) -> list[tuple[int, str]]:
+    """The first lines with something on them, without marks and `sep=;`, and their numbers."""
+    bare = ((number, line.lstrip(MARK)) for number, line in enumerate(lines, start=1))
+    filled = list(islice((each for each in bare if each[1].strip()), _SEARCHED))
+    return filled[1:] if filled and _SEPARATOR_LINE.fullmatch(filled[0][1]) else filled
 
 
 def header_of(line: str, also: Collection[str] = ()) -> tuple[str, list[str]] | None:
@@ -97,11 +103,6 @@ def unquoted(fields: list[str], separator: str, width: int) -> list[str]:
         inner = next(csv.reader([fields[0]], delimiter=separator))
         return inner if len(inner) >= width else fields
     return fields
-
-
-def is_separator_line(line: str) -> bool:
-    """Whether a file's first line only tells Excel what separates the fields: `sep=;`."""
-    return _SEPARATOR_LINE.fullmatch(line) is not None
 
 
 def without_empty_tail(fields: Sequence[str], width: int) -> Sequence[str]:

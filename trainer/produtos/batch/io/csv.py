@@ -5,9 +5,7 @@ import gzip
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 from operator import itemgetter
-from typing import TextIO
 
 import pyarrow as pa
 
@@ -15,7 +13,7 @@ from produtos.batch.io import columns, csv_rows, formats, rows
 from produtos.batch.io.csv_rows import LONGEST, Lines
 from produtos.batch.io.storage import Location, readable
 from produtos.data.columns import KNOWN_COLUMNS, SEPARATORS, fold
-from produtos.data.csv import MARK, header_of, is_separator_line, unquoted, without_empty_tail
+from produtos.data.csv import MARK, first_lines, header_of, unquoted, without_empty_tail
 from produtos.data.formats import LOOKED_AT, encoded_twice
 from produtos.errors import BadInput
 
@@ -24,9 +22,6 @@ TEXT = "texto"
 
 BLOCK = 1 << 19
 """Characters."""
-
-LINES_LOOKED_AT = 100
-"""Among these is the header, even one that has a report's title above it."""
 
 
 @dataclass(frozen=True)
@@ -167,7 +162,8 @@ def open_table(location: Location, text_column: str | None, encoding: str) -> Cs
     if encoding.lower().replace("_", "-") in ("utf-8", "utf8"):
         encoding = "utf-8-sig"
     with readable(location.address), location.open() as raw:
-        lines = _first_lines(_text_of(raw, location, encoding))
+        text = _text_of(raw, location, encoding)
+        lines = first_lines(iter(lambda: text.readline(LONGEST), ""))
     where = f"input {location.address}"
     if not lines:
         raise BadInput(f"{where}: empty; there is nothing to classify")
@@ -188,17 +184,6 @@ def open_table(location: Location, text_column: str | None, encoding: str) -> Cs
                 f"{where}: the header is in line {below}, below others; delete the lines above it"
             )
     return CsvTable(location, rows.strings([TEXT]), [0], "", encoding, number - 1)
-
-
-def _first_lines(file: TextIO) -> list[tuple[int, str]]:
-    """The first lines with something on them, without marks and `sep=;`, and their numbers."""
-    whole = iter(lambda: file.readline(LONGEST), "")
-    lines = [
-        (number, bare)
-        for number, line in enumerate(islice(whole, LINES_LOOKED_AT), start=1)
-        if (bare := line.lstrip(MARK)).strip()
-    ]
-    return lines[1:] if lines and is_separator_line(lines[0][1]) else lines
 
 
 def _tidy(names: list[str]) -> list[str]:
