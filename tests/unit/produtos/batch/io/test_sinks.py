@@ -44,6 +44,15 @@ def parquet_file(path: Path) -> Sink:
 both = pytest.mark.parametrize("make", [csv_file, parquet_file])
 
 
+@pytest.mark.parametrize("end", ["\r", "\n", "\r\n"])
+def test_a_line_end_inside_of_a_text_is_not_the_end_of_its_row(end: str, tmp_path: Path) -> None:
+    sink = csv_file(tmp_path / "saida.csv")
+    sink.write(batch((1, f"azul{end}claro", "livro"), (2, "halo", "game")))
+    sink.commit()
+    row, other = f'1;"azul{end}claro";livro\n', "2;halo;game\n"
+    assert (tmp_path / "saida.csv").read_bytes().decode() == f"id;texto;categoria\n{row}{other}"
+
+
 @both
 def test_a_file_has_its_name_only_when_finished(
     make: Callable[[Path], Sink], tmp_path: Path
