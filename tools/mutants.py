@@ -27,6 +27,7 @@ PACKAGES = {
     "hotserve": ROOT / "classificador-produtos" / "hotserve",
     "produtos": ROOT / "trainer" / "produtos",
     "server": ROOT / "server",
+    "local": ROOT / "local",
 }
 _LOGGERS = ("logger", "log", "logging", "warnings")
 
@@ -121,7 +122,7 @@ def tests_of(file: Path) -> list[list[str]]:
 
     The lane's own take a minute and look at nothing else, so only the lane's modules run them.
     """
-    parts = file.parts if file.parts[0] == "server" else file.parts[1:]
+    parts = file.parts if file.parts[0] in PACKAGES else file.parts[1:]
     whole = Path("tests/unit", parts[0])
     nearest = Path("tests/unit", *parts[:-1])
     while not (ROOT / nearest).is_dir():
