@@ -54,6 +54,22 @@ def read(model: Path) -> TextInput:
         return TABLE
 
 
+def expected(model: Path) -> dict[str, Any] | None:
+    """What its trainer saw on texts that it was not trained on, if it says so in its metadata.
+
+    Returns:
+        `unknown_terms`, `top_probability`, and `products`: the share of each category.
+    """
+    try:
+        declared = yaml.safe_load((model / "MLmodel").read_text("utf-8"))
+        figures = declared["metadata"]["expected"]
+        numbers = {name: float(figures[name]) for name in ("unknown_terms", "top_probability")}
+        shares = {str(name): float(share) for name, share in figures["products"].items()}
+        return {**numbers, "products": shares}
+    except (OSError, ValueError, AttributeError, TypeError, KeyError, yaml.YAMLError):
+        return None
+
+
 def _begins_with_vectorizer(model: Path, flavors: Mapping[str, Any]) -> bool:
     """Whether it is a scikit-learn pipeline of texts, by the first names in its file.
 

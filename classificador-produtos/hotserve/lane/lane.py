@@ -84,6 +84,18 @@ class Lane:
         probabilities = KINDS[kind]
         return [probabilities(self._exact_scores(text)[0]) for text in texts]
 
+    def look_at(self, text: str) -> tuple[int, int, float | None]:
+        """How far a text is from what the model was trained on.
+
+        Returns:
+            How many terms the vectorizers see in it, how many of them they know, and the largest
+            probability; None where the model gives none.
+        """
+        leaves = [leaf for group in self.model.groups for leaf in group.leaves]
+        found = [leaf.terms.find(term) for leaf in leaves for term in leaf.analyzer.terms(text)]
+        top = max(self.predict_proba([text])[0]) if self.has_probabilities else None
+        return len(found), len(found) - found.count(None), top
+
     def class_indexes(self, texts: Sequence[str]) -> list[int]:
         """The index in `classes` of each text's label.
 

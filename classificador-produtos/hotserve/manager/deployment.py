@@ -23,6 +23,7 @@ class Deployment:
 
     Attributes:
         in_use: keeps its files in the cache.
+        expected: what `model_input.expected` found in its files.
         opening: the task that compares the lane with the process.
         is_compared: whether `lane` is the outcome of a comparison that came to its end.
         generation: of the process that answers; grows with each one that takes over.
@@ -33,6 +34,7 @@ class Deployment:
     text_input: TextInput
     in_use: contextlib.ExitStack
     files: LaneFiles
+    expected: dict[str, Any] | None = None
     lane: LaneVerdict = COMPILING
     opener: LaneOpener | None = None
     opening: asyncio.Task[None] | None = None

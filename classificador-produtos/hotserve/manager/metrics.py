@@ -15,6 +15,7 @@ from prometheus_client.core import (
     GaugeMetricFamily,
     HistogramMetricFamily,
     InfoMetricFamily,
+    SummaryMetricFamily,
 )
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
@@ -63,6 +64,9 @@ class Metrics(Collector):
         self._others: Counter[tuple[str, ...]] = Counter()
         self._products: Counter[tuple[str, ...]] = Counter()
         self._clients: Counter[tuple[str, ...]] = Counter()
+        self._terms: Counter[tuple[str, ...]] = Counter()
+        self._sure: Counter[str] = Counter()
+        self._top: dict[str, float] = {}
         self._categories: set[str] = set()
         self._buckets = {lane: [0] * (len(BOUNDS) + 1) for lane in (FAST, PROCESS, NONE)}
         self._seconds = dict.fromkeys((FAST, PROCESS, NONE), 0.0)
@@ -81,6 +85,11 @@ class Metrics(Collector):
             self._clients[client,] += count
         for version, category, count in report.get("products", ()):
             self._products[self._bounded(category), version] += count
+        for version, known, unknown, sure, top in report.get("looks", ()):
+            self._terms["true", version] += known
+            self._terms["false", version] += unknown
+            self._sure[version] += sure
+            self._top[version] = self._top.get(version, 0.0) + top
         for lane, (buckets, seconds) in report.get("latency", {}).items():
             self._buckets[lane] = list(map(sum, zip(self._buckets[lane], buckets, strict=True)))
             self._seconds[lane] += seconds
@@ -131,6 +140,21 @@ class Metrics(Collector):
             ("client",),
             self._clients,
         )
+        yield _counters(
+            "hotserve_terms",
+            "Words in some texts that the fast lane answered, by whether the model knows them.",
+            ("known", "version"),
+            self._terms,
+        )
+        tops = SummaryMetricFamily(
+            "hotserve_top_probability",
+            "Probability of the answer, for some of the texts that the fast lane answered.",
+            labels=("version",),
+        )
+        for version, texts in self._sure.items():
+            if texts:
+                tops.add_metric((version,), texts, self._top[version])
+        yield tops
         in_flight = sum(self._in_flight.values())
         yield _gauge("requests_in_flight", "Requests to /invocations under way.", in_flight)
         yield from _of_state(self._state())
@@ -169,6 +193,8 @@ def _of_state(state: State) -> Iterable[Metric]:
         values = [str(model.get(label) or "") for label in labels]
         served.add_metric([*values, ",".join(model["aliases"])], 1)
         yield served
+    if expected := model.get("expected"):
+        yield from _of_training(model["version"] or "", expected)
     for name, text, value in (
         ("switches", "Versions that took over.", state.switches),
         ("failed_starts", "Starts of a version that failed.", state.failed_starts),
@@ -181,6 +207,27 @@ def _of_state(state: State) -> Iterable[Metric]:
     ):
         yield CounterMetricFamily(f"hotserve_{name}", text, value=value)
     yield InfoMetricFamily("hotserve_build", "This hotserve.", value={"version": __version__})
+
+
+def _of_training(version: str, expected: Mapping[str, Any]) -> Iterable[Metric]:
+    texts = "of texts that the model was not trained on, when it was made"
+    for name, text in (
+        ("unknown_terms", "Share of words that it did not know"),
+        ("top_probability", "Mean probability of its answers"),
+    ):
+        family = GaugeMetricFamily(
+            f"hotserve_expected_{name}", f"{text}, {texts}.", labels=("version",)
+        )
+        family.add_metric((version,), expected[name])
+        yield family
+    shares = GaugeMetricFamily(
+        "hotserve_expected_products",
+        f"Share of each category among its answers, {texts}.",
+        labels=("category", "version"),
+    )
+    for category, share in expected["products"].items():
+        shares.add_metric((category, version), share)
+    yield shares
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

@@ -64,7 +64,12 @@ class Preparation:
         server = ModelServer(command, model, context, self.session)
         files = LaneFiles(entry.lane)
         deployment = Deployment(
-            version, server, model_input.read(model), contextlib.ExitStack(), files
+            version,
+            server,
+            model_input.read(model),
+            contextlib.ExitStack(),
+            files,
+            model_input.expected(model),
         )
         if self.settings.lane == "off":
             deployment.lane = LaneVerdict("shut", "it is switched off (--lane off)")

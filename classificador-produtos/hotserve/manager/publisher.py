@@ -56,7 +56,8 @@ class Publisher:
     def lane_changed(self) -> None:
         """Show in `/model` what became of the lane of the active deployment."""
         assert self.active is not None
-        self.status.lane(self.active.lane_json(self._csv), self.active.text_input.columns)
+        active = self.active
+        self.status.lane(active.lane_json(self._csv), active.text_input.columns, active.expected)
 
     def drained(self, deployment: Deployment) -> asyncio.Event:
         """Set once no worker has a request at the process of `deployment`, just replaced."""

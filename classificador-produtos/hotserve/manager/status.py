@@ -50,7 +50,7 @@ class Status:
             "aliases": [],
             **dict.fromkeys(("run_id", "model_id", "metrics", "since")),
             "columns": [],
-            **dict.fromkeys(("lane", "note", "wanted", "last_error", "registry")),
+            **dict.fromkeys(("expected", "lane", "note", "wanted", "last_error", "registry")),
             "switches": [],
             "restarts": 0,
         }
@@ -128,10 +128,15 @@ class Status:
         """It is back."""
         self._set(state="serving", message=None)
 
-    def lane(self, lane: dict[str, Any], columns: tuple[str, ...]) -> None:
-        """The fast lane of the active version, and the columns that its signature names."""
+    def lane(
+        self,
+        lane: dict[str, Any],
+        columns: tuple[str, ...],
+        expected: Mapping[str, Any] | None = None,
+    ) -> None:
+        """The lane of the active version, its signature's columns, what its trainer expects."""
         why = lane["why"] and self._redactor.text(lane["why"])
-        self._set(lane={**lane, "why": why}, columns=list(columns))
+        self._set(lane={**lane, "why": why}, columns=list(columns), expected=expected)
 
     def metrics(self, version: ModelVersion, figures: Mapping[str, float]) -> None:
         """The figures of a version's run; they are shown while that version is active."""

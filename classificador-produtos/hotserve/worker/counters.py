@@ -14,17 +14,38 @@ from hotserve.ipc.counts import BOUNDS, FAST, NONE, OTHER, PROCESS
 MOST_CATEGORIES = 1000
 """Categories that one report may name; the answers of a model can be any text."""
 LONGEST_CATEGORY = 200
+LOOKS = 4000
+"""Characters of texts that are looked at closer between two reports, which is about a second."""
 
 
 class LaneProducts:
-    """How many products got each class of one version's fast lane."""
+    """How many products got each class of one version's fast lane, and how well it knew them."""
 
-    __slots__ = ("categories", "counts", "version")
+    __slots__ = ("categories", "counts", "known", "sure", "top", "unknown", "version")
 
     def __init__(self, version: str, categories: Sequence[str]) -> None:
         self.version = version
         self.categories = list(categories)
         self.counts = [0] * len(categories)
+        self._forget()
+
+    def looked_at(self, terms: int, known: int, top: float | None) -> None:
+        """Count a text by what `Lane.look_at` gave for it."""
+        self.known += known
+        self.unknown += terms - known
+        if top is not None:
+            self.sure += 1
+            self.top += top
+
+    def looks(self) -> list[Any]:
+        """Terms known, terms unknown, texts with a probability, sum of these; since last asked."""
+        looks = [self.known, self.unknown, self.sure, self.top]
+        self._forget()
+        return looks
+
+    def _forget(self) -> None:
+        self.known = self.unknown = self.sure = 0
+        self.top = 0.0
 
     def add(self, classes: Sequence[int]) -> None:
         """Count products by the index of their class."""
@@ -40,10 +61,12 @@ class Counters:
 
     Attributes:
         begun: requests to `/invocations` so far; the only number that is never set back.
+        looks: characters of texts that may be looked at closer before the next report.
     """
 
     def __init__(self) -> None:
         self.begun = 0
+        self.looks = LOOKS
         self._ended = 0
         # Kept as long as the worker lives: a request may still be under way on an old lane.
         self._lanes: dict[tuple[str, ...], LaneProducts] = {}
@@ -91,6 +114,10 @@ class Counters:
                     self._products[lane.version, lane.categories[index]] += products
                     lane.counts[index] = 0
         report: dict[str, Any] = {"in_flight": self.begun - self._ended}
+        self.looks = LOOKS
+        looks = [[lane.version, *lane.looks()] for lane in self._lanes.values()]
+        if looks := [look for look in looks if any(look[1:])]:
+            report["looks"] = looks
         counted: dict[str, Counter[Any]] = {
             "requests": self._requests,
             "products": self._products,

@@ -25,7 +25,7 @@ Texts = list[str]
 SLICE = 1024
 """Texts that are answered in one go; other requests have their turn between two of them."""
 FEW = 16
-"""Texts that are answered without letting another request in between."""
+"""Texts that are answered without letting another request in between, or looked at of a batch."""
 LONGEST_TEXT = 20_000
 """Characters; a longer text would hold up the others for too long."""
 LARGEST_JSON = 2 << 20
@@ -61,6 +61,7 @@ class FastLane:
         self._class_index = lane.class_index
         self._forms, self._with_chances = lane_forms.by_probabilities(target.forms)
         self._names = [str(label) for label in lane.classes]
+        self._counters = counters
         self._products = counters.lane(target.version, self._names)
         self._counts = self._products.counts
         self._bodies = [lane.json_of([index]) for index in range(len(lane.classes))]
@@ -84,6 +85,8 @@ class FastLane:
         except Uncertain:
             return None
         self._counts[index] += 1
+        if self._counters.looks > 0:
+            self._look_at([text])
         return self._bodies[index]
 
     def answer_now(self, content_type: bytes, body: bytes) -> bytes | None:
@@ -101,6 +104,7 @@ class FastLane:
         except Uncertain:
             return None
         self._products.add(indexes)
+        self._look_at(texts)
         return self._lane.json_of(indexes)
 
     async def answer(self, content_type: bytes, body: bytes) -> bytes | None:
@@ -134,6 +138,7 @@ class FastLane:
                     answers += map(self._chances_shown, chances)
                 else:
                     indexes += self._lane.class_indexes(part)
+                self._look_at(part)
         except (CsvError, Uncertain):
             return None
         self._products.add(indexes)
@@ -150,6 +155,14 @@ class FastLane:
             if len(self._heads) < 256:
                 self._heads[length] = head
         return head
+
+    def _look_at(self, texts: Texts) -> None:
+        """Look closer at a few of the texts, as long as this second's characters last."""
+        for text in texts[:: 1 + len(texts) // FEW]:
+            if self._counters.looks <= 0:
+                return
+            self._counters.looks -= 1 + len(text)
+            self._products.looked_at(*self._lane.look_at(text))
 
     def _of_json(self, body: bytes) -> tuple[Texts, bool] | None:
         """The texts of a request, and whether it asks for probabilities."""

@@ -1,8 +1,12 @@
 """How good the answers are, in figures."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 FIGURES = {"acuracia": "accuracy", "f1_macro": "f1_macro"}
 """The metrics of a run by name, and the attribute of an evaluation that holds each."""
@@ -42,6 +46,26 @@ class Evaluation:
         """The confusion matrix, ready for JSON."""
         axes = {"rows": "true", "columns": "predicted", "labels": self.categories}
         return axes | {"matrix": self.matrix}
+
+
+def expected(pipeline: "Pipeline", texts: Sequence[str]) -> dict[str, Any]:
+    """What a server will see of texts like these, which the pipeline was not trained on.
+
+    Returns:
+        `unknown_terms`: share of words that it doesn't know; `top_probability`: mean probability of
+        its answers; `products`: share of each category among them. Ready for JSON.
+    """
+    vectorizer, classifier = pipeline
+    analyze = vectorizer.build_analyzer()
+    terms = [term for text in texts for term in analyze(text)]
+    unknown = sum(term not in vectorizer.vocabulary_ for term in terms)
+    probabilities = pipeline.predict_proba(texts)
+    answers = Counter(classifier.classes_[probabilities.argmax(axis=1)].tolist())
+    return {
+        "unknown_terms": unknown / max(len(terms), 1),
+        "top_probability": float(probabilities.max(axis=1).mean()),
+        "products": {name: count / len(texts) for name, count in sorted(answers.items())},
+    }
 
 
 def evaluate(truth: Sequence[str], answers: Sequence[str], categories: Sequence[str]) -> Evaluation:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from mlflow.data.pandas_dataset import from_pandas
@@ -18,7 +19,7 @@ from produtos.data.split import Split, gaps_of_split, holdout_of, split
 from produtos.model import flavor as model_flavor
 from produtos.model import pipeline as model
 from produtos.model import plots
-from produtos.model.evaluation import Evaluation, evaluate
+from produtos.model.evaluation import Evaluation, evaluate, expected
 from produtos.parameters import Parameters
 from produtos.runs.outcome import DATASET_DIGEST, GAPS, HOLDOUT_DIGEST, Outcome
 from produtos.runs.tracking import Tracker, log
@@ -26,12 +27,13 @@ from produtos.runs.tracking import Tracker, log
 
 @dataclass(frozen=True)
 class Trained:
-    """A pipeline, and how good it is on two sets of products that it has not seen."""
+    """A pipeline, how good it is on two sets of products that it has not seen, and `expected`."""
 
     pipeline: Pipeline
     parts: Split
     test: Evaluation
     holdout: Evaluation
+    expected: dict[str, Any]
 
     def metrics(self) -> dict[str, float]:
         """The figures that runs are listed and compared by."""
@@ -58,7 +60,9 @@ def train(dataset: Dataset, parameters: Parameters) -> Trained:
         evaluate(categories(part), pipeline.predict(texts(part)).tolist(), dataset.categories)
         for part in (parts.test, parts.holdout.products)
     )
-    return Trained(pipeline, parts, test, holdout)
+    return Trained(
+        pipeline, parts, test, holdout, expected(pipeline, texts(parts.holdout.products))
+    )
 
 
 def train_and_record(
@@ -79,7 +83,9 @@ def train_and_record(
         files = meanwhile.submit(_log_files, tracker, run_id, dataset, trained)
         # MLflow copies the metrics that the run has by now to the model, with a request for each:
         # those that say how good the model is are there, the others come afterwards.
-        model_id = model_flavor.log(trained.pipeline, run_id)
+        # The metadata go wherever the model goes: who serves it sees what has changed since.
+        metadata = {"expected": trained.expected}
+        model_id = model_flavor.log(trained.pipeline, run_id, metadata=metadata)
         files.result()
     rows = _rows(dataset, trained.parts)
     log(tracker, run, metrics=rows | {"training_seconds": seconds})

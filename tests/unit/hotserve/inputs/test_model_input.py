@@ -15,7 +15,9 @@ from sklearn.naive_bayes import MultinomialNB
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
-from hotserve.inputs.model_input import TABLE, TEXTS, TextInput, read
+from hotserve.inputs.model_input import TABLE, TEXTS, TextInput, expected, read
+
+EXPECTED = {"unknown_terms": 0.02, "top_probability": 0.9, "products": {"livro": 1.0}}
 
 
 def signature(*inputs: object) -> str:
@@ -129,6 +131,24 @@ def test_a_model_whose_files_can_not_be_read_takes_tables(damage: str, tmp_path:
     else:
         model.write_bytes(b"")
     assert read(tmp_path) == TABLE
+
+
+@pytest.mark.parametrize(
+    ("metadata", "found"),
+    [
+        ({"expected": EXPECTED}, EXPECTED),
+        ({"expected": {**EXPECTED, "top_probability": "high"}}, None),
+        ({"expected": {"products": {}}}, None),
+        ({"expected": 1}, None),
+        (None, None),
+    ],
+)
+def test_what_its_trainer_expects_stands_in_the_metadata(
+    metadata: Any, found: Any, tmp_path: Path
+) -> None:
+    assert expected(tmp_path) is None
+    (tmp_path / "MLmodel").write_text(yaml.safe_dump({"metadata": metadata}))
+    assert expected(tmp_path) == found
 
 
 def test_another_library_s_model_is_not_looked_into(tmp_path: Path) -> None:

@@ -72,6 +72,35 @@ def test_two_workers_give_the_sum() -> None:
     assert scraped(metrics).value("hotserve_requests_in_flight") == 1
 
 
+EXPECTED = {
+    "unknown_terms": 0.02,
+    "top_probability": 0.9,
+    "products": {"livro": 0.75, "game": 0.25},
+}
+
+
+def test_what_a_version_knows_of_its_texts_stands_beside_what_its_trainer_saw() -> None:
+    metrics = Metrics(lambda: state({**SERVING, "expected": EXPECTED}))
+    for worker in (11, 12):
+        counters = Counters()
+        lane = counters.lane("7", ["livro", "game"])
+        lane.looked_at(5, 4, 0.75)
+        counters.lane("8", ["livro"]).looked_at(1, 1, None)
+        metrics.add(worker, sent(counters))
+    found = scraped(metrics)
+    assert found.value("hotserve_terms_total", known="true", version="7") == 8
+    assert found.value("hotserve_terms_total", known="false", version="7") == 2
+    assert found.value("hotserve_top_probability_sum", version="7") == 1.5
+    assert found.value("hotserve_top_probability_count", version="7") == 2
+    # A model without probabilities has no mean of them.
+    assert found.value("hotserve_terms_total", known="true", version="8") == 2
+    assert found.named("hotserve_top_probability_count", version="8") == []
+    assert found.value("hotserve_expected_unknown_terms", version="7") == 0.02
+    assert found.value("hotserve_expected_top_probability", version="7") == 0.9
+    assert found.value("hotserve_expected_products", version="7", category="game") == 0.25
+    assert scraped(Metrics(state)).named("hotserve_expected_products") == []
+
+
 def test_a_report_tells_only_what_is_new() -> None:
     counters = Counters()
     counters.request(200, PROCESS, "1", 0.1)

@@ -59,6 +59,7 @@ def test_before_anything() -> None:
         **dict.fromkeys(("note", "wanted", "last_error", "registry")),
         "aliases": [],
         "columns": [],
+        "expected": None,
         "switches": [],
         "restarts": 0,
     }

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from produtos.model.evaluation import evaluate
+from produtos.model.evaluation import evaluate, expected
+from produtos.model.pipeline import build
 from produtos.model.plots import save_confusion_matrix, save_report
 
 TRUTH = ["game", "game", "livro", "livro", "livro"]
@@ -34,6 +35,18 @@ def test_figures_worked_out_by_hand() -> None:
         "f1": pytest.approx(2 / 3),
         "products": 2,
     }
+
+
+def test_what_a_server_will_see_worked_out_by_hand() -> None:
+    pipeline = build("naive_bayes", strip_accents=True)
+    pipeline.fit(["boneca pano", "livro conto"], ["brinquedo", "livro"])
+    texts = ["Boneca de plástico", "livro", "livro conto"]
+    seen = expected(pipeline, texts)
+    # `de` is no word here; of boneca, plastico, livro, livro and conto it does not know one.
+    assert seen["unknown_terms"] == pytest.approx(1 / 5)
+    assert seen["products"] == {"brinquedo": pytest.approx(1 / 3), "livro": pytest.approx(2 / 3)}
+    # A word seen once in one of two classes with four words: (2/6) against (1/6).
+    assert seen["top_probability"] == pytest.approx((2 / 3 + 2 / 3 + 4 / 5) / 3)
 
 
 def test_a_category_that_is_not_there_does_not_count_against_f1() -> None:

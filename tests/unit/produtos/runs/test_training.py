@@ -29,7 +29,7 @@ def test_a_run_says_what_it_was_made_from_and_what_its_figures_cannot_tell(
 ) -> None:
     content = "\n".join(["nome;descricao;categoria", *ROWS, ROWS[0]]).encode()
     data = parse(content, ADDRESS)
-    monkeypatch.setattr("produtos.model.flavor.log", lambda *_: "m-1")
+    monkeypatch.setattr("produtos.model.flavor.log", lambda *_, **_more: "m-1")
     parameters = Parameters(dataset="https://a/produtos.csv?sig=SECRET", test_size=0.3)
     with running(tracker, "um") as run:
         outcome = training.train_and_record(tracker, run, data, parameters)
