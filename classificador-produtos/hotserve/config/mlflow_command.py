@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from hotserve.config.errors import UsageError
-from hotserve.config.options import whole_number
+from hotserve.config.options import number
 
 
 class HelpWanted(Exception):
@@ -68,20 +68,13 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(f"mlflow models serve: {message}")
 
 
-def _port(text: str) -> int:
-    port = whole_number(text)
-    if port > 65535:
+# argparse calls a value that it can't read by the name of its function.
+def port(text: str) -> int:
+    """A TCP port."""
+    found = number(text)
+    if found > 65535:
         raise ValueError
-    return port
-
-
-def _number(text: str) -> int:
-    return whole_number(text)
-
-
-# What argparse calls a value that it can't read.
-_port.__name__ = "port"
-_number.__name__ = "number"
+    return found
 
 
 def parse(command: Sequence[str], environment: Mapping[str, str]) -> WrappedCommand:
@@ -103,17 +96,15 @@ def parse(command: Sequence[str], environment: Mapping[str, str]) -> WrappedComm
     parser = _Parser(add_help=False, allow_abbrev=False, prog="mlflow models serve")
     parser.add_argument("-m", "--model-uri", required=True)
     parser.add_argument("-h", "--host", default=environment.get("MLFLOW_HOST") or "127.0.0.1")
-    parser.add_argument(
-        "-p", "--port", type=_port, default=environment.get("MLFLOW_PORT") or "5000"
-    )
+    parser.add_argument("-p", "--port", type=port, default=environment.get("MLFLOW_PORT") or "5000")
     parser.add_argument(
         "-t",
         "--timeout",
-        type=_number,
+        type=number,
         default=environment.get("MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT") or "60",
     )
     known, others = parser.parse_known_args(command[position + 2 :])
-    parser.add_argument("-w", "--workers", type=_number)
+    parser.add_argument("-w", "--workers", type=number)
     # Of several the last one counts, as in MLflow.
     parser.add_argument("--env-manager", choices=("local", "virtualenv", "uv", "conda"), default="")
     parser.add_argument("--no-conda", action="store_const", const="local", dest="env_manager")

@@ -77,36 +77,36 @@ def machine_values(environment: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def whole_number(text: str) -> int:
+def number(text: str) -> int:
     """A whole number above 0.
 
     Raises:
         ValueError: it is none.
     """
-    number = int(text)
-    if number < 1:
+    found = int(text)
+    if found < 1:
         raise ValueError
-    return number
+    return found
 
 
 def _workers(text: str) -> int:
-    number = whole_number(text)
-    if number > int(machine_values({})["most_workers"]):
+    workers = number(text)
+    if workers > int(machine_values({})["most_workers"]):
         raise ValueError
-    return number
+    return workers
 
 
 def _seconds(text: str) -> float:
-    number = float(text)
-    if not 0 < number < float("inf"):
+    seconds = float(text)
+    if not 0 < seconds < float("inf"):
         raise ValueError
-    return number
+    return seconds
 
 
 def _size(text: str) -> int:
     """Bytes, of `10485760`, `10M` or `64k`."""
     factor = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}.get(text[-1:].lower(), 1)
-    return whole_number(text if factor == 1 else text[:-1]) * factor
+    return number(text if factor == 1 else text[:-1]) * factor
 
 
 def _switch(text: str) -> bool:
@@ -148,7 +148,7 @@ def choice(*choices: str) -> Kind:
 
 
 SECONDS = Kind(_seconds, "S", "a number above 0")
-COUNT = Kind(whole_number, "N", "a whole number above 0")
+COUNT = Kind(number, "N", "a whole number above 0")
 WORKERS = Kind(_workers, "N", "a whole number from 1 to {most_workers}")
 SIZE = Kind(_size, "SIZE", "a whole number of bytes, or one with k, M or G behind it")
 SWITCH = Kind(_switch, "", "true or false")
