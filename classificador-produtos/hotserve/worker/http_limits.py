@@ -1,7 +1,5 @@
 """What a client may send: how much, how slowly, on how many connections, and which heads."""
 
-from dataclasses import dataclass
-
 import httptools
 
 from hotserve.worker.answer import Headers
@@ -18,21 +16,6 @@ LAST_REQUEST = 1.0
 """Seconds that a connection without a request stays open while the worker stops."""
 LINGER = 2.0
 """Seconds in which what is still sent is thrown away, so that the error reaches the client."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a client may take.
-
-    Attributes:
-        read_timeout: seconds for a request's head, and for its body above what `SLOWEST` gives.
-        idle_timeout: seconds between two requests.
-        connections: open connections of this worker.
-    """
-
-    read_timeout: float
-    idle_timeout: float
-    connections: int
 
 
 def too_long(url: bytes) -> tuple[int, str]:

@@ -15,6 +15,7 @@ import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from hotserve.ipc.messages import Configure
 from hotserve.worker import errors
 from hotserve.worker.answer import JSON, Headers
 from hotserve.worker.http_limits import (
@@ -23,7 +24,6 @@ from hotserve.worker.http_limits import (
     MAX_AHEAD,
     MAX_HEAD,
     SLOWEST,
-    Limits,
     too_long,
     wrong_head,
     wrong_request,
@@ -66,9 +66,11 @@ class _Flow(FlowControl):
 class HttpProtocol(HttpToolsProtocol):
     """One connection."""
 
-    def __init__(self, *arguments: Any, limits: Limits, shared: Shared, **options: Any) -> None:
+    def __init__(
+        self, *arguments: Any, settings: Configure, shared: Shared, **options: Any
+    ) -> None:
         super().__init__(*arguments, **options)
-        self._limits = limits
+        self._settings = settings
         self._shared = shared
         self._state = _WAITING
         self._since: float | None = None  # when `check_timeouts` first saw it in this state
@@ -88,7 +90,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Where there are too many, an idle one goes; if none is idle, this one."""
         super().connection_made(transport)
         self.flow = _Flow(transport, self.pipeline)
-        if len(self.connections) <= self._limits.connections:
+        if len(self.connections) <= self._settings.max_connections:
             return
         for other in self.connections:
             if isinstance(other, HttpProtocol) and other._state == _WAITING and other != self:
@@ -227,7 +229,7 @@ class HttpProtocol(HttpToolsProtocol):
         unsent = self.transport.get_write_buffer_size()
         if unsent != self._unsent[0]:
             self._unsent = unsent, now
-        elif unsent and now - self._unsent[1] > self._limits.read_timeout:
+        elif unsent and now - self._unsent[1] > self._settings.read_timeout:
             self.transport.abort()
             return
         if self._since is None or self.flow.read_paused:
@@ -235,13 +237,13 @@ class HttpProtocol(HttpToolsProtocol):
             self._since = now
             return
         late = now - self._since
-        if self._state == _WAITING and late > self._limits.idle_timeout:
+        if self._state == _WAITING and late > self._settings.idle_timeout:
             self.transport.close()
         elif self._state == _ENDED and late > LINGER:
             self.transport.abort()
-        elif self._state == _HEAD and late > self._limits.read_timeout:
-            self._refuse(408, f"the headers took more than {self._limits.read_timeout:g} s")
-        elif self._state == _BODY and late > self._limits.read_timeout + self._received / SLOWEST:
+        elif self._state == _HEAD and late > self._settings.read_timeout:
+            self._refuse(408, f"the headers took more than {self._settings.read_timeout:g} s")
+        elif self._state == _BODY and late > self._settings.read_timeout + self._received / SLOWEST:
             self._refuse(408, f"the body came too slowly: {late:.0f} s and not at its end")
 
     def _refuse(self, status: int, message: str) -> None:

@@ -11,7 +11,7 @@ import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import uvicorn
 import uvloop
@@ -31,7 +31,6 @@ from hotserve.worker.counters import Counters
 from hotserve.worker.errors import FaultLog
 from hotserve.worker.fast_lane import FastLane
 from hotserve.worker.fast_path import FastPathProtocol
-from hotserve.worker.http_limits import Limits
 from hotserve.worker.reporter import Reporter
 from hotserve.worker.serving import Prepared, Serving
 from hotserve.worker.shared import Shared
@@ -112,7 +111,8 @@ async def serve(channel_fd: int, shared_fd: int, listener_fds: list[int]) -> Non
     )
     admission = Admission(settings.max_concurrency, settings.max_body)
     app = App(shared, upstream, admission, max_body=settings.max_body, metrics=reporter.metrics)
-    protocol = functools.partial(FastPathProtocol, limits=_limits(settings), shared=shared)
+    settings = _within_open_files(settings)
+    protocol = functools.partial(FastPathProtocol, settings=settings, shared=shared)
     config = _uvicorn_config(app, settings, protocol)
     ready = messages.Ready()
     server = _Server(config, lambda: channel.send(ready), on_check=admission.release_memory)
@@ -181,7 +181,11 @@ def _uvicorn_config(
     )
 
 
-def _limits(settings: messages.Configure) -> Limits:
+def _within_open_files(settings: messages.Configure) -> messages.Configure:
+    """The settings with as many connections as this process may have open.
+
+    More open files are asked for first.
+    """
     # Every connection is an open file, and so is each request that goes to the process.
     needed = settings.max_connections + settings.max_concurrency + _OTHER_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -189,11 +193,7 @@ def _limits(settings: messages.Configure) -> Limits:
         soft = min(needed, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     spare = soft - settings.max_concurrency - _OTHER_FILES
-    return Limits(
-        read_timeout=settings.read_timeout,
-        idle_timeout=settings.idle_timeout,
-        connections=max(1, min(settings.max_connections, spare)),
-    )
+    return replace(settings, max_connections=max(1, min(settings.max_connections, spare)))
 
 
 async def _listen(

@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import uvicorn
@@ -24,11 +24,11 @@ from hotserve.worker.counters import Counters
 from hotserve.worker.errors import FaultLog
 from hotserve.worker.fast_lane import FastLane
 from hotserve.worker.fast_path import FastPathProtocol
-from hotserve.worker.http_limits import Limits
 from hotserve.worker.serving import Prepared, Serving
 from hotserve.worker.shared import Shared
 from hotserve.worker.upstream.client import UpstreamClient
 from hotserve.worker.upstream.pool import ConnectionPool
+from tests.unit.hotserve.samples import CONFIGURE
 
 CSV = b"text/csv"
 DATE = (b"date", b"Wed, 25 Nov 2026 13:00:00 GMT")
@@ -152,7 +152,7 @@ class Connection:
     def __init__(self, worker: "FrontWorker") -> None:
         loop = asyncio.get_running_loop()
         self.protocol = FastPathProtocol(
-            worker.config, worker.state, {}, loop, limits=worker.limits, shared=worker.shared
+            worker.config, worker.state, {}, loop, settings=worker.settings, shared=worker.shared
         )
         self.transport = Transport(self.protocol, loop)
         self.protocol.connection_made(self.transport)
@@ -277,7 +277,12 @@ class FrontWorker:
         )
         self.admission = Admission(max_requests, max_body)
         self.app = App(self.shared, upstream, self.admission, max_body=max_body, metrics=metrics)
-        self.limits = Limits(READ_TIMEOUT, IDLE_TIMEOUT, connections)
+        self.settings = replace(
+            CONFIGURE,
+            read_timeout=READ_TIMEOUT,
+            idle_timeout=IDLE_TIMEOUT,
+            max_connections=connections,
+        )
         self.config = uvicorn.Config(
             self.app, lifespan="off", ws="none", interface="asgi3", log_config=None
         )

@@ -220,7 +220,6 @@ def test_connections_are_bounded_by_the_limit_of_open_files(
     given: list[int] = []
     monkeypatch.setattr(resource, "getrlimit", lambda _: (soft, hard))
     monkeypatch.setattr(resource, "setrlimit", lambda _, pair: given.append(pair[0]))
-    limits = main._limits(CONFIGURE)
-    assert limits.connections == connections
+    settings = main._within_open_files(CONFIGURE)
+    assert settings == replace(CONFIGURE, max_connections=connections)
     assert given == ([raised_to] if raised_to else [])
-    assert (limits.read_timeout, limits.idle_timeout) == (30.0, 75.0)
