@@ -79,10 +79,11 @@ class Deployment:
         return fields
 
     async def compare(
-        self, opener: LaneOpener, compiling: asyncio.Task[LaneVerdict | None] | None
+        self, compiling: asyncio.Task[LaneVerdict | None] | None
     ) -> LaneVerdict | None:
         """The verdict on its lane, from its healthy process; None leaves the lane open as it is."""
-        verdict = COMPILING
+        opener, verdict = self.opener, COMPILING
+        assert opener is not None
         for _ in range(_TRIES):
             compiling = compiling or opener.compiling()
             try:

@@ -4,7 +4,9 @@ import asyncio
 
 from hotserve.config.model_uri import ModelReference
 from hotserve.ipc.messages import Prepare
+from hotserve.log import logger
 from hotserve.manager.deployment import Deployment
+from hotserve.manager.lane_verdict import LaneVerdict
 from hotserve.manager.status import Status
 from hotserve.manager.worker_pool import WorkerPool
 from hotserve.redaction import Redactor
@@ -58,6 +60,29 @@ class Publisher:
         assert self.active is not None
         active = self.active
         self.status.lane(active.lane_json(self._csv), active.text_input.columns, active.expected)
+
+    def open_lane(
+        self,
+        deployment: Deployment,
+        compiling: asyncio.Task[LaneVerdict | None] | None = None,
+    ) -> asyncio.Task[None]:
+        """Compare the compiled model with the healthy process, and open its lane or not."""
+
+        async def open_or_shut() -> None:
+            verdict = await deployment.compare(compiling)
+            if verdict is None:
+                return
+            deployment.lane = verdict
+            name = self.status.full_title(deployment.version)
+            if verdict.is_open:
+                logger.info("the fast lane of %s is open", name)
+            else:
+                logger.warning("the fast lane of %s stays shut: %s", name, verdict.why)
+            if self.active is deployment:
+                self.lane_changed()
+
+        deployment.opening = asyncio.create_task(open_or_shut())
+        return deployment.opening
 
     def drained(self, deployment: Deployment) -> asyncio.Event:
         """Set once no worker has a request at the process of `deployment`, just replaced."""

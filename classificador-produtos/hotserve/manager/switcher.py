@@ -12,11 +12,10 @@ from hotserve.log import logger
 from hotserve.manager.cache import Cache
 from hotserve.manager.deployment import Deployment
 from hotserve.manager.lane_opener import LaneOpener
-from hotserve.manager.lane_verdict import LaneVerdict
 from hotserve.manager.preparation import Preparation
 from hotserve.manager.publisher import Publisher
 from hotserve.manager.registry import ModelVersion
-from hotserve.manager.restarter import Restarter
+from hotserve.manager.restarter import keep_running
 from hotserve.manager.status import title
 from hotserve.manager.worker_pool import WorkerPool
 from hotserve.processes.model_server import StartError
@@ -53,7 +52,6 @@ class Switcher:
         self._closing: set[asyncio.Task[None]] = set()
         self._publisher = Publisher(reference, settings.csv, pool, redactor)
         self.status = self._publisher.status
-        self._restarter = Restarter(settings, self._publisher, self._open_lane)
 
     @property
     def _active(self) -> Deployment | None:
@@ -193,11 +191,9 @@ class Switcher:
                 await server.start(self._settings.start_timeout)
                 if opener is not None:
                     opener.python = opener.python or server.interpreter()
-                    deployment.opening = asyncio.create_task(
-                        self._open_lane(deployment, opener, compiling)
-                    )
+                    opening = self._publisher.open_lane(deployment, compiling)
                     if self._active is not None and self._active.started:
-                        await asyncio.wait([deployment.opening], timeout=_LANE_SECONDS)
+                        await asyncio.wait([opening], timeout=_LANE_SECONDS)
             except BaseException:
                 await _cancel(deployment.opening, compiling)
                 await server.close(_STOP_GRACE)
@@ -220,25 +216,6 @@ class Switcher:
         name = self.status.full_title(deployment.version)
         logger.info("the fast lane of %s answers after %.2f s", name, seconds)
 
-    async def _open_lane(
-        self,
-        deployment: Deployment,
-        opener: LaneOpener,
-        compiling: asyncio.Task[LaneVerdict | None] | None = None,
-    ) -> None:
-        """Compare the compiled model with the healthy process, and open its lane or not."""
-        verdict = await deployment.compare(opener, compiling)
-        if verdict is None:
-            return
-        deployment.lane = verdict
-        name = self.status.full_title(deployment.version)
-        if verdict.is_open:
-            logger.info("the fast lane of %s is open", name)
-        else:
-            logger.warning("the fast lane of %s stays shut: %s", name, verdict.why)
-        if self._active is deployment:
-            self._publisher.lane_changed()
-
     def _switch(self, deployment: Deployment, begun: float, *, remember: bool = True) -> None:
         """From now on requests go to `deployment`; the one before ends when it has none left."""
         seconds = _now() - begun
@@ -254,7 +231,8 @@ class Switcher:
             # Where its process was dead, no worker has a request there, or will say so.
             drained = self._publisher.drained(before) if was_healthy else None
             self._close_later(before, after=drained)
-        self._restart_task = asyncio.create_task(self._restarter.run(deployment))
+        restarting = keep_running(deployment, self._publisher, self._settings)
+        self._restart_task = asyncio.create_task(restarting)
         try:
             if remember and self._reference.kind != "path":
                 self._cache.save_last_served(deployment.version)

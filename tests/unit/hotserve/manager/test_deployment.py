@@ -22,10 +22,14 @@ DIFFERENT = LaneVerdict("shut", "it differs")
 Kind = Literal["texts", "columns", "table", "misdeclared"]
 
 
-def deployment(kind: Kind = "texts", columns: tuple[str, ...] = ()) -> Deployment:
+def deployment(
+    kind: Kind = "texts", columns: tuple[str, ...] = (), opener: Any = None
+) -> Deployment:
     server: Any = FakeServer()
     files, text_input = LaneFiles(Path("/lanes/1")), TextInput(kind, columns)
-    return Deployment(version("1"), server, text_input, contextlib.ExitStack(), files)
+    return Deployment(
+        version("1"), server, text_input, contextlib.ExitStack(), files, opener=opener
+    )
 
 
 @fake_clock
@@ -96,8 +100,9 @@ class Unlucky(FakeOpener):
 async def test_a_helper_that_was_killed_is_tried_again(
     opener: Any, verdict: LaneVerdict, compiled: int, is_compared: bool
 ) -> None:
-    deployed, lane_opener = deployment(), opener()
-    assert await deployed.compare(lane_opener, None) == verdict
+    lane_opener = opener()
+    deployed = deployment(opener=lane_opener)
+    assert await deployed.compare(None) == verdict
     assert (len(lane_opener.begun), deployed.is_compared) == (compiled, is_compared)
 
 
@@ -106,10 +111,9 @@ async def test_a_lane_that_was_open_before_stays_open_without_a_verdict(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logger, "propagate", True)
-    deployed = deployment()
+    deployed = deployment(opener=Unlucky(9, was_killed=True))
     deployed.lane = BOTH
-    opener: Any = Unlucky(9, was_killed=True)
-    assert await deployed.compare(opener, None) is None
+    assert await deployed.compare(None) is None
     assert not deployed.is_compared
     assert "the fast lane was not compared again: ended by SIGKILL" in caplog.messages
 
@@ -117,8 +121,8 @@ async def test_a_lane_that_was_open_before_stays_open_without_a_verdict(
 @fake_clock
 async def test_compiling_that_was_begun_is_used_and_ends_with_the_comparison() -> None:
     opener: Any = FakeOpener(BOTH, seconds=500.0)
-    deployed, compiling = deployment(), opener.compiling()
-    comparing = asyncio.create_task(deployed.compare(opener, compiling))
+    compiling = opener.compiling()
+    comparing = asyncio.create_task(deployment(opener=opener).compare(compiling))
     await asyncio.sleep(1)
     comparing.cancel()
     await asyncio.wait([comparing])
@@ -130,6 +134,6 @@ async def test_what_compiling_found_is_the_verdict() -> None:
     async def found() -> LaneVerdict:
         return DIFFERENT
 
-    opener: Any = FakeOpener(BOTH)
-    assert await deployment().compare(opener, asyncio.create_task(found())) == DIFFERENT
+    opener = FakeOpener(BOTH)
+    assert await deployment(opener=opener).compare(asyncio.create_task(found())) == DIFFERENT
     assert opener.checks == []
