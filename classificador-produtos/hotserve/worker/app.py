@@ -41,14 +41,11 @@ class App:
         shared: Shared,
         upstream: UpstreamClient,
         admission: Admission,
-        *,
-        max_body: int,
         metrics: Callable[[str], Awaitable[tuple[str, bytes]]],
     ) -> None:
         self._shared = shared
         self._upstream = upstream
         self._admission = admission
-        self._max_body = max_body
         self._metrics_of_all = metrics
         files = StaticFiles()
         routes = [
@@ -236,10 +233,9 @@ class App:
         return b"".join(parts)
 
     def _require_size(self, size: int) -> None:
-        if size > self._max_body:
-            raise RequestError(
-                413, f"the body is larger than {self._max_body} bytes; send it in parts"
-            )
+        largest = self._shared.settings.max_body
+        if size > largest:
+            raise RequestError(413, f"the body is larger than {largest} bytes; send it in parts")
 
 
 async def _part(receive: Receive) -> tuple[bytes, bool]:

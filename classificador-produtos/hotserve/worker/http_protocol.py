@@ -15,7 +15,6 @@ import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from hotserve.ipc.messages import Configure
 from hotserve.worker import errors
 from hotserve.worker.answer import JSON, Headers
 from hotserve.worker.http_limits import (
@@ -66,11 +65,9 @@ class _Flow(FlowControl):
 class HttpProtocol(HttpToolsProtocol):
     """One connection."""
 
-    def __init__(
-        self, *arguments: Any, settings: Configure, shared: Shared, **options: Any
-    ) -> None:
+    def __init__(self, *arguments: Any, shared: Shared, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._settings = settings
+        self._settings = shared.settings
         self._shared = shared
         self._state = _WAITING
         self._since: float | None = None  # when `check_timeouts` first saw it in this state

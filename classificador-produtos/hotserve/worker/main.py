@@ -93,7 +93,9 @@ async def serve(channel_fd: int, shared_fd: int, listener_fds: list[int]) -> Non
             break
     else:
         return
+    settings = _within_open_files(settings)
     shared = Shared(
+        settings,
         serving,
         auth,
         Cors(settings.cors_origins),
@@ -102,17 +104,10 @@ async def serve(channel_fd: int, shared_fd: int, listener_fds: list[int]) -> Non
         AccessLog() if settings.access_log else None,
     )
     pool = ConnectionPool(settings.request_timeout)
-    upstream = UpstreamClient(
-        shared,
-        pool,
-        Redactor(settings.private_folders),
-        hold_timeout=settings.hold_timeout,
-        csv=settings.csv,
-    )
+    upstream = UpstreamClient(shared, pool, Redactor(settings.private_folders))
     admission = Admission(settings.max_concurrency, settings.max_body)
-    app = App(shared, upstream, admission, max_body=settings.max_body, metrics=reporter.metrics)
-    settings = _within_open_files(settings)
-    protocol = functools.partial(FastPathProtocol, settings=settings, shared=shared)
+    app = App(shared, upstream, admission, reporter.metrics)
+    protocol = functools.partial(FastPathProtocol, shared=shared)
     config = _uvicorn_config(app, settings, protocol)
     ready = messages.Ready()
     server = _Server(config, lambda: channel.send(ready), on_check=admission.release_memory)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from hotserve.ipc.messages import Configure
 from hotserve.worker.access_log import AccessLog
 from hotserve.worker.auth import Auth
 from hotserve.worker.cors import Cors
@@ -18,6 +19,7 @@ class Shared:
         access_log: None where requests are not logged.
     """
 
+    settings: Configure
     serving: Serving
     auth: Auth
     cors: Cors

@@ -25,18 +25,11 @@ _RESET_WAIT = 0.2
 
 @dataclass(frozen=True, slots=True)
 class UpstreamClient:
-    """Answers whatever the fast lane does not.
-
-    Attributes:
-        hold_timeout: seconds that a request waits for a process that is on its way back.
-        csv: the setting `--csv`.
-    """
+    """Answers whatever the fast lane does not."""
 
     shared: Shared
     pool: ConnectionPool
     redactor: Redactor
-    hold_timeout: float
-    csv: str
 
     def target(self) -> Target:
         """Where to send a request.
@@ -94,19 +87,17 @@ class UpstreamClient:
 
         See `Translated.rows`.
         """
-        deadline = time.monotonic() + self.hold_timeout
+        deadline = time.monotonic() + self.shared.settings.hold_timeout
         lost = Counter[int]()
         while True:
             await self.shared.serving.wait_until_not(None, deadline)
             target = self.target()
             self.shared.serving.begin(target)
             try:
+                parts = (target, content_type, body, self.shared.settings.csv)
                 # A large body takes many small steps, between which other requests go on.
-                sent = (
-                    await asyncio.to_thread(translate, target, content_type, body, self.csv)
-                    if len(body) > LARGE_CSV
-                    else translate(target, content_type, body, self.csv)
-                )
+                is_large = len(body) > LARGE_CSV
+                sent = await asyncio.to_thread(translate, *parts) if is_large else translate(*parts)
                 answer = await self.pool.post(target, sent.content_type, sent.body, headers)
                 return target, sent.rows, answer
             except TimeoutError:

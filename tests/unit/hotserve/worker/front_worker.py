@@ -152,7 +152,7 @@ class Connection:
     def __init__(self, worker: "FrontWorker") -> None:
         loop = asyncio.get_running_loop()
         self.protocol = FastPathProtocol(
-            worker.config, worker.state, {}, loop, settings=worker.settings, shared=worker.shared
+            worker.config, worker.state, {}, loop, shared=worker.shared
         )
         self.transport = Transport(self.protocol, loop)
         self.protocol.connection_made(self.transport)
@@ -260,7 +260,16 @@ class FrontWorker:
         self._version = SharedVersion.create()
         self.serving = Serving(lambda _: None, self._version)
         self._log_out, self._log_in = os.pipe()
+        settings = replace(
+            CONFIGURE,
+            read_timeout=READ_TIMEOUT,
+            idle_timeout=IDLE_TIMEOUT,
+            hold_timeout=0.0,
+            max_connections=connections,
+            max_body=max_body,
+        )
         self.shared = Shared(
+            settings,
             self.serving,
             Auth(tokens),
             Cors(origins),
@@ -268,21 +277,10 @@ class FrontWorker:
             FaultLog(self.faults.append),
             AccessLog(self._log_in),
         )
-        upstream = UpstreamClient(
-            self.shared,
-            cast(ConnectionPool, self.process),
-            Redactor(["/srv/private"]),
-            hold_timeout=0.0,
-            csv="auto",
-        )
+        process = cast(ConnectionPool, self.process)
+        upstream = UpstreamClient(self.shared, process, Redactor(["/srv/private"]))
         self.admission = Admission(max_requests, max_body)
-        self.app = App(self.shared, upstream, self.admission, max_body=max_body, metrics=metrics)
-        self.settings = replace(
-            CONFIGURE,
-            read_timeout=READ_TIMEOUT,
-            idle_timeout=IDLE_TIMEOUT,
-            max_connections=connections,
-        )
+        self.app = App(self.shared, upstream, self.admission, metrics)
         self.config = uvicorn.Config(
             self.app, lifespan="off", ws="none", interface="asgi3", log_config=None
         )

@@ -21,7 +21,7 @@ DOCUMENT: dict[str, Any] = json.loads(
 def app() -> App:
     """An application that was never asked anything."""
     unused: Any = None
-    return App(unused, unused, unused, max_body=1, metrics=unused)
+    return App(unused, unused, unused, unused)
 
 
 def test_it_is_a_valid_openapi_document() -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, cast
 
@@ -21,6 +21,7 @@ from hotserve.worker.serving import Prepared, Serving
 from hotserve.worker.shared import Shared
 from hotserve.worker.upstream.client import UpstreamClient
 from hotserve.worker.upstream.pool import ConnectionPool, NoAnswer
+from tests.unit.hotserve.samples import CONFIGURE
 
 pytestmark = pytest.mark.anyio
 
@@ -81,20 +82,16 @@ def answers() -> None:
     """It answers."""
 
 
-def shared(serving: Serving) -> Shared:
-    return Shared(serving, Auth(None), Cors([]), Counters(), FaultLog(print), None)
+def shared(serving: Serving, hold_timeout: float) -> Shared:
+    settings = replace(CONFIGURE, hold_timeout=hold_timeout)
+    return Shared(settings, serving, Auth(None), Cors([]), Counters(), FaultLog(print), None)
 
 
 async def ask(
     manager: Manager, processes: Processes, hold_timeout: float = 60.0, body: bytes = BODY
 ) -> str:
-    upstream = UpstreamClient(
-        shared(manager.serving),
-        cast(ConnectionPool, processes),
-        Redactor([]),
-        hold_timeout=hold_timeout,
-        csv="auto",
-    )
+    pool = cast(ConnectionPool, processes)
+    upstream = UpstreamClient(shared(manager.serving, hold_timeout), pool, Redactor([]))
     return (await upstream.answer(b"application/json", body, [])).version
 
 
