@@ -66,9 +66,11 @@ def open_inputs(request: Request) -> Inputs:
                 f"are not those of {opened[0].location.address} ({', '.join(schema.names)}), or "
                 "are of other types; classify it by itself"
             )
-    added = {fold(name) for name in [*answer_columns(request), *_origin_columns(request)]}
+    added = answer_columns(request)
+    if request.to_database:
+        added += [*version_columns(request), *database.ORIGIN]
     for name in schema.names:
-        if fold(name) in added:
+        if fold(name) in map(fold, added):
             raise BadInput(
                 f"input {request.input}: the output needs the column {name} for itself; rename "
                 "the input's"
@@ -84,11 +86,9 @@ def _open_table(file: Location, request: Request) -> CsvTable | ParquetTable:
 
 def _check_outside(request: Request) -> None:
     """See that what the job writes is not in its input folder: the next job would read it."""
-    written = {"--bad-rows": request.bad_rows_address}
-    if request.output and not request.to_database:
-        written = {"--output": request.output, **written}
-    for option, address in written.items():
-        if would_be_input(address, request.input):
+    output = "" if request.to_database else request.output
+    for option, address in (("--output", output), ("--bad-rows", request.bad_rows_address)):
+        if address and would_be_input(address, request.input):
             raise BadInput(
                 f"{option} {address}: this is in the input folder {request.input}, where the next "
                 "job would take it for products; name a place outside, or a folder whose name "
@@ -98,20 +98,14 @@ def _check_outside(request: Request) -> None:
 
 def answer_columns(request: Request) -> list[str]:
     """The output's columns with categories: one, or one for each of two models."""
-    if len(request.models) == 1:
-        return [CATEGORY]
-    return [f"categoria_{label}" for label in request.labels()]
+    labels = request.labels()
+    return [f"categoria_{label}" for label in labels] if len(labels) == 2 else [CATEGORY]
 
 
 def version_columns(request: Request) -> list[str]:
     """What the versions that answered are called, in the order of `answer_columns`."""
-    if len(request.models) == 1:
-        return ["versao"]
-    return [f"versao_{label}" for label in request.labels()]
-
-
-def _origin_columns(request: Request) -> list[str]:
-    return [*version_columns(request), *database.ORIGIN] if request.to_database else []
+    labels = request.labels()
+    return [f"versao_{label}" for label in labels] if len(labels) == 2 else ["versao"]
 
 
 def chunks(request: Request, inputs: Inputs) -> Iterator[Chunk]:

@@ -205,9 +205,7 @@ def _text(value: Any, where: str) -> str:
         return _text(value.item(), where)
     if isinstance(value, list | tuple) and len(value) == 1:
         return _text(value[0], where)
-    if value is None or value is pd.NA or value is pd.NaT:
-        return ""
-    if isinstance(value, float) and np.isnan(value):
+    if pd.api.types.is_scalar(value) and pd.isna(value):
         return ""
     if isinstance(value, int | float | np.number | np.bool_):
         return str(value)

@@ -5,7 +5,6 @@ version that was moved since is seen not to be as it was left.
 """
 
 from mlflow.entities.model_registry import ModelVersion
-from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 _MOST = 50
@@ -13,7 +12,7 @@ _MOST = 50
 
 
 class History:
-    """What was in a stage; empty at first, or if the registered model is not there.
+    """What was in a stage; empty at first.
 
     Attributes:
         entries: a version's number and when the registry last changed it, `2@1764000000000`,
@@ -24,10 +23,7 @@ class History:
         self._client = client
         self._model = model
         self._tag = f"history.{stage}"
-        try:
-            kept = client.get_registered_model(model).tags.get(self._tag, "")
-        except MlflowException:
-            kept = ""
+        kept = client.get_registered_model(model).tags.get(self._tag, "")
         self.entries: list[str] = kept.split()
 
     def add(self, version: ModelVersion) -> None:

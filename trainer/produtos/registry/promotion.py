@@ -1,5 +1,9 @@
 """Where the best run of a sweep goes: the first version of all, or one that is no worse."""
 
+from contextlib import redirect_stderr
+from io import StringIO
+
+import mlflow
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.tracking import MlflowClient
 
@@ -26,7 +30,11 @@ def register(client: MlflowClient, dataset: Dataset, sweep: Sweep, *, first: boo
         f"{best.parameters.classifier}, {best.parameters.run_name()}: "
         f"acuracia_holdout {best.metrics['acuracia_holdout']:.4f}"
     )
-    return registry.register(client, best.model_id, tags, description)
+    # It says on stderr what its caller says better.
+    with redirect_stderr(StringIO()):
+        version = mlflow.register_model(f"models:/{best.model_id}", registry.MODEL_NAME, tags=tags)
+    client.update_model_version(registry.MODEL_NAME, version.version, description=description)
+    return version
 
 
 def choose_stage(
@@ -40,16 +48,15 @@ def choose_stage(
     Returns:
         The stage, and what was said of the version beside the one in Production, if it was asked.
     """
-    if len(registry.versions(client)) == 1:
-        registry.move(client, version, registry.PRODUCTION)
-        return registry.PRODUCTION, None
-    registry.move(client, version, registry.STAGING)
-    if not promote:
-        return registry.STAGING, None
-    verdict = judge(client, dataset, version, registry.PRODUCTION)
-    if verdict is not None:
-        verdict.save(client, version)
-        if not verdict.allowed:
-            return registry.STAGING, verdict
+    verdict = None
+    if len(registry.versions(client)) > 1:
+        registry.move(client, version, registry.STAGING)
+        if not promote:
+            return registry.STAGING, None
+        verdict = judge(client, dataset, version, registry.PRODUCTION)
+        if verdict is not None:
+            verdict.save(client, version)
+            if not verdict.allowed:
+                return registry.STAGING, verdict
     registry.move(client, version, registry.PRODUCTION)
     return registry.PRODUCTION, verdict

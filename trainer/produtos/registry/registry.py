@@ -4,11 +4,8 @@ A stage is what the web page moves and what is served from; `Production` = `@pro
 `Staging` = `@staging` whenever this module sets them.
 """
 
-import contextlib
-import io
 import warnings
 
-import mlflow
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.tracking import MlflowClient
 
@@ -33,17 +30,6 @@ def in_stage(client: MlflowClient, stage: str) -> ModelVersion | None:
     """The newest version in a stage."""
     there = [version for version in versions(client) if version.current_stage == stage]
     return there[-1] if there else None
-
-
-def register(
-    client: MlflowClient, model_id: str, tags: dict[str, str], description: str
-) -> ModelVersion:
-    """Make a version of a logged model; the registered model too, if there is none yet."""
-    # It says on stderr what its caller says better.
-    with contextlib.redirect_stderr(io.StringIO()):
-        version = mlflow.register_model(f"models:/{model_id}", MODEL_NAME, tags=tags)
-    client.update_model_version(MODEL_NAME, version.version, description=description)
-    return version
 
 
 def move(client: MlflowClient, version: ModelVersion, stage: str) -> None:

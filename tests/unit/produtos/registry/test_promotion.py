@@ -173,19 +173,25 @@ def test_a_version_without_a_run_is_asked_with_names(
 def test_the_best_run_is_registered_with_what_it_is_compared_by(
     client: MlflowClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given: dict[str, tuple[Any, ...]] = {}
-    monkeypatch.setattr(registry, "register", lambda *all_of_it: given.update(all=all_of_it))
+    given: list[Any] = []
+
+    def register(*all_of_it: object, **tags: object) -> object:
+        given.extend((*all_of_it, tags))
+        return version(client)
+
+    monkeypatch.setattr("mlflow.register_model", register)
     metrics = dict.fromkeys(("acuracia", "f1_macro", "acuracia_holdout", "f1_macro_holdout"), 0.5)
     best = Outcome("run", "m-1", Parameters(include_names=False, test_size=0.3), metrics)
     worse = Outcome("other", "m-2", Parameters(), metrics)
-    promotion.register(client, DATA, Sweep("parent", [best, worse]), first=True)
-    _, model_id, tags, description = given["all"]
-    assert model_id == "m-1"
-    assert tags == {
+    made = promotion.register(client, DATA, Sweep("parent", [best, worse]), first=True)
+    model, name, tags = given
+    assert (model, name) == ("models:/m-1", MODEL_NAME)
+    assert tags["tags"] == {
         **dict.fromkeys(metrics, "0.500000"),
         "holdout_digest": holdout_of(DATA).digest,
         "include_names": "não",
         "sweep": "first",
         "sweep_run_id": "parent",
     }
-    assert description == ("naive_bayes, test_size=0.3 include_names=não: acuracia_holdout 0.5000")
+    described = client.get_model_version(MODEL_NAME, made.version).description
+    assert described == "naive_bayes, test_size=0.3 include_names=não: acuracia_holdout 0.5000"

@@ -170,4 +170,3 @@ def test_the_history_keeps_the_last_fifty_and_survives_what_a_hand_wrote(
         stage_change.roll_back(client, PRODUCTION, "")
     move(client, "2")
     assert stage_change.plan_roll_back(client, PRODUCTION)[1].version in (1, "1")
-    assert History(client, "no-such-model", PRODUCTION).entries == []
