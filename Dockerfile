@@ -1,7 +1,8 @@
-# The three images that are built here, on one base: `docker build --target trainer .`
+# The images that are built here: `docker build --target trainer .`
 #
 # Needs BuildKit (Docker 23 or newer has it on), and fetches the base image and packages only.
 ARG PYTHON_IMAGE=python:3.11.16-slim-bookworm@sha256:528257d48c1da0dcecc2e725d1ae34498d60c965f1241e39cd6a85a8859bdf84
+ARG BACKUP_IMAGE=${PYTHON_IMAGE}
 
 FROM ${PYTHON_IMAGE} AS base
 ENV LANG=C.UTF-8 \
@@ -88,3 +89,26 @@ USER 10001:10001
 EXPOSE 8080
 CMD ["hotserve", "mlflow", "models", "serve", "-m", "models:/classificador-produtos/Production", \
      "-p", "8080", "-h", "0.0.0.0", "--env-manager", "local"]
+
+# What keeps backups: restic, and what reads the database and the bucket.
+FROM ${BACKUP_IMAGE} AS backup
+RUN command -v restic >/dev/null \
+ || { apt-get update && apt-get install -y --no-install-recommends \
+        restic rclone mariadb-client sqlite3 openssh-client curl ca-certificates \
+      && rm -rf /var/lib/apt/lists/*; }
+RUN groupadd --gid 10001 app \
+ && useradd --uid 10001 --gid app --no-create-home --home-dir /tmp --shell /usr/sbin/nologin app \
+ && install -d -o 10001 -g 10001 /backups /var/lib/backup /var/lib/backup-metrics \
+      /var/lib/team/users /var/lib/team/tokens /var/lib/team/caddy
+ENV LANG=C.UTF-8 \
+    HOME=/tmp \
+    BACKUP_WORK=/var/lib/backup \
+    BACKUP_METRICS=/var/lib/backup-metrics \
+    RESTIC_CACHE_DIR=/var/lib/backup/cache
+COPY --chmod=755 deploy/backup /opt/backup
+LABEL org.opencontainers.image.title="backup" \
+      org.opencontainers.image.description="Backs up and restores the stack's database and files" \
+      org.opencontainers.image.licenses="Apache-2.0"
+USER 10001:10001
+ENTRYPOINT ["/opt/backup/backup.sh"]
+CMD ["list"]

@@ -20,6 +20,18 @@ up: ## start everything in containers
 down: ## stop the containers; the data stays
 	@docker compose down
 
+.PHONY: backup
+backup: ## keep the data of the containers elsewhere (make backup CHECK=yes reads all of it back; docs/backup.md)
+	@./deploy/backup/stack.sh backup $(if $(CHECK),--check)
+
+.PHONY: backups
+backups: ## list what is kept
+	@./deploy/backup/stack.sh backups
+
+.PHONY: restore
+restore: ## bring a backup back (make restore SNAPSHOT=latest; FORCE=yes in place of other data)
+	@FORCE=$(FORCE) ./deploy/backup/stack.sh restore $(SNAPSHOT)
+
 .PHONY: secrets
 secrets: ## write strong passwords into .env, before the first `make up`
 	@./deploy/make-secrets.sh

@@ -31,6 +31,8 @@ from server import check_settings, incomplete_tables
 PAUSE_SECONDS = 2.0
 REQUIRED = ("MYSQL_DATABASE", "MYSQL_USER", "MYSQL_PASSWORD")
 UPGRADE = ["upgrade"]
+# The table that deploy/backup/mysql-s3.sh makes at the start of a restore and drops at its end.
+UNFINISHED_RESTORE = "unfinished_restore"
 AWAY = " does not answer yet"
 NO_DATABASE = " has no database {database} that the user {user} may use: see MYSQL_DATABASE"
 REFUSALS = {
@@ -66,6 +68,8 @@ def reason_to_wait(url: URL, *, any_revision: bool = False) -> str | None:
     options = url.translate_connect_args(username="user")
     try:
         with pymysql.connect(**options, connect_timeout=5) as connection:
+            if connection.cursor().execute(f"SHOW TABLES LIKE '{UNFINISHED_RESTORE}'"):
+                return "a restore was cut off: run `make restore` again"
             if incomplete_tables.clear(connection):
                 log("the first start was cut off while it made the tables: making them again")
             return None if any_revision else other_revision(connection)

@@ -65,6 +65,14 @@ build_python() {
   import_debian "$PYTHON_IMAGE" bookworm "${packages[@]}"
 }
 
+build_backup() {
+  local packages=(restic rclone mariadb-client sqlite3 openssh-client curl ca-certificates)
+  BACKUP_IMAGE=local/backup:bookworm-$(recipe_hash bookworm "${packages[@]}" "$(declare -f import_debian)")
+  exists "$BACKUP_IMAGE" && return
+  say "building $BACKUP_IMAGE (about a minute)"
+  import_debian "$BACKUP_IMAGE" bookworm "${packages[@]}"
+}
+
 build_mysql() {
   local packages=(mysql-server-core mysql-client-core openssl) base version
   base=local/mysql-base:$(recipe_hash sid "${packages[@]}" "$(declare -f import_debian)")

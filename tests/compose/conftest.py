@@ -86,7 +86,7 @@ def new_stack(images: Images) -> Iterator[Callable[..., Stack]]:
 @pytest.fixture(scope="session")
 def built(new_stack: Callable[..., Stack]) -> None:
     """The stack's own images, built once for all tests."""
-    new_stack().compose("build", "--quiet", timeout=1200)
+    new_stack(ROOT / "compose.backup.yml").compose("build", "--quiet", timeout=1200)
 
 
 @pytest.fixture(scope="session")

@@ -221,6 +221,32 @@ class Stack:
         )
         return int(line.split()[1])
 
+    def try_make(
+        self, target: str, *variables: str, settings: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """`make TARGET NAME=VALUE …` with this project as the one of `.env`."""
+        mine = {
+            "COMPOSE_PROJECT_NAME": self.project,
+            "COMPOSE_ENV_FILES": ",".join(map(str, self.env_files)),
+            "COMPOSE_FILE": ":".join(map(str, self.files)),
+        }
+        return subprocess.run(
+            ["make", "--no-print-directory", target, *variables],
+            cwd=ROOT,
+            env=self.environment() | mine | dict(settings or {}),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=900,
+            check=False,
+        )
+
+    def make(self, target: str, *variables: str, settings: Mapping[str, str] | None = None) -> str:
+        """`make TARGET …`, which has to succeed; its standard output."""
+        done = self.try_make(target, *variables, settings=settings)
+        assert done.returncode == 0, f"make {target}:\n{done.stderr}\n{self.logs()}"
+        return done.stdout
+
     def kill_9(self, service: str) -> None:
         """SIGKILL to every process of the container but its init, as a crash would.
 

@@ -17,7 +17,7 @@ def ours(name: str) -> str:
 # On a machine that has nothing yet, this is where everything is downloaded.
 @pytest.mark.timeout(1500)
 def test_they_are_built(built: None) -> None:  # noqa: ARG001
-    for name in (*OURS, "s3"):
+    for name in (*OURS, "s3", "backup"):
         docker("image", "inspect", ours(name))
 
 

@@ -172,6 +172,15 @@ def test_an_older_mlflow_s_tables_are_named_with_the_command_that_mends_them(
     assert with_mysql.reason_to_wait(URL, any_revision=True) is None
 
 
+def test_half_a_restore_is_neither_served_nor_cleared_away() -> None:
+    half = FakeMySQL({"experiments": [], "runs": [], with_mysql.UNFINISHED_RESTORE: []})
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(pymysql, "connect", lambda **_: half)
+        reason = with_mysql.reason_to_wait(URL, any_revision=True)
+    assert reason == "a restore was cut off: run `make restore` again"
+    assert set(half.tables) == {"experiments", "runs", with_mysql.UNFINISHED_RESTORE}
+
+
 def test_a_newer_mlflow_s_tables_are_not_touched(mysql: list[Any]) -> None:
     mysql.append(ready("ffffffffffff"))
     said = str(with_mysql.reason_to_wait(URL))

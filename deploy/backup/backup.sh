@@ -1,0 +1,179 @@
+#!/usr/bin/env bash
+# Keeps all that a stack knows in a restic repository, and brings it back; docs/backup.md.
+#
+#   backup.sh make [--check] [OPTION...]   one backup; the options go to `restic backup`
+#   backup.sh list                         the backups that are kept
+#   backup.sh may-restore                  whether the stack is empty, or FORCE=yes
+#   backup.sh restore SNAPSHOT             a backup back into the stack: an id, or latest
+#   backup.sh schedule                     make, at each of the times of BACKUP_SCHEDULE
+#
+# BACKUP_OF says what is kept: mysql-s3 (Compose) or sqlite-folder (make run). BACKUP_WORK is a
+# folder to work in; RESTIC_REPOSITORY and RESTIC_PASSWORD_FILE are restic's own.
+# Exit code 1: it failed; 2: a setting or an argument is wrong, nothing was done; 3: restored,
+# but files are missing that the database names.
+set -euo pipefail
+
+what=${BACKUP_OF:?}
+work=${BACKUP_WORK:?}
+# What a backup holds, laid out as it is kept.
+stage=$work/stage
+
+say() { printf 'backup: %s\n' "$*" >&2; }
+fail() {
+  say "$1"
+  exit "${2:-1}"
+}
+
+# shellcheck source=mysql-s3.sh
+source "$(dirname "$(realpath "$0")")/$what.sh"
+
+# Of what a program said, the line that tells most.
+reason() { sed -e '/^$/d' -e 's/^Fatal: //' <<<"$1" | sed -n '/Is there a repository/q;p' | tail -n 1; }
+
+# One at a time: nobody else changes the stage, or holds a lock on the repository.
+alone() {
+  mkdir -p "$work" "$stage" 2>/dev/null || fail "$work cannot be written by user $(id -u)" 2
+  exec 9>"$work/lock"
+  flock --nonblock 9 || fail "another backup or restore is on its way: wait until it has ended"
+}
+
+# open_repository [make]: see that it can be read, or make it.
+open_repository() {
+  local said
+  [[ -r $RESTIC_PASSWORD_FILE ]] || fail "the password's file cannot be read by user $(id -u): see BACKUP_PASSWORD_FILE" 2
+  [[ -s $RESTIC_PASSWORD_FILE ]] || fail "the password's file is empty: see BACKUP_PASSWORD_FILE" 2
+  if said=$(restic cat config --no-lock 2>&1); then return; fi
+  [[ $said != *"wrong password"* ]] ||
+    fail "the password does not open $RESTIC_REPOSITORY: it was made with another (BACKUP_PASSWORD_FILE)" 2
+  [[ ${1-} == make ]] || fail "there is no backup at $RESTIC_REPOSITORY, or it can't be reached: $(reason "$said")"
+  said=$(restic init 2>&1) || fail "$RESTIC_REPOSITORY cannot be used: $(reason "$said")"
+  say "made a new repository at $RESTIC_REPOSITORY"
+}
+
+# write_metrics CODE SECONDS [BYTES]: for Prometheus's node exporter, where it looks.
+write_metrics() {
+  [[ -d ${BACKUP_METRICS-} ]] || return 0
+  local file=$BACKUP_METRICS/backup.prom now success=0
+  now=$(date +%s)
+  {
+    if (($1 == 0)); then
+      success=1
+      printf 'backup_last_success_timestamp_seconds %s\nbackup_size_bytes %s\n' "$now" "$3"
+    else
+      grep --no-messages -E '^backup_(last_success|size)_' "$file" || true
+    fi
+    printf 'backup_last_run_timestamp_seconds %s\nbackup_last_run_success %s\nbackup_duration_seconds %s\n' \
+      "$now" "$success" "$2"
+  } >"$file.new"
+  mv "$file.new" "$file"
+}
+
+make_backup() {
+  local check=no said id
+  size=0 # of what the trap looks at
+  if [[ ${1-} == --check ]]; then
+    check=yes
+    shift
+  fi
+  alone
+  # shellcheck disable=SC2154 # code is set in the trap itself
+  trap 'code=$?; write_metrics $code $SECONDS "$size"; ((code == 0)) || say "no backup was made"' EXIT
+  open_repository make
+  # Left by a run that was killed: there is no other, and one repository is one stack's.
+  restic unlock --remove-all --quiet
+  # The database first: so it names no file that the files, taken after it, don't have.
+  copy_database
+  copy_files
+  versions >"$stage/versions.json"
+  said=$(cd "$stage" && restic backup --json --exclude-caches "$@" .) || fail "restic could not write to $RESTIC_REPOSITORY"
+  id=$(sed -n 's/.*"snapshot_id":"\([0-9a-f]*\)".*/\1/p' <<<"$said")
+  size=$(sed -n 's/.*"total_bytes_processed":\([0-9]*\).*/\1/p' <<<"$said" | tail -n 1)
+  restic forget --quiet --group-by '' --prune --keep-last 1 --keep-daily "${BACKUP_KEEP_DAYS:-7}" \
+    --keep-weekly "${BACKUP_KEEP_WEEKS:-4}" --keep-monthly "${BACKUP_KEEP_MONTHS:-12}"
+  [[ $check == no ]] || restic check --read-data >&2
+  say "kept at $RESTIC_REPOSITORY: $((size / 1000000)) MB, in $SECONDS s"
+  echo "$id"
+}
+
+may_restore() {
+  [[ ${FORCE-} == yes ]] || is_empty ||
+    fail "there are runs or models here already, which a restore would put others in place of: FORCE=yes does it" 2
+}
+
+restore() {
+  local said
+  [[ -n ${1-} ]] || fail "which? backup.sh restore SNAPSHOT" 2
+  alone
+  may_restore
+  open_repository
+  restic snapshots --no-lock "$1" >/dev/null 2>&1 || fail "there is no backup $1; these are kept: $(ids)" 2
+  rm -rf "$stage"
+  said=$(restic restore "$1" --no-lock --target "$stage" --verify 2>&1) || fail "backup $1 could not be read: $(reason "$said")"
+  # The files first: so the database never names what is not there yet.
+  load_files
+  load_database
+  say "restored; made with $(tr -d '{}"\n' <"$stage/versions.json")"
+  check_files
+}
+
+ids() { restic snapshots --no-lock --json | grep -o '"short_id":"[^"]*"' | cut -d '"' -f 4 | tr '\n' ' '; }
+
+# Whether all that the backup holds is there again, with the files of each version and model that the database names.
+check_files() {
+  local missing
+  missing=$(awk -F '\t' '
+    FILENAME == ARGV[1] { here[$0]; path = $0; while (sub("/[^/]*$", "", path)) here[path]; next }
+    FILENAME == ARGV[2] { if (!($0 in here)) print $0; next }
+    { path = $4; if (sub("^mlflow-artifacts:/+", "", path) && !(path in here)) print path ", of " $1 " " $2 " " $3 }
+  ' <(files_here) <(cd "$stage/files" && find . -type f | cut -c 3-) <(named_in_database))
+  if [[ -n $missing ]]; then
+    say "restored, but these files are missing:"
+    printf '%s\n' "$missing" >&2
+    exit 3
+  fi
+  say "all files are there that the database names"
+}
+
+# What the database names: what it is, its number, its name and the address of its files, with tabs between.
+named_in_database() {
+  query "SELECT 'version', version, name, COALESCE(storage_location, source) FROM model_versions
+         WHERE current_stage <> 'Deleted_Internal'"
+  # An MLflow before 3 has no such table. 2 is READY.
+  query "SELECT 'model', model_id, name, artifact_location FROM logged_models
+         WHERE lifecycle_stage = 'active' AND status = 2" 2>/dev/null || true
+}
+
+# The next of the times in BACKUP_SCHEDULE, in seconds since 1970.
+next_time() {
+  local time day
+  for time in $BACKUP_SCHEDULE; do
+    for day in today tomorrow; do date --date "$day $time" +%s; done
+  done | sort -n | awk -v now="$(date +%s)" '$1 > now { print; exit }'
+}
+
+schedule() {
+  local next
+  [[ ${BACKUP_SCHEDULE-} =~ ^([01][0-9]|2[0-3]):[0-5][0-9]( +([01][0-9]|2[0-3]):[0-5][0-9])*$ ]] ||
+    fail "BACKUP_SCHEDULE=${BACKUP_SCHEDULE-}: must be times of the day in UTC, such as 03:00 or 03:00 15:00" 2
+  while true; do
+    next=$(next_time)
+    say "the next backup is made at $(date --date "@$next" '+%F %R %Z')"
+    # In short steps: a clock that was set, or a machine that slept, is noticed.
+    while (($(date +%s) < next)); do sleep 20; done
+    "$0" make || true
+  done
+}
+
+command=${1-}
+shift || true
+case $command in
+  make) make_backup "$@" ;;
+  list)
+    open_repository
+    restic snapshots --no-lock --compact
+    ;;
+  may-restore) may_restore ;;
+  restore) restore "$@" ;;
+  schedule) schedule ;;
+  *) fail "which? make, list, may-restore, restore or schedule" 2 ;;
+esac

@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# Backups of the stack in containers: stack.sh backup [--check] | backups | restore [SNAPSHOT] | upgrade
+#
+# What compose.backup.yml needs is made here: the backups' folder and their password. FORCE=yes
+# restores into a stack that has data. Exit codes are those of backup.sh.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+say() { printf 'make %s: %s\n' "$command" "$*" >&2; }
+fail() {
+  say "$1"
+  exit "${2:-2}"
+}
+
+# setting NAME: as Compose finds it, in the shell or the last line of its files.
+setting() {
+  local files=${COMPOSE_ENV_FILES:-.env}
+  # shellcheck disable=SC2086 # a list with commas
+  echo "${!1-$(sed -n "s/^$1=//p" ${files//,/ } | tail -n 1)}"
+}
+
+# backup.sh in its container. Whoever asks reads what it says, not what Compose does.
+in_container() { with_backup run --rm --no-TTY backup "$@"; }
+with_backup() { COMPOSE_FILE=$all_files docker compose --progress quiet "$@"; }
+
+prepare() {
+  docker info >/dev/null 2>&1 || fail "no Docker engine answers; for the data of \`make run\`: make $command LOCAL=yes"
+  local folder password
+  all_files=$(setting COMPOSE_FILE)
+  if [[ -z $all_files ]]; then
+    all_files=compose.yml
+    [[ ! -f compose.override.yml ]] || all_files+=:compose.override.yml
+  fi
+  [[ :$all_files: == *[:/]compose.backup.yml:* ]] || all_files+=:compose.backup.yml
+
+  folder=$(realpath --canonicalize-missing "$(setting BACKUP_FOLDER)")
+  password=$(realpath --canonicalize-missing "$(setting BACKUP_PASSWORD_FILE)")
+  if [[ ! -s $password ]]; then
+    [[ $command == backup || $command == upgrade ]] ||
+      fail "there is no password at $password: put the one there that the backups were made with"
+    (umask 077 && head -c 32 /dev/urandom | base64 | tr -d '/+=\n' >"$password")
+    say "made the password of the backups, $password: keep a copy elsewhere, nothing opens them without it"
+  fi
+  mkdir -p "$folder"
+  # Both belong to the user of the container; the password can still be read by whoever made it.
+  if [[ $(stat --format %u "$folder" "$password" | sort -u) != 10001 ]]; then
+    chmod 440 "$password"
+    with_backup run --rm --no-TTY --no-deps --user 0 --cap-add CHOWN --volume "$folder:/folder" \
+      --volume "$password:/password" --entrypoint chown backup "10001:$(id -g)" /folder /password
+  fi
+}
+
+restore() {
+  local snapshot=$1 code=0
+  if [[ -z $snapshot ]]; then
+    in_container list
+    read -r -p 'which one? its ID, or latest: ' snapshot
+  fi
+  in_container may-restore
+  docker compose --progress quiet stop mlflow
+  in_container restore "$snapshot" || code=$?
+  docker compose --progress quiet up --detach
+  # It read its authority when it started.
+  if docker compose config --services | grep -qx caddy; then docker compose --progress quiet restart caddy; fi
+  exit "$code"
+}
+
+command=${1-}
+shift || true
+case $command in
+  backup)
+    prepare
+    in_container make "$@"
+    ;;
+  backups)
+    prepare
+    in_container list
+    ;;
+  restore)
+    prepare
+    restore "${1-}"
+    ;;
+  *) fail "which? backup, backups, restore or upgrade" ;;
+esac
