@@ -20,17 +20,20 @@ up: ## start everything in containers
 down: ## stop the containers; the data stays
 	@docker compose down
 
+# Of the containers; with LOCAL=yes of what `make run` keeps.
+BACKUP := ./deploy/backup/$(if $(LOCAL),local,stack).sh
+
 .PHONY: backup
-backup: ## keep the data of the containers elsewhere (make backup CHECK=yes reads all of it back; docs/backup.md)
-	@./deploy/backup/stack.sh backup $(if $(CHECK),--check)
+backup: ## keep the data elsewhere (make backup CHECK=yes reads all back; LOCAL=yes for `make run`)
+	@$(BACKUP) backup $(if $(CHECK),--check)
 
 .PHONY: backups
 backups: ## list what is kept
-	@./deploy/backup/stack.sh backups
+	@$(BACKUP) backups
 
 .PHONY: restore
 restore: ## bring a backup back (make restore SNAPSHOT=latest; FORCE=yes in place of other data)
-	@FORCE=$(FORCE) ./deploy/backup/stack.sh restore $(SNAPSHOT)
+	@FORCE='$(FORCE)' $(BACKUP) restore $(SNAPSHOT)
 
 .PHONY: secrets
 secrets: ## write strong passwords into .env, before the first `make up`

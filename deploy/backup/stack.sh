@@ -38,8 +38,7 @@ prepare() {
   if [[ ! -s $password ]]; then
     [[ $command == backup || $command == upgrade ]] ||
       fail "there is no password at $password: put the one there that the backups were made with"
-    (umask 077 && head -c 32 /dev/urandom | base64 | tr -d '/+=\n' >"$password")
-    say "made the password of the backups, $password: keep a copy elsewhere, nothing opens them without it"
+    deploy/backup/password.sh "$password"
   fi
   mkdir -p "$folder"
   # Both belong to the user of the container; the password can still be read by whoever made it.
