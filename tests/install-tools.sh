@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
 # What the tests need from the system: Chromium for the browser tests, shellcheck for the
-# shell scripts, Prometheus and Alertmanager for the monitoring. On Debian and Ubuntu as root it
-# installs them; elsewhere it says what is missing, and the tests that need it say that they were
-# skipped.
+# shell scripts, restic and sqlite3 for backups, Prometheus and Alertmanager for the monitoring.
+# On Debian and Ubuntu as root it installs them; elsewhere it says what is missing, and the tests
+# that need it say that they were skipped.
 set -euo pipefail
 
 missing=()
 command -v chromium >/dev/null || command -v chromium-browser >/dev/null ||
   command -v google-chrome >/dev/null || missing+=(chromium)
 command -v shellcheck >/dev/null || missing+=(shellcheck)
+command -v restic >/dev/null || missing+=(restic)
+command -v sqlite3 >/dev/null || missing+=(sqlite3)
 programs=()
 command -v promtool >/dev/null || programs+=(prometheus)
 command -v amtool >/dev/null || programs+=(prometheus-alertmanager)

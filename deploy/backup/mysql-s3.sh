@@ -31,6 +31,7 @@ copy_files() {
   rclone_ sync --use-server-modtime --fast-list "bucket:$AWS_BUCKET_NAME" "$stage/files" || fail "the bucket could not be read"
   rm -rf "$stage/team"
   cp --recursive --preserve=mode "$TEAM" "$stage/team"
+  rm -f "$stage"/team/users/*
   # While MLflow writes it, a plain copy might be half of one and half of another.
   [[ ! -f $TEAM/users/users.db ]] || sqlite3 "$TEAM/users/users.db" ".backup '$stage/team/users/users.db'"
 }
@@ -52,7 +53,11 @@ is_empty() {
 
 load_files() {
   rclone_ copy --fast-list "$stage/files" "bucket:$AWS_BUCKET_NAME" || fail "the bucket could not be written"
-  cp --recursive --preserve=mode "$stage/team/." "$TEAM"
+  local part
+  rm -f "$TEAM"/users/users.db-*
+  for part in users tokens caddy; do
+    cp --recursive --preserve=mode "$stage/team/$part/." "$TEAM/$part" || fail "the team's $part could not be written"
+  done
 }
 
 load_database() {

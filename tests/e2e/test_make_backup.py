@@ -1,0 +1,257 @@
+"""`make backup` and `make restore` of what `make run` keeps, with what can go wrong on the way."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.hotserve_process import PATIENCE
+from tests.e2e.stack import ROOT, make_run, make_run_environment
+
+pytestmark = pytest.mark.skipif(
+    not (shutil.which("restic") and shutil.which("sqlite3")),
+    reason="restic or sqlite3 is not installed (tests/install-tools.sh)",
+)
+
+
+@dataclass(frozen=True)
+class Backups:
+    """A place for backups, and the data folder that is kept there."""
+
+    home: Path
+    target: Path
+    password: Path
+
+    def command(self, target: str, **more: object) -> list[str]:
+        given = {
+            "LOCAL": "yes",
+            "STACK_HOME": self.home,
+            "BACKUP_TARGET": self.target,
+            "BACKUP_PASSWORD_FILE": self.password,
+        }
+        return ["make", target, *(f"{name}={value}" for name, value in (given | more).items())]
+
+    def make(self, target: str, **more: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.command(target, **more),
+            cwd=ROOT,
+            env=make_run_environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def restic(self, *arguments: str) -> list[str]:
+        """The lines that restic itself says of the place."""
+        where = ["--repo", str(self.target), "--password-file", str(self.password), "--no-lock"]
+        done = subprocess.run(
+            ["restic", *where, *arguments], capture_output=True, text=True, check=True
+        )
+        return done.stdout.splitlines()
+
+    def kept(self) -> list[str]:
+        """The ids of the backups."""
+        return self.restic("list", "snapshots")
+
+    def killed(self, target: str, when: Callable[[], bool], **more: object) -> None:
+        """Start it, and kill it and all that it started as soon as that is so."""
+        process = subprocess.Popen(
+            self.command(target, **more),
+            cwd=ROOT,
+            env=make_run_environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        deadline = time.monotonic() + PATIENCE
+        while not when():
+            assert process.poll() is None, "it ended before it could be killed"
+            assert time.monotonic() < deadline
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@pytest.fixture(scope="module")
+def stack_home(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Backups]:
+    """A data folder after its first start, of which one backup was made while all ran."""
+    folder = tmp_path_factory.mktemp("make-backup")
+    made = Backups(folder / "home", folder / "kept", folder / "secrets" / "password")
+    with make_run(made.home, folder / "output") as started:
+        started.wait_until_ready()
+        done = made.make("backup", CHECK="yes")
+        assert done.returncode == 0, done.stderr
+        assert "keep a copy elsewhere" in done.stderr
+        running = made.make("restore", SNAPSHOT="latest", FORCE="yes")
+        assert running.returncode == 2
+        assert "stop it first" in running.stderr
+    return folder, made
+
+
+@pytest.fixture
+def made(stack_home: tuple[Path, Backups], tmp_path: Path) -> Backups:
+    """A copy of the folder and its backups for one test."""
+    folder, original = stack_home
+    for part in (original.home, original.target):
+        shutil.copytree(part, tmp_path / part.name, symlinks=True)
+    assert folder != tmp_path
+    return Backups(tmp_path / "home", tmp_path / "kept", original.password)
+
+
+def elsewhere(made: Backups) -> Backups:
+    """The same backups, for a data folder that has nothing."""
+    return Backups(made.home.with_name("new"), made.target, made.password)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
+
+
+def test_a_restored_folder_serves_what_the_other_did(made: Backups, tmp_path: Path) -> None:
+    new = elsewhere(made)
+    done = new.make("restore", SNAPSHOT="latest")
+    assert done.returncode == 0, done.stderr
+    assert "all files are there that the database names" in done.stderr
+    assert files(new.home / "artifacts") == files(made.home / "artifacts")
+    with make_run(new.home, tmp_path / "output") as again:
+        again.wait_until_ready()
+        assert again.predict("boneca de pano") == ["brinquedo"]
+        assert [version["version"] for version in again.versions()] == ["1"]
+        assert len(again.runs()) == 10
+
+
+def test_data_are_not_replaced_unasked(made: Backups) -> None:
+    before = (made.home / "mlflow.db").read_bytes()
+    done = made.make("restore", SNAPSHOT="latest")
+    assert done.returncode == 2
+    assert "FORCE=yes" in done.stderr
+    assert (made.home / "mlflow.db").read_bytes() == before
+    assert made.make("restore", SNAPSHOT="latest", FORCE="yes").returncode == 0
+
+
+def test_a_missing_file_is_named(made: Backups) -> None:
+    for model in made.home.glob("artifacts/*/models/*/artifacts"):
+        shutil.rmtree(model)
+    assert made.make("backup").returncode == 0
+    done = elsewhere(made).make("restore", SNAPSHOT="latest")
+    assert "of version 1 classificador-produtos" in done.stderr
+    assert "Error 3" in done.stderr
+
+
+def test_a_wrong_password_is_called_that(made: Backups, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.write_text("errada", encoding="utf-8")
+    before = files(made.target)
+    for target in ("backup", "backups", "restore"):
+        done = Backups(made.home, made.target, other).make(target, SNAPSHOT="latest", FORCE="yes")
+        assert done.returncode == 2
+        assert "the password does not open" in done.stderr
+        assert "errada" not in done.stderr
+    assert files(made.target) == before
+
+
+def test_an_id_that_is_none_changes_nothing(made: Backups) -> None:
+    new = elsewhere(made)
+    done = new.make("restore", SNAPSHOT="abcdef12")
+    assert done.returncode == 2
+    assert f"these are kept: {made.kept()[0][:8]}" in done.stderr
+    assert not (new.home / "mlflow.db").exists()
+
+
+def test_a_backup_that_is_killed_is_none_and_the_next_one_is_whole(made: Backups) -> None:
+    (made.home / "artifacts" / "grande.bin").write_bytes(os.urandom(50_000_000))
+    locks = made.target / "locks"
+    made.killed("backup", lambda: any(locks.iterdir()))
+    assert any(locks.iterdir()), "restic has left its lock behind"
+    assert len(made.kept()) == 1
+    done = made.make("backup", CHECK="yes")
+    assert done.returncode == 0, done.stderr
+    assert not any(locks.iterdir())
+    assert done.stdout.strip()[:8] in {one[:8] for one in made.kept()}
+
+
+def test_a_restore_that_is_killed_is_none_and_the_next_one_is_whole(made: Backups) -> None:
+    new = elsewhere(made)
+    new.killed("restore", (new.home / "backup" / "stage" / "files").exists, SNAPSHOT="latest")
+    assert not (new.home / "mlflow.db").exists()
+    done = new.make("restore", SNAPSHOT="latest")
+    assert done.returncode == 0, done.stderr
+    assert files(new.home / "artifacts") == files(made.home / "artifacts")
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[None]:
+    folder.mkdir()
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=30m", "tmpfs", str(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        pytest.skip(f"no small disk can be mounted here: {done.stderr.strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_target_is_a_failure_that_keeps_what_was_there(
+    made: Backups, tmp_path: Path
+) -> None:
+    with small_disk(tmp_path / "small"):
+        small = Backups(made.home, tmp_path / "small" / "kept", made.password)
+        first = small.make("backup")
+        assert first.returncode == 0, first.stderr
+        large = made.home / "artifacts" / "grande.bin"
+        large.write_bytes(os.urandom(40_000_000))
+        done = small.make("backup")
+        assert done.returncode == 2  # make's own
+        assert "no space left on device" in done.stderr
+        assert "no backup was made" in done.stderr
+        assert [one[:8] for one in small.kept()] == [first.stdout.strip()[:8]]
+        assert elsewhere(small).make("restore", SNAPSHOT="latest").returncode == 0
+        large.unlink()
+        assert small.make("backup", CHECK="yes").returncode == 0
+
+
+def test_a_month_of_nights_leaves_what_the_settings_say(made: Backups) -> None:
+    """Seven days, four weeks and as many months as there are, the last backup of each."""
+    # The first one's own date would be among them.
+    shutil.rmtree(made.target)
+    first = date(2026, 1, 30)
+    environment = make_run_environment() | {
+        "STACK_HOME": str(made.home),
+        "BACKUP_OF": "sqlite-folder",
+        "BACKUP_WORK": str(made.home / "backup"),
+        "RESTIC_REPOSITORY": str(made.target),
+        "RESTIC_PASSWORD_FILE": str(made.password),
+    }
+    for night in range(31):
+        day = first + timedelta(days=night)
+        done = subprocess.run(
+            [ROOT / "deploy" / "backup" / "backup.sh", "make", "--time", f"{day} 03:00:00"],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+    listed = "\n".join(made.restic("snapshots", "--compact"))
+    last = [first + timedelta(days=night) for night in range(30 - 6, 31)]
+    assert last[-1] == date(2026, 3, 1)
+    sundays = [date(2026, 2, 8), date(2026, 2, 15), date(2026, 2, 22), date(2026, 3, 1)]
+    months = [date(2026, 1, 31), date(2026, 2, 28), date(2026, 3, 1)]
+    for day in {*last, *sundays, *months}:
+        assert f"{day} 03:00:00" in listed
+    assert len(made.kept()) == len({*last, *sundays, *months})
