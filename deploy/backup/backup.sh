@@ -106,7 +106,7 @@ restore() {
   alone
   may_restore
   open_repository
-  restic snapshots --no-lock "$1" >/dev/null 2>&1 || fail "there is no backup $1; these are kept: $(ids)" 2
+  restic snapshots --no-lock --json "$1" 2>/dev/null | grep -q '"id"' || fail "there is no backup $1; these are kept: $(ids)" 2
   rm -rf "$stage"
   said=$(restic restore "$1" --no-lock --target "$stage" --verify 2>&1) || fail "backup $1 could not be read: $(reason "$said")"
   # The files first: so the database never names what is not there yet.
