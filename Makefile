@@ -110,6 +110,10 @@ format: env-dev ## let ruff mend what it can
 api-page: env-dev ## write the page at /docs of the API again, after a change of openapi.json
 	@.venv/bin/python tools/api_page.py
 
+.PHONY: dashboards
+dashboards: env-dev ## write Grafana's dashboards again, after a change of tools/dashboards.py
+	@.venv/bin/python tools/dashboards.py
+
 .PHONY: bench-train
 bench-train: env-dev ## time the ten-run sweep against one process a run
 	@.venv/bin/python -m benchmarks.train

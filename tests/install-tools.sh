@@ -30,6 +30,8 @@ unpack() {
   apt-get download "$@"
   for package in *.deb; do dpkg-deb -x "$package" root; done
   install root/usr/bin/* /usr/local/bin
+  # Alertmanager's own words for a mail, which it looks for there.
+  cp --recursive root/usr/share/prometheus /usr/share
   rm -rf "$folder"
 }
 

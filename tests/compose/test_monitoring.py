@@ -6,14 +6,16 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 import requests
 
+from dashboards import DASHBOARDS
 from tests.compose.conftest import base_images
-from tests.compose.stack import ROOT, SERVERS, Stack, docker, wait_until
+from tests.compose.stack import ROOT, SERVERS, Stack, docker, traffic, wait_until
 
 PARTS = ("prometheus", "alertmanager", "mysqld-exporter", "node-exporter", "blackbox-exporter")
 
@@ -166,6 +168,27 @@ def test_a_failed_backup_is_told(watched: Stack, webhook: Webhook) -> None:
         capture_output=True,
     )
     webhook.wait_for("BackupFailed", "firing")
+
+
+@pytest.mark.timeout(900)
+def test_every_panel_of_every_dashboard_has_data(watched: Stack) -> None:
+    queries = {
+        query
+        for panels in DASHBOARDS.values()
+        for panel in panels
+        for query in panel.queries.values()
+        # Without the team's overlay there is no TLS.
+        if "probe_ssl" not in query
+    }
+    with traffic(watched):
+        for query in sorted(queries):
+            wait_until(partial(has_data, watched, query), f"data for {query}")
+
+
+def has_data(stack: Stack, query: str) -> bool:
+    """Whether a query has a result, and a number in each."""
+    found = prometheus(stack, "query", query=query)["result"]
+    return bool(found) and all(one["value"][1] != "NaN" for one in found)
 
 
 def test_nobody_to_tell_is_an_error_of_the_test_alert(watched: Stack) -> None:
