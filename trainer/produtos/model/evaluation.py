@@ -39,7 +39,7 @@ class Evaluation:
 
     def report(self) -> dict[str, Any]:
         """The per-class report, ready for JSON."""
-        figures = {"accuracy": self.accuracy, "f1_macro": self.f1_macro}
+        figures = {attribute: getattr(self, attribute) for attribute in FIGURES.values()}
         return figures | {"categories": self.by_category}
 
     def confusion(self) -> dict[str, Any]:

@@ -3,8 +3,6 @@ import pytest
 from produtos.data.columns import (
     KNOWN_COLUMNS,
     NO_SEPARATOR,
-    PART_COLUMNS,
-    TEXT_COLUMNS,
     find_header,
     fold,
     index_of,
@@ -12,11 +10,6 @@ from produtos.data.columns import (
     shown,
 )
 from produtos.model import product_classifier
-
-
-def test_the_model_knows_the_same_columns() -> None:
-    assert product_classifier.TEXT_COLUMNS == TEXT_COLUMNS
-    assert product_classifier.PART_COLUMNS == PART_COLUMNS
 
 
 @pytest.mark.parametrize(
