@@ -118,15 +118,17 @@ def test_it_is_as_closed_as_the_rest_and_stays_small(watched: Stack) -> None:
         assert details["Config"]["User"] not in ("", "0", "root"), service
         for ports in host["PortBindings"].values():
             assert [port["HostIp"] for port in ports] == ["127.0.0.1"], service
-        usage = docker("stats", "--no-stream", "--format", "{{json .}}", details["Id"])
-        used += _bytes(json.loads(usage)["MemUsage"].split(" / ")[0])
+        used += memory_of(details["Id"])
         if service in PARTS:
             shown = docker("top", details["Id"], "-eo", "pid,args")
             assert watched.setting("MYSQL_PASSWORD") not in shown
     assert used < 2 << 30
 
 
-def _bytes(text: str) -> int:
+def memory_of(container: str) -> int:
+    """Bytes that a container uses now."""
+    usage = docker("stats", "--no-stream", "--format", "{{json .}}", container)
+    text = json.loads(usage)["MemUsage"].split(" / ")[0]
     units = {"GiB": 1 << 30, "MiB": 1 << 20, "KiB": 1 << 10, "kB": 1000, "B": 1}
     unit = next(unit for unit in units if text.endswith(unit))
     return int(float(text.removesuffix(unit)) * units[unit])

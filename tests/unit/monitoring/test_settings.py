@@ -65,4 +65,14 @@ def test_the_token_of_the_api_is_sent_where_there_is_one(tmp_path: Path, token: 
     jobs = {j["job_name"]: j for j in yaml.safe_load(file.read_text("utf-8"))["scrape_configs"]}
     assert (jobs["hotserve"]["authorization"] or {}).get("credentials", "") == token
     assert "https://s3.example.org" in str(jobs["probe"])
+    assert "caddy" not in str(jobs["probe"])
+    check("promtool", "check", "config", "--syntax-only", str(file))
+
+
+def test_a_team_s_certificate_is_watched(tmp_path: Path) -> None:
+    settings = {"S3_ENDPOINT_URL": "http://s3:9000", "PUBLIC_HOST": "mlflow.example.org"}
+    file = written("prometheus.yml", tmp_path, settings)
+    jobs = {j["job_name"]: j for j in yaml.safe_load(file.read_text("utf-8"))["scrape_configs"]}
+    (target,) = [t for t in jobs["probe"]["static_configs"] if "caddy" in str(t)]
+    assert target["labels"]["__param_hostname"] == "mlflow.example.org"
     check("promtool", "check", "config", "--syntax-only", str(file))
