@@ -62,7 +62,7 @@ tokens: ## list the names of the API's tokens
 
 .PHONY: certificate
 certificate: ## write root.crt, the authority that has signed a team's certificate
-	@docker compose cp --quiet caddy:/data/caddy/pki/authorities/local/root.crt root.crt
+	@docker compose cp caddy:/data/caddy/pki/authorities/local/root.crt root.crt
 	@echo "certificate: written to root.crt; docs/team.md says what to do with it"
 
 .PHONY: alarm

@@ -26,9 +26,7 @@ WORKSPACE = "default"
 Grants = frozenset[tuple[str, str, str]]
 
 READ_ALL: Grants = frozenset({("experiment", "*", "READ"), ("registered_model", "*", "READ")})
-# Makes experiments and models, and then may do everything with what it made.
-MAKE: Grants = frozenset({("workspace", "*", "USE")})
-WRITE_ALL: Grants = MAKE | {("experiment", "*", "EDIT"), ("registered_model", "*", "EDIT")}
+WRITE_ALL: Grants = frozenset({("experiment", "*", "EDIT"), ("registered_model", "*", "EDIT")})
 
 PEOPLE: dict[str, Grants] = {
     "reader": READ_ALL,
@@ -39,11 +37,13 @@ PEOPLE: dict[str, Grants] = {
 }
 ADMIN = "admin"
 SERVICES: dict[str, Grants] = {
-    "trainer": MAKE | {("registered_model", MODEL, "MANAGE")},
+    "trainer": frozenset({("registered_model", MODEL, "MANAGE")}),
     # The files of a version belong to the experiment of its run, whichever that is.
     "hotserve": frozenset({("registered_model", MODEL, "READ"), ("experiment", "*", "READ")}),
-    "batch": MAKE | READ_ALL,
+    "batch": READ_ALL,
 }
+# Who may make experiments and models, and everything with what they made: see `server.team`.
+MAKERS = {"scientist", "promoter", "trainer", "batch"}
 # Made by the services themselves, unless they were there before there were accounts.
 EXPERIMENTS = {"trainer": MODEL, "batch": f"{MODEL}-batch"}
 RESERVED = {ADMIN, *SERVICES}
@@ -56,10 +56,10 @@ class Refused(Exception):
 
 def set_up(client: AuthServiceClient, environment: Mapping[str, str]) -> None:
     """Make or mend all roles and the services' accounts."""
+    users = _users(client)
     roles = {role.name: role for role in client.list_roles(WORKSPACE)}
     for name, grants in GRANTS.items():
         _set_role(client, name, grants | _own(name), roles.get(name))
-    users = _users(client)
     for name in SERVICES:
         password = environment[f"MLFLOW_{name.upper()}_PASSWORD"]
         if name in users:
@@ -131,6 +131,8 @@ def _users(client: AuthServiceClient) -> dict[str, str]:
         auth=(os.environ["MLFLOW_TRACKING_USERNAME"], os.environ["MLFLOW_TRACKING_PASSWORD"]),
         timeout=60,
     )
+    if answer.status_code == 401:
+        raise Refused("MLflow refuses the admin's password: see MLFLOW_ADMIN_PASSWORD in .env")
     answer.raise_for_status()
     users = {}
     for user in answer.json()["users"]:

@@ -1,27 +1,42 @@
 """MLflow's own users, with less left open: ``mlflow server --app-name team``.
 
-An alias is a way to promote, so that to set it needs what to move a stage does. So does renaming
-a model, which takes it away from who serves it. The lists of users and roles are for admins.
+MLflow lets everybody with a password make experiments and models, and see who else there is. It
+lets who may write to a model set its aliases, which promotes as a stage does, and rename it, which
+takes it away from who serves it. Here each of them needs the right that `server.accounts` gives.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from flask import g
 from mlflow.server import auth
 
-PROMOTIONS = ("/registered-models/alias", "/registered-models/rename")
-ADMINS_ONLY = ("/mlflow/users/list", "/mlflow/roles/list")
+from server.accounts import MAKERS
+
+
+def may_make() -> bool:
+    """Whether one of the user's roles may make experiments and models."""
+    user = auth.store.get_user(g.mlflow_authenticated_user)
+    return any(role.name in MAKERS for role in auth.store.list_user_roles(user.id))
+
+
+VALIDATORS: dict[str, Callable[[], bool]] = {
+    "/mlflow/experiments/create": may_make,
+    "/mlflow/registered-models/create": may_make,
+    "/mlflow/registered-models/rename": auth.validate_can_update_model_or_prompt_version,
+    "/mlflow/registered-models/alias": auth.validate_can_update_model_or_prompt_version,
+    "/mlflow/users/list": auth.sender_is_admin,
+    "/mlflow/roles/list": auth.sender_is_admin,
+}
 
 
 def create_app() -> Any:
     """MLflow's app with users, as `basic-auth` makes it, and our validators."""
     for path, method in list(auth.BEFORE_REQUEST_VALIDATORS):
-        if method != "GET" and path.endswith(PROMOTIONS):
-            validator = auth.validate_can_update_model_or_prompt_version
-        elif path.endswith(ADMINS_ONLY):
-            validator = auth.sender_is_admin
-        else:
-            continue
-        auth.BEFORE_REQUEST_VALIDATORS[path, method] = validator
+        for ending, validator in VALIDATORS.items():
+            # To ask which version an alias names is reading.
+            if path.endswith(ending) and not (ending.endswith("alias") and method == "GET"):
+                auth.BEFORE_REQUEST_VALIDATORS[path, method] = validator
     return auth.create_app()
