@@ -13,8 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import requests
 
-from tests.compose.stack import ROOT, Stack
+from tests.compose import team as team_stack
+from tests.compose.stack import ROOT, Stack, variables
+from tests.compose.team import PEOPLE, SERVICES, Team
 
 
 @dataclass(frozen=True)
@@ -101,3 +104,33 @@ def stack(
     one.wait_healthy()
     one.wait_answering()
     return one
+
+
+@pytest.fixture(scope="session")
+def team(images: Images, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
+    """A team's stack, after the first steps of its page."""
+    offline = variables(images.env_files[1]) if len(images.env_files) > 1 else {}
+    names = [file.name for file in images.files]
+    one = team_stack.clone(tmp_path_factory.mktemp("team"), offline, names)
+    start, up = team_stack.commands("Start")
+    try:
+        one.said = one.run(start)
+        one.run(up)
+        for line in team_stack.commands("The certificate"):
+            one.run(line)
+        one.stack.wait_trained()
+        yield one
+    finally:
+        one.stack.forget()
+
+
+@pytest.fixture(scope="session")
+def accounts(team: Team) -> dict[str, requests.Session]:
+    """A session for each account, one of each role among them; nobody's is called ``nobody``."""
+    sessions = {"nobody": team.session()}
+    for role in PEOPLE:
+        said = team.run(f"make user NAME=the-{role} ROLE={role}")
+        sessions[role] = team.session(f"the-{role}", team.password_said(said))
+    for name in ("admin", *SERVICES):
+        sessions[name] = team.session(name, team.setting(f"MLFLOW_{name.upper()}_PASSWORD"))
+    return sessions

@@ -85,7 +85,7 @@ class Stack:
 
     def environment(self) -> dict[str, str]:
         """The variables of this process with the stack's settings in place of its own."""
-        own = set(_variables(ROOT / ".env"))
+        own = set(variables(ROOT / ".env"))
         return {k: v for k, v in os.environ.items() if k not in own} | self.settings
 
     def try_compose(
@@ -156,7 +156,7 @@ class Stack:
 
     def setting(self, name: str) -> str:
         """A setting as Compose sees it."""
-        files = [_variables(file) for file in self.env_files]
+        files = [variables(file) for file in self.env_files]
         return self.settings.get(name) or next(f[name] for f in reversed(files) if name in f)
 
     def classify(self, text: str = "boneca de pano") -> str:
@@ -259,7 +259,7 @@ class Stack:
         self.try_compose("down", "--volumes", "--remove-orphans", "--timeout", "10")
 
 
-def _variables(file: Path) -> dict[str, str]:
+def variables(file: Path) -> dict[str, str]:
     lines = file.read_text(encoding="utf-8").splitlines()
     pairs = (line.partition("=") for line in lines if line and not line.startswith("#"))
     return {name: value for name, _, value in pairs}

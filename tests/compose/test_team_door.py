@@ -1,0 +1,142 @@
+"""What is between a team's stack and the network: certificates, names, ports, and old passwords."""
+
+import json
+import socket
+import ssl
+
+import pytest
+import requests
+
+from tests.compose.stack import docker, wait_until
+from tests.compose.team import Team
+from tests.e2e.conftest import free_port
+
+DEVELOPMENT = "somente-para-desenvolvimento"
+
+
+def test_make_team_says_where_and_who_and_does_it_once(team: Team) -> None:
+    assert team.mlflow_url in team.said
+    assert team.serve_url in team.said
+    assert team.setting("MLFLOW_ADMIN_PASSWORD") in team.said
+    before = (team.folder / ".env").read_text("utf-8")
+    assert before.count(DEVELOPMENT) == 0
+    team.run("make team PUBLIC_HOST=localhost")
+    assert (team.folder / ".env").read_text("utf-8") == before
+
+
+def test_only_caddy_publishes_ports(team: Team) -> None:
+    ids = team.stack.compose("ps", "--all", "--quiet").split()
+    published = {}
+    for one in json.loads(docker("inspect", *ids)):
+        ports = [port for port, where in one["HostConfig"]["PortBindings"].items() if where]
+        if ports:
+            published[one["Config"]["Labels"]["com.docker.compose.service"]] = sorted(ports)
+    assert published == {"caddy": ["5000/tcp", "8080/tcp"]}
+
+
+def test_no_process_of_caddy_s_is_root_or_may_become_it(team: Team) -> None:
+    lines = docker("top", team.stack.container("caddy"), "-eo", "uid,pid,args").splitlines()[1:]
+    assert {line.split()[0] for line in lines} == {"10001"}
+
+
+def test_plain_http_is_sent_on_to_https(team: Team) -> None:
+    url = f"{team.mlflow_url}/?a=b"
+    answer = team.session().get(url.replace("https:", "http:"), allow_redirects=False, timeout=60)
+    assert (answer.status_code, answer.headers["Location"]) == (308, url)
+
+
+def test_an_answer_has_the_headers_of_a_careful_server(team: Team) -> None:
+    for url in (team.mlflow_url, team.serve_url):
+        headers = team.session().get(f"{url}/health", timeout=60).headers
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert "frame-ancestors" in headers["Content-Security-Policy"]
+        # It would hold for everything else on localhost too.
+        assert "Strict-Transport-Security" not in headers
+
+
+def connect(team: Team, context: ssl.SSLContext, name: str = "localhost") -> str | None:
+    """The protocol that a connection settles on."""
+    port = int(team.port("MLFLOW_PORT"))
+    with (
+        socket.create_connection(("127.0.0.1", port), timeout=60) as plain,
+        context.wrap_socket(plain, server_hostname=name) as encrypted,
+    ):
+        return encrypted.version()
+
+
+@pytest.mark.parametrize(
+    ("version", "accepted"), [("TLSv1_1", False), ("TLSv1_2", True), ("TLSv1_3", True)]
+)
+def test_tls_is_new_enough(team: Team, version: str, accepted: bool) -> None:
+    context = ssl.create_default_context(cafile=team.certificate)
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")  # with less the client itself would refuse
+    context.minimum_version = context.maximum_version = ssl.TLSVersion[version]
+    if accepted:
+        assert connect(team, context) == version.replace("_", ".")
+    else:
+        with pytest.raises(ssl.SSLError, match=r"(?i)protocol.version"):
+            connect(team, context)
+
+
+def test_another_name_is_not_answered(team: Team) -> None:
+    for url in (team.mlflow_url, team.serve_url):
+        answer = team.session().get(f"{url}/", headers={"Host": "evil.example"}, timeout=60)
+        assert answer.status_code == 421
+        assert not answer.content
+    with pytest.raises(ssl.SSLError):
+        connect(team, ssl.create_default_context(cafile=team.certificate), "evil.example")
+
+
+def test_another_page_may_not_call_mlflow(
+    team: Team, accounts: dict[str, requests.Session]
+) -> None:
+    url = f"{team.mlflow_url}/api/2.0/mlflow/experiments/create"
+    for origin, code in (("https://evil.example", 403), (team.mlflow_url, 400)):
+        answer = accounts["admin"].post(
+            url, json={"name": ""}, headers={"Origin": origin}, timeout=60
+        )
+        assert answer.status_code == code, answer.text
+
+
+def test_an_address_has_a_certificate_too(team: Team) -> None:
+    port = free_port()
+    options = ("--detach", "--no-deps", "--rm", "--env", "PUBLIC_HOST=127.0.0.1")
+    container = team.stack.compose("run", *options, f"--publish=127.0.0.1:{port}:5000", "caddy")
+
+    def status() -> int | None:
+        try:
+            return team.session().get(f"https://127.0.0.1:{port}/", timeout=60).status_code
+        except requests.ConnectionError:
+            return None
+
+    try:
+        assert wait_until(status, "Caddy to answer") == 401
+    finally:
+        docker("rm", "--force", container.strip())
+
+
+def test_files_of_many_megabytes_go_through(
+    team: Team, accounts: dict[str, requests.Session]
+) -> None:
+    url, body = f"{team.mlflow_url}/api/2.0/mlflow", bytes(range(256)) * (1 << 17)
+    made = accounts["scientist"].post(
+        f"{url}/experiments/create", json={"name": "grandes"}, timeout=60
+    )
+    file = f"{url}-artifacts/artifacts/{made.json()['experiment_id']}/grande.bin"
+    assert accounts["scientist"].put(file, data=body, timeout=300).status_code == 200
+    assert accounts["reader"].get(file, timeout=300).content == body
+
+
+@pytest.mark.parametrize("name", ["AWS_SECRET_ACCESS_KEY", "MYSQL_PASSWORD", "HOTSERVE_TOKEN"])
+def test_a_password_that_everybody_knows_ends_the_start(team: Team, name: str) -> None:
+    done = team.stack.try_compose(
+        *("run", "--rm", "--no-deps", "-T", "check_settings"), settings={name: DEVELOPMENT}
+    )
+    assert done.returncode == 2
+    assert f"{name}: must not be the one that is in everybody's .env" in done.stderr
+
+
+def test_without_its_secrets_the_stack_is_not_even_made(team: Team) -> None:
+    done = team.stack.try_compose("config", "--quiet", settings={"MLFLOW_ADMIN_PASSWORD": ""})
+    assert done.returncode
+    assert "run `make team`" in done.stderr
