@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from hotserve.lane.analyzer import Settings
+from hotserve.lane.model import Tfidf
 
 
 @dataclass
@@ -21,20 +22,11 @@ class LeafArrays:
 
 
 @dataclass
-class TfidfArrays:
-    """A TfidfTransformer: its settings, and `idf` of shape (terms of the group,) or None."""
-
-    sublinear: bool
-    idf: np.ndarray[Any, np.dtype[np.float64]] | None
-    norm: str | None
-
-
-@dataclass
 class GroupArrays:
     """Vectorizers that are weighted as one vector."""
 
     leaves: list[LeafArrays]
-    tfidf: TfidfArrays | None = None
+    tfidf: Tfidf | None = None
     weights: list[float] = field(default_factory=list)
 
     def weigh(self, weight: float) -> None:
@@ -73,7 +65,7 @@ class ModelArrays:
         before = [np.full(len(leaf.terms), float(math.prod(leaf.weights))) for leaf in group.leaves]
         values = np.concatenate(before)
         if group.tfidf is not None and group.tfidf.idf is not None:
-            values *= group.tfidf.idf
+            values *= np.asarray(group.tfidf.idf)
         coefficients = self.coefficients[start : start + len(values)]
         rows = (values * math.prod(group.weights))[:, np.newaxis] * coefficients
         if group.tfidf is None or group.tfidf.norm is None:

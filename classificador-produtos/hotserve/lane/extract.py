@@ -24,8 +24,9 @@ from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.svm import LinearSVC
 
 from hotserve.lane.analyzer import Settings
-from hotserve.lane.arrays import GroupArrays, LeafArrays, ModelArrays, TfidfArrays
+from hotserve.lane.arrays import GroupArrays, LeafArrays, ModelArrays
 from hotserve.lane.errors import NotLinearText
+from hotserve.lane.model import Tfidf
 
 NAIVE_BAYES = (MultinomialNB, ComplementNB)
 LINEAR = (
@@ -105,7 +106,6 @@ def _groups(transformers: Sequence[Any]) -> list[GroupArrays]:
 
 def _union(union: FeatureUnion) -> list[GroupArrays]:
     weights = union.transformer_weights or {}
-    plain: list[LeafArrays] = []
     groups: list[GroupArrays] = []
     for name, transformer in union.transformer_list:
         if isinstance(transformer, str) and transformer == "drop":
@@ -119,8 +119,7 @@ def _union(union: FeatureUnion) -> list[GroupArrays]:
         raise NotLinearText(f"{NOT_LINEAR_TEXT}: its FeatureUnion is empty")
     if all(group.tfidf is None for group in groups):
         # One group, so that a TfidfTransformer may follow.
-        plain = [leaf for group in groups for leaf in group.leaves]
-        return [GroupArrays(plain)]
+        return [GroupArrays([leaf for group in groups for leaf in group.leaves])]
     return groups
 
 
@@ -139,11 +138,12 @@ def _apply_tfidf(groups: Sequence[GroupArrays], transformer: TfidfTransformer) -
         raise NotLinearText("it has transformer_weights before a sublinear TfidfTransformer")
     idf = None
     if hasattr(transformer, "idf_"):
-        idf = np.asarray(transformer.idf_, dtype=np.float64)
-        if idf.shape != (sum(len(leaf.terms) for leaf in group.leaves),):
-            raise NotLinearText(f"idf_ of {_name(transformer)} has shape {idf.shape}")
-        _require_finite(idf, "idf_")
-    group.tfidf = TfidfArrays(bool(transformer.sublinear_tf), idf, transformer.norm)
+        numbers = np.asarray(transformer.idf_, dtype=np.float64)
+        if numbers.shape != (sum(len(leaf.terms) for leaf in group.leaves),):
+            raise NotLinearText(f"idf_ of {_name(transformer)} has shape {numbers.shape}")
+        _require_finite(numbers, "idf_")
+        idf = memoryview(numbers.tobytes()).cast("d")
+    group.tfidf = Tfidf(bool(transformer.sublinear_tf), idf, transformer.norm)
 
 
 def _settings(vectorizer: Any) -> Settings:
