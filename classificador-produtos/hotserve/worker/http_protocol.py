@@ -8,6 +8,7 @@ No request has a timer of its own: `check_timeouts` looks at all connections onc
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Iterable, Sized
 from typing import Any, cast
 
@@ -40,14 +41,8 @@ class _Stop(Exception):
     """Raised in a callback: nothing more is to be parsed."""
 
 
-class _Trailers(list[tuple[bytes, bytes]]):
-    """Drops what follows a chunked body: the parser calls a trailer a header (RFC 9110, 6.5.1)."""
-
-    def append(self, _: tuple[bytes, bytes]) -> None:
-        """Drop it."""
-
-
-_TRAILERS = _Trailers()
+_TRAILERS = deque[tuple[bytes, bytes]](maxlen=0)
+"""Drops what follows a chunked body: the parser calls a trailer a header (RFC 9110, 6.5.1)."""
 
 
 class _Flow(FlowControl):
@@ -164,7 +159,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         if self._is_stopping:
             self.cycle.keep_alive = False
-        self.headers = _TRAILERS
+        self.headers = _TRAILERS  # type: ignore[assignment]
         self._state, self._since = _BODY, None
 
     def on_chunk_header(self) -> None:
