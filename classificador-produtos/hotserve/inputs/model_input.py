@@ -5,6 +5,7 @@ import re
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any, Literal
 
@@ -65,7 +66,9 @@ def expected(model: Path) -> dict[str, Any] | None:
         figures = declared["metadata"]["expected"]
         numbers = {name: float(figures[name]) for name in ("unknown_terms", "top_probability")}
         shares = {str(name): float(share) for name, share in figures["products"].items()}
-        return {**numbers, "products": shares}
+        # What is no number has no place in JSON.
+        is_known = all(map(isfinite, (*numbers.values(), *shares.values())))
+        return {**numbers, "products": shares} if is_known else None
     except (OSError, ValueError, AttributeError, TypeError, KeyError, yaml.YAMLError):
         return None
 

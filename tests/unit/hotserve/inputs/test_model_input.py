@@ -138,6 +138,7 @@ def test_a_model_whose_files_can_not_be_read_takes_tables(damage: str, tmp_path:
     [
         ({"expected": EXPECTED}, EXPECTED),
         ({"expected": {**EXPECTED, "top_probability": "high"}}, None),
+        ({"expected": {**EXPECTED, "top_probability": float("nan")}}, None),
         ({"expected": {"products": {}}}, None),
         ({"expected": 1}, None),
         (None, None),
