@@ -10,14 +10,17 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 import requests
 
 from tests.compose import team as team_stack
-from tests.compose.stack import ROOT, Stack, variables
+from tests.compose.faults import Faults, Users, write_page
+from tests.compose.stack import ROOT, Stack, variables, wait_until
 from tests.compose.team import PEOPLE, SERVICES, Team
+from tests.e2e.conftest import free_port
 
 
 @dataclass(frozen=True)
@@ -134,3 +137,24 @@ def accounts(team: Team) -> dict[str, requests.Session]:
     for name in ("admin", *SERVICES):
         sessions[name] = team.session(name, team.setting(f"MLFLOW_{name.upper()}_PASSWORD"))
     return sessions
+
+
+@pytest.fixture(scope="session")
+def faults(
+    built: None,  # noqa: ARG001
+    new_stack: Callable[..., Stack],
+) -> Iterator[Faults]:
+    """A stack with users at work, and whoever breaks it; no finished run is lost to the end."""
+    one = new_stack(ROOT / "tests" / "compose" / "faults.yml", CADDY_PORT=str(free_port()))
+    one.compose("up", "--detach", timeout=600)
+    one.wait_trained()
+    one.wait_healthy()
+    one.wait_answering()
+    with Users(one).at_work() as users:
+        wait_until(partial(users.are_served_since, 0.0), "users to be served")
+        breaking = Faults(one, users)
+        yield breaking
+    assert users.lost([*users.finished]) == []
+    if os.environ.get("UPDATE_RELIABILITY"):
+        write_page(breaking.cases)
+    one.forget()

@@ -252,7 +252,7 @@ class Stack:
 
         `docker kill` will not do: the engine takes it for an intended stop.
         """
-        self.try_compose("exec", "-T", service, "bash", "-c", "kill -9 -1")
+        self.try_compose("exec", "-T", service, "sh", "-c", "kill -9 -1")
 
     def forget(self) -> None:
         """Remove containers, networks and volumes."""

@@ -1,0 +1,309 @@
+"""Faults of a running stack, and what its users notice of them."""
+
+import contextlib
+import os
+import re
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from functools import cache, partial
+
+import pytest
+import requests
+
+from tests.compose.stack import ROOT, Stack, docker, wait_until
+
+API = "classificador-produtos"
+PAGE = ROOT / "docs" / "reliability.md"
+RATE = "100kbit"
+DELAY = "300ms"
+
+_TEXT = "boneca de pano"
+# Longer than what the fast lane takes: the model's process answers it.
+_LONG_TEXT = _TEXT + " " * 20_001
+_TEXTS = (_TEXT, _TEXT, _TEXT, _LONG_TEXT)
+_TIMEOUT = 60.0
+_RUN_TIMEOUT = 5.0
+_HEADER = (
+    "| part | fault | requests | failed | runs finished | refused | lost | normal again after |",
+    "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+)
+_BEGIN, _END = "<!-- faults -->\n", "<!-- /faults -->\n"
+
+
+@dataclass
+class Users:
+    """Clients of the API, each on a connection that it keeps, and one who logs runs.
+
+    Attributes:
+        answered: requests that got the right answer.
+        failed: what became of the others, a line each.
+        finished: runs that MLflow took to their end: id and when it was begun.
+        refused: of how many runs it did not.
+    """
+
+    stack: Stack
+    experiment: str = ""
+    answered: int = 0
+    failed: list[str] = field(default_factory=list)
+    finished: dict[str, float] = field(default_factory=dict)
+    refused: int = 0
+    _last_good: dict[int, float] = field(default_factory=dict)
+    _over: threading.Event = field(default_factory=threading.Event)
+
+    @contextmanager
+    def at_work(self) -> Iterator["Users"]:
+        """All of them work as long as the block lasts."""
+        self.experiment = self.stack.api("experiments/create", name=f"faults {time.time()}")[
+            "experiment_id"
+        ]
+        caddy = f"https://localhost:{self.stack.settings['CADDY_PORT']}"
+        urls = [*((self.stack.serve_url, text) for text in _TEXTS), (caddy, _TEXT)]
+        clients = [partial(self._ask, number, *each) for number, each in enumerate(urls)]
+        self._last_good = dict.fromkeys(range(len(urls)), 0.0)
+        work: list[Callable[[], None]] = [*clients, self._log_runs]
+        threads = [threading.Thread(target=each) for each in work]
+        for thread in threads:
+            thread.start()
+        try:
+            yield self
+        finally:
+            self._over.set()
+            for thread in threads:
+                thread.join()
+
+    def are_served_since(self, moment: float) -> bool:
+        """Whether each client had an answer, and a run came to its end, begun after `moment`."""
+        return (
+            min(self._last_good.values()) > moment
+            and max(self.finished.values(), default=0.0) > moment
+        )
+
+    def at_once(self, of_process: bool) -> int:
+        """Requests that can be under way at the model's process, or at one front worker."""
+        return _TEXTS.count(_LONG_TEXT) if of_process else len(_TEXTS) + 1
+
+    def lost(self, runs: list[str]) -> list[str]:
+        """Of those finished runs, each that is not there whole."""
+        return [run for run in runs if not self._is_whole(run)]
+
+    def _ask(self, number: int, url: str, text: str) -> None:
+        session = requests.Session()
+        session.headers["Content-Type"] = "text/csv"
+        while not self._over.wait(0.05):
+            begun = time.monotonic()
+            try:
+                answer = session.post(
+                    f"{url}/invocations", data=text.encode(), timeout=_TIMEOUT, verify=False
+                )
+            except requests.RequestException as error:
+                self.failed.append(f"{url}: {error!r}")
+                continue
+            if (answer.status_code, "brinquedo" in answer.text) != (200, True):
+                self.failed.append(f"{url}: {answer.status_code} {answer.text}")
+                continue
+            self.answered += 1
+            self._last_good[number] = begun
+
+    def _log_runs(self) -> None:
+        while not self._over.wait(0.2):
+            begun = time.monotonic()
+            try:
+                run = self._log_run()
+            except (requests.RequestException, KeyError):
+                self.refused += 1
+            else:
+                self.finished[run] = begun
+
+    def _log_run(self) -> str:
+        now = int(1000 * time.time())
+        created = self._post("create", experiment_id=self.experiment, start_time=now)
+        run: str = created["run"]["info"]["run_id"]  # type: ignore[index]
+        metric = {"key": "acuracia", "value": 0.5, "timestamp": now, "step": 0}
+        self._post("log-batch", run_id=run, metrics=[metric])
+        requests.put(self._file(run), data=run, timeout=_RUN_TIMEOUT).raise_for_status()
+        self._post("update", run_id=run, status="FINISHED", end_time=now)
+        return run
+
+    def _post(self, call: str, **body: object) -> dict[str, object]:
+        url = f"{self.stack.mlflow_url}/api/2.0/mlflow/runs/{call}"
+        answer = requests.post(url, json=body, timeout=_RUN_TIMEOUT)
+        answer.raise_for_status()
+        parsed: dict[str, object] = answer.json()
+        return parsed
+
+    def _file(self, run: str) -> str:
+        folder = f"{self.stack.mlflow_url}/api/2.0/mlflow-artifacts/artifacts"
+        return f"{folder}/{self.experiment}/{run}/artifacts/run.txt"
+
+    def _is_whole(self, run: str) -> bool:
+        found = self.stack.api(f"runs/get?run_id={run}")["run"]
+        metrics = {metric["key"]: metric["value"] for metric in found["data"].get("metrics", [])}
+        file = requests.get(self._file(run), timeout=60)
+        is_finished = found["info"]["status"] == "FINISHED"
+        return bool(is_finished and metrics == {"acuracia": 0.5} and file.text == run)
+
+
+@dataclass
+class Case:
+    """What users noticed of one fault.
+
+    Attributes:
+        seconds: from its end until everybody was served again; of a crash, from its beginning.
+    """
+
+    part: str
+    fault: str
+    requests: int = 0
+    failed: list[str] = field(default_factory=list)
+    finished: int = 0
+    refused: int = 0
+    lost: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def row(self) -> str:
+        """Of the table in the documentation."""
+        cells = (self.requests, len(self.failed), self.finished, self.refused, len(self.lost))
+        figures = " | ".join(map(str, cells))
+        return f"| {self.part} | {self.fault} | {figures} | {self.seconds:.1f} s |"
+
+
+@dataclass
+class Faults:
+    """Makes them, and keeps what came of each."""
+
+    stack: Stack
+    users: Users
+    cases: list[Case] = field(default_factory=list)
+
+    @contextmanager
+    def case(self, part: str, fault: str, is_crash: bool = False) -> Iterator[Case]:
+        """The block is the time in which there is the fault; afterwards the figures are there."""
+        users, begun = self.users, time.monotonic()
+        answered, failed, refused = users.answered, len(users.failed), users.refused
+        case = Case(part, fault)
+        yield case
+        ended = begun if is_crash else time.monotonic()
+        wait_until(
+            partial(users.are_served_since, time.monotonic()),
+            f"users to be served after {part} {fault}",
+            pause=0.05,
+        )
+        case.seconds = time.monotonic() - ended
+        case.failed = users.failed[failed:]
+        case.requests = users.answered - answered + len(case.failed)
+        runs = [run for run, started in [*users.finished.items()] if started > begun]
+        case.finished, case.refused = len(runs), users.refused - refused
+        case.lost = users.lost(runs)
+        self.cases.append(case)
+
+    def require(self, fault: str) -> None:
+        """Skip where this machine can't make it."""
+        if fault == "slow network" and slowness() is None:
+            pytest.skip("tc, or the right to use it, is missing")
+
+    def while_it_is(self, fault: str, service: str) -> AbstractContextManager[None]:
+        """That fault of a service, for as long as the block lasts."""
+        kinds = {
+            "stopped": self._stopped,
+            "frozen": self._frozen,
+            "slow network": self._slow,
+            "disk full": self._full,
+        }
+        return kinds[fault](service)
+
+    def lasts(self, seconds: float = 3.0) -> None:
+        """Wait while users notice: a run is begun and ended, or refused, in that time, too."""
+        runs = len(self.users.finished) + self.users.refused
+        time.sleep(seconds)
+        wait_until(lambda: len(self.users.finished) + self.users.refused > runs, "a run")
+
+    def processes(self, words: str) -> list[int]:
+        """Pids of the API's processes with that in their command line."""
+        script = 'for p in /proc/[0-9]*; do echo "${p#/proc/} $(tr "\\0" " " <$p/cmdline)"; done'
+        lines = self.stack.compose("exec", "-T", API, "bash", "-c", script).splitlines()
+        return [
+            int(line.split()[0]) for line in lines if words in line and "docker-init" not in line
+        ]
+
+    def send(self, signal: str, *pids: int) -> None:
+        """A signal to processes of the API."""
+        numbers = " ".join(map(str, pids))
+        self.stack.compose("exec", "-T", API, "bash", "-c", f"kill -{signal} {numbers}")
+
+    @contextmanager
+    def _stopped(self, service: str) -> Iterator[None]:
+        """As somebody stops and starts it."""
+        self.stack.compose("stop", service)
+        yield
+        self.stack.compose("start", service)
+
+    def kill(self, service: str) -> None:
+        """A crash; the engine starts it again."""
+        before = self.stack.state(service)["StartedAt"]
+        self.stack.kill_9(service)
+        wait_until(lambda: self.stack.state(service)["StartedAt"] != before, "a new start")
+
+    @contextmanager
+    def _frozen(self, service: str) -> Iterator[None]:
+        """Nothing of it moves."""
+        docker("pause", self.stack.container(service))
+        yield
+        docker("unpause", self.stack.container(service))
+
+    @contextmanager
+    def _slow(self, service: str) -> Iterator[None]:
+        """What it sends is late: netem where the kernel has it, else a narrow line."""
+        pid = str(self.stack.state(service)["Pid"])
+        tc = [*_as_root(), "nsenter", "--target", pid, "--net", "tc", "qdisc"]
+        shown = subprocess.run([*tc, "show"], check=True, capture_output=True, text=True).stdout
+        devices = set(re.findall(r"dev (eth\d+)", shown))
+        for device in devices:
+            subprocess.run([*tc, "replace", "dev", device, "root", *(slowness() or [])], check=True)
+        yield
+        for device in devices:
+            subprocess.run([*tc, "del", "dev", device, "root"], check=True)
+
+    @contextmanager
+    def _full(self, service: str) -> Iterator[None]:
+        """Not a byte is left on its disk."""
+        file = f"/disks/{service}/filling"
+        self.stack.try_compose("exec", "-T", "filler", "dd", "if=/dev/zero", f"of={file}", "bs=64k")
+        yield
+        self.stack.compose("exec", "-T", "filler", "rm", file)
+
+
+@cache
+def slowness() -> list[str] | None:
+    """The queueing discipline of a slow network that can be had here; None without any."""
+    kinds = (f"netem delay {DELAY}", f"tbf rate {RATE} burst 1600 latency 10s")
+    probe = [*_as_root(), "unshare", "--net", "tc", "qdisc", "replace", "dev", "lo", "root"]
+    for kind in map(str.split, kinds):
+        with contextlib.suppress(OSError):
+            if not subprocess.run([*probe, *kind], capture_output=True, check=False).returncode:
+                return kind
+    return None
+
+
+def _as_root() -> list[str]:
+    return [] if os.geteuid() == 0 else ["sudo", "-n"]
+
+
+def rows_of_page() -> dict[tuple[str, str], str]:
+    """The table of the documentation: part and fault to the whole row."""
+    _, _, rest = PAGE.read_text("utf-8").partition(_BEGIN)
+    rows = [row for row in rest.partition(_END)[0].splitlines() if row.startswith("| ")][2:]
+    cells = [row.strip("| ").split(" | ") for row in rows]
+    return {(part, fault): row for row, (part, fault, *_) in zip(rows, cells, strict=True)}
+
+
+def write_page(cases: list[Case]) -> None:
+    """Put the table and how it was made into the documentation."""
+    head, begin, rest = PAGE.read_text("utf-8").partition(_BEGIN)
+    _, end, tail = rest.partition(_END)
+    table = "\n".join((*_HEADER, *(case.row() for case in cases)))
+    how = f"Slow network: `tc qdisc … {' '.join(slowness() or [])}`."
+    PAGE.write_text(f"{head}{begin}\n{table}\n\n{how}\n\n{end}{tail}", "utf-8")
