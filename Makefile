@@ -35,6 +35,10 @@ backups: ## list what is kept
 restore: ## bring a backup back (make restore SNAPSHOT=latest; FORCE=yes in place of other data)
 	@FORCE='$(FORCE)' $(BACKUP) restore $(SNAPSHOT)
 
+.PHONY: upgrade
+upgrade: ## backup, build and migrate the containers; back to the backup if that fails
+	@./deploy/backup/stack.sh upgrade
+
 .PHONY: secrets
 secrets: ## write strong passwords into .env, before the first `make up`
 	@./deploy/make-secrets.sh

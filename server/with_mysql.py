@@ -95,8 +95,8 @@ def other_revision(connection: Any) -> str | None:
             "go back to the newer image, or restore a backup"
         )
     return (
-        f"the database is of an older MLflow (revision {row[0]}, this one needs {newest}): take a "
-        "backup, then `docker compose run --rm mlflow python -m server.with_mysql upgrade`"
+        f"the database is of an older MLflow (revision {row[0]}, this one needs {newest}): "
+        "run `make upgrade`"
     )
 
 

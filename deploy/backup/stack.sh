@@ -2,7 +2,8 @@
 # Backups of the stack in containers: stack.sh backup [--check] | backups | restore [SNAPSHOT] | upgrade
 #
 # What compose.backup.yml needs is made here: the backups' folder and their password. FORCE=yes
-# restores into a stack that has data. Exit codes are those of backup.sh.
+# restores into a stack that has data. Exit codes are those of backup.sh. An upgrade that fails is
+# undone: the backup that it began with, and the images, which are kept as NAME:TAG-before.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -58,10 +59,50 @@ restore() {
   in_container may-restore
   docker compose --progress quiet stop mlflow
   in_container restore "$snapshot" || code=$?
-  docker compose --progress quiet up --detach
+  docker compose --progress quiet up --detach || fail "not all could be started: docker compose logs mlflow says why" 1
   # It read its authority when it started.
   if docker compose config --services | grep -qx caddy; then docker compose --progress quiet restart caddy; fi
   exit "$code"
+}
+
+upgrade() {
+  local id images api=()
+  # Asked of nobody that never was well.
+  ! docker compose ps --format '{{.Service}} {{.Health}}' | grep -qx 'classificador-produtos healthy' ||
+    api=(classificador-produtos)
+  id=$(in_container make) || fail "without a backup there is no upgrade: nothing was changed" 1
+  mapfile -t images < <(docker compose config --images | grep "^$(setting IMAGE_PREFIX)/" | sort --unique)
+  tag_images '' -before
+  say "building the images"
+  docker compose build --quiet || fail "they could not be built: nothing was changed" 1
+  if migrate; then
+    say "done; backup $id is what was there before"
+    return
+  fi
+  say "it failed: going back to backup $id and to the images of before"
+  tag_images -before ''
+  docker compose --progress quiet stop mlflow
+  FORCE=yes in_container restore "$id" || fail "the backup could not be restored: make restore SNAPSHOT=$id FORCE=yes" 1
+  docker compose --progress quiet up --detach
+  fail "all is as it was before; the lines above say why it could not be upgraded" 1
+}
+
+# tag_images FROM TO: each of the stack's own images NAME:TAG$FROM is called NAME:TAG$TO, too.
+tag_images() {
+  local image
+  for image in "${images[@]}"; do
+    ! docker image inspect "$image$1" >/dev/null 2>&1 || docker tag "$image$1" "$image$2"
+  done
+}
+
+migrate() {
+  local data
+  mapfile -t data < <(docker compose config --services | grep -x -e db -e s3)
+  docker compose --progress quiet stop mlflow &&
+    { ((${#data[@]} == 0)) || docker compose --progress quiet up --detach --no-deps --wait "${data[@]}"; } &&
+    docker compose --progress quiet run --rm --no-TTY mlflow python -m server.with_mysql upgrade &&
+    docker compose --progress quiet up --detach &&
+    docker compose --progress quiet up --detach --no-deps --wait mlflow "${api[@]}"
 }
 
 command=${1-}
@@ -78,6 +119,10 @@ case $command in
   restore)
     prepare
     restore "${1-}"
+    ;;
+  upgrade)
+    prepare
+    upgrade
     ;;
   *) fail "which? backup, backups, restore or upgrade" ;;
 esac

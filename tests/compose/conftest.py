@@ -158,3 +158,13 @@ def faults(
     if os.environ.get("UPDATE_RELIABILITY"):
         write_page(breaking.cases)
     one.forget()
+
+
+@pytest.fixture(scope="module")
+def backup_settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """A folder for backups and a password of the test's own."""
+    folder = tmp_path_factory.mktemp("backup")
+    return {
+        "BACKUP_FOLDER": str(folder / "backups"),
+        "BACKUP_PASSWORD_FILE": str(folder / "backup.password"),
+    }

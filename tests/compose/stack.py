@@ -199,6 +199,11 @@ class Stack:
         found = self.api("runs/search", experiment_ids=ids, max_results=1000).get("runs", [])
         return list(found)
 
+    def artifact(self, run_id: str, path: str) -> requests.Response:
+        """A file of a run."""
+        asked = {"run_id": run_id, "path": path}
+        return requests.get(f"{self.mlflow_url}/get-artifact", params=asked, timeout=60)
+
     def versions(self) -> list[dict[str, Any]]:
         """All versions of the registered model."""
         found = self.api(f"model-versions/search?filter=name%3D'{MODEL}'")

@@ -166,8 +166,8 @@ def test_an_older_mlflow_s_tables_are_named_with_the_command_that_mends_them(
     older = min(with_mysql.revisions_of_mlflow()[0] - {NEWEST})
     mysql.append(ready(older))
     assert with_mysql.reason_to_wait(URL) == (
-        f"the database is of an older MLflow (revision {older}, this one needs {NEWEST}): take a "
-        "backup, then `docker compose run --rm mlflow python -m server.with_mysql upgrade`"
+        f"the database is of an older MLflow (revision {older}, this one needs {NEWEST}): "
+        "run `make upgrade`"
     )
     assert with_mysql.reason_to_wait(URL, any_revision=True) is None
 
