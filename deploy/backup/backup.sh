@@ -3,7 +3,7 @@
 #
 #   backup.sh make [--check] [OPTION...]   one backup; the options go to `restic backup`
 #   backup.sh list                         the backups that are kept
-#   backup.sh may-restore                  whether the stack is empty, or FORCE=yes
+#   backup.sh may-restore SNAPSHOT         whether there is one, and the stack is empty or FORCE=yes
 #   backup.sh restore SNAPSHOT             a backup back into the stack: an id, or latest
 #   backup.sh schedule                     make, at each of the times of BACKUP_SCHEDULE
 #
@@ -95,18 +95,19 @@ make_backup() {
   echo "$id"
 }
 
+# may_restore SNAPSHOT: whether there is such a backup, and nothing that it would replace unasked.
 may_restore() {
+  [[ -n ${1-} ]] || fail "which? backup.sh restore SNAPSHOT" 2
+  open_repository
+  restic snapshots --no-lock --json "$1" 2>/dev/null | grep -q '"id"' || fail "there is no backup $1; these are kept: $(ids)" 2
   [[ ${FORCE-} == yes ]] || is_empty ||
     fail "there are runs or models here already, which a restore would put others in place of: FORCE=yes does it" 2
 }
 
 restore() {
   local said
-  [[ -n ${1-} ]] || fail "which? backup.sh restore SNAPSHOT" 2
   alone
-  may_restore
-  open_repository
-  restic snapshots --no-lock --json "$1" 2>/dev/null | grep -q '"id"' || fail "there is no backup $1; these are kept: $(ids)" 2
+  may_restore "$@"
   rm -rf "$stage"
   said=$(restic restore "$1" --no-lock --target "$stage" --verify 2>&1) || fail "backup $1 could not be read: $(reason "$said")"
   # The files first: so the database never names what is not there yet.
@@ -172,7 +173,7 @@ case $command in
     open_repository
     restic snapshots --no-lock --compact
     ;;
-  may-restore) may_restore ;;
+  may-restore) may_restore "$@" ;;
   restore) restore "$@" ;;
   schedule) schedule ;;
   *) fail "which? make, list, may-restore, restore or schedule" 2 ;;

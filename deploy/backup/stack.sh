@@ -56,9 +56,10 @@ restore() {
     in_container list
     read -r -p 'which one? its ID, or latest: ' snapshot
   fi
-  in_container may-restore
+  in_container may-restore "$snapshot"
   docker compose --progress quiet stop mlflow
   in_container restore "$snapshot" || code=$?
+  ((code == 0 || code == 3)) || fail "MLflow stays stopped; run it again" "$code"
   docker compose --progress quiet up --detach || fail "not all could be started: docker compose logs mlflow says why" 1
   # It read its authority when it started.
   if docker compose config --services | grep -qx caddy; then docker compose --progress quiet restart caddy; fi

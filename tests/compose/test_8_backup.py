@@ -1,19 +1,29 @@
 """`make backup` while runs are logged, and `make restore` into a stack that has nothing."""
 
 import re
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from tests.compose.endless_runs import endless_runs, finished
-from tests.compose.stack import Stack, traffic
+from tests.compose.stack import ROOT, Stack, traffic, wait_until
 from tests.compose.stack import docker as run_docker
+
+
+@pytest.fixture(scope="module")
+def other(new_stack: Callable[..., Stack]) -> Stack:
+    """A stack that has nothing until the first backup is restored into it."""
+    return new_stack()
 
 
 @pytest.mark.timeout(1500)
 def test_a_backup_under_load_restored_into_an_empty_stack(
-    stack: Stack, new_stack: Callable[..., Stack], backup_settings: dict[str, str], tmp_path: Path
+    stack: Stack, other: Stack, backup_settings: dict[str, str], tmp_path: Path
 ) -> None:
     out = tmp_path / "runs"
     with endless_runs(stack.mlflow_url, out), traffic(stack) as answers:
@@ -29,7 +39,6 @@ def test_a_backup_under_load_restored_into_an_empty_stack(
     assert at_first < len(after)
     assert first != second
 
-    other = new_stack()
     said = other.try_make("restore", "SNAPSHOT=latest", settings=backup_settings)
     assert said.returncode == 0, said.stderr
     assert "all files are there that the database names" in said.stderr
@@ -59,7 +68,107 @@ def test_a_backup_under_load_restored_into_an_empty_stack(
     assert "FORCE=yes" in refused.stderr
     other.wait_healthy("mlflow")
     assert {r["info"]["run_id"] for r in other.runs()} == set(runs)
-    other.forget()
+
+
+@contextmanager
+def a_table_that_cannot_be_dropped(stack: Stack) -> Iterator[None]:
+    stack.sql("CREATE TABLE meio (nada INT)")
+    password = f"MYSQL_PWD={stack.setting('MYSQL_PASSWORD')}"
+    process = subprocess.Popen(
+        [
+            *("docker", "exec", "--env", password, stack.container("db")),
+            *("mysql", f"--user={stack.setting('MYSQL_USER')}", stack.setting("MYSQL_DATABASE")),
+            *("--execute", "LOCK TABLES meio READ; SELECT SLEEP(3600)"),
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        holding = (
+            "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE '%SLEEP(3600)'"
+        )
+        wait_until(lambda: stack.sql(holding) == "1", "the table to be locked")
+        yield
+    finally:
+        number = stack.sql(holding.replace("COUNT(*)", "id"))
+        stack.sql(f"KILL {number}")
+        process.wait()
+
+
+@pytest.mark.timeout(1500)
+def test_a_restore_that_is_killed_is_not_called_done_and_can_be_repeated(
+    other: Stack, backup_settings: dict[str, str]
+) -> None:
+    runs = {r["info"]["run_id"] for r in other.runs()}
+    marked = "SHOW TABLES LIKE 'unfinished_restore'"
+    with a_table_that_cannot_be_dropped(other), ThreadPoolExecutor() as pool:
+        arguments = ("restore", "SNAPSHOT=latest", "FORCE=yes")
+        restore = pool.submit(other.try_make, *arguments, settings=backup_settings)
+        wait_until(lambda: other.sql(marked), "the restore to be half-way")
+        labels = (
+            f"com.docker.compose.project={other.project}",
+            "com.docker.compose.service=backup",
+        )
+        found = run_docker("ps", "--quiet", *(f"--filter=label={one}" for one in labels))
+        run_docker("rm", "--force", *found.split())
+        done = restore.result()
+    assert done.returncode
+    assert "MLflow stays stopped; run it again" in done.stderr
+    # Whoever starts it nevertheless is told so.
+    other.compose("up", "--detach", "--no-deps", "mlflow")
+    wait_until(lambda: "a restore was cut off" in other.logs("mlflow"), "MLflow to say so")
+    backup = other.try_make("backup", settings=backup_settings)
+    assert backup.returncode
+    assert "a restore was cut off" in backup.stderr
+
+    other.make("restore", "SNAPSHOT=latest", settings=backup_settings)
+    other.wait_healthy("mlflow")
+    assert not other.sql(marked)
+    assert {r["info"]["run_id"] for r in other.runs()} == runs
+
+
+@pytest.mark.timeout(900)
+def test_it_is_made_at_the_time_that_is_set(other: Stack, backup_settings: dict[str, str]) -> None:
+    overlay = ("--file", str(ROOT / "compose.backup.yml"))
+    soon = datetime.now(UTC) + timedelta(minutes=2)
+    settings = backup_settings | {"BACKUP_SCHEDULE": f"{soon:%H:%M}"}
+    project = other.command_line()
+    subprocess.run(
+        [*project, *overlay, "up", "--detach", "--no-deps", "backup"],
+        cwd=ROOT,
+        env=other.environment() | settings,
+        check=True,
+        capture_output=True,
+    )
+
+    def said() -> str:
+        container = run_docker(
+            *(
+                "ps",
+                "--all",
+                "--quiet",
+                f"--filter=label=com.docker.compose.project={other.project}",
+            ),
+            "--filter=label=com.docker.compose.service=backup",
+        )
+        return subprocess.run(
+            ["docker", "logs", container], capture_output=True, text=True, check=True
+        ).stderr
+
+    wait_until(lambda: f"{soon:%F %H:%M} UTC" in said(), "the schedule to be read")
+    wait_until(lambda: "kept at /backups" in said(), "the backup")
+    assert other.project in other.make("backups", settings=backup_settings)
+
+
+def test_an_s3_is_a_place_too(stack: Stack, backup_settings: dict[str, str]) -> None:
+    settings = backup_settings | {
+        "BACKUP_TARGET": "s3:http://s3:9000/copias",
+        "BACKUP_AWS_ACCESS_KEY_ID": stack.setting("AWS_ACCESS_KEY_ID"),
+        "BACKUP_AWS_SECRET_ACCESS_KEY": stack.setting("AWS_SECRET_ACCESS_KEY"),
+    }
+    kept = stack.make("backup", settings=settings).strip()
+    assert kept
+    assert kept in stack.make("backups", settings=settings)
 
 
 def test_both_are_listed(stack: Stack, backup_settings: dict[str, str]) -> None:

@@ -1,6 +1,7 @@
 """`make backup` and `make restore` of what `make run` keeps, with what can go wrong on the way."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -30,14 +31,17 @@ class Backups:
     target: Path
     password: Path
 
-    def command(self, target: str, **more: object) -> list[str]:
-        given = {
+    def settings(self) -> dict[str, object]:
+        return {
             "LOCAL": "yes",
             "STACK_HOME": self.home,
             "BACKUP_TARGET": self.target,
             "BACKUP_PASSWORD_FILE": self.password,
         }
-        return ["make", target, *(f"{name}={value}" for name, value in (given | more).items())]
+
+    def command(self, target: str, **more: object) -> list[str]:
+        given = self.settings() | more
+        return ["make", target, *(f"{name}={value}" for name, value in given.items())]
 
     def make(self, target: str, **more: object) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -127,6 +131,43 @@ def test_a_restored_folder_serves_what_the_other_did(made: Backups, tmp_path: Pa
         assert again.predict("boneca de pano") == ["brinquedo"]
         assert [version["version"] for version in again.versions()] == ["1"]
         assert len(again.runs()) == 10
+
+
+def test_the_guide_word_for_word(made: Backups) -> None:
+    guide = (ROOT / "docs" / "backup.md").read_text(encoding="utf-8")
+    block = re.search(r"## Without containers.*?```sh\n(.*?)```", guide, re.DOTALL)
+    assert block
+    lines = block[1].splitlines()
+    assert len(lines) == 3
+    for line in lines:
+        one = elsewhere(made) if "restore" in line else made
+        settings = [f"{name}={value}" for name, value in one.settings().items() if name != "LOCAL"]
+        done = subprocess.run(
+            [*line.split(), *settings],
+            cwd=ROOT,
+            env=make_run_environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{line}: {done.stderr}"
+    assert files(elsewhere(made).home / "artifacts") == files(made.home / "artifacts")
+
+
+def test_it_asks_which_one(made: Backups) -> None:
+    new = elsewhere(made)
+    done = subprocess.run(
+        new.command("restore"),
+        cwd=ROOT,
+        env=make_run_environment(),
+        input=f"{made.kept()[0][:8]}\n",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert made.kept()[0][:8] in done.stdout
+    assert (new.home / "mlflow.db").exists()
 
 
 def test_data_are_not_replaced_unasked(made: Backups) -> None:
