@@ -72,10 +72,10 @@ upgrade() {
   ! docker compose ps --format '{{.Service}} {{.Health}}' | grep -qx 'classificador-produtos healthy' ||
     api=(classificador-produtos)
   id=$(in_container make) || fail "without a backup there is no upgrade: nothing was changed" 1
-  mapfile -t images < <(docker compose config --images | grep "^$(setting IMAGE_PREFIX)/" | sort --unique)
+  mapfile -t images < <(with_backup config --images | grep "^$(setting IMAGE_PREFIX)/" | sort --unique)
   tag_images '' -before
   say "building the images"
-  docker compose build --quiet || fail "they could not be built: nothing was changed" 1
+  with_backup build --quiet || fail "they could not be built: nothing was changed" 1
   if migrate; then
     say "done; backup $id is what was there before"
     return

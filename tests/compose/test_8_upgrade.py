@@ -73,7 +73,7 @@ def old(
     built: None,  # noqa: ARG001
     new_stack: Callable[..., Stack],
     tmp_path_factory: pytest.TempPathFactory,
-) -> tuple[Stack, set[str]]:
+) -> Iterator[tuple[Stack, set[str]]]:
     """A stack with images of its own and the data of an older MLflow; the runs that it logged."""
     for name in IMAGES:
         image = f"classificador-de-produtos/{name}"
@@ -84,7 +84,11 @@ def old(
     stack.wait_healthy("db", "s3")
     with older_mlflow(stack, folder) as url, endless_runs(url, folder / "runs"):
         pass
-    return stack, finished(folder / "runs")
+    yield stack, finished(folder / "runs")
+    stack.forget()
+    for name in IMAGES:
+        image = f"classificador-de-produtos/{name}:{TAG}"
+        docker("rmi", image, f"{image}-before", check=False)
 
 
 def holds(stack: Stack, runs: set[str]) -> None:
