@@ -67,10 +67,8 @@ restore() {
 }
 
 upgrade() {
-  local id images api=()
-  # Asked of nobody that never was well.
-  ! docker compose ps --format '{{.Service}} {{.Health}}' | grep -qx 'classificador-produtos healthy' ||
-    api=(classificador-produtos)
+  local id images served=no
+  if api_is healthy; then served=yes; fi
   id=$(in_container make) || fail "without a backup there is no upgrade: nothing was changed" 1
   mapfile -t images < <(with_backup config --images | grep "^$(setting IMAGE_PREFIX)/" | sort --unique)
   tag_images '' -before
@@ -97,14 +95,17 @@ tag_images() {
 }
 
 migrate() {
-  local data
-  mapfile -t data < <(docker compose config --services | grep -x -e db -e s3)
   docker compose --progress quiet stop mlflow &&
-    { ((${#data[@]} == 0)) || docker compose --progress quiet up --detach --no-deps --wait "${data[@]}"; } &&
     docker compose --progress quiet run --rm --no-TTY mlflow python -m server.with_mysql upgrade &&
-    docker compose --progress quiet up --detach &&
-    docker compose --progress quiet up --detach --no-deps --wait mlflow "${api[@]}"
+    # Ends well only if MLflow is healthy: the trainer waits for that.
+    docker compose --progress quiet up --detach || return 1
+  until [[ $served == no ]] || api_is healthy; do
+    ! api_is unhealthy || return 1
+    sleep 2
+  done
 }
+
+api_is() { docker compose ps --format '{{.Service}} {{.Health}}' | grep -qx "classificador-produtos $1"; }
 
 command=${1-}
 shift || true
