@@ -5,13 +5,14 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from local import run, services, summary
-from local.settings import Settings, short
+from local.settings import ROOT, Settings, short
 
 
 @pytest.fixture(autouse=True)
@@ -373,3 +374,33 @@ def test_runner_is_stopped_when_nobody_can_be_told(
         raise run.Stopped
     assert runner._process.returncode is not None
     assert not runtime.exists()
+
+
+def test_what_nobody_reads_is_no_complaint_at_the_end() -> None:
+    reads, writes = os.pipe()
+    os.close(reads)
+    code = (
+        "from local import run\n"
+        "def read(environment): print('to nobody'); raise BrokenPipeError\n"
+        "run.settings_module.read = read\n"
+        "raise SystemExit(run.main())"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        stdout=writes,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONUNBUFFERED": ""},
+    )
+    os.close(writes)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_a_second_signal_does_not_cut_the_stop_short() -> None:
+    for number in run.STOPPING:
+        signal.signal(number, run._stop)
+    with pytest.raises(run.Stopped):
+        run._stop(signal.SIGINT, None)
+    assert {signal.getsignal(number) for number in run.STOPPING} == {signal.SIG_IGN}
