@@ -20,8 +20,13 @@ setting() {
   echo "${!1-$(sed -n "s/^$1=//p" ${files//,/ } | tail -n 1)}"
 }
 
-# backup.sh in its container. Whoever asks reads what it says, not what Compose does.
-in_container() { with_backup run --rm --no-TTY backup "$@"; }
+# backup.sh in its container. Whoever asks reads what it says, not what Compose does. MySQL and S3 are
+# started where nothing runs; else all is left alone, also what .env has other settings for by now.
+in_container() {
+  local options=(--rm --no-TTY)
+  [[ -z $(docker compose ps --quiet --status running) ]] || options+=(--no-deps)
+  with_backup run "${options[@]}" backup "$@"
+}
 with_backup() { COMPOSE_FILE=$all_files docker compose --progress quiet "$@"; }
 
 prepare() {
