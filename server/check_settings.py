@@ -94,6 +94,7 @@ RULES: dict[str, tuple[str | Callable[[str], bool], str]] = {
         "a host's name or its IPv4 address, without a port",
     ),
     "TLS": (r"internal|\S+@\S+|/\S+ /\S+", "internal, an e-mail address, or two files' paths"),
+    "GRAFANA_PASSWORD": LONG,
     "MLFLOW_SECRET_KEY": LONG,
     "MLFLOW_ADMIN_PASSWORD": LONG,
     "MLFLOW_TRAINER_PASSWORD": LONG,

@@ -141,3 +141,38 @@ def test_as_a_program_it_ends_with_2_when_something_is_wrong() -> None:
             check=False,
         )
         assert (done.returncode, len(done.stderr.splitlines())) == (code, code // 2)
+
+
+TEAM = {
+    "PUBLIC_HOST": "mlflow.example.org",
+    "AWS_SECRET_ACCESS_KEY": "a strong one",
+    "MYSQL_PASSWORD": "a strong one",
+    "MYSQL_ROOT_PASSWORD": "a strong one",
+    "GRAFANA_PASSWORD": "a-strong-one",
+}
+
+
+def test_a_team_s_stack_does_not_start_with_the_passwords_that_ship(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert check_settings.wrong(SHIPPED | TEAM) == []
+    shipped = sorted(name for name, value in SHIPPED.items() if value == check_settings.DEVELOPMENT)
+    assert len(shipped) == 4
+    lines = said_of(capsys, PUBLIC_HOST="localhost")
+    assert [line.split()[1].rstrip(":") for line in lines] == shipped
+    assert all("`make team` writes another" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "PUBLIC_HOST=https://example.org: must be a host's name or its IPv4 address",
+        "PUBLIC_HOST=example.org:5000: must be a host's name or its IPv4 address",
+        "TLS=letsencrypt: must be internal, an e-mail address, or two files' paths",
+        "MLFLOW_ADMIN_PASSWORD: must be 12 visible ASCII characters at least",
+    ],
+)
+def test_a_wrong_value_of_a_team_s_is_named(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    name, _, value = line.partition(": must")[0].partition("=")
+    (said,) = said_of(capsys, **(TEAM | {name: value or "short"}))
+    assert said.startswith(f"check_settings: {line}")
