@@ -99,7 +99,7 @@ make_backup() {
 may_restore() {
   [[ -n ${1-} ]] || fail "which? backup.sh restore SNAPSHOT" 2
   open_repository
-  restic snapshots --no-lock --json "$1" 2>/dev/null | grep -q '"id"' || fail "there is no backup $1; these are kept: $(ids)" 2
+  restic snapshots --no-lock --json "$1" 2>/dev/null | grep '"id"' >/dev/null || fail "there is no backup $1; these are kept: $(ids)" 2
   [[ ${FORCE-} == yes ]] || is_empty ||
     fail "there are runs or models here already, which a restore would put others in place of: FORCE=yes does it" 2
 }

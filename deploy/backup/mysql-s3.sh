@@ -17,7 +17,7 @@ tables() { query "SELECT table_name FROM information_schema.tables WHERE table_s
 rclone_() { rclone --config "" --s3-no-check-bucket "$@"; }
 
 copy_database() {
-  ! tables | grep -qx "$MARK" || fail "a restore was cut off: restore again before a backup is made"
+  ! tables | grep -x "$MARK" >/dev/null || fail "a restore was cut off: restore again before a backup is made"
   mysqldump --defaults-extra-file="$options" --default-character-set=utf8mb4 --single-transaction \
     --no-tablespaces "$MYSQL_DATABASE" >"$stage/mlflow.sql" || fail "the database could not be read"
 }
@@ -61,7 +61,7 @@ load_files() {
 }
 
 load_database() {
-  tail -n 1 "$stage/mlflow.sql" | grep -q '^-- Dump completed' || fail "this backup's database is cut off"
+  tail -n 1 "$stage/mlflow.sql" | grep '^-- Dump completed' >/dev/null || fail "this backup's database is cut off"
   {
     echo "CREATE TABLE IF NOT EXISTS $MARK (nothing INT); SET FOREIGN_KEY_CHECKS = 0;"
     # shellcheck disable=SC2016 # the backquotes are MySQL's

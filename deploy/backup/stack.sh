@@ -17,7 +17,7 @@ fail() {
 setting() {
   local files=${COMPOSE_ENV_FILES:-.env}
   # shellcheck disable=SC2086 # a list with commas
-  echo "${!1-$(sed -n "s/^$1=//p" ${files//,/ } | tail -n 1)}"
+  echo "${!1-$(sed -n "s/^$1=//p" ${files//,/ } | tail -n 1 | tr -d "\"'\r")}"
 }
 
 # backup.sh in its container. Whoever asks reads what it says, not what Compose does. MySQL and S3 are
@@ -67,7 +67,7 @@ restore() {
   ((code == 0 || code == 3)) || fail "MLflow stays stopped; run it again" "$code"
   docker compose --progress quiet up --detach || fail "not all could be started: docker compose logs mlflow says why" 1
   # It read its authority when it started.
-  if docker compose config --services | grep -qx caddy; then docker compose --progress quiet restart caddy; fi
+  if docker compose config --services | grep -x caddy >/dev/null; then docker compose --progress quiet restart caddy; fi
   exit "$code"
 }
 
@@ -110,7 +110,7 @@ migrate() {
   done
 }
 
-api_is() { docker compose ps --format '{{.Service}} {{.Health}}' | grep -qx "classificador-produtos $1"; }
+api_is() { docker compose ps --format '{{.Service}} {{.Health}}' | grep -x "classificador-produtos $1" >/dev/null; }
 
 command=${1-}
 shift || true
