@@ -172,6 +172,8 @@ def test_a_server_process_that_is_killed_comes_back(followed: Followed) -> None:
     hotserve = followed.hotserve
     restarts = hotserve.model()["restarts"]
     [server] = hotserve.server_processes()
+    [guard] = hotserve.guards()
+    assert guard.children(recursive=True) == [server], "a process that only waits"
     with stream_of_requests(hotserve) as stream:
         os.kill(server.pid, signal.SIGKILL)
         hotserve.wait_for(

@@ -1,12 +1,18 @@
 """The command behind hotserve's own options: `mlflow models serve -m … -p … -h … [more]`."""
 
 import argparse
+import contextlib
+import os
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NoReturn
 
 from hotserve.config.errors import UsageError
 from hotserve.config.options import number
+
+_SERVER = Path(__file__).resolve().parents[1] / "processes" / "scoring_server.py"
 
 
 class HelpWanted(Exception):
@@ -33,6 +39,7 @@ class WrappedCommand:
         timeout: seconds for one request, of `-t` or MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT (60).
         others: every other option, as given.
         env_manager: of `--env-manager`; empty if it is not given.
+        workers: processes that serve, of `-w` or MLFLOW_MODELS_WORKERS (1, as MLflow).
         unknown: those of `others` that this MLflow may know, and hotserve does not.
     """
 
@@ -43,16 +50,57 @@ class WrappedCommand:
     timeout: int
     others: tuple[str, ...]
     env_manager: str
+    workers: int = 1
     unknown: tuple[str, ...] = ()
 
     def serve(self, model: str, port: int) -> list[str]:
-        """The command that serves the local model folder `model` on a loopback port."""
+        """The command that serves the local model folder `model` on a loopback port.
+
+        `mlflow models serve` in this environment would keep a parent of 240 MB that only waits for
+        the server: where it would be MLflow's Python server, that is run without the parent.
+        """
+        if self._is_mlflow() and self.env_manager == "local" and not self.unknown:
+            python = self.python()
+            if python and _is_python_function(Path(model)):
+                return [
+                    python,
+                    str(_SERVER),
+                    model,
+                    str(port),
+                    str(self.timeout),
+                    str(self.workers),
+                ]
         return [
             *self.program,
             *("models", "serve", "-m", model, "-p", str(port), "-h", "127.0.0.1"),
             *("-t", str(self.timeout)),
             *self.others,
         ]
+
+    def _is_mlflow(self) -> bool:
+        """Whether the program is MLflow's own: `python -m mlflow`, or the script that pip makes."""
+        if len(self.program) > 1:
+            return self.program[1:] == ("-m", "mlflow")
+        with contextlib.suppress(OSError), open(self.program[0], "rb") as script:
+            return b"from mlflow.cli import cli" in script.read(4096)
+        return False
+
+    def python(self) -> str | None:
+        """The interpreter that runs the wrapped `mlflow`; None where it can't be found."""
+        program = self.program[0]
+        if len(self.program) > 1:
+            return program
+        for folder in (os.path.dirname(program), os.path.dirname(os.path.realpath(program))):
+            for name in ("python", "python3"):
+                if os.access(os.path.join(folder, name), os.X_OK):
+                    return os.path.join(folder, name)
+        with contextlib.suppress(OSError, ValueError), open(program, "rb") as script:
+            first = script.readline(4096).decode()
+            if first.startswith("#!"):
+                words = shlex.split(first[2:])
+                if words and os.path.basename(words[0]).startswith("python"):
+                    return words[0]
+        return None
 
     def check(self) -> list[str]:
         """A command that ends with code 2 if MLflow does not know one of the options."""
@@ -61,6 +109,13 @@ class WrappedCommand:
     def download(self, uri: str, destination: str) -> list[str]:
         """The command by which the same MLflow fetches a model's files."""
         return [*self.program, "artifacts", "download", "-u", uri, "-d", destination]
+
+
+def _is_python_function(model: Path) -> bool:
+    """Whether MLflow serves it with Python; it has a server for R's models, too."""
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        return "\n  python_function:" in (model / "MLmodel").read_text("utf-8")
+    return False
 
 
 class _Parser(argparse.ArgumentParser):
@@ -104,7 +159,9 @@ def parse(command: Sequence[str], environment: Mapping[str, str]) -> WrappedComm
         default=environment.get("MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT") or "60",
     )
     known, others = parser.parse_known_args(command[position + 2 :])
-    parser.add_argument("-w", "--workers", type=number)
+    parser.add_argument(
+        "-w", "--workers", type=number, default=environment.get("MLFLOW_MODELS_WORKERS") or "1"
+    )
     # Of several the last one counts, as in MLflow.
     parser.add_argument("--env-manager", choices=("local", "virtualenv", "uv", "conda"), default="")
     parser.add_argument("--no-conda", action="store_const", const="local", dest="env_manager")
@@ -118,5 +175,6 @@ def parse(command: Sequence[str], environment: Mapping[str, str]) -> WrappedComm
         timeout=known.timeout,
         others=tuple(others),
         env_manager=more.env_manager,
+        workers=more.workers,
         unknown=tuple(unknown),
     )

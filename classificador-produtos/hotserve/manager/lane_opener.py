@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 import os
-import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -70,7 +69,7 @@ class LaneOpener:
 
     def __post_init__(self) -> None:
         local = self.command.env_manager == "local"
-        self.python = python_of(self.command) if local else None
+        self.python = self.command.python() if local else None
 
     async def saved_verdict(self) -> LaneVerdict | None:
         """The verdict of an earlier start, if everything is as it was then."""
@@ -183,21 +182,3 @@ class LaneOpener:
         if end.code is None or end.code < 0:
             raise NoVerdict(f"{what} was {end.reason()}", was_killed=True)
         return end.code, {}
-
-
-def python_of(command: WrappedCommand) -> str | None:
-    """The interpreter that runs the wrapped `mlflow`; None where it can't be found."""
-    program = command.program[0]
-    if len(command.program) > 1:
-        return program
-    for folder in (os.path.dirname(program), os.path.dirname(os.path.realpath(program))):
-        for name in ("python", "python3"):
-            if os.access(os.path.join(folder, name), os.X_OK):
-                return os.path.join(folder, name)
-    with contextlib.suppress(OSError, ValueError), open(program, "rb") as script:
-        first = script.readline(4096).decode()
-        if first.startswith("#!"):
-            words = shlex.split(first[2:])
-            if words and os.path.basename(words[0]).startswith("python"):
-                return words[0]
-    return None

@@ -12,7 +12,7 @@ import pytest
 
 from hotserve.config.mlflow_command import parse
 from hotserve.log import logger
-from hotserve.manager.lane_opener import LaneOpener, NoVerdict, python_of
+from hotserve.manager.lane_opener import LaneOpener, NoVerdict
 from hotserve.manager.lane_verdict import LaneFiles, LaneVerdict
 from hotserve.processes.guarded_process import Exit, ProcessContext
 
@@ -248,29 +248,3 @@ def test_of_several_environment_managers_the_last_one_counts(
     make: Make, options: tuple[str, ...], known: bool
 ) -> None:
     assert (make(*options).python is not None) is known
-
-
-def script(path: Path, text: str = "#!/bin/sh\n") -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-    path.chmod(0o755)
-    return path
-
-
-def python_of_program(program: Path) -> str | None:
-    return python_of(parse([str(program), "models", "serve", "-m", "x"], {}))
-
-
-def test_the_python_of_a_program_lies_beside_it_or_in_its_first_line(tmp_path: Path) -> None:
-    python = script(tmp_path / "env" / "python3")
-    program = script(tmp_path / "env" / "mlflow")
-    assert python_of_program(program) == str(python)
-    link = tmp_path / "bin" / "mlflow"
-    link.parent.mkdir()
-    link.symlink_to(program)
-    assert python_of_program(link) == str(python)
-    alone = tmp_path / "alone"
-    assert python_of_program(script(alone / "a", "#!/usr/bin/python3 -I\n")) == "/usr/bin/python3"
-    assert python_of_program(script(alone / "b", "#!/bin/sh\n")) is None
-    assert python_of_program(script(alone / "c", "import mlflow\n")) is None
-    assert python_of_program(alone / "not-there") is None
