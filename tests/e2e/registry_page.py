@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Error, Locator, Page, expect, sync_playwright
 
 # Without these Chromium keeps asking hosts of its maker, which a closed network refuses.
 CHROMIUM_ARGUMENTS = [
@@ -50,10 +50,22 @@ class RegistryPage:
         self.page = page
         self.url = url
         page.set_default_timeout(PATIENCE)
-        page.goto(url)
+        self._go(url)
         # It takes a third of the page; closed once, it stays closed.
         page.get_by_role("button", name="Close", exact=True).click()
         page.get_by_role("button", name="Model training").click()
+
+    def _go(self, url: str) -> None:
+        """Open an address.
+
+        Chromium gives up when a network comes or goes, as those of containers do.
+        """
+        try:
+            self.page.goto(url)
+        except Error as error:
+            if "ERR_NETWORK_CHANGED" not in error.message:
+                raise
+            self.page.goto(url)
 
     def _see(self, what: Locator) -> None:
         """Return once it is there.
@@ -75,7 +87,7 @@ class RegistryPage:
 
     def open_experiment(self, experiment: str) -> None:
         """Open the list of an experiment's runs."""
-        self.page.goto(f"{self.url}/#/experiments")
+        self._go(f"{self.url}/#/experiments")
         # A model of the same name has links of that name, on the page that is left.
         links = self.page.locator("a[href*='/experiments/']")
         link = links.filter(has_text=re.compile(f"^{re.escape(experiment)}$")).first
@@ -155,12 +167,12 @@ class RegistryPage:
 
     def open_version(self, model: str, version: int) -> None:
         """Open the page of one version of a registered model."""
-        self.page.goto(f"{self.url}/#/models/{model}/versions/{version}")
+        self._go(f"{self.url}/#/models/{model}/versions/{version}")
         self._see(self.page.get_by_role("heading", name=f"Version {version}"))
 
     def open_model(self, model: str) -> Locator:
         """Open the page of a registered model; returns the links to its versions."""
-        self.page.goto(f"{self.url}/#/models/{model}")
+        self._go(f"{self.url}/#/models/{model}")
         self._see(self.page.get_by_role("heading", name=model))
         return self.page.get_by_role("link", name=re.compile(r"^Version \d+$"))
 
