@@ -88,7 +88,7 @@ make_backup() {
   said=$(cd "$stage" && restic backup --json --exclude-caches "$@" .) || fail "restic could not write to $RESTIC_REPOSITORY"
   id=$(sed -n 's/.*"snapshot_id":"\([0-9a-f]*\)".*/\1/p' <<<"$said")
   size=$(sed -n 's/.*"total_bytes_processed":\([0-9]*\).*/\1/p' <<<"$said" | tail -n 1)
-  restic forget --quiet --group-by '' --prune --keep-last 1 --keep-daily "${BACKUP_KEEP_DAYS:-7}" \
+  restic forget --quiet --group-by '' --prune --keep-within 1d --keep-daily "${BACKUP_KEEP_DAYS:-7}" \
     --keep-weekly "${BACKUP_KEEP_WEEKS:-4}" --keep-monthly "${BACKUP_KEEP_MONTHS:-12}"
   [[ $check == no ]] || restic check --read-data >&2
   say "kept at $RESTIC_REPOSITORY: $((size / 1000000)) MB, in $SECONDS s"
