@@ -126,6 +126,10 @@ bench-train: env-dev ## time the ten-run sweep against one process a run
 bench-compose: env-dev ## time and weigh the stack in containers
 	@.venv/bin/python -m benchmarks.compose
 
+.PHONY: bench-team
+bench-team: env-dev ## time logins and TLS against the stack without (needs wrk)
+	@.venv/bin/python -m benchmarks.team
+
 .PHONY: bench-run
 bench-run: env-dev ## time make run from a fresh clone, and its memory at rest
 	@.venv/bin/python -m benchmarks.run
