@@ -12,10 +12,10 @@ import os
 import re
 import secrets
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import requests
-from mlflow.exceptions import MlflowException, RestException
+from mlflow.exceptions import MlflowException
 from mlflow.server.auth.client import AuthServiceClient
 from mlflow.server.auth.entities import Role
 from mlflow.tracking import MlflowClient
@@ -54,14 +54,14 @@ class Refused(Exception):
     """What was asked for can't be done: the message says why, and what can."""
 
 
-def set_up(client: AuthServiceClient, environment: Mapping[str, str]) -> None:
+def set_up(client: AuthServiceClient) -> None:
     """Make or mend all roles and the services' accounts."""
     users = _users(client)
     roles = {role.name: role for role in client.list_roles(WORKSPACE)}
     for name, grants in GRANTS.items():
         _set_role(client, name, grants | _own(name), roles.get(name))
     for name in SERVICES:
-        password = environment[f"MLFLOW_{name.upper()}_PASSWORD"]
+        password = os.environ[f"MLFLOW_{name.upper()}_PASSWORD"]
         if name in users:
             client.update_user_password(name, password)
         else:
@@ -141,13 +141,13 @@ def _users(client: AuthServiceClient) -> dict[str, str]:
     return users
 
 
-def main(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> int:
+def main(arguments: Sequence[str]) -> int:
     """Run one command; returns the exit code."""
-    client = AuthServiceClient(environment["MLFLOW_TRACKING_URI"])
+    client = AuthServiceClient(os.environ["MLFLOW_TRACKING_URI"])
     try:
         match arguments:
             case []:
-                set_up(client, environment)
+                set_up(client)
             case ["list"]:
                 for name, role in _users(client).items():
                     print(f"{name:<24} {role}")
@@ -162,7 +162,10 @@ def main(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) 
     except Refused as error:
         print(f"accounts: {error}", file=sys.stderr)
         return 2
-    except (RestException, MlflowException, requests.RequestException) as error:
+    except requests.ConnectionError:
+        print("accounts: MLflow does not answer: is the stack up?", file=sys.stderr)
+        return 1
+    except (MlflowException, requests.RequestException) as error:
         print(f"accounts: MLflow did not do it: {error}", file=sys.stderr)
         return 1
     return 0

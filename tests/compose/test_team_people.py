@@ -1,7 +1,5 @@
 """The page `docs/team.md` as people use it: accounts, tokens, the web page, the chapter's way."""
 
-import time
-
 import pytest
 import requests
 
@@ -30,13 +28,11 @@ def sees(team: Team, name: str, password: str) -> int:
     return team.session(name, password).get(url, timeout=60).status_code
 
 
-def test_who_is_removed_is_out_within_a_second(team: Team, ana: str) -> None:  # noqa: ARG001
+def test_who_is_removed_is_out_with_the_next_request(team: Team, ana: str) -> None:  # noqa: ARG001
     password = team.password_said(team.run("make user NAME=eva ROLE=reader"))
     assert sees(team, "eva", password) == 200  # and is remembered from now on
     team.run("make user NAME=eva REMOVE=yes")
-    removed = time.monotonic()
     assert sees(team, "eva", password) == 401
-    assert time.monotonic() - removed < 60  # the answer; MLflow has forgotten at once
     assert "eva" not in team.run("make users")
 
 
