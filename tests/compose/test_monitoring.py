@@ -92,6 +92,7 @@ def watched(
     _, *offline = base_images(folder / "offline.env", "monitoring").env_files
     one.env_files = (env, *offline)
     one.compose("up", "--detach", timeout=900)
+    wait_until(lambda: values(one, "hotserve_ready") == [1.0], "the API to serve", 900)
     yield one
     one.forget()
 
@@ -121,7 +122,6 @@ def values(stack: Stack, query: str) -> list[float]:
 
 @pytest.mark.timeout(1800)
 def test_everything_is_asked_and_answers(watched: Stack) -> None:
-    wait_until(lambda: values(watched, "hotserve_ready") == [1.0], "the API to be ready", 1200)
     wait_until(lambda: set(values(watched, "up")) == {1.0}, "every target to be up")
     wait_until(lambda: values(watched, "mysql_up") == [1.0], "MySQL to let the exporter in")
     wait_until(lambda: values(watched, "probe_success") == [1.0] * 3, "MLflow, S3 and Caddy")
