@@ -56,7 +56,10 @@ load_files() {
   local part
   rm -f "$TEAM"/users/users.db-*
   for part in users tokens caddy; do
-    cp --recursive --preserve=mode "$stage/team/$part/." "$TEAM/$part" || fail "the team's $part could not be written"
+    # Files alone: folders that are there may be the image's, and nobody else may change those.
+    (cd "$stage/team/$part" && find . -type f -print0 | tar --create --null --files-from -) |
+      (umask 077 && tar --extract --directory "$TEAM/$part") ||
+      fail "the team's $part could not be written"
   done
 }
 

@@ -39,6 +39,9 @@ prepare() {
   fi
   [[ :$all_files: == *[:/]compose.backup.yml:* ]] || all_files+=:compose.backup.yml
 
+  # Its scripts may be newer than the image; where it can't be built, the one that is there will do.
+  with_backup build --quiet backup >/dev/null 2>&1 || true
+
   folder=$(realpath --canonicalize-missing "$(setting BACKUP_FOLDER)")
   password=$(realpath --canonicalize-missing "$(setting BACKUP_PASSWORD_FILE)")
   if [[ ! -s $password ]]; then
