@@ -102,7 +102,7 @@ class Hotserve:
         return [each for each in psutil.process_iter() if _has_mark(each, self.mark)]
 
     def server_processes(self) -> list[psutil.Process]:
-        """The processes that serve a model: `uvicorn … scoring_server`."""
+        """The processes that serve a model."""
         return [p for p in self.family() if "scoring_server" in " ".join(_command(p))]
 
     def workers(self) -> list[psutil.Process]:
@@ -116,15 +116,15 @@ class Hotserve:
         """
         return [p for p in self.family() if _is_guard(p)]
 
-    def launchers(self) -> list[psutil.Process]:
-        """The commands `mlflow models serve`, each from its first moment to its last.
+    def guarded_servers(self) -> list[psutil.Process]:
+        """The server processes, each from its first moment to its last.
 
         Children of guards only: what one of them starts has its command line for a moment.
         """
         found = []
         for guard in psutil.Process(self.process.pid).children():
             with contextlib.suppress(psutil.NoSuchProcess):
-                found += [p for p in guard.children() if {"models", "serve"} <= set(_command(p))]
+                found += [p for p in guard.children() if "scoring_server" in " ".join(_command(p))]
         return found
 
     def nothing_is_left(self) -> bool:

@@ -2,8 +2,8 @@
 
 A steady load on a hotserve of its own, while versions are promoted every few seconds, most of them
 before the one before was up, and its children are killed at random: the server processes, their
-launchers and guards, the helpers that fetch, compile and compare. Front workers are left alone: a
-request that is under way in one fails with it, whoever the server is.
+guards, the helpers that fetch, compile and compare. Front workers are left alone: a request that is
+under way in one fails with it, whoever the server is.
 
 It holds if no request failed, every answer was of one version and the one that it named, the last
 promotion won with no process left of the others, and the memory of manager and workers did not
@@ -228,7 +228,6 @@ def _kind(command: list[str]) -> str | None:
     for mark, kind in (
         ("/guard.py", "guard"),
         ("scoring_server", "server"),
-        ("models serve", "launcher"),
         ("artifacts download", "fetching helper"),
         ("/lane/compile.py", "compiling helper"),
         ("hotserve.manager.lane_check", "comparing helper"),

@@ -111,14 +111,14 @@ def most_at_once(count: Callable[[], int]) -> Iterator[list[int]]:
 
 def test_of_ten_promotions_in_a_row_the_last_one_wins(switched: Switched) -> None:
     hotserve = switched.hotserve
-    with most_at_once(lambda: len(hotserve.launchers())) as launchers:
+    with most_at_once(lambda: len(hotserve.guarded_servers())) as servers:
         for version in "2323232323":
             switched.move(version)
             switched.wait_until_wanted(version, "starting")
-            eventually(lambda: len(hotserve.launchers()) == 2, "its process does not come")
+            eventually(lambda: len(hotserve.guarded_servers()) == 2, "its process does not come")
         switched.promote("3")
     # One answers and one is on its way; what is given up goes before another comes.
-    assert launchers[-1] == 2
+    assert servers[-1] == 2
     assert switched.load.versions() == {"1", "3"}, "a version that was given up answered"
     assert [each["to"] for each in hotserve.model()["switches"]][-1] == "3"
     eventually(
