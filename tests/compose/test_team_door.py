@@ -3,6 +3,8 @@
 import json
 import socket
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 import requests
@@ -98,21 +100,50 @@ def test_another_page_may_not_call_mlflow(
         assert answer.status_code == code, answer.text
 
 
-def test_an_address_has_a_certificate_too(team: Team) -> None:
+@contextmanager
+def another_caddy(team: Team, **settings: str) -> Iterator[int]:
+    """The port of one more Caddy in front of the same MLflow, with other settings."""
     port = free_port()
-    options = ("--detach", "--no-deps", "--rm", "--env", "PUBLIC_HOST=127.0.0.1")
-    container = team.stack.compose("run", *options, f"--publish=127.0.0.1:{port}:5000", "caddy")
-
-    def status() -> int | None:
-        try:
-            return team.session().get(f"https://127.0.0.1:{port}/", timeout=60).status_code
-        except requests.ConnectionError:
-            return None
-
+    more = [f"--env={name}={value}" for name, value in settings.items()]
+    options = ("--detach", "--no-deps", "--rm", *more, f"--publish=127.0.0.1:{port}:5000")
+    container = team.stack.compose("run", *options, "caddy").strip()
     try:
-        assert wait_until(status, "Caddy to answer") == 401
+        yield port
     finally:
-        docker("rm", "--force", container.strip())
+        docker("rm", "--force", container)
+
+
+def first_answer(session: requests.Session, url: str) -> requests.Response:
+    """What it says when it has begun to answer."""
+
+    def answer() -> list[requests.Response]:
+        try:
+            return [session.get(url, timeout=60)]
+        except requests.ConnectionError:
+            return []
+
+    (found,) = wait_until(answer, "Caddy to answer", seconds=120)
+    assert isinstance(found, requests.Response)
+    return found
+
+
+def test_an_address_has_a_certificate_too(team: Team) -> None:
+    with another_caddy(team, PUBLIC_HOST="127.0.0.1") as port:
+        assert first_answer(team.session(), f"https://127.0.0.1:{port}/").status_code == 401
+
+
+def test_a_certificate_of_one_s_own_is_shown(team: Team) -> None:
+    folder = team.folder / "deploy" / "team" / "certificates"
+    team.run(
+        f"cd {folder} && openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost "
+        "-addext subjectAltName=DNS:localhost -keyout key.pem -out cert.pem && chmod 644 key.pem"
+    )
+    session = team.session()
+    session.verify = str(folder / "cert.pem")
+    with another_caddy(team, TLS="/certificates/cert.pem /certificates/key.pem") as port:
+        answer = first_answer(session, f"https://localhost:{port}/")
+    assert answer.status_code == 401
+    assert answer.headers["Strict-Transport-Security"] == "max-age=31536000"
 
 
 def test_files_of_many_megabytes_go_through(
