@@ -37,7 +37,8 @@ PEOPLE: dict[str, Grants] = {
 }
 ADMIN = "admin"
 SERVICES: dict[str, Grants] = {
-    "trainer": frozenset({("registered_model", MODEL, "MANAGE")}),
+    # `mlflow run` logs to the experiment Default, whose number is 0, unless it is told another.
+    "trainer": frozenset({("registered_model", MODEL, "MANAGE"), ("experiment", "0", "EDIT")}),
     # The files of a version belong to the experiment of its run, whichever that is.
     "hotserve": frozenset({("registered_model", MODEL, "READ"), ("experiment", "*", "READ")}),
     "batch": READ_ALL,

@@ -135,3 +135,14 @@ def test_the_chapter_s_way(team: Team, ana: str) -> None:
     assert "brinquedo" in said
     answers = (team.folder / "respostas.csv").read_text("utf-8").splitlines()
     assert len(answers) > 1000
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        "trainer mlflow run . -P test_size=0.25",
+        "batch --input /app/produtos.csv --output s3://mlflow/respostas.csv",
+    ],
+)
+def test_the_services_jobs_run_as_without_logins(team: Team, job: str) -> None:
+    team.run(f"docker compose run --rm -T {job}")
