@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from tests.compose.stack import ROOT, Stack
 
 LINES = (ROOT / ".env").read_text(encoding="utf-8").splitlines()
 SETTINGS = [line.partition("=")[0] for line in LINES if line and not line.startswith("#")]
+EMPTY = [line[:-1] for line in LINES if line.endswith("=")]
 CLIENT = {
     "MLFLOW_TRACKING_URI",
     "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD",
@@ -19,7 +21,18 @@ CLIENT = {
     "NO_PROXY",
     "no_proxy",
 }
-MAY_BE_EMPTY = {"HOTSERVE_TOKEN", "MLFLOW_CORS_ORIGINS", "S3_PUBLIC_URL"}
+OVERLAYS = ("compose.team.yml", "compose.monitoring.yml", "compose.backup.yml")
+REQUIRED = [
+    (file, name)
+    for file in ("compose.yml", *OVERLAYS)
+    for name in sorted(set(re.findall(r"\$\{(\w+):\?", (ROOT / file).read_text("utf-8"))))
+]
+MAY_BE_EMPTY = {
+    *("MLFLOW_CORS_ORIGINS", "S3_PUBLIC_URL"),
+    *("ALERT_MAIL_TO", "ALERT_WEBHOOK_URL", "ALERT_MAIL_FROM", "COMPOSE_PROFILES"),
+    *("SMTP_SERVER", "SMTP_USER", "SMTP_PASSWORD", "SMTP_REQUIRE_TLS"),
+    *("BACKUP_TARGET", "BACKUP_AWS_ACCESS_KEY_ID", "BACKUP_AWS_SECRET_ACCESS_KEY"),
+}
 
 
 def config(stack: Stack) -> dict[str, Any]:
@@ -27,14 +40,23 @@ def config(stack: Stack) -> dict[str, Any]:
     return parsed
 
 
-@pytest.mark.parametrize("name", [name for name in SETTINGS if name not in MAY_BE_EMPTY])
+def test_a_setting_is_required_or_may_be_empty() -> None:
+    assert {name for _, name in REQUIRED} == set(SETTINGS) - MAY_BE_EMPTY
+
+
+@pytest.mark.parametrize(("file", "name"), REQUIRED)
 def test_a_setting_that_is_missing_stops_compose_with_one_line(
-    new_stack: Callable[..., Stack], name: str
+    new_stack: Callable[..., Stack], file: str, name: str
 ) -> None:
-    done = new_stack().try_compose("config", "--quiet", settings={name: ""})
+    others = {one: "given" for one in EMPTY if (file, one) in REQUIRED}
+    overlays = [ROOT / file] if file in OVERLAYS else []
+    stack = new_stack(*overlays, **others)
+    stack.compose("config", "--quiet")
+    done = stack.try_compose("config", "--quiet", settings={name: ""})
     assert done.returncode != 0
     assert len(done.stderr.strip().splitlines()) == 1
-    assert f"required variable {name} is missing a value: set it in .env" in done.stderr
+    assert f"required variable {name} is missing a value: " in done.stderr
+    assert "set it in .env" in done.stderr or "run `make team`" in done.stderr
 
 
 def test_each_setting_has_a_comment() -> None:
@@ -116,7 +138,9 @@ def test_the_api_and_nobody_else_is_given_its_token_but_for_the_check_which_talk
 def test_the_check_is_given_every_setting_that_it_has_a_rule_for(
     new_stack: Callable[..., Stack],
 ) -> None:
-    looked_at = set(config(new_stack())["services"]["check_settings"]["environment"])
+    team = {one: "given" for one in EMPTY if ("compose.team.yml", one) in REQUIRED}
+    stack = new_stack(ROOT / "compose.team.yml", **team)
+    looked_at = set(config(stack)["services"]["check_settings"]["environment"])
     assert set(check_settings.RULES) - {"S3_WAIT_SECONDS"} <= looked_at
     assert looked_at <= set(SETTINGS) | {"NO_PROXY", "no_proxy"}
 
