@@ -39,7 +39,7 @@ def summary(chosen: Settings, seconds: float, *, settled: bool = True) -> str | 
     note = model.get("note")
     if note and not settled:
         return None
-    if _get(f"{chosen.serve_url}/ping", parse=False) is None:
+    if _get(f"{chosen.serve_url}/ping") is None:
         return None
     options = (AUTHORIZED if chosen.token else "") + (DIRECT if _proxy_in_the_way() else "")
     return "\n".join(
@@ -91,14 +91,13 @@ def _accuracy(chosen: Settings, model: dict[str, Any]) -> str:
     return f"accuracy {accuracy:.4f}, macro F1 {f1:.4f} on products that no run was trained on"
 
 
-def _get(url: str, parse: bool = True, token: str | None = None) -> dict[str, Any] | None:
-    """The JSON answer of a GET, ``{}`` if it is not to be parsed, None if there is no good one."""
+def _get(url: str, token: str | None = None) -> dict[str, Any] | None:
+    """The JSON answer of a GET, ``{}`` if it is blank, None if there is no good one."""
     request = urllib.request.Request(url)
     if token is not None:
         request.add_header("Authorization", f"Bearer {token}")
     try:
         with _DIRECT.open(request, timeout=5) as answer:
-            body = answer.read()
-        return dict(json.loads(body)) if parse else {}
-    except (OSError, ValueError):
+            return dict(json.loads(answer.read().strip() or b"{}"))
+    except (OSError, TypeError, ValueError):
         return None

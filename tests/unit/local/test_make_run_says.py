@@ -1,11 +1,13 @@
 """What `make run` says when its process runner or a service of it will not go on."""
 
 import contextlib
+import http.server
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -404,3 +406,23 @@ def test_a_second_signal_does_not_cut_the_stop_short() -> None:
     with pytest.raises(run.Stopped):
         run._stop(signal.SIGINT, None)
     assert {signal.getsignal(number) for number in run.STOPPING} == {signal.SIG_IGN}
+
+
+@pytest.mark.parametrize(
+    ("answer", "read"), [(b"\n", {}), (b'{"a": 1}', {"a": 1}), (b"<html>", None), (b"[1]", None)]
+)
+def test_a_blank_answer_is_a_good_one_and_what_is_no_json_is_none(
+    answer: bytes, read: dict[str, int] | None
+) -> None:
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.handle_request).start()
+        assert summary._get(f"http://127.0.0.1:{server.server_port}/ping") == read
