@@ -39,10 +39,15 @@ tls=${TLS:-$(value TLS)}
 set_value PUBLIC_HOST "$host"
 set_value TLS "'$tls'"
 files=$(value COMPOSE_FILE)
+if [[ -z $files ]]; then
+  files=compose.yml
+  # Compose adds it by itself only where nothing is named.
+  [[ ! -f $(dirname "$file")/compose.override.yml ]] || files+=:compose.override.yml
+fi
 wanted=(compose.team.yml)
 if [[ $tls == *@* ]]; then wanted+=(compose.acme.yml); fi
 for one in "${wanted[@]}"; do
-  if [[ :$files: != *:$one:* ]]; then files=${files:-compose.yml}:$one; fi
+  if [[ :$files: != *:$one:* ]]; then files=$files:$one; fi
 done
 set_value COMPOSE_FILE "$files"
 if [[ $host != localhost && $(value BIND_ADDRESS) == 127.0.0.1 ]]; then set_value BIND_ADDRESS 0.0.0.0; fi

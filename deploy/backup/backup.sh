@@ -121,12 +121,18 @@ ids() { restic snapshots --no-lock --json | grep -o '"short_id":"[^"]*"' | cut -
 
 # Whether all that the backup holds is there again, with the files of each version and model that the database names.
 check_files() {
-  local missing
+  local missing lists=$work/lists
+  rm -rf "$lists"
+  mkdir "$lists"
+  # Written down first: a list that could not be had would look like one without gaps.
+  files_here >"$lists/here" || fail "restored, but the files could not be listed, so nothing is said of them"
+  (cd "$stage/files" && find . -type f | cut -c 3-) >"$lists/kept"
+  named_in_database >"$lists/named" || fail "restored, but the database does not answer, so nothing is said of its files"
   missing=$(awk -F '\t' '
     FILENAME == ARGV[1] { here[$0]; path = $0; while (sub("/[^/]*$", "", path)) here[path]; next }
     FILENAME == ARGV[2] { if (!($0 in here)) print $0; next }
     { path = $4; if (sub("^mlflow-artifacts:/+", "", path) && !(path in here)) print path ", of " $1 " " $2 " " $3 }
-  ' <(files_here) <(cd "$stage/files" && find . -type f | cut -c 3-) <(named_in_database))
+  ' "$lists/here" "$lists/kept" "$lists/named")
   if [[ -n $missing ]]; then
     say "restored, but these files are missing:"
     printf '%s\n' "$missing" >&2
@@ -137,11 +143,13 @@ check_files() {
 
 # What the database names: what it is, its number, its name and the address of its files, with tabs between.
 named_in_database() {
+  local names
   query "SELECT 'version', version, name, COALESCE(storage_location, source) FROM model_versions
-         WHERE current_stage <> 'Deleted_Internal'"
+         WHERE current_stage <> 'Deleted_Internal'" && names=$(tables) || return
   # An MLflow before 3 has no such table. 2 is READY.
-  query "SELECT 'model', model_id, name, artifact_location FROM logged_models
-         WHERE lifecycle_stage = 'active' AND status = 2" 2>/dev/null || true
+  ! grep -qx logged_models <<<"$names" ||
+    query "SELECT 'model', model_id, name, artifact_location FROM logged_models
+           WHERE lifecycle_stage = 'active' AND status = 2"
 }
 
 # The next of the times in BACKUP_SCHEDULE, in seconds since 1970.

@@ -64,11 +64,13 @@ load_files() {
 }
 
 load_database() {
+  local old
+  old=$(tables) || fail "the database does not answer"
   tail -n 1 "$stage/mlflow.sql" | grep '^-- Dump completed' >/dev/null || fail "this backup's database is cut off"
   {
     echo "CREATE TABLE IF NOT EXISTS $MARK (nothing INT); SET FOREIGN_KEY_CHECKS = 0;"
     # shellcheck disable=SC2016 # the backquotes are MySQL's
-    tables | grep -vx "$MARK" | sed 's/.*/DROP TABLE IF EXISTS `&`;/' || true
+    sed "/^$MARK\$/d"'; /./s/.*/DROP TABLE IF EXISTS `&`;/' <<<"$old"
     # Triggers belong to whoever restores: the user may have another name here.
     sed '/^\/\*!50003 CREATE\*\//s/ \/\*!50017 DEFINER=[^*]*\*\///' "$stage/mlflow.sql"
     echo "DROP TABLE $MARK;"

@@ -3,6 +3,7 @@
 # What `make run` keeps: runs and models in SQLite, their files in a folder. Sourced by backup.sh.
 
 query() { sqlite3 -readonly -separator $'\t' "$STACK_HOME/mlflow.db" "$1"; }
+tables() { query "SELECT name FROM sqlite_master WHERE type = 'table'"; }
 
 copy_database() {
   rm -f "$stage/mlflow.db"

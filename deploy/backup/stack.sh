@@ -39,8 +39,8 @@ prepare() {
   fi
   [[ :$all_files: == *[:/]compose.backup.yml:* ]] || all_files+=:compose.backup.yml
 
-  # Its scripts may be newer than the image; where it can't be built, the one that is there will do.
-  with_backup build --quiet backup >/dev/null 2>&1 || true
+  # Its scripts may be newer than the image.
+  with_backup build --quiet backup >/dev/null 2>&1 || say "the backup's image could not be built: the one that is there is used"
 
   folder=$(realpath --canonicalize-missing "$(setting BACKUP_FOLDER)")
   password=$(realpath --canonicalize-missing "$(setting BACKUP_PASSWORD_FILE)")

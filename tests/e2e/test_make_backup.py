@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -186,6 +187,17 @@ def test_a_missing_file_is_named(made: Backups) -> None:
     done = elsewhere(made).make("restore", SNAPSHOT="latest")
     assert "of version 1 classificador-produtos" in done.stderr
     assert "Error 3" in done.stderr
+
+
+def test_what_could_not_be_looked_at_is_not_called_whole(made: Backups) -> None:
+    with sqlite3.connect(made.home / "mlflow.db") as database:
+        database.execute("ALTER TABLE logged_models RENAME COLUMN artifact_location TO elsewhere")
+    database.close()
+    assert made.make("backup").returncode == 0
+    done = elsewhere(made).make("restore", SNAPSHOT="latest")
+    assert done.returncode != 0
+    assert "nothing is said of its files" in done.stderr
+    assert "all files are there" not in done.stderr
 
 
 def test_a_wrong_password_is_called_that(made: Backups, tmp_path: Path) -> None:

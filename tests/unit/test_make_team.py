@@ -59,6 +59,13 @@ def test_every_secret_is_strong_and_what_is_said_is_where_and_who(file: Path) ->
     assert not any(new[name] in done.stdout for name in SECRETS if name.startswith("MYSQL"))
 
 
+def test_a_file_that_compose_finds_by_itself_goes_on_counting(file: Path) -> None:
+    file.with_name("compose.override.yml").write_text("services: {}\n")
+    assert make_team(file, PUBLIC_HOST="localhost").returncode == 0
+    wanted = "compose.yml:compose.override.yml:compose.team.yml"
+    assert settings(file)["COMPOSE_FILE"] == wanted
+
+
 def test_a_second_time_changes_nothing_and_needs_no_name(file: Path) -> None:
     assert make_team(file, PUBLIC_HOST="10.0.0.7").returncode == 0
     before = file.read_bytes()
