@@ -1,4 +1,4 @@
-"""What the Dockerfile's three images have to be, since no tool makes them."""
+"""What the Dockerfile's images have to be, since no tool makes them."""
 
 import re
 from pathlib import Path
@@ -8,12 +8,20 @@ import pytest
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 STAGES = dict(re.findall(r"^FROM \S+ AS (\S+)\n(.*?)(?=^FROM |\Z)", DOCKERFILE, re.M | re.S))
-IMAGES = ("mlflow", "trainer", "classificador-produtos")
+FILES = dict.fromkeys(("mlflow", "trainer", "classificador-produtos"), "compose.yml")
+FILES["backup"] = "compose.backup.yml"
 
 
-def test_there_is_one_base_and_each_image_stands_on_it() -> None:
-    assert list(STAGES) == ["base", *IMAGES]
-    assert re.findall(r"^FROM (\S+)", DOCKERFILE, re.M) == ["${PYTHON_IMAGE}", *["base"] * 3]
+def test_there_is_one_base_and_each_python_image_stands_on_it() -> None:
+    assert list(STAGES) == ["base", *FILES]
+    parents = ["${PYTHON_IMAGE}", *["base"] * 3, "${BACKUP_IMAGE}"]
+    assert re.findall(r"^FROM (\S+)", DOCKERFILE, re.M) == parents
+
+
+def test_backup_stands_on_the_pinned_image_unless_the_settings_name_another() -> None:
+    assert "\nARG BACKUP_IMAGE=${PYTHON_IMAGE}\n" in DOCKERFILE
+    compose = (ROOT / "compose.backup.yml").read_text(encoding="utf-8")
+    assert "BACKUP_IMAGE: ${BACKUP_IMAGE:-${PYTHON_IMAGE}}\n" in compose
 
 
 def test_whatever_is_installed_is_checked_against_hashes() -> None:
@@ -29,12 +37,12 @@ def test_the_base_image_is_pinned_and_the_one_of_the_settings() -> None:
     assert f"PYTHON_IMAGE={default[1]}\n" in (ROOT / ".env").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("image", IMAGES)
+@pytest.mark.parametrize("image", FILES)
 def test_it_ends_as_a_user_that_is_not_root(image: str) -> None:
     assert re.findall(r"^USER (\S+)$", STAGES[image], flags=re.MULTILINE) == ["10001:10001"]
 
 
-@pytest.mark.parametrize("image", IMAGES)
+@pytest.mark.parametrize("image", FILES)
 def test_compose_builds_it_from_its_stage(image: str) -> None:
-    compose = (ROOT / "compose.yml").read_text(encoding="utf-8")
+    compose = (ROOT / FILES[image]).read_text(encoding="utf-8")
     assert f"target: {image}\n" in compose
