@@ -53,6 +53,14 @@ def close_all(client: MlflowClient, experiment_id: str) -> None:
             client.set_terminated(run.info.run_id, "KILLED", end_time=last)
 
 
+def close_own(client: MlflowClient, experiment_id: str) -> None:
+    """Say KILLED of the runs of this process, also of one whose number was not heard any more."""
+    if process := _process(os.getpid()):
+        own = f"tags.`{PROCESS}` = '{process}' AND tags.`{HOST}` = '{_host()}'"
+        for run in client.search_runs([experiment_id], f"attributes.status = 'RUNNING' AND {own}"):
+            client.set_terminated(run.info.run_id, "KILLED")
+
+
 def _is_over(of_run: dict[str, str]) -> bool:
     if of_run[PROCESS] and of_run[HOST] == _host():
         return _process(int(of_run[PROCESS].split()[0])) != of_run[PROCESS]

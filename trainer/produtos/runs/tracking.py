@@ -258,14 +258,17 @@ def running(
             created = run.info.run_id
         with abandoned.beating(tracker.client, created):
             yield run
+        tracker.client.set_terminated(created, "FINISHED")
     except BaseException as error:
-        if created:
-            status = "KILLED" if isinstance(error, Stopped) else "FAILED"
-            # If the server is still there; the real error comes first.
-            with _impatient(3), suppress(Exception):
+        # If the server is still there; the real error comes first.
+        with _impatient(3), suppress(Exception):
+            if created:
+                status = "KILLED" if isinstance(error, Stopped) else "FAILED"
                 tracker.client.set_terminated(created, status)
+            elif isinstance(error, Stopped):
+                # The server may have made it already.
+                abandoned.close_own(tracker.client, tracker.experiment_id)
         raise
-    tracker.client.set_terminated(created, "FINISHED")
 
 
 def log(

@@ -258,6 +258,33 @@ def test_no_run_stays_running(
         assert ended.data.tags["mlflow.parentRunId"] == "pai"
 
 
+@pytest.mark.parametrize("call", ["create_run", "set_terminated"])
+def test_a_signal_while_a_run_begins_or_ends_leaves_none_running(
+    tracker: Tracker, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    real = getattr(MlflowClient, call)
+    others = tracker.client.create_run(tracker.experiment_id).info.run_id
+
+    def stopped_before_the_answer(client: MlflowClient, *args: object, **more: object) -> None:
+        monkeypatch.undo()
+        if call == "create_run":
+            real(client, *args, **more)
+        raise Stopped(15)
+
+    def parent_and_child() -> None:
+        with running(tracker, "pai"):
+            monkeypatch.setattr(MlflowClient, call, stopped_before_the_answer)
+            with running(tracker, "um"):
+                pass
+
+    with pytest.raises(Stopped):
+        parent_and_child()
+    found = tracker.client.search_runs([tracker.experiment_id])
+    status = {run.info.run_id: run.info.status for run in found}
+    assert status.pop(others) == "RUNNING"
+    assert list(status.values()) == ["KILLED", "KILLED"]
+
+
 def test_a_server_that_is_gone_hides_no_error(
     tracker: Tracker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
