@@ -13,6 +13,9 @@ TRY = "curl -X POST -H 'Content-Type: text/csv' --data-binary 'boneca de pano' "
 # The token itself is nothing for a screen.
 AUTHORIZED = "-H 'Authorization: Bearer …' "
 
+SHARED_VIEW = "mlflow.sharedViewState."
+"""Before a view's name, in a tag of the experiment that it is of."""
+
 DIRECT = "--noproxy localhost "
 
 # A proxy that the user has for the outside is of no use on the loopback.
@@ -41,14 +44,17 @@ def summary(chosen: Settings, seconds: float, *, settled: bool = True) -> str | 
         return None
     if _get(f"{chosen.serve_url}/ping") is None:
         return None
+    run = _get(f"{chosen.mlflow_url}/api/2.0/mlflow/runs/get?run_id={model.get('run_id')}")
+    run = (run or {}).get("run", {})
     options = (AUTHORIZED if chosen.token else "") + (DIRECT if _proxy_in_the_way() else "")
     return "\n".join(
         (
             "",
             f"ready after {seconds:.0f} s",
             f"  MLflow   http://localhost:{chosen.mlflow_port}   runs, figures, the registry",
+            *_compare(chosen, run),
             f"  API      http://localhost:{chosen.serve_port}   {_served(model)}",
-            f"           {_accuracy(chosen, model)}",
+            f"           {_accuracy(run)}",
             *([f"           {note}"] if note else []),
             f"  logs     {short(chosen.logs)}",
             f"  try it   {TRY}{options}localhost:{chosen.serve_port}/invocations",
@@ -79,12 +85,24 @@ def _proxy_in_the_way() -> bool:
     return bool(proxies.keys() & {"http", "all"}) and not urllib.request.proxy_bypass("localhost")
 
 
-def _accuracy(chosen: Settings, model: dict[str, Any]) -> str:
-    run = _get(f"{chosen.mlflow_url}/api/2.0/mlflow/runs/get?run_id={model.get('run_id')}")
-    metrics = {
-        metric["key"]: metric["value"]
-        for metric in (run or {}).get("run", {}).get("data", {}).get("metrics", [])
-    }
+def _compare(chosen: Settings, run: dict[str, Any]) -> list[str]:
+    """Where the runs are listed with the columns that matter, if the trainer has shared that."""
+    number = run.get("info", {}).get("experiment_id")
+    found = _get(f"{chosen.mlflow_url}/api/2.0/mlflow/experiments/get?experiment_id={number}") or {}
+    views = [
+        tag["key"].removeprefix(SHARED_VIEW)
+        for tag in found.get("experiment", {}).get("tags", [])
+        if tag["key"].startswith(SHARED_VIEW)
+    ]
+    return [
+        f"  compare  http://localhost:{chosen.mlflow_port}/#/experiments/{number}/runs"
+        f"?workflowType=machine_learning&viewStateShareKey={view}"
+        for view in views[:1]
+    ]
+
+
+def _accuracy(run: dict[str, Any]) -> str:
+    metrics = {m["key"]: m["value"] for m in run.get("data", {}).get("metrics", [])}
     if "acuracia_holdout" not in metrics:
         return "its run says nothing about its accuracy"
     accuracy, f1 = metrics["acuracia_holdout"], metrics.get("f1_macro_holdout", float("nan"))

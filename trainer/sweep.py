@@ -37,7 +37,9 @@ def main() -> None:
     tracker = tracking.connect()
 
     from produtos.runs import sweep as sweeping
+    from produtos.runs import view
 
+    view.share(tracker)
     resumed = first_start.interrupted_sweep(tracker, data, common) if options.first else None
     report = partial(print, flush=True)
     with sweeping.sweep(
@@ -49,9 +51,11 @@ def main() -> None:
         )
     print(
         f"\n{sweeping.table(done.outcomes)}\n\n"
-        f"best: {done.outcomes[0].parameters.run_name()}, registered as {registry.MODEL_NAME} "
+        f"best: {done.outcomes[0].parameters.described()}, registered as {registry.MODEL_NAME} "
         f"version {version.version}, {stage}"
     )
+    if not options.first and (address := view.address(tracker)):
+        print(f"compare: {address}")
     if done.outcomes[0].gaps:
         print(f"its figures cannot tell much: {done.outcomes[0].gaps}")
     if verdict is not None:

@@ -23,10 +23,11 @@ def main() -> None:
     tracking.reach()
 
     from produtos.data import split
-    from produtos.runs import training
+    from produtos.runs import training, view
 
     split.split(data, test_size=parameters.test_size, include_names=parameters.include_names)
     tracker = tracking.connect()
+    view.share(tracker)
     name = parameters.run_name()
     with tracking.running(tracker, name, run_id=tracking.project_run_id()) as run:
         outcome = training.train_and_record(tracker, run, data, parameters)
@@ -34,6 +35,8 @@ def main() -> None:
     if outcome.gaps:
         print(f"these figures cannot tell much: {outcome.gaps}")
     print(f"{figures}\nrun {outcome.run_id}, model models:/{outcome.model_id}")
+    if address := view.address(tracker):
+        print(f"compare: {address}")
 
 
 if __name__ == "__main__":

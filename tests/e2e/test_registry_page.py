@@ -116,7 +116,7 @@ def test_best_run_registered_as_a_new_model_is_served_once_it_is_in_production(
     registry: Registry,
 ) -> None:
     assert registry.api.get("/ping").status_code == 503
-    registry.page.open_model_of_run("test_size=0.1 include_names=sim")
+    registry.page.open_model_of_run("0.1 sim não")
     registry.page.register_as_new_model(MODEL)
     eventually(lambda: registry.stages() == {"1": "None"}, "there is no version 1")
     assert registry.api.predict(WITHOUT_ACCENT).status_code == 503
@@ -132,7 +132,7 @@ def test_best_run_registered_as_a_new_model_is_served_once_it_is_in_production(
 def test_another_run_registered_as_its_next_version_goes_to_staging(registry: Registry) -> None:
     page = registry.page
     page.open_experiment(MODEL)
-    page.open_model_of_run("test_size=0.2 include_names=sim")
+    page.open_model_of_run("0.2 sim sim")
     page.register_as_version_of(MODEL)
     eventually(lambda: set(registry.stages()) == {"1", "2"}, "there is no version 2")
     versions = page.open_model(MODEL)

@@ -146,7 +146,7 @@ def compare(walk: Walk) -> None:
 
 
 def register_best(walk: Walk) -> None:
-    walk.page.open_model_of_run("test_size=0.1 include_names=sim")
+    walk.page.open_model_of_run("0.1 sim não")
     walk.page.start_registering()
     expect(walk.page.page.locator("[class*=select-dropdown]").first).to_be_visible()
     pictures.take(walk.page.page, "register")
@@ -175,7 +175,7 @@ def promote(walk: Walk) -> None:
 
 def register_accents(walk: Walk) -> None:
     walk.page.open_experiment("capitulo-10")
-    walk.page.open_model_of_run("test_size=0.25 include_names=sim")
+    walk.page.open_model_of_run("0.25 sim sim")
     walk.page.register_as_version_of(MODEL)
     eventually(lambda: len(walk.stack.versions()) == 3, "there is no version 3")
     walk.page.open_version(MODEL, 3)

@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import shlex
 import sys
 import unicodedata
 from collections.abc import Sequence
@@ -30,17 +31,25 @@ class Parameters:
     dataset: str = SHIPPED_NAME
 
     def logged(self) -> dict[str, str]:
-        """The same in the user's own words, by name; an address without its secrets."""
-        return {
+        """The same in the user's own words, by name; an address without its secrets.
+
+        Quoted as `mlflow run` does, whose parameters can't be changed: one search finds both.
+        """
+        written = {
             "test_size": str(self.test_size),
             "include_names": yes_or_no(self.include_names),
             "strip_accents": yes_or_no(self.strip_accents),
             "classifier": self.classifier,
             "dataset": without_secrets(self.dataset),
         }
+        return {name: shlex.quote(value) for name, value in written.items()}
 
     def run_name(self) -> str:
-        """What a run is called on the page: the two parameters of the chapter."""
+        """What a run is called on the page, which shows the first twelve characters or so."""
+        return f"{self.test_size} {yes_or_no(self.include_names)} {yes_or_no(self.strip_accents)}"
+
+    def described(self) -> str:
+        """The two parameters of the chapter, with their names."""
         return f"test_size={self.test_size} include_names={yes_or_no(self.include_names)}"
 
 

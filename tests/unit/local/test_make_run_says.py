@@ -105,6 +105,29 @@ def test_block_names_the_logs_as_the_readme_shows_them(
     assert "  logs     dados/logs\n" in (summary.summary(chosen, 1.0) or "")
 
 
+def test_block_says_where_the_runs_are_compared(
+    chosen: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tags = [{"key": "mlflow.sharedViewState.comparar", "value": "{}"}]
+    answers = {
+        "/model": {"name": "m", "version": "1", "run_id": "r"},
+        "/ping": {},
+        "run_id=r": {"run": {"info": {"experiment_id": "4"}}},
+        "experiment_id=4": {"experiment": {"tags": tags}},
+    }
+
+    def get(url: str, **_: object) -> object:
+        return next(answer for end, answer in answers.items() if url.endswith(end))
+
+    monkeypatch.setattr(summary, "_get", get)
+    said = summary.summary(chosen, 1.0) or ""
+    assert (
+        "/#/experiments/4/runs?workflowType=machine_learning&viewStateShareKey=comparar\n" in said
+    )
+    tags.clear()
+    assert "compare" not in (summary.summary(chosen, 1.0) or "compare")
+
+
 @pytest.mark.parametrize(
     ("where", "shown"),
     [

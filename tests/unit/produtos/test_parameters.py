@@ -54,10 +54,10 @@ def test_dashes_and_underscores_are_the_same() -> None:
     assert parse("--test_size=0.3", "--include_names", "não", "--strip_accents=não") == wanted
 
 
-def test_parameters_are_logged_as_a_user_writes_them() -> None:
+def test_parameters_are_logged_as_mlflow_run_logs_them() -> None:
     assert parse("--include-names", "nao").logged() == {
         "test_size": "0.2",
-        "include_names": "não",
+        "include_names": "'não'",
         "strip_accents": "sim",
         "classifier": "naive_bayes",
         "dataset": "produtos.csv",
@@ -66,7 +66,14 @@ def test_parameters_are_logged_as_a_user_writes_them() -> None:
 
 def test_an_address_is_logged_without_its_secrets() -> None:
     logged = parse("--dataset", "https://maria:SECRET@host/x.csv?token=SECRET").logged()
-    assert logged["dataset"] == "https://host/x.csv?token=…"
+    assert logged["dataset"] == "'https://host/x.csv?token=…'"
+
+
+def test_names_of_the_runs_of_a_sweep_differ_where_a_page_cuts_them_off() -> None:
+    both = [grid(Parameters(strip_accents=strips)) for strips in (True, False)]
+    names = [each.run_name()[:12] for runs in both for each in runs]
+    assert len(set(names)) == 20
+    assert Parameters(test_size=0.25, include_names=False).run_name() == "0.25 não sim"
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def register(client: MlflowClient, dataset: Dataset, sweep: Sweep, *, first: boo
     if best.gaps:
         tags[GAPS] = best.gaps
     description = (
-        f"{best.parameters.classifier}, {best.parameters.run_name()}: "
+        f"{best.parameters.classifier}, {best.parameters.described()}: "
         f"acuracia_holdout {best.metrics['acuracia_holdout']:.4f}"
     )
     # It says on stderr what its caller says better.

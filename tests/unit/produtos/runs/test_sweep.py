@@ -68,7 +68,7 @@ def test_the_parent_run_is_open_until_the_best_one_is_registered(tracker: Tracke
     assert parent.data.params == {
         "strip_accents": "sim",
         "classifier": "naive_bayes",
-        "dataset": "https://a/b.csv?sig=…",
+        "dataset": "'https://a/b.csv?sig=…'",
     }
     assert [each.parameters.test_size for each in done.outcomes[:2]] == [0.5, 0.5]
     assert len(lines) == len(done.outcomes) == 10
