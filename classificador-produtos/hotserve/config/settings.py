@@ -67,6 +67,12 @@ class Settings:
         "'auto' answers linear text classifiers from compiled arrays once their answers "
         "were found equal, 'off' leaves every answer to the wrapped command",
     )
+    batching: str = option(
+        choice("auto", "off"),
+        "auto",
+        "'auto' has requests that wait for the model's process go to it together, once rows "
+        "together were found to be answered as one by one; 'off' sends each by itself",
+    )
     cors_origins: tuple[str, ...] = option(
         ORIGINS,
         "",

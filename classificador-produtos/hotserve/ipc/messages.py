@@ -49,6 +49,21 @@ class LaneTarget:
     columns: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Batching:
+    """How requests that wait for the server process of one version may go to it together.
+
+    Attributes:
+        slots: requests that a worker may have under way there before others wait.
+        forms: the forms of request that were compared; see `batching.requests.read`.
+        types: the types that the signature gives to columns, by name.
+    """
+
+    slots: int
+    forms: tuple[str, ...]
+    types: dict[str, str]
+
+
 # From the manager to a worker.
 
 
@@ -85,6 +100,7 @@ class Prepare:
         model: the JSON object of `/model`.
         hold: whether a process is on its way back, so that requests should wait for it.
         lane: the fast lane of the version that is served, if it is open.
+        batching: how requests go to `target` together, if they may.
     """
 
     number: int = 0
@@ -92,6 +108,7 @@ class Prepare:
     model: dict[str, Any] = field(default_factory=dict)
     hold: bool = False
     lane: LaneTarget | None = None
+    batching: Batching | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +183,14 @@ class Scrape:
 
 
 @dataclass(frozen=True, slots=True)
+class BatchingFailed:
+    """The model of that version answered rows together as it must not; `why` says how."""
+
+    version: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class LogError:
     """A line for the manager's log."""
 
@@ -173,7 +198,7 @@ class LogError:
 
 
 ToWorker = Configure | Prepare | Commit | UseTokens | ReportCounts | MetricsAnswer | Stop
-ToManager = Acknowledge | Ready | Idle | Counts | Scrape | LogError
+ToManager = Acknowledge | Ready | Idle | Counts | Scrape | BatchingFailed | LogError
 Message = ToWorker | ToManager
 
 _KINDS: dict[str, type[Message]] = {kind.__name__: kind for kind in get_args(Message)}
@@ -193,6 +218,8 @@ def decode(line: bytes) -> Message:
         fields["target"] = Target(**{**target, "text_input": text_input})
     if lane := fields.get("lane"):
         fields["lane"] = LaneTarget(**_tuples(lane, "forms", "columns"))
+    if batching := fields.get("batching"):
+        fields["batching"] = Batching(**_tuples(batching, "forms"))
     return kind(**_tuples(fields, "cors_origins", "private_folders"))
 
 

@@ -2,13 +2,14 @@
 
 import asyncio
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hotserve.inputs import json_forms
 from hotserve.inputs.model_input import TextInput
-from hotserve.ipc.messages import LaneTarget, Target
+from hotserve.ipc.messages import Batching, LaneTarget, Target
 from hotserve.log import logger
+from hotserve.manager.batch_opener import COMPARING, BatchOpener, BatchVerdict
 from hotserve.manager.lane_opener import LaneOpener, NoVerdict
 from hotserve.manager.lane_verdict import COMPILING, LaneFiles, LaneVerdict
 from hotserve.manager.registry import ModelVersion
@@ -24,8 +25,11 @@ class Deployment:
     Attributes:
         in_use: keeps its files in the cache.
         expected: what `model_input.expected` found in its files.
-        opening: the task that compares the lane with the process.
+        batching: whether requests may go to its process together.
+        opening: the task that compares what the lane, and rows together, are answered with what
+            the process answers.
         is_compared: whether `lane` is the outcome of a comparison that came to its end.
+        types: the types that its signature gives to columns, by name.
         generation: of the process that answers; grows with each one that takes over.
     """
 
@@ -37,14 +41,23 @@ class Deployment:
     expected: dict[str, Any] | None = None
     lane: LaneVerdict = COMPILING
     opener: LaneOpener | None = None
+    batching: BatchVerdict = COMPARING
+    batch_opener: BatchOpener | None = None
     opening: asyncio.Task[None] | None = None
     is_compared: bool = False
     generation: int = 0
+    types: dict[str, str] = field(default_factory=dict)
 
     @property
     def started(self) -> bool:
         """Whether its process was healthy once."""
         return self.generation > 0
+
+    @property
+    def is_to_be_compared(self) -> bool:
+        """Whether its lane or its batching has no outcome of a comparison yet."""
+        lane = self.opener is not None and not self.is_compared
+        return lane or (self.batch_opener is not None and self.batching == COMPARING)
 
     def target(self) -> Target:
         """Where to send requests for it."""
@@ -68,6 +81,12 @@ class Deployment:
             csv=takes_csv and form in self.lane.forms,
             columns=columns,
         )
+
+    def batching_target(self, slots: int) -> Batching | None:
+        """How requests go to its process together, if they may."""
+        if self.batching.state != "open":
+            return None
+        return Batching(slots, self.batching.forms, self.types)
 
     def lane_json(self, csv: str) -> dict[str, Any]:
         """Its lane as `/model` shows it; `csv` is the setting."""

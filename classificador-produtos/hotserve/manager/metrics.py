@@ -25,6 +25,7 @@ from prometheus_client.utils import floatToGoString
 from hotserve import __version__
 from hotserve.ipc.counts import BOUNDS, FAST, NONE, OTHER, PROCESS
 
+_BATCH_BOUNDS = (2, 4, 8, 16, 32, 64, 128)
 MOST_CATEGORIES = 100
 """Categories with a series of their own; a model's answers can be any text."""
 
@@ -64,6 +65,9 @@ class Metrics(Collector):
         self._others: Counter[tuple[str, ...]] = Counter()
         self._products: Counter[tuple[str, ...]] = Counter()
         self._clients: Counter[tuple[str, ...]] = Counter()
+        self._batches: Counter[tuple[str, int]] = Counter()
+        self._batch_rows: Counter[tuple[str, ...]] = Counter()
+        self._failed_batches: Counter[tuple[str, ...]] = Counter()
         self._terms: Counter[tuple[str, ...]] = Counter()
         self._sure: Counter[str] = Counter()
         self._top: dict[str, float] = {}
@@ -83,6 +87,12 @@ class Metrics(Collector):
             self._others[path, str(code)] += count
         for client, count in report.get("clients", ()):
             self._clients[client,] += count
+        for version, size, count in report.get("batches", ()):
+            self._batches[version, size] += count
+        for version, rows in report.get("batch_rows", ()):
+            self._batch_rows[version,] += rows
+        for version, count in report.get("failed_batches", ()):
+            self._failed_batches[version,] += count
         for version, category, count in report.get("products", ()):
             self._products[self._bounded(category), version] += count
         for version, known, unknown, sure, top in report.get("looks", ()):
@@ -140,6 +150,19 @@ class Metrics(Collector):
             ("client",),
             self._clients,
         )
+        yield self._batch_sizes()
+        yield _counters(
+            "hotserve_batch_rows",
+            "Rows of requests that went to the model's process together.",
+            ("version",),
+            self._batch_rows,
+        )
+        yield _counters(
+            "hotserve_failed_batches",
+            "Joint requests that failed, so that their parts were asked one by one.",
+            ("version",),
+            self._failed_batches,
+        )
         yield _counters(
             "hotserve_terms",
             "Words in some texts that the fast lane answered, by whether the model knows them.",
@@ -174,12 +197,31 @@ class Metrics(Collector):
             family.add_metric((lane,), cumulative, self._seconds[lane])
         return family
 
+    def _batch_sizes(self) -> Metric:
+        family = HistogramMetricFamily(
+            "hotserve_batch_requests",
+            "Requests that went to the model's process together, two or more, by joint request.",
+            labels=("version",),
+        )
+        for version in sorted({version for version, _ in self._batches}):
+            sizes = {size: n for (of, size), n in self._batches.items() if of == version}
+            buckets: list[tuple[str, float]] = [
+                (f"{bound:.1f}", sum(n for size, n in sizes.items() if size <= bound))
+                for bound in _BATCH_BOUNDS
+            ]
+            buckets.append(("+Inf", sum(sizes.values())))
+            requests = sum(size * n for size, n in sizes.items())
+            family.add_metric((version,), buckets, requests)
+        return family
+
 
 def _of_state(state: State) -> Iterable[Metric]:
     model = state.model
     yield _gauge("ready", "Whether /ping answers 200.", state.ready)
     lane = (model.get("lane") or {}).get("state")
     yield _gauge("lane_open", "Whether the fast lane is open.", lane == "open")
+    batching = (model.get("batching") or {}).get("state")
+    yield _gauge("batching_open", "Whether requests may go together.", batching == "open")
     if model.get("registry") is not None:
         reachable = model["registry"]["reachable"]
         yield _gauge("registry_reachable", "Whether the registry answered last.", reachable)

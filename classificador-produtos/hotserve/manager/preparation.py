@@ -8,11 +8,13 @@ from pathlib import Path
 
 import aiohttp
 
+from hotserve.batching import probes
 from hotserve.config.folders import disk_full, write_error
 from hotserve.config.model_uri import ModelReference
 from hotserve.config.settings import Settings
 from hotserve.inputs import model_input
 from hotserve.log import logger
+from hotserve.manager.batch_opener import BatchOpener, BatchVerdict
 from hotserve.manager.cache import Cache, content_of
 from hotserve.manager.deployment import Deployment
 from hotserve.manager.lane_opener import LaneOpener
@@ -62,19 +64,24 @@ class Preparation:
         model = folder or entry.model
         command, context = self.settings.command, self._context(version)
         server = ModelServer(command, model, context, self.session)
-        files = LaneFiles(entry.lane)
+        files, text_input = LaneFiles(entry.lane), model_input.read(model)
         deployment = Deployment(
             version,
             server,
-            model_input.read(model),
+            text_input,
             contextlib.ExitStack(),
             files,
             model_input.expected(model),
+            types=probes.column_types(model),
         )
         if self.settings.lane == "off":
             deployment.lane = LaneVerdict("shut", "it is switched off (--lane off)")
         else:
             deployment.opener = LaneOpener(command, model, files, context)
+        if self.settings.batching == "off":
+            deployment.batching = BatchVerdict("shut", "it is switched off (--batching off)")
+        else:
+            deployment.batch_opener = BatchOpener(model, text_input, entry.lane, context)
         return deployment
 
     def log(self, version: ModelVersion) -> Path | None:

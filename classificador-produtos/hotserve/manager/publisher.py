@@ -3,13 +3,17 @@
 import asyncio
 
 from hotserve.config.model_uri import ModelReference
+from hotserve.config.settings import Settings
 from hotserve.ipc.messages import Prepare
 from hotserve.log import logger
+from hotserve.manager.batch_opener import COMPARING, BatchOpener, BatchVerdict
 from hotserve.manager.deployment import Deployment
 from hotserve.manager.lane_verdict import LaneVerdict
 from hotserve.manager.status import Status
 from hotserve.manager.worker_pool import WorkerPool
 from hotserve.redaction import Redactor
+
+_TRIES = 3
 
 
 class Publisher:
@@ -22,9 +26,11 @@ class Publisher:
     """
 
     def __init__(
-        self, reference: ModelReference, csv: str, pool: WorkerPool, redactor: Redactor
+        self, reference: ModelReference, settings: Settings, pool: WorkerPool, redactor: Redactor
     ) -> None:
-        self._csv = csv
+        self._csv = settings.csv
+        # Of all workers together, as many as there are processes behind the one port.
+        self._slots = -(-settings.command.workers // settings.workers)
         self._pool = pool
         self._hold = False
         self._generation = 0
@@ -32,6 +38,7 @@ class Publisher:
         self.is_healthy = False
         self.active: Deployment | None = None
         self.status = Status(reference, redactor, self.publish)
+        pool.on_batching_failed = self._batching_failed
         self.publish()
 
     def serve_by_lane(self, deployment: Deployment) -> None:
@@ -56,33 +63,77 @@ class Publisher:
         self.publish()
 
     def lane_changed(self) -> None:
-        """Show in `/model` what became of the lane of the active deployment."""
+        """Show in `/model` what became of the lane and the batching of the active deployment."""
         assert self.active is not None
         active = self.active
-        self.status.lane(active.lane_json(self._csv), active.text_input.columns, active.expected)
+        self.status.lane(
+            active.lane_json(self._csv),
+            active.batching.shown(),
+            active.text_input.columns,
+            active.expected,
+        )
 
     def open_lane(
         self,
         deployment: Deployment,
         compiling: asyncio.Task[LaneVerdict | None] | None = None,
     ) -> asyncio.Task[None]:
-        """Compare the compiled model with the healthy process, and open its lane or not."""
+        """Compare answers with the healthy process's: the compiled model's, and rows' together.
 
-        async def open_or_shut() -> None:
-            verdict = await deployment.compare(compiling)
-            if verdict is None:
-                return
-            deployment.lane = verdict
-            name = self.status.full_title(deployment.version)
-            if verdict.is_open:
-                logger.info("the fast lane of %s is open", name)
-            else:
-                logger.warning("the fast lane of %s stays shut: %s", name, verdict.why)
-            if self.active is deployment:
-                self.lane_changed()
+        What is equal opens: the lane, and batching.
+        """
 
-        deployment.opening = asyncio.create_task(open_or_shut())
+        async def open_both() -> None:
+            if deployment.opener is not None and not deployment.is_compared:
+                await self._open_lane(deployment, compiling)
+            if deployment.batch_opener is not None and deployment.batching == COMPARING:
+                await self._open_batching(deployment, deployment.batch_opener)
+
+        deployment.opening = asyncio.create_task(open_both())
         return deployment.opening
+
+    async def _open_lane(
+        self, deployment: Deployment, compiling: asyncio.Task[LaneVerdict | None] | None
+    ) -> None:
+        verdict = await deployment.compare(compiling)
+        if verdict is None:
+            return
+        deployment.lane = verdict
+        name = self.status.full_title(deployment.version)
+        if verdict.is_open:
+            logger.info("the fast lane of %s is open", name)
+        else:
+            logger.warning("the fast lane of %s stays shut: %s", name, verdict.why)
+        if self.active is deployment:
+            self.lane_changed()
+
+    async def _open_batching(self, deployment: Deployment, opener: BatchOpener) -> None:
+        verdict = None
+        for _ in range(_TRIES):
+            verdict = verdict or await opener.check(deployment.server.port)
+        if verdict is None:
+            # The process ended; another one is compared when it is there.
+            return
+        deployment.batching = verdict
+        name = self.status.full_title(deployment.version)
+        if verdict.state == "open":
+            logger.info("requests for %s that wait go together", name)
+        else:
+            logger.info("requests for %s go one by one: %s", name, verdict.why)
+        if self.active is deployment:
+            self.lane_changed()
+
+    def _batching_failed(self, version: str, why: str) -> None:
+        """A worker saw an answer to a joint request that is not one for each row."""
+        active = self.active
+        if active is None or active.version.label != version or active.batching.state != "open":
+            return
+        active.batching = BatchVerdict("shut", why)
+        if active.batch_opener is not None:
+            active.batch_opener.keep_shut(why)
+        name = self.status.full_title(active.version)
+        logger.warning("requests for %s go one by one from now on: %s", name, why)
+        self.lane_changed()
 
     def drained(self, deployment: Deployment) -> asyncio.Event:
         """Set once no worker has a request at the process of `deployment`, just replaced."""
@@ -96,6 +147,7 @@ class Publisher:
             model=self.status.to_json(),
             hold=self._hold,
             lane=active.lane_target(self._csv) if active else None,
+            batching=active.batching_target(self._slots) if active else None,
         )
         if change != self._published:
             self._published = change

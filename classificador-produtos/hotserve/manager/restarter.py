@@ -44,7 +44,7 @@ async def keep_running(deployment: Deployment, publisher: Publisher, settings: S
         publisher.serve_by_process(deployment)
         status.restarted()
         logger.info("serving %s again", status.full_title(deployment.version))
-        if deployment.opener is not None and not deployment.is_compared:
+        if deployment.is_to_be_compared:
             if deployment.opening is not None:
                 await asyncio.wait([deployment.opening])
             publisher.open_lane(deployment)

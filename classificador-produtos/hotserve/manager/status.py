@@ -50,7 +50,9 @@ class Status:
             "aliases": [],
             **dict.fromkeys(("run_id", "model_id", "metrics", "since")),
             "columns": [],
-            **dict.fromkeys(("expected", "lane", "note", "wanted", "last_error", "registry")),
+            **dict.fromkeys(
+                ("expected", "lane", "batching", "note", "wanted", "last_error", "registry")
+            ),
             "switches": [],
             "restarts": 0,
         }
@@ -131,12 +133,16 @@ class Status:
     def lane(
         self,
         lane: dict[str, Any],
+        batching: dict[str, Any],
         columns: tuple[str, ...],
         expected: Mapping[str, Any] | None = None,
     ) -> None:
-        """The lane of the active version, its signature's columns, what its trainer expects."""
-        why = lane["why"] and self._redactor.text(lane["why"])
-        self._set(lane={**lane, "why": why}, columns=list(columns), expected=expected)
+        """The lane and batching of the active version, its columns, what its trainer expects."""
+        lane, batching = (
+            {**each, "why": each["why"] and self._redactor.text(each["why"])}
+            for each in (lane, batching)
+        )
+        self._set(lane=lane, batching=batching, columns=list(columns), expected=expected)
 
     def metrics(self, version: ModelVersion, figures: Mapping[str, float]) -> None:
         """The figures of a version's run; they are shown while that version is active."""

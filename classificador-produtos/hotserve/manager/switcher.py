@@ -50,7 +50,7 @@ class Switcher:
         self._one_start = asyncio.Lock()
         self._restart_task: asyncio.Task[None] | None = None
         self._closing: set[asyncio.Task[None]] = set()
-        self._publisher = Publisher(reference, settings.csv, pool, redactor)
+        self._publisher = Publisher(reference, settings, pool, redactor)
         self.status = self._publisher.status
 
     @property
@@ -191,9 +191,9 @@ class Switcher:
                 await server.start(self._settings.start_timeout)
                 if opener is not None:
                     opener.python = opener.python or server.interpreter()
-                    opening = self._publisher.open_lane(deployment, compiling)
-                    if self._active is not None and self._active.started:
-                        await asyncio.wait([opening], timeout=_LANE_SECONDS)
+                opening = self._publisher.open_lane(deployment, compiling)
+                if self._active is not None and self._active.started:
+                    await asyncio.wait([opening], timeout=_LANE_SECONDS)
             except BaseException:
                 await _cancel(deployment.opening, compiling)
                 await server.close(_STOP_GRACE)

@@ -5,7 +5,7 @@ import contextlib
 import os
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import count as count_from
 
@@ -38,6 +38,7 @@ class WorkerPool:
     Attributes:
         restarts: workers that ended and were replaced so far.
         ready: set when the first worker answers.
+        on_batching_failed: called with the version, and why its rows may not go together.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class WorkerPool:
         self._heard: set[int] = set()
         self.restarts = 0
         self.ready = asyncio.Event()
+        self.on_batching_failed: Callable[[str, str], None] = lambda _version, _why: None
 
     @property
     def published(self) -> messages.Prepare:
@@ -209,5 +211,7 @@ class WorkerPool:
                 self.ready.set()
             case messages.Idle(generation):
                 self._drains.done(worker, generation)
+            case messages.BatchingFailed(version, why):
+                self.on_batching_failed(version, why)
             case messages.LogError(text):
                 logger.error("%s", text)

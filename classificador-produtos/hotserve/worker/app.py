@@ -209,7 +209,7 @@ class App:
         if lane is None:
             return None
         try:
-            limit = self._upstream.pool.timeout if len(body) > LARGE_CSV else None
+            limit = self._upstream.batcher.timeout if len(body) > LARGE_CSV else None
             async with asyncio.timeout(limit):
                 predictions = await lane.answer(content_type, body)
         except TimeoutError:

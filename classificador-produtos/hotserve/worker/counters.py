@@ -76,6 +76,9 @@ class Counters:
         self._others: Counter[tuple[str, int]] = Counter()
         self._products: Counter[tuple[str, str]] = Counter()
         self._clients: Counter[tuple[str]] = Counter()
+        self._batches: Counter[tuple[str, int]] = Counter()
+        self._batch_rows: Counter[tuple[str]] = Counter()
+        self._failed_batches: Counter[tuple[str]] = Counter()
 
     def lane(self, version: str, categories: Sequence[str]) -> LaneProducts:
         """Where the fast lane of a version counts its products."""
@@ -98,6 +101,15 @@ class Counters:
     def other(self, path: str, status: int) -> None:
         """Count a request to another path; `path` is one of a few."""
         self._others[path, status] += 1
+
+    def batch(self, version: str, requests: int, rows: int) -> None:
+        """Count requests that were answered together."""
+        self._batches[version, requests] += 1
+        self._batch_rows[version,] += rows
+
+    def failed_batch(self, version: str) -> None:
+        """Count a joint request whose parts had to be asked one by one."""
+        self._failed_batches[version,] += 1
 
     def products(self, version: str, categories: Iterable[str]) -> None:
         """Count the products of an answer of the model's process."""
@@ -123,6 +135,9 @@ class Counters:
             "products": self._products,
             "others": self._others,
             "clients": self._clients,
+            "batches": self._batches,
+            "batch_rows": self._batch_rows,
+            "failed_batches": self._failed_batches,
         }
         for name, counter in counted.items():
             if counter:

@@ -34,6 +34,7 @@ from hotserve.worker.fast_path import FastPathProtocol
 from hotserve.worker.reporter import Reporter
 from hotserve.worker.serving import Prepared, Serving
 from hotserve.worker.shared import Shared
+from hotserve.worker.upstream.batcher import Batcher
 from hotserve.worker.upstream.client import UpstreamClient
 from hotserve.worker.upstream.pool import ConnectionPool
 
@@ -104,7 +105,10 @@ async def serve(channel_fd: int, shared_fd: int, listener_fds: list[int]) -> Non
         AccessLog() if settings.access_log else None,
     )
     pool = ConnectionPool(settings.request_timeout)
-    upstream = UpstreamClient(shared, pool, Redactor(settings.private_folders))
+    batcher = Batcher(
+        pool, counters, lambda *failed: channel.send(messages.BatchingFailed(*failed))
+    )
+    upstream = UpstreamClient(shared, batcher, Redactor(settings.private_folders))
     admission = Admission(settings.max_concurrency, settings.max_body)
     app = App(shared, upstream, admission, reporter.metrics)
     protocol = functools.partial(FastPathProtocol, shared=shared)
@@ -132,9 +136,9 @@ class _Inbox:
     def take(self, message: messages.Message) -> None:
         """Do what a message says."""
         match message:
-            case messages.Prepare(number, target, model, hold, lane):
+            case messages.Prepare(number, target, model, hold, lane, batching):
                 opened = self._lane(lane) if lane else None
-                self.serving.prepare(Prepared(number, target, model, hold, opened))
+                self.serving.prepare(Prepared(number, target, model, hold, opened, batching))
                 self.channel.send(messages.Acknowledge(number))
             case messages.Commit():
                 self.serving.now()

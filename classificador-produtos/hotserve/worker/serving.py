@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from hotserve.ipc.messages import Target
+from hotserve.ipc.messages import Batching, Target
 from hotserve.ipc.shared_version import SharedVersion
 from hotserve.worker.fast_lane import FastLane
 
@@ -22,6 +22,7 @@ class Prepared:
     model: dict[str, Any] = field(default_factory=dict)
     hold: bool = False
     lane: FastLane | None = None
+    batching: Batching | None = None
 
 
 class Serving:

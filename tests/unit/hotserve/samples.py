@@ -8,6 +8,8 @@ from prometheus_client.samples import Sample
 from hotserve.inputs.model_input import TextInput
 from hotserve.ipc.messages import (
     Acknowledge,
+    Batching,
+    BatchingFailed,
     Commit,
     Configure,
     Counts,
@@ -35,6 +37,7 @@ LANE = LaneTarget(
     csv=True,
     columns=("nome",),
 )
+BATCHING = Batching(2, ("text/csv", "inputs"), {"preço": "double"})
 CONFIGURE = Configure(
     request_timeout=62.0,
     hold_timeout=30.0,
@@ -53,7 +56,7 @@ CONFIGURE = Configure(
 MESSAGES: list[Message] = [
     CONFIGURE,
     Prepare(),
-    Prepare(5, TARGET, {"name": "n\nm", "version": None}, True, LANE),
+    Prepare(5, TARGET, {"name": "n\nm", "version": None}, True, LANE, BATCHING),
     Commit(),
     UseTokens({}),
     UseTokens({"a": "", "b": "ana"}),
@@ -65,6 +68,7 @@ MESSAGES: list[Message] = [
     Idle(3),
     Counts({"in_flight": 1, "requests": [[200, "fast", "7", 3]]}, 0),
     Scrape(2, "*/*"),
+    BatchingFailed("7", "it gave 1 predictions for 2 rows"),
     LogError("a\nb"),
 ]
 

@@ -15,7 +15,8 @@ from hotserve.worker.errors import RequestError, redacted
 from hotserve.worker.fast_lane import LARGE_CSV
 from hotserve.worker.shared import Shared
 from hotserve.worker.upstream.answer import categories, predictions
-from hotserve.worker.upstream.pool import ConnectionPool, NoAnswer
+from hotserve.worker.upstream.batcher import Batcher
+from hotserve.worker.upstream.pool import NoAnswer
 from hotserve.worker.upstream.translation import translate
 
 _MOST_LOST = 3
@@ -28,7 +29,7 @@ class UpstreamClient:
     """Answers whatever the fast lane does not."""
 
     shared: Shared
-    pool: ConnectionPool
+    batcher: Batcher
     redactor: Redactor
 
     def target(self) -> Target:
@@ -91,14 +92,17 @@ class UpstreamClient:
         lost = Counter[int]()
         while True:
             await self.shared.serving.wait_until_not(None, deadline)
-            target = self.target()
+            target, batching = self.target(), self.shared.serving.now().batching
             self.shared.serving.begin(target)
             try:
                 parts = (target, content_type, body, self.shared.settings.csv)
                 # A large body takes many small steps, between which other requests go on.
                 is_large = len(body) > LARGE_CSV
                 sent = await asyncio.to_thread(translate, *parts) if is_large else translate(*parts)
-                answer = await self.pool.post(target, sent.content_type, sent.body, headers)
+                # Not in company again: it may be the one that ended the process.
+                answer = await self.batcher.post(
+                    target, None if lost else batching, sent.content_type, sent.body, headers
+                )
                 return target, sent.rows, answer
             except TimeoutError:
                 raise _failed(504, "the model did not answer in time", target) from None

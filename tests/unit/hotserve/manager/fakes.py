@@ -26,7 +26,8 @@ SETTINGS = SimpleNamespace(
     hold_timeout=30.0,
     csv="auto",
     keep_versions=3,
-    command=SimpleNamespace(timeout=60),
+    workers=2,
+    command=SimpleNamespace(timeout=60, workers=1),
 )
 
 

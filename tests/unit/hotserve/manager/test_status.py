@@ -56,7 +56,7 @@ def test_before_anything() -> None:
         "state": "waiting",
         "message": "hotserve has just begun",
         **dict.fromkeys(("version", "stage", "run_id", "model_id", "metrics", "since", "lane")),
-        **dict.fromkeys(("note", "wanted", "last_error", "registry")),
+        **dict.fromkeys(("batching", "note", "wanted", "last_error", "registry")),
         "aliases": [],
         "columns": [],
         "expected": None,
@@ -178,7 +178,9 @@ def test_every_change_is_published() -> None:
         lambda: status.not_started(FIRST, "y"),
         lambda: status.serving_by_lane(FIRST, 1.0),
         lambda: status.serving(FIRST, 1.0),
-        lambda: status.lane({"state": "shut", "why": "no /home/somebody/x"}, ("review",)),
+        lambda: status.lane(
+            {"state": "shut", "why": "no /home/somebody/x"}, {"why": None}, ("review",)
+        ),
         lambda: status.refresh(replace(FIRST, aliases=())),
         lambda: status.restarting(FIRST, "z"),
         lambda: status.restarted(),

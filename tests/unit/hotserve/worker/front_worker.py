@@ -26,6 +26,7 @@ from hotserve.worker.fast_lane import FastLane
 from hotserve.worker.fast_path import FastPathProtocol
 from hotserve.worker.serving import Prepared, Serving
 from hotserve.worker.shared import Shared
+from hotserve.worker.upstream.batcher import Batcher
 from hotserve.worker.upstream.client import UpstreamClient
 from hotserve.worker.upstream.pool import ConnectionPool
 from tests.unit.hotserve.samples import CONFIGURE
@@ -240,6 +241,7 @@ class FrontWorker:
 
     Attributes:
         faults: what it reported to the manager.
+        failed: versions whose rows may not go together any more, and why.
         process: of the model.
     """
 
@@ -255,6 +257,7 @@ class FrontWorker:
         metrics: Callable[[str], Awaitable[tuple[str, bytes]]] = _no_metrics,
     ) -> None:
         self.faults: list[str] = []
+        self.failed: list[tuple[str, str]] = []
         self.process = Process()
         self.counters = Counters()
         self._version = SharedVersion.create()
@@ -278,7 +281,8 @@ class FrontWorker:
             AccessLog(self._log_in),
         )
         process = cast(ConnectionPool, self.process)
-        upstream = UpstreamClient(self.shared, process, Redactor(["/srv/private"]))
+        batcher = Batcher(process, self.counters, lambda *failed: self.failed.append(failed))
+        upstream = UpstreamClient(self.shared, batcher, Redactor(["/srv/private"]))
         self.admission = Admission(max_requests, max_body)
         self.app = App(self.shared, upstream, self.admission, metrics)
         self.config = uvicorn.Config(

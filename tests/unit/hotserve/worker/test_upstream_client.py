@@ -19,6 +19,7 @@ from hotserve.worker.counters import Counters
 from hotserve.worker.errors import FaultLog, RequestError
 from hotserve.worker.serving import Prepared, Serving
 from hotserve.worker.shared import Shared
+from hotserve.worker.upstream.batcher import Batcher
 from hotserve.worker.upstream.client import UpstreamClient
 from hotserve.worker.upstream.pool import ConnectionPool, NoAnswer
 from tests.unit.hotserve.samples import CONFIGURE
@@ -91,7 +92,8 @@ async def ask(
     manager: Manager, processes: Processes, hold_timeout: float = 60.0, body: bytes = BODY
 ) -> str:
     pool = cast(ConnectionPool, processes)
-    upstream = UpstreamClient(shared(manager.serving, hold_timeout), pool, Redactor([]))
+    batcher = Batcher(pool, Counters(), lambda *_: None)
+    upstream = UpstreamClient(shared(manager.serving, hold_timeout), batcher, Redactor([]))
     return (await upstream.answer(b"application/json", body, [])).version
 
 

@@ -1,0 +1,1 @@
+"""Alike requests made one, and its answer taken apart again; imports nothing of hotserve."""

@@ -1,0 +1,195 @@
+"""Rows to try a model with: those of its input example, and rows made from its signature."""
+
+import itertools
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from hotserve.batching.requests import CSV, FORMS, JSON, ONLY_INPUT
+
+MOST = 8
+"""Rows that are asked one by one."""
+
+_NUMBERS = (0.0, 1.5, -2.25, 10.5, 0.125, 100.0, 3.75, -37.5)
+_WHOLE = (0, 1, 2, 3, 10, 5, 7, 100)
+_TEXTS = ("a", "boneca de pano", "halo 3", "dom casmurro", "B2", "sim", "não", "bola azul 10")
+_MADE: Mapping[str, Sequence[Any]] = {
+    **dict.fromkeys(("double", "float", "float64", "float32"), _NUMBERS),
+    **dict.fromkeys(("integer", "long", "int32", "int64", "int8", "int16", "uint8"), _WHOLE),
+    **dict.fromkeys(("boolean", "bool"), (True, False)),
+    **dict.fromkeys(("string", "str", "object"), _TEXTS),
+    "datetime": tuple(f"2026-0{month}-1{month}T0{month}:30:00" for month in range(1, 9)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Rows that differ.
+
+    Attributes:
+        columns: their names; None for a list of texts, numbers or tensors.
+        rows: each as a list of the columns' values, or as an element of that list.
+    """
+
+    columns: tuple[str, ...] | None
+    rows: tuple[Any, ...]
+
+    def requests(self) -> dict[str, list[tuple[bytes, bytes]]]:
+        """Content type and body of a request for each row, by form, the usual forms first."""
+        if self.columns is None:
+            return {name: [_json({name: [row]}) for row in self.rows] for name in FORMS[2:]}
+        names = [*self.columns]
+        objects = [dict(zip(names, row, strict=True)) for row in self.rows]
+        columns = [{name: [value] for name, value in each.items()} for each in objects]
+        made = {
+            CSV: [_csv(names, row) for row in self.rows],
+            "dataframe_split": [
+                _json({"dataframe_split": {"columns": names, "data": [row]}}) for row in self.rows
+            ],
+            "dataframe_records": [_json({"dataframe_records": [each]}) for each in objects],
+        }
+        for name in FORMS[2:]:
+            made[f"{name}:records"] = [_json({name: [each]}) for each in objects]
+            made[f"{name}:columns"] = [_json({name: each}) for each in columns]
+        return made
+
+
+def column_types(model: Path) -> dict[str, str]:
+    """The types that the signature of the model in that folder gives to its inputs, by name."""
+    found = {}
+    for each in _signature(_declared(model)):
+        name = str(each.get("name") or ONLY_INPUT)
+        found[name] = str((each.get("tensor-spec") or {}).get("dtype") or each.get("type"))
+    return found
+
+
+def samples(model: Path, *, takes_texts: bool) -> Samples | None:
+    """Rows for the model in that folder; None if neither example nor signature gives any.
+
+    Args:
+        takes_texts: whether it is known to take a list of texts.
+    """
+    declared = _declared(model)
+    inputs = _signature(declared)
+    example = _of_example(model, declared)
+    made = _of_signature(inputs)
+    if example is None:
+        return made or (Samples(None, _TEXTS) if takes_texts and not inputs else None)
+    rows = list(example.rows[: MOST // 2])
+    if made is not None and made.columns == example.columns:
+        rows += made.rows[: MOST - len(rows)]
+    # A single row says nothing about company.
+    rows += [_varied(row, number) for number in range(1, MOST) for row in example.rows[:2]]
+    kept = {json.dumps(row): row for row in rows}
+    return Samples(example.columns, tuple(itertools.islice(kept.values(), MOST)))
+
+
+def _declared(model: Path) -> Mapping[str, Any]:
+    try:
+        declared = yaml.safe_load((model / "MLmodel").read_text("utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return {}
+    return declared if isinstance(declared, dict) else {}
+
+
+def _signature(declared: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    try:
+        inputs = json.loads((declared.get("signature") or {}).get("inputs") or "[]")
+    except (ValueError, AttributeError, TypeError):
+        return []
+    return [each for each in inputs if isinstance(each, dict)] if isinstance(inputs, list) else []
+
+
+def _of_signature(inputs: Sequence[Mapping[str, Any]]) -> Samples | None:
+    if not inputs:
+        return None
+    columns = []
+    for place, each in enumerate(inputs):
+        values = _values(each)
+        if values is None:
+            if each.get("required", True):
+                return None
+            continue
+        # Each column goes through its values at a pace of its own.
+        pace = 2 * place + 1
+        columns.append(
+            (each.get("name"), [values[(row * pace + place) % len(values)] for row in range(MOST)])
+        )
+    if len(inputs) == 1 and not inputs[0].get("name"):
+        return Samples(None, tuple(columns[0][1]))
+    if not columns or not all(isinstance(name, str) for name, _ in columns):
+        return None
+    rows = tuple(map(list, zip(*(values for _, values in columns), strict=True)))
+    return Samples(tuple(str(name) for name, _ in columns), rows)
+
+
+def _values(spec: Mapping[str, Any]) -> Sequence[Any] | None:
+    tensor = spec.get("tensor-spec")
+    if not isinstance(tensor, dict):
+        return _MADE.get(str(spec.get("type")))
+    numbers = _MADE.get(str(tensor.get("dtype")))
+    shape = tensor.get("shape") or []
+    if numbers is None or not shape or shape[0] != -1 or any(size < 1 for size in shape[1:]):
+        return None
+    filled = itertools.cycle((*numbers, *numbers[:3]))
+    return [_tensor(shape[1:], filled) for _ in range(MOST)]
+
+
+def _tensor(shape: Sequence[int], numbers: Any) -> Any:
+    if not shape:
+        return next(numbers)
+    return [_tensor(shape[1:], numbers) for _ in range(shape[0])]
+
+
+def _of_example(model: Path, declared: Mapping[str, Any]) -> Samples | None:
+    """The rows of the request that MLflow keeps beside the example."""
+    try:
+        path = declared["saved_input_example_info"]["serving_input_path"]
+        request = json.loads((model / str(path)).read_text("utf-8"))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    if not isinstance(request, dict):
+        return None
+    split = request.get("dataframe_split")
+    if isinstance(split, dict):
+        names, rows = split.get("columns"), split.get("data")
+        if names and rows and all(isinstance(name, str) for name in names):
+            return Samples(tuple(names), tuple(rows))
+        return None
+    values = request.get("inputs", request.get("instances"))
+    if isinstance(values, list) and values:
+        first = values[0]
+        if not isinstance(first, dict):
+            return Samples(None, tuple(values))
+        if all(isinstance(each, dict) and [*each] == [*first] for each in values):
+            return Samples(tuple(first), tuple([*each.values()] for each in values))
+    if isinstance(values, dict) and all(isinstance(each, list) for each in values.values()):
+        rows = [list(row) for row in zip(*values.values(), strict=False)]
+        return Samples(tuple(values), tuple(rows)) if rows else None
+    return None
+
+
+def _varied(value: Any, number: int) -> Any:
+    """A row like that one, with other numbers."""
+    if isinstance(value, list):
+        return [_varied(each, number + place % 3) for place, each in enumerate(value)]
+    if isinstance(value, bool):
+        return value ^ bool(number % 2)
+    if isinstance(value, int):
+        return value + number
+    if isinstance(value, float):
+        return value * (1 + number / 4) + number / 8
+    return value
+
+
+def _json(request: Mapping[str, Any]) -> tuple[bytes, bytes]:
+    return JSON.encode(), json.dumps(request).encode()
+
+
+def _csv(names: Sequence[str], row: Sequence[Any]) -> tuple[bytes, bytes]:
+    cells = ["" if value is None else str(value) for value in row]
+    return CSV.encode(), "\n".join([",".join(names), ",".join(cells)]).encode()

@@ -1,0 +1,178 @@
+"""Finds out whether a model answers rows together as it answers them one by one.
+
+`python -m hotserve.manager.batch_check MODEL PORT KIND` asks the `mlflow models serve` on the
+loopback's PORT, which serves the folder MODEL; KIND is that of its `TextInput`. It writes one line
+of JSON: `{"forms": […]}`, the forms of request that may go together, or `{"shut": text}`, or
+`{"error": text}`, if nothing could be found out.
+
+A process of its own, so that neither a fault nor a slow model holds anybody up.
+"""
+
+import contextlib
+import http.client
+import json
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from hotserve.batching import probes, requests
+from hotserve.batching.answers import WrongLength, predictions, same
+from hotserve.batching.requests import Part
+
+_TIMEOUT = 60.0
+_FORMS_SECONDS = 20.0
+"""After which no other form is begun: the model is slow, and its usual forms came first."""
+_QUICK = 0.2
+_GAIN = 0.9
+"""What a joint request may take at most of the time that its parts take side by side."""
+
+NOT_KNOWN = (
+    "it has neither an input example nor a signature to make rows from; log it with "
+    "input_example=… (and infer_signature), and requests that wait will go together"
+)
+
+
+class Shut(Exception):
+    """The rows of this model are to be asked one by one; the text says why."""
+
+
+class _Refused(Exception):
+    """The process gave no prediction; the text says what came instead."""
+
+
+def check(model: Path, port: int, kind: str) -> dict[str, Any]:
+    """The line to write."""
+    try:
+        samples = probes.samples(model, takes_texts=kind == "texts")
+        if samples is None:
+            raise Shut(NOT_KNOWN)
+        return {"forms": _forms(_Process(port), samples, probes.column_types(model))}
+    except Shut as shut:
+        return {"shut": str(shut)}
+    except (OSError, http.client.HTTPException) as error:
+        return {"error": f"the model's process can't be asked: {error!r}"}
+
+
+def _forms(process: "_Process", samples: probes.Samples, types: dict[str, str]) -> list[str]:
+    begun, forms, refusal = time.monotonic(), list[str](), ""
+    for form, made in samples.requests().items():
+        if forms and time.monotonic() - begun > _FORMS_SECONDS:
+            break
+        parts = [requests.read(content_type, body, types) for content_type, body in made]
+        try:
+            alone = _alone(process, [part for part in parts if part and part.form == form])
+            _compare(process, alone)
+        except (_Refused, WrongLength) as error:
+            if isinstance(error, WrongLength) and not forms:
+                raise Shut(str(error)) from None
+            # Most models don't take every form.
+            refusal = refusal or str(error)
+            continue
+        if not forms:
+            _require_gain(process, [part for part, _ in alone])
+        forms.append(form)
+    if not forms:
+        raise Shut(f"it did not answer rows of its example or signature: {refusal}")
+    return forms
+
+
+def _alone(process: "_Process", parts: Sequence[Part]) -> list[tuple[Part, Any]]:
+    """Those of `parts` that are answered by themselves, alike and with their predictions."""
+    answered, refusal = list[tuple[Part, Any]](), "there is no row that can be sent in this form"
+    for part in parts:
+        try:
+            answered.append((part, process.ask([part])[0]))
+        except _Refused as error:
+            refusal = str(error)
+    alike = [pair for pair in answered if pair[0].key == answered[0][0].key]
+    if len(alike) < 2:
+        raise _Refused(refusal if not answered else "fewer than two rows can go together")
+    return alike
+
+
+def _compare(process: "_Process", alone: Sequence[tuple[Part, Any]]) -> None:
+    """Ask the rows together, in several sizes and orders, and one of them again alone.
+
+    Raises:
+        Shut: an answer is another one than that to the row alone.
+        WrongLength: there is not one for each row.
+    """
+    count = len(alone)
+    orders = [range(count), range(count - 1, -1, -1), range(2)]
+    # As many as ever go together.
+    orders.append(range(0, 3 * requests.MOST_ROWS, 3))
+    orders += [range(1)]
+    for order in orders:
+        asked = [alone[place % count] for place in order]
+        answers = process.ask([part for part, _ in asked])
+        for (_, expected), answer in zip(asked, answers, strict=True):
+            if not same(expected, answer):
+                company = f"with {len(asked) - 1} others" if len(asked) > 1 else "asked again"
+                raise Shut(
+                    "it answers a row otherwise in company than alone: "
+                    f"{_short(expected)} alone, {_short(answer)} {company}"
+                )
+
+
+def _require_gain(process: "_Process", parts: Sequence[Part]) -> None:
+    """Raise Shut if the rows are answered as soon side by side."""
+    begun = time.monotonic()
+    process.ask(parts[:1])
+    times = 3 if time.monotonic() - begun < _QUICK else 1
+    together = min(_seconds(lambda: process.ask(parts)) for _ in range(times))
+    with ThreadPoolExecutor(len(parts)) as pool:
+
+        def side_by_side() -> None:
+            list(pool.map(lambda part: process.ask([part]), parts))
+
+        apart = min(_seconds(side_by_side) for _ in range(times))
+    if together > _GAIN * apart:
+        raise Shut(
+            f"nothing would be gained: {len(parts)} rows take it {together * 1000:.0f} ms together "
+            f"and {apart * 1000:.0f} ms side by side"
+        )
+
+
+def _seconds(action: Any) -> float:
+    begun = time.monotonic()
+    action()
+    return time.monotonic() - begun
+
+
+def _short(answer: Any) -> str:
+    return ascii(answer)[:120]
+
+
+class _Process:
+    """The model's server process on a port of the loopback."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+
+    def ask(self, parts: Sequence[Part]) -> list[Any]:
+        """The predictions for the rows of all parts.
+
+        Raises:
+            _Refused: it answered with an error.
+            WrongLength: it gave another number of predictions.
+        """
+        headers = {"Content-Type": parts[0].content_type.decode()}
+        with contextlib.closing(
+            http.client.HTTPConnection("127.0.0.1", self._port, timeout=_TIMEOUT)
+        ) as connection:
+            connection.request("POST", "/invocations", requests.join(parts), headers)
+            answer = connection.getresponse()
+            content = answer.read()
+        if answer.status != 200:
+            reason = content.decode("utf-8", "replace")
+            with contextlib.suppress(ValueError, TypeError, KeyError):
+                reason = str(json.loads(content)["message"])
+            raise _Refused(f"{answer.status}: {reason.strip().partition(chr(10))[0][:300]}")
+        return predictions(content, sum(part.rows for part in parts))
+
+
+if __name__ == "__main__":
+    print(json.dumps(check(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3])), flush=True)

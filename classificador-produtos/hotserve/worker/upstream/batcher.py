@@ -1,0 +1,209 @@
+"""Requests that wait for the model's process go to it together, as one of MLflow's own protocol."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from hotserve.batching.answers import WrongLength, split
+from hotserve.batching.requests import MOST_BYTES, MOST_ROWS, Part, join, may_be_joined, read
+from hotserve.ipc.messages import Batching, Target
+from hotserve.worker.answer import Answer, Headers
+from hotserve.worker.counters import Counters
+from hotserve.worker.upstream.pool import ConnectionPool, NoAnswer
+
+_PATIENCE = 1.0
+"""Seconds after which those who wait go, although the process has not answered: it may hang."""
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    """A request that waits, with what it would be sent as alone."""
+
+    part: Part
+    body: bytes
+    headers: Headers
+    answer: asyncio.Future[Answer]
+
+
+@dataclass(slots=True, eq=False)
+class _Queue:
+    """What is under way at one server process, and what waits for it."""
+
+    target: Target
+    slots: int
+    under_way: int = 0
+    waiting: list[_Waiting] = field(default_factory=list)
+    patience: asyncio.TimerHandle | None = None
+
+    def take(self) -> list[_Waiting]:
+        """Those that go next: the one that came first, and those that are alike."""
+        first = self.waiting[0]
+        taken, left = list[_Waiting](), list[_Waiting]()
+        rows = size = 0
+        for each in self.waiting:
+            rows, size = rows + each.part.rows, size + each.part.size
+            fits = not taken or (rows <= MOST_ROWS and size <= MOST_BYTES)
+            if each.part.key == first.part.key and fits:
+                taken.append(each)
+            else:
+                rows, size = rows - each.part.rows, size - each.part.size
+                left.append(each)
+        self.waiting = left
+        return taken
+
+
+class Batcher:
+    """Sends requests through a pool of connections; without batching that is all it does.
+
+    A request is sent at once where the process is free. While it has as many as it may have, those
+    that come wait, and nobody waits for others to come.
+
+    Args:
+        report: called with a version, and why its rows may not go together any more.
+    """
+
+    def __init__(
+        self, pool: ConnectionPool, counters: Counters, report: Callable[[str, str], None]
+    ) -> None:
+        self._pool = pool
+        self._counters = counters
+        self._report = report
+        self._queues: dict[int, _Queue] = {}
+        self._shut: set[str] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def timeout(self) -> float:
+        """Seconds for one request."""
+        return self._pool.timeout
+
+    async def post(
+        self,
+        target: Target,
+        batching: Batching | None,
+        content_type: bytes,
+        body: bytes,
+        headers: Headers,
+    ) -> Answer:
+        """POST to `/invocations` of `target`, in company if it waits and `batching` allows it.
+
+        Raises:
+            NoAnswer: no process answers there.
+            TimeoutError: it did not answer in time.
+        """
+        is_open = batching is not None and target.version not in self._shut
+        if batching is None or not is_open or not may_be_joined(content_type, body):
+            return await self._pool.post(target, content_type, body, headers)
+        queue = self._queues.get(target.generation)
+        if queue is None:
+            queue = self._queues[target.generation] = _Queue(target, batching.slots)
+        if queue.under_way < queue.slots and not queue.waiting:
+            queue.under_way += 1
+            try:
+                return await self._pool.post(target, content_type, body, headers)
+            finally:
+                self._release(queue)
+        part = read(content_type, body, batching.types)
+        if part is None or part.form not in batching.forms:
+            return await self._pool.post(target, content_type, body, headers)
+        waiting = _Waiting(part, body, headers, asyncio.get_running_loop().create_future())
+        queue.waiting.append(waiting)
+        self._set_patience(queue)
+        async with asyncio.timeout(self.timeout):
+            return await waiting.answer
+
+    def _set_patience(self, queue: _Queue) -> None:
+        if queue.patience is None:
+            loop = asyncio.get_running_loop()
+            queue.patience = loop.call_later(_PATIENCE, self._out_of_patience, queue)
+
+    def _out_of_patience(self, queue: _Queue) -> None:
+        queue.patience = None
+        self._send_next(queue)
+
+    def _release(self, queue: _Queue) -> None:
+        queue.under_way -= 1
+        # What came in while this answer was written is read first, and goes along.
+        loop = asyncio.get_running_loop()
+        loop.call_soon(loop.call_soon, self._free, queue)
+
+    def _free(self, queue: _Queue) -> None:
+        while queue.waiting and queue.under_way < queue.slots:
+            self._send_next(queue)
+        generation = queue.target.generation
+        if not queue.waiting and not queue.under_way and self._queues.get(generation) is queue:
+            del self._queues[generation]
+
+    def _send_next(self, queue: _Queue) -> None:
+        if queue.patience is not None:
+            queue.patience.cancel()
+            queue.patience = None
+        queue.waiting = [each for each in queue.waiting if not each.answer.done()]
+        if not queue.waiting:
+            return
+        taken = queue.take()
+        if queue.waiting:
+            self._set_patience(queue)
+        queue.under_way += 1
+        # Of its own, so that nobody's answer ends with another's request.
+        task = asyncio.create_task(self._send(queue, taken))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _send(self, queue: _Queue, taken: list[_Waiting]) -> None:
+        try:
+            alone = len(taken) == 1 or queue.target.version in self._shut
+            if alone or not await self._answer_together(queue.target, taken):
+                await asyncio.gather(*(self._answer_alone(queue.target, each) for each in taken))
+        except Exception as fault:
+            for each in taken:
+                _fail(each, fault)
+        finally:
+            self._release(queue)
+
+    async def _answer_alone(self, target: Target, waiting: _Waiting) -> None:
+        if waiting.answer.done():
+            return
+        content_type = waiting.part.content_type
+        try:
+            answer = await self._pool.post(target, content_type, waiting.body, waiting.headers)
+        except (NoAnswer, TimeoutError) as error:
+            _fail(waiting, error)
+        else:
+            if not waiting.answer.done():
+                waiting.answer.set_result(answer)
+
+    async def _answer_together(self, target: Target, taken: list[_Waiting]) -> bool:
+        """Whether everybody has an answer, or the reason why there is none."""
+        parts = [each.part for each in taken]
+        version = target.version
+        try:
+            answer = await self._pool.post(target, parts[0].content_type, join(parts), [])
+        except TimeoutError:
+            for each in taken:
+                _fail(each, TimeoutError())
+            return True
+        except NoAnswer as error:
+            for each in taken:
+                _fail(each, NoAnswer(refused=error.refused))
+            return True
+        if answer.status == 200:
+            try:
+                bodies = split(answer.body, [part.rows for part in parts])
+            except WrongLength as error:
+                if version not in self._shut:
+                    self._shut.add(version)
+                    self._report(version, f"for requests that went together {error}")
+            else:
+                self._counters.batch(version, len(parts), sum(part.rows for part in parts))
+                for each, body in zip(taken, bodies, strict=True):
+                    if not each.answer.done():
+                        each.answer.set_result(Answer(200, [*answer.headers], body))
+                return True
+        self._counters.failed_batch(version)
+        return False
+
+
+def _fail(waiting: _Waiting, error: Exception) -> None:
+    if not waiting.answer.done():
+        waiting.answer.set_exception(error)
