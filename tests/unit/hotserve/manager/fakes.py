@@ -10,6 +10,7 @@ from typing import Any
 from hotserve.config.model_uri import ModelReference, parse
 from hotserve.inputs.model_input import TextInput
 from hotserve.ipc.messages import Prepare, Target
+from hotserve.manager.batch_opener import BatchVerdict
 from hotserve.manager.deployment import Deployment
 from hotserve.manager.lane_verdict import LaneFiles, LaneVerdict
 from hotserve.manager.registry import ModelVersion
@@ -96,12 +97,31 @@ class FakeOpener:
         return self.verdict
 
 
+class FakeBatchOpener:
+    """Comes to `verdicts`, one after another, after `seconds` each."""
+
+    def __init__(self, *verdicts: BatchVerdict | None, seconds: float = 1.0) -> None:
+        self.verdicts, self.seconds = [*verdicts], seconds
+        self.checks: list[float] = []
+        self.kept: list[str] = []
+
+    async def check(self, port: int) -> BatchVerdict | None:
+        assert port == FakeServer.port
+        self.checks.append(now())
+        await asyncio.sleep(self.seconds)
+        return self.verdicts.pop(0) if self.verdicts else None
+
+    def keep_shut(self, why: str) -> None:
+        self.kept.append(why)
+
+
 class FakePreparation:
     """Makes deployments of the servers and openers that are laid ready by version."""
 
     def __init__(self) -> None:
         self.servers: dict[str, FakeServer] = {}
         self.openers: dict[str, FakeOpener] = {}
+        self.batch_openers: dict[str, FakeBatchOpener] = {}
         self.cached: set[str] = set()
         self.prepared: list[tuple[str, bool]] = []
         self.in_use: set[str] = set()
@@ -118,9 +138,17 @@ class FakePreparation:
         in_use.callback(self.in_use.discard, number)
         server: Any = self.servers.setdefault(number, FakeServer())
         opener: Any = self.openers.get(number)
+        batch_opener: Any = self.batch_openers.get(number)
         files = LaneFiles(Path("/lanes", number))
         return Deployment(
-            version, server, TextInput("texts"), contextlib.ExitStack(), files, opener=opener
+            version,
+            server,
+            TextInput("texts"),
+            contextlib.ExitStack(),
+            files,
+            opener=opener,
+            batch_opener=batch_opener,
+            types={"valor": "double"},
         )
 
     def log(self, version: ModelVersion) -> Path:
@@ -129,6 +157,8 @@ class FakePreparation:
 
 class FakePool:
     """Keeps what is published."""
+
+    on_batching_failed: Callable[[str, str], None]
 
     def __init__(self) -> None:
         self.changes: list[Prepare] = []
@@ -193,6 +223,11 @@ class Bench:
         """Lay a server process ready for a version."""
         self.preparation.servers[number] = FakeServer(*steps)
         return self.preparation.servers[number]
+
+    def batch_opener(self, number: str, opener: FakeBatchOpener) -> FakeBatchOpener:
+        """Lay ready what opens batching for a version."""
+        self.preparation.batch_openers[number] = opener
+        return opener
 
     def opener(self, number: str, opener: FakeOpener) -> FakeOpener:
         """Lay ready what opens the lane of a version."""

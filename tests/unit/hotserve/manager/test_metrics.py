@@ -72,6 +72,29 @@ def test_two_workers_give_the_sum() -> None:
     assert scraped(metrics).value("hotserve_requests_in_flight") == 1
 
 
+def test_requests_that_went_together() -> None:
+    metrics = Metrics(lambda: state({**SERVING, "batching": {"state": "open"}}))
+    for worker in (11, 12):
+        counters = Counters()
+        for requests, rows in ((2, 2), (7, 20), (7, 7), (100, 128)):
+            counters.batch("7", requests, rows)
+        counters.failed_batch("7")
+        metrics.add(worker, sent(counters))
+    found = scraped(metrics)
+    name = "hotserve_batch_requests"
+    assert found.value("hotserve_batching_open") == 1
+    assert found.value(f"{name}_count", version="7") == 8
+    assert found.value(f"{name}_sum", version="7") == 2 * 116
+    by_bound = {
+        bound: found.value(f"{name}_bucket", version="7", le=bound)
+        for bound in ("2.0", "4.0", "8.0", "64.0", "128.0", "+Inf")
+    }
+    assert by_bound == {"2.0": 2, "4.0": 2, "8.0": 6, "64.0": 6, "128.0": 8, "+Inf": 8}
+    assert found.value("hotserve_batch_rows_total", version="7") == 2 * 157
+    assert found.value("hotserve_failed_batches_total", version="7") == 2
+    assert scraped(Metrics(state)).value("hotserve_batching_open") == 0
+
+
 EXPECTED = {
     "unknown_terms": 0.02,
     "top_probability": 0.9,

@@ -1,6 +1,7 @@
 """A request and processes that end while they have it."""
 
 import asyncio
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -9,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from hotserve.inputs.model_input import TextInput
-from hotserve.ipc.messages import Target
+from hotserve.ipc.messages import Batching, Target
 from hotserve.ipc.shared_version import SharedVersion
 from hotserve.redaction import Redactor
 from hotserve.worker.answer import Answer
@@ -23,6 +24,7 @@ from hotserve.worker.upstream.batcher import Batcher
 from hotserve.worker.upstream.client import UpstreamClient
 from hotserve.worker.upstream.pool import ConnectionPool, NoAnswer
 from tests.unit.hotserve.samples import CONFIGURE
+from tests.unit.hotserve.worker.front_worker import until
 
 pytestmark = pytest.mark.anyio
 
@@ -43,13 +45,15 @@ class Manager:
     def __post_init__(self) -> None:
         self.serving = Serving(lambda _: None, self.shared)
 
-    def say(self, generation: int | None, *, hold: bool = False) -> None:
+    def say(
+        self, generation: int | None, *, hold: bool = False, batching: Batching | None = None
+    ) -> None:
         target = None
         if generation is not None:
             target = Target(generation, 1, str(generation), "3.0", TextInput("texts", ()))
         number = self.shared.words[0] + 1
         model = {"message": "is being started again"}
-        self.serving.prepare(Prepared(number, target, model, hold))
+        self.serving.prepare(Prepared(number, target, model, hold, None, batching))
         self.shared.words[0] = number
         self.serving.now()
 
@@ -88,12 +92,15 @@ def shared(serving: Serving, hold_timeout: float) -> Shared:
     return Shared(settings, serving, Auth(None), Cors([]), Counters(), FaultLog(print), None)
 
 
+def client(manager: Manager, processes: Processes, hold_timeout: float) -> UpstreamClient:
+    batcher = Batcher(cast(ConnectionPool, processes), Counters(), lambda *_: None)
+    return UpstreamClient(shared(manager.serving, hold_timeout), batcher, Redactor([]))
+
+
 async def ask(
     manager: Manager, processes: Processes, hold_timeout: float = 60.0, body: bytes = BODY
 ) -> str:
-    pool = cast(ConnectionPool, processes)
-    batcher = Batcher(pool, Counters(), lambda *_: None)
-    upstream = UpstreamClient(shared(manager.serving, hold_timeout), batcher, Redactor([]))
+    upstream = client(manager, processes, hold_timeout)
     return (await upstream.answer(b"application/json", body, [])).version
 
 
@@ -132,6 +139,34 @@ async def test_nobody_there_for_as_long_as_a_request_is_held_is_told() -> None:
     gone = lost(refused=True, then=lambda: manager.say(None, hold=True))
     with pytest.raises(RequestError, match="is being started again"):
         await ask(manager, Processes([gone]), hold_timeout=0.05)
+
+
+async def test_a_request_that_saw_a_process_end_goes_by_itself() -> None:
+    manager = Manager()
+    batching = Batching(1, ("inputs",), {})
+    manager.say(1, batching=batching)
+    held = asyncio.Event()
+
+    class Process(Processes):
+        async def post(self, *arguments: Any) -> Answer:
+            body = arguments[2].decode()
+            self.asked.append(body)
+            if not held.is_set():
+                await held.wait()
+            elif len(json.loads(body)["inputs"]) > 1:
+                asyncio.get_running_loop().call_soon(partial(manager.say, 2, batching=batching))
+                raise NoAnswer(refused=False)
+            return Answer(200, [], b'{"predictions": ["brinquedo"]}')
+
+    process = Process([])
+    upstream = client(manager, process, 60.0)
+    bodies = [b'{"inputs": ["%d"]}' % number for number in range(4)]
+    asked = [asyncio.create_task(upstream.answer(b"application/json", body, [])) for body in bodies]
+    await until(lambda: process.asked)
+    held.set()
+    assert {(await each).version for each in asked} == {"1", "2"}
+    alone = [body.decode() for body in bodies]
+    assert process.asked == [alone[0], '{"inputs": ["1", "2", "3"]}', *alone[1:]]
 
 
 async def test_another_number_of_answers_than_of_products_is_an_error() -> None:
