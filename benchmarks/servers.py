@@ -212,6 +212,7 @@ def wait_for_lane(server: Server) -> None:
             raise RuntimeError(f"the lane is shut: {model['lane']['why']}")
         helpers = psutil.Process(server.pid).children(recursive=True)
         idle = not any("lane" in " ".join(each.cmdline()) for each in helpers)
+        idle = idle and model["batching"] and model["batching"]["state"] != "comparing"
         if model["state"] == "serving" and model["lane"]["state"] == "open" and idle:
             return
         time.sleep(0.2)

@@ -231,6 +231,7 @@ def _kind(command: list[str]) -> str | None:
         ("artifacts download", "fetching helper"),
         ("/lane/compile.py", "compiling helper"),
         ("hotserve.manager.lane_check", "comparing helper"),
+        ("hotserve.manager.batch_check", "comparing helper"),
     ):
         if mark in line:
             return kind

@@ -27,7 +27,7 @@ FOR_THE_PROCESS = b'{"inputs": ["halo%b"]}' % (b" " * 20_001)
 
 @contextlib.contextmanager
 def limited(home: Path, *options: str) -> Iterator[Hotserve]:
-    """With one worker, and its lane open."""
+    """With one worker, its lane open, and nothing more to find out."""
     folder = save(text_model(), home / "model")
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(home)}
     given = ("--workers", "1", *options)
@@ -39,6 +39,7 @@ def limited(home: Path, *options: str) -> Iterator[Hotserve]:
             lambda m: m["state"] == "serving" and m["lane"]["state"] != "compiling",
         )
         assert server.model()["lane"]["state"] == "open"
+        server.wait_for("no verdict", lambda m: m["batching"]["state"] != "comparing")
         yield server
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 TOLERANCE = 1e-5
 """By which floats may differ, relative to the larger one: their sums are made in another order."""
-_NEAR_ZERO = 1e-8
+_NEAR_ZERO = 1e-6
 
 
 class WrongLength(Exception):
@@ -46,7 +46,7 @@ def split(body: bytes, rows: Sequence[int]) -> list[bytes]:
     found = predictions(body, sum(rows))
     made, begin = [], 0
     for count in rows:
-        made.append(json.dumps({"predictions": found[begin : begin + count]}).encode())
+        made.append(b'{"predictions": %b}' % json.dumps(found[begin : begin + count]).encode())
         begin += count
     return made
 

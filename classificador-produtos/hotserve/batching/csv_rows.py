@@ -12,7 +12,7 @@ _MISSING = frozenset(("", "NA", "NaN", "nan", "null", "NULL", "None", "N/A", "n/
 _BOOLEANS = frozenset(("True", "TRUE", "true", "False", "FALSE", "false"))
 _LIKE_NUMBERS = frozenset(("inf", "infinity", "nan", "none", "null", "na", "n/a", "true", "false"))
 """In some spelling pandas takes these for something else than texts."""
-_FLOATS = ("double", "float")
+_FLOATS = frozenset(("double", "float"))
 
 
 class CsvRows(NamedTuple):

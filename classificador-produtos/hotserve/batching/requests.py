@@ -18,11 +18,17 @@ LARGEST = 64 << 10
 MOST_ROWS = 128
 """Rows of one joint request."""
 MOST_BYTES = 1 << 20
+_TYPES = {
+    f"{kind}{charset}".encode(): kind
+    for kind in (CSV, JSON)
+    for charset in ("", "; charset=utf-8", ";charset=utf-8", "; charset=UTF-8", ";charset=UTF-8")
+}
+"""As clients write them; MLflow refuses other spellings and parameters."""
 FORMS = ("dataframe_split", "dataframe_records", "inputs", "instances")
 
 _EXACT = 1 << 53
 """Beyond it a whole number may change where its column becomes one of floats."""
-_FLOATS = ("double", "float", "float64", "float32")
+_FLOATS = frozenset(("double", "float", "float64", "float32"))
 ONLY_INPUT = ""
 """The name, among types of columns, of an input without one."""
 
@@ -65,17 +71,9 @@ class Part:
         return (CSV if self.form == CSV else JSON).encode()
 
 
-def media_type(content_type: bytes) -> str | None:
-    """Whether it is CSV or JSON as MLflow takes it; None for anything else."""
-    kind, *parameters = (part.strip().lower() for part in content_type.split(b";"))
-    if any(parameter != b"charset=utf-8" for parameter in parameters):
-        return None
-    return {b"text/csv": CSV, b"application/json": JSON}.get(kind)
-
-
 def may_be_joined(content_type: bytes, body: bytes) -> bool:
     """Whether it is worth a closer look."""
-    return len(body) <= LARGEST and media_type(content_type) is not None
+    return len(body) <= LARGEST and content_type in _TYPES
 
 
 def read(content_type: bytes, body: bytes, types: Mapping[str, str]) -> Part | None:
@@ -90,7 +88,7 @@ def read(content_type: bytes, body: bytes, types: Mapping[str, str]) -> Part | N
     if not may_be_joined(content_type, body):
         return None
     try:
-        if media_type(content_type) == CSV:
+        if _TYPES[content_type] == CSV:
             table = read_csv(body, types)
             if table is None:
                 return None
@@ -141,7 +139,7 @@ def _of_json(request: Any, types: Mapping[str, str]) -> Part:
         raise _Single
     else:
         is_float = types.get(ONLY_INPUT) in _FLOATS
-        kinds, form = (frozenset(_kind(row, is_float) for row in data),), name
+        kinds, form = (_kind_of_all(data, is_float),), name
     return Part(form, (begin + b"[", b"]" + rest), kinds, (_rows(data),), len(data))
 
 
@@ -176,8 +174,7 @@ def _of_columns(
     names = [json.dumps(name).encode() for name in table]
     frame = [begin + b"{%b: [" % names[0], *(b"], %b: [" % name for name in names[1:])]
     kinds = tuple(
-        frozenset(_kind(value, types.get(name) in _FLOATS) for value in column)
-        for name, column in table.items()
+        _kind_of_all(column, types.get(name) in _FLOATS) for name, column in table.items()
     )
     pieces = tuple(map(_rows, columns))
     return Part(form, (*frame, b"]}" + rest), kinds, pieces, lengths.pop())
@@ -187,15 +184,21 @@ def _kinds(
     columns: Sequence[Any], rows: Iterable[Sequence[Any]], types: Mapping[str, str]
 ) -> tuple[Any, ...]:
     declared = [isinstance(name, str) and types.get(name) in _FLOATS for name in columns]
-    return tuple(
-        frozenset([_kind(value, is_float) for value in values])
-        for is_float, values in zip(declared, zip(*rows, strict=True), strict=True)
-    )
+    return tuple(map(_kind_of_all, zip(*rows, strict=True), declared))
+
+
+def _kind_of_all(values: Sequence[Any], is_float: bool) -> Any:
+    if len(values) == 1:
+        return _kind(values[0], is_float)
+    found = frozenset([_kind(value, is_float) for value in values])
+    return next(iter(found)) if len(found) == 1 else found
 
 
 def _kind(value: Any, is_float: bool) -> Any:
     """What decides the type of a column that this value is in."""
     kind = type(value)
+    if kind is float or kind is str:
+        return kind
     if kind is list:
         return len(value), frozenset([_kind(each, is_float) for each in value])
     if kind is dict or (kind is int and not -_EXACT < value < _EXACT):

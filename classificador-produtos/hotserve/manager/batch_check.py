@@ -25,13 +25,15 @@ from hotserve.batching.requests import Part
 _TIMEOUT = 60.0
 _FORMS_SECONDS = 20.0
 """After which no other form is begun: the model is slow, and its usual forms came first."""
+_ALONE_SECONDS = 10.0
+"""After which no other row is asked alone."""
 _QUICK = 0.2
 _GAIN = 0.9
 """What a joint request may take at most of the time that its parts take side by side."""
 
 NOT_KNOWN = (
-    "it has neither an input example nor a signature to make rows from; log it with "
-    "input_example=… (and infer_signature), and requests that wait will go together"
+    "there is nothing to compare: it has no input example in rows, and no signature that rows "
+    "could be made from; log it with input_example=… and signature=infer_signature(…)"
 )
 
 
@@ -64,15 +66,18 @@ def _forms(process: "_Process", samples: probes.Samples, types: dict[str, str]) 
         parts = [requests.read(content_type, body, types) for content_type, body in made]
         try:
             alone = _alone(process, [part for part in parts if part and part.form == form])
-            _compare(process, alone)
+            count = len(alone)
+            _compare(process, alone, range(count), range(count - 1, -1, -1), range(2))
+            if not forms:
+                _require_gain(process, [part for part, _ in alone])
+            # As many as ever go together; and one row again, after all of these.
+            _compare(process, alone, range(0, 3 * requests.MOST_ROWS, 3), range(1))
         except (_Refused, WrongLength) as error:
             if isinstance(error, WrongLength) and not forms:
                 raise Shut(str(error)) from None
             # Most models don't take every form.
             refusal = refusal or str(error)
             continue
-        if not forms:
-            _require_gain(process, [part for part, _ in alone])
         forms.append(form)
     if not forms:
         raise Shut(f"it did not answer rows of its example or signature: {refusal}")
@@ -82,7 +87,10 @@ def _forms(process: "_Process", samples: probes.Samples, types: dict[str, str]) 
 def _alone(process: "_Process", parts: Sequence[Part]) -> list[tuple[Part, Any]]:
     """Those of `parts` that are answered by themselves, alike and with their predictions."""
     answered, refusal = list[tuple[Part, Any]](), "there is no row that can be sent in this form"
+    begun = time.monotonic()
     for part in parts:
+        if len(answered) > 1 and time.monotonic() - begun > _ALONE_SECONDS:
+            break
         try:
             answered.append((part, process.ask([part])[0]))
         except _Refused as error:
@@ -93,20 +101,17 @@ def _alone(process: "_Process", parts: Sequence[Part]) -> list[tuple[Part, Any]]
     return alike
 
 
-def _compare(process: "_Process", alone: Sequence[tuple[Part, Any]]) -> None:
-    """Ask the rows together, in several sizes and orders, and one of them again alone.
+def _compare(
+    process: "_Process", alone: Sequence[tuple[Part, Any]], *orders: Sequence[int]
+) -> None:
+    """Ask the rows together, in these orders; a number beyond the last row begins again.
 
     Raises:
         Shut: an answer is another one than that to the row alone.
         WrongLength: there is not one for each row.
     """
-    count = len(alone)
-    orders = [range(count), range(count - 1, -1, -1), range(2)]
-    # As many as ever go together.
-    orders.append(range(0, 3 * requests.MOST_ROWS, 3))
-    orders += [range(1)]
     for order in orders:
-        asked = [alone[place % count] for place in order]
+        asked = [alone[place % len(alone)] for place in order]
         answers = process.ask([part for part, _ in asked])
         for (_, expected), answer in zip(asked, answers, strict=True):
             if not same(expected, answer):
@@ -118,7 +123,8 @@ def _compare(process: "_Process", alone: Sequence[tuple[Part, Any]]) -> None:
 
 
 def _require_gain(process: "_Process", parts: Sequence[Part]) -> None:
-    """Raise Shut if the rows are answered as soon side by side."""
+    """Raise Shut if rows are answered as soon side by side."""
+    parts = [parts[place % len(parts)] for place in range(probes.MOST)]
     begun = time.monotonic()
     process.ask(parts[:1])
     times = 3 if time.monotonic() - begun < _QUICK else 1
@@ -170,7 +176,9 @@ class _Process:
             reason = content.decode("utf-8", "replace")
             with contextlib.suppress(ValueError, TypeError, KeyError):
                 reason = str(json.loads(content)["message"])
-            raise _Refused(f"{answer.status}: {reason.strip().partition(chr(10))[0][:300]}")
+            first = reason.strip().partition("\n")[0][:300]
+            together = f" to {len(parts)} rows together" if len(parts) > 1 else ""
+            raise _Refused(f"{answer.status}{together}: {first}")
         return predictions(content, sum(part.rows for part in parts))
 
 

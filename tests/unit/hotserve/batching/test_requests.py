@@ -211,6 +211,7 @@ def test_params_stay_with_their_requests() -> None:
         (JSON, b'{"inputs": [%b]}' % b", ".join([b"1"] * (MOST_ROWS + 1))),
         (JSON, b'{"inputs": ["%b"]}' % (b"a" * LARGEST)),
         (b"application/json; a=b", b'{"inputs": [1]}'),
+        (b"Application/JSON", b'{"inputs": [1]}'),
         (b"application/vnd.apache.parquet", b"PAR1"),
         (CSV, b""),
         (CSV, b"a,b\n"),

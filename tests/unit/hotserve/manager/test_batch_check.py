@@ -197,6 +197,15 @@ def test_a_model_that_gains_nothing(tmp_path: Path) -> None:
     assert "nothing would be gained: 8 rows take it" in found["shut"]
 
 
+def test_a_model_that_takes_few_rows_at_a_time(tmp_path: Path) -> None:
+    def few(table: Any) -> Any:
+        assert len(table) <= 64
+        return sums(table)
+
+    found = verdict(custom(tmp_path / "m", few))
+    assert "400 to 128 rows together: " in found["shut"]
+
+
 def test_rows_at_which_it_raises_are_left_out(tmp_path: Path) -> None:
     def only_small(table: Any) -> Any:
         assert (table < 30).all().all()
