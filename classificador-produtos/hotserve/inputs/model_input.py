@@ -55,6 +55,16 @@ def read(model: Path) -> TextInput:
         return TABLE
 
 
+def signature(model: Path) -> dict[str, Any]:
+    """MLflow's lists of the model's `inputs`, `outputs` and `params`, each if it is there."""
+    try:
+        declared = yaml.safe_load((model / "MLmodel").read_text("utf-8"))
+        found = {key: json.loads(text) for key, text in declared["signature"].items() if text}
+        return {key: specs for key, specs in found.items() if isinstance(specs, list)}
+    except (OSError, ValueError, AttributeError, TypeError, KeyError, yaml.YAMLError):
+        return {}
+
+
 def expected(model: Path) -> dict[str, Any] | None:
     """What its trainer saw on texts that it was not trained on, if it says so in its metadata.
 

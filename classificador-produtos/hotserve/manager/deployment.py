@@ -25,6 +25,7 @@ class Deployment:
     Attributes:
         in_use: keeps its files in the cache.
         expected: what `model_input.expected` found in its files.
+        signature: what `model_input.signature` found there.
         batching: whether requests may go to its process together.
         opening: the task that compares what the lane, and rows together, are answered with what
             the process answers.
@@ -39,6 +40,7 @@ class Deployment:
     in_use: contextlib.ExitStack
     files: LaneFiles
     expected: dict[str, Any] | None = None
+    signature: dict[str, Any] = field(default_factory=dict)
     lane: LaneVerdict = COMPILING
     opener: LaneOpener | None = None
     batching: BatchVerdict = COMPARING

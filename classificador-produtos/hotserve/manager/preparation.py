@@ -72,6 +72,7 @@ class Preparation:
             contextlib.ExitStack(),
             files,
             model_input.expected(model),
+            model_input.signature(model),
             types=probes.column_types(model),
         )
         if self.settings.lane == "off":

@@ -71,6 +71,7 @@ class Publisher:
             active.batching.shown(),
             active.text_input.columns,
             active.expected,
+            active.signature,
         )
 
     def open_lane(

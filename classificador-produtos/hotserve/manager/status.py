@@ -50,6 +50,7 @@ class Status:
             "aliases": [],
             **dict.fromkeys(("run_id", "model_id", "metrics", "since")),
             "columns": [],
+            "signature": None,
             **dict.fromkeys(
                 ("expected", "lane", "batching", "note", "wanted", "last_error", "registry")
             ),
@@ -136,13 +137,26 @@ class Status:
         batching: dict[str, Any],
         columns: tuple[str, ...],
         expected: Mapping[str, Any] | None = None,
+        signature: Mapping[str, Any] | None = None,
     ) -> None:
-        """The lane and batching of the active version, its columns, what its trainer expects."""
+        """What is found out about the active version: its lane and batching, what its files say.
+
+        Args:
+            columns: of text, in which text/csv is put.
+            expected: by its trainer.
+            signature: MLflow's.
+        """
         lane, batching = (
             {**each, "why": each["why"] and self._redactor.text(each["why"])}
             for each in (lane, batching)
         )
-        self._set(lane=lane, batching=batching, columns=list(columns), expected=expected)
+        self._set(
+            lane=lane,
+            batching=batching,
+            columns=list(columns),
+            expected=expected,
+            signature=dict(signature) if signature else None,
+        )
 
     def metrics(self, version: ModelVersion, figures: Mapping[str, float]) -> None:
         """The figures of a version's run; they are shown while that version is active."""

@@ -7,6 +7,7 @@ from time import perf_counter
 from typing import Any
 
 from hotserve.ipc.counts import FAST, OTHER
+from hotserve.worker import open_inference
 from hotserve.worker.admission import Admission
 from hotserve.worker.answer import JSON, Answer, Headers
 from hotserve.worker.errors import RequestError
@@ -48,8 +49,9 @@ class App:
         self._admission = admission
         self._metrics_of_all = metrics
         files = StaticFiles()
+        v2 = open_inference.OpenInference(shared, self._ping, self._predict_json)
         routes = [
-            Route(PREDICTIONS, self._predict, methods=("POST",)),
+            Route(PREDICTIONS, self._predict, methods=("POST",), predicts=True),
             Route("/ping", self._ping, public=True),
             Route("/health", self._ping, public=True),
             Route("/version", self._version),
@@ -58,8 +60,10 @@ class App:
             Route("/", files.answer, public=True),
             Route("/docs", files.answer, public=True),
             Route("/openapi.json", files.answer, public=True),
+            *v2.routes(),
         ]
-        self.paths = [route.path for route in routes]
+        self._of_a_model = v2.model_routes()
+        self.paths = [route.path for route in routes] + [*self._of_a_model]
         file = Route(OTHER, files.answer, public=True)
         self._routes = dict.fromkeys(files.paths, file) | {route.path: route for route in routes}
         self._unknown = Route(OTHER, self._not_found, methods=())
@@ -71,12 +75,11 @@ class App:
         begun = perf_counter()
         shared = self._shared
         path = scope["path"]
-        route = self._routes.get(path) or self._routes.get(path.removesuffix("/")) or self._unknown
-        is_prediction = route.path == PREDICTIONS
-        shared.counters.begun += is_prediction
+        route = self._route(path)
+        shared.counters.begun += route.predicts
         answer = await self._answer(route, scope, receive)
         client_name = scope.get(_CLIENT_NAME, "")
-        if is_prediction:
+        if route.predicts:
             seconds = perf_counter() - begun
             shared.counters.request(
                 answer.status, answer.lane, answer.version, seconds, client_name
@@ -107,6 +110,11 @@ class App:
                     version=answer.version,
                 )
 
+    def _route(self, path: str) -> Route:
+        if of_a_model := open_inference.pattern(path):
+            return self._of_a_model[of_a_model]
+        return self._routes.get(path) or self._routes.get(path.removesuffix("/")) or self._unknown
+
     async def _answer(self, route: Route, scope: Scope, receive: Receive) -> Answer:
         try:
             if preflight := self._shared.cors.preflight(scope["method"], scope["headers"]):
@@ -120,7 +128,9 @@ class App:
             return await route.handler(scope, receive)
         except RequestError as error:
             # Its traceback holds frames that hold it: the body would stay in memory.
-            return error.with_traceback(None).answer
+            answer = error.with_traceback(None).answer
+            is_v2 = scope["path"].startswith(open_inference.PREFIX)
+            return open_inference.in_form(answer) if is_v2 else answer
         except _ClientGone:
             return Answer(_CLIENT_GONE)
         except asyncio.CancelledError:
@@ -181,18 +191,33 @@ class App:
             answer = None if at_once else await self._ask_lane(content_type, body)
             return answer or await self._upstream.answer(content_type, body, headers)
 
-    def _content_type(self, headers: Headers) -> bytes:
-        """Of several the first one, as in MLflow."""
-        content_type = b""
+    async def _predict_json(
+        self, scope: Scope, receive: Receive, translate: Callable[[bytes], bytes]
+    ) -> Answer:
+        """The same for a body that `translate` makes JSON of `/invocations`."""
+        headers: Headers = scope["headers"]
+        self._require_plain(headers)
+        with self._admission.request() as add:
+            body = await self._read(b"", receive, add)
+            # A large one takes many small steps, between which other requests go on.
+            is_large = len(body) > LARGE_CSV
+            body = await asyncio.to_thread(translate, body) if is_large else translate(body)
+            answer = await self._ask_lane(JSON[1], body)
+            return answer or await self._upstream.answer(JSON[1], body, headers)
+
+    def _require_plain(self, headers: Headers) -> None:
         for name, value in headers:
-            if name == b"content-type":
-                content_type = content_type or value
-            elif name == b"content-length":
+            if name == b"content-length":
                 self._require_size(int(value))
             elif name in _CODINGS and value.lower() not in (b"identity", b"chunked"):
                 raise RequestError(
                     415, f"{name.decode()}: send the body as it is, without compression"
                 )
+
+    def _content_type(self, headers: Headers) -> bytes:
+        """Of several the first one, as in MLflow."""
+        self._require_plain(headers)
+        content_type = next((value for name, value in headers if name == b"content-type"), b"")
         if not content_type:
             raise RequestError(415, "send a Content-Type: text/csv or application/json")
         if content_type.split(b";")[0].strip().lower() in _FORMS:

@@ -21,9 +21,11 @@ class Route:
         path: as it is counted and listed; `OTHER` for one that is not.
         methods: empty where any will do.
         public: whether no token is needed.
+        predicts: whether it is counted as a prediction.
     """
 
     path: str
     handler: Handler
     methods: tuple[str, ...] = ("GET", "HEAD")
     public: bool = False
+    predicts: bool = False

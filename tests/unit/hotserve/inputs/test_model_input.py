@@ -15,6 +15,7 @@ from sklearn.naive_bayes import MultinomialNB
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
+from hotserve.inputs import model_input
 from hotserve.inputs.model_input import TABLE, TEXTS, TextInput, expected, read
 
 EXPECTED = {"unknown_terms": 0.02, "top_probability": 0.9, "products": {"livro": 1.0}}
@@ -150,6 +151,23 @@ def test_what_its_trainer_expects_stands_in_the_metadata(
     assert expected(tmp_path) is None
     (tmp_path / "MLmodel").write_text(yaml.safe_dump({"metadata": metadata}))
     assert expected(tmp_path) == found
+
+
+@pytest.mark.parametrize(
+    ("declared", "found"),
+    [
+        ({"inputs": '[{"type": "string"}]', "outputs": None}, {"inputs": [{"type": "string"}]}),
+        ({"inputs": "{}", "params": "[]"}, {"params": []}),
+        ({"inputs": "["}, {}),
+        ({"inputs": 3}, {}),
+        ("x", {}),
+        (None, {}),
+    ],
+)
+def test_a_signature_is_mlflow_s_lists(declared: Any, found: Any, tmp_path: Path) -> None:
+    assert model_input.signature(tmp_path) == {}
+    (tmp_path / "MLmodel").write_text(yaml.safe_dump({"signature": declared}))
+    assert model_input.signature(tmp_path) == found
 
 
 def test_another_library_s_model_is_not_looked_into(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_before_anything() -> None:
         "state": "waiting",
         "message": "hotserve has just begun",
         **dict.fromkeys(("version", "stage", "run_id", "model_id", "metrics", "since", "lane")),
-        **dict.fromkeys(("batching", "note", "wanted", "last_error", "registry")),
+        **dict.fromkeys(("batching", "note", "wanted", "last_error", "registry", "signature")),
         "aliases": [],
         "columns": [],
         "expected": None,

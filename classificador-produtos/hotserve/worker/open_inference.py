@@ -1,0 +1,155 @@
+"""The Open Inference Protocol (V2, REST): the lane and the process of `/invocations` answer it."""
+
+import json
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any
+
+from hotserve.inputs import open_inference as v2
+from hotserve.worker.answer import JSON, Answer
+from hotserve.worker.errors import RequestError
+from hotserve.worker.routing import Handler, Receive, Route, Scope
+from hotserve.worker.shared import Shared
+
+PREFIX = "/v2"
+_MODEL_PATH = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?(/ready|/infer)?/?")
+_JSON_LENGTH = b"inference-header-content-length"
+
+Ask = Callable[[Scope, Receive, Callable[[bytes], bytes]], Awaitable[Answer]]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenInference:
+    """The protocol's paths.
+
+    Args:
+        shared: says what is served.
+        ping: raises RequestError while nothing can answer.
+        ask: predicts what a function makes of a request's body, as JSON of `/invocations`.
+    """
+
+    shared: Shared
+    ping: Handler
+    ask: Ask
+
+    def routes(self) -> list[Route]:
+        """Of the server."""
+        return [
+            Route(PREFIX, self._server),
+            Route(f"{PREFIX}/health/live", self._live, public=True),
+            Route(f"{PREFIX}/health/ready", self._ready, public=True),
+        ]
+
+    def model_routes(self) -> dict[str, Route]:
+        """Of a model, by the pattern that `pattern` finds in a path."""
+        routes = []
+        for path in (f"{PREFIX}/models/{{name}}", f"{PREFIX}/models/{{name}}/versions/{{version}}"):
+            infer = Route(f"{path}/infer", self._infer, methods=("POST",), predicts=True)
+            routes += [Route(path, self._model), Route(f"{path}/ready", self._model_ready), infer]
+        return {route.path: route for route in routes}
+
+    async def _server(self, scope: Scope, receive: Receive) -> Answer:  # noqa: ARG002
+        return _json(name="hotserve", version=metadata.version("hotserve"), extensions=[])
+
+    async def _live(self, scope: Scope, receive: Receive) -> Answer:  # noqa: ARG002
+        return _json(live=True)
+
+    async def _ready(self, scope: Scope, receive: Receive) -> Answer:
+        await self.ping(scope, receive)
+        return _json(ready=True)
+
+    async def _model(self, scope: Scope, receive: Receive) -> Answer:  # noqa: ARG002
+        model, _ = self._required(scope)
+        signature = model.get("signature") or {}
+        inputs = v2.tensors(signature.get("inputs"), v2.UNNAMED_INPUT)
+        texts = [
+            {"name": name, "datatype": "BYTES", "shape": [-1]}
+            for name in model.get("columns") or [v2.UNNAMED_INPUT]
+        ]
+        return _json(
+            name=model["name"],
+            versions=[model["version"]] if model.get("version") else [],
+            platform="mlflow",
+            inputs=inputs or texts,
+            outputs=v2.tensors(signature.get("outputs"), v2.UNNAMED_OUTPUT),
+        )
+
+    async def _model_ready(self, scope: Scope, receive: Receive) -> Answer:
+        model, _ = self._required(scope)
+        await self.ping(scope, receive)
+        return _json(name=model["name"], ready=True)
+
+    async def _infer(self, scope: Scope, receive: Receive) -> Answer:
+        model, version = self._required(scope)
+        signature = model.get("signature") or {}
+        request: dict[str, Any] = {}
+
+        def to_mlflow(body: bytes) -> bytes:
+            request.update(v2.read(body, _json_length(scope)))
+            return v2.to_mlflow(request, signature, model.get("columns") or ())
+
+        try:
+            answer = await self.ask(scope, receive, to_mlflow)
+        except v2.TensorError as error:
+            raise RequestError(400, str(error)) from None
+        if answer.status >= 400:
+            return in_form(answer)
+        if version not in (None, answer.version):
+            raise RequestError(404, f"version {version} is not served any more")
+        try:
+            tensors = v2.to_tensors(answer.body, signature.get("outputs"))
+        except v2.TensorError as error:
+            raise RequestError(500, str(error), lane=answer.lane, version=answer.version) from None
+        try:
+            wanted = v2.chosen(tensors, request.get("outputs"))
+        except v2.TensorError as error:
+            raise RequestError(400, str(error)) from None
+        identifier = {"id": request["id"]} if "id" in request else {}
+        told = _json(
+            model_name=model["name"], model_version=answer.version, **identifier, outputs=wanted
+        )
+        answer.body = told.body
+        return answer
+
+    def _required(self, scope: Scope) -> tuple[dict[str, Any], str | None]:
+        """The model that is served, if it is the one that a path names, and the version in it."""
+        found = _MODEL_PATH.fullmatch(scope["path"])
+        assert found is not None
+        name, version, model = found[1], found[2], self.shared.serving.now().model
+        if name != model.get("name"):
+            raise RequestError(404, f"there is no model {name}; {model.get('name')} is served")
+        if version not in (None, model.get("version")):
+            served = model.get("version") or "none"
+            raise RequestError(404, f"version {version} is not served; {served} is")
+        return model, version
+
+
+def pattern(path: str) -> str | None:
+    """A path of a model as the key of its route in `OpenInference.model_routes`, else None."""
+    found = _MODEL_PATH.fullmatch(path)
+    if found is None:
+        return None
+    version = "/versions/{version}" if found[2] else ""
+    return f"{PREFIX}/models/{{name}}{version}{found[3] or ''}"
+
+
+def in_form(error: Answer) -> Answer:
+    """An error answer in the protocol's form: its message only."""
+    message = json.loads(error.body).get("message", "") if error.body else ""
+    error.body = _json(error=message).body
+    return error
+
+
+def _json_length(scope: Scope) -> int | None:
+    length = dict(scope["headers"]).get(_JSON_LENGTH)
+    if length is None:
+        return None
+    if not length.isdigit():
+        raise v2.TensorError("Inference-Header-Content-Length must be a number of bytes")
+    return int(length)
+
+
+def _json(**fields: Any) -> Answer:
+    return Answer(200, [JSON], json.dumps(fields, ensure_ascii=False).encode("utf-8", "replace"))
