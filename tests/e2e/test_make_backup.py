@@ -67,12 +67,20 @@ class Backups:
         """The ids of the backups."""
         return self.restic("list", "snapshots")
 
-    def killed(self, target: str, when: Callable[[], bool], **more: object) -> None:
-        """Start it, and kill it and all that it started as soon as that is so."""
+    def killed(
+        self, target: str, when: Callable[[], bool], programs: Path | None = None, **more: object
+    ) -> None:
+        """Start it, and kill it and all that it started as soon as that is so.
+
+        Programs in the folder `programs` are taken before all others.
+        """
+        environment = make_run_environment()
+        if programs:
+            environment["PATH"] = f"{programs}:{environment['PATH']}"
         process = subprocess.Popen(
             self.command(target, **more),
             cwd=ROOT,
-            env=make_run_environment(),
+            env=environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
@@ -233,9 +241,15 @@ def test_a_backup_that_is_killed_is_none_and_the_next_one_is_whole(made: Backups
     assert done.stdout.strip()[:8] in {one[:8] for one in made.kept()}
 
 
-def test_a_restore_that_is_killed_is_none_and_the_next_one_is_whole(made: Backups) -> None:
+def test_a_restore_that_is_killed_is_none_and_the_next_one_is_whole(
+    made: Backups, tmp_path: Path
+) -> None:
     new = elsewhere(made)
-    new.killed("restore", (new.home / "backup" / "stage" / "files").exists, SNAPSHOT="latest")
+    # It gets as far as copying the files to their place, and no further.
+    copying, cp = tmp_path / "copying", tmp_path / "cp"
+    cp.write_text(f"#!/bin/sh\n: >{copying}\nexec sleep 3600\n")
+    cp.chmod(0o755)
+    new.killed("restore", copying.exists, tmp_path, SNAPSHOT="latest")
     assert not (new.home / "mlflow.db").exists()
     done = new.make("restore", SNAPSHOT="latest")
     assert done.returncode == 0, done.stderr
