@@ -30,6 +30,7 @@ from server import check_settings, incomplete_tables
 
 PAUSE_SECONDS = 2.0
 REQUIRED = ("MYSQL_DATABASE", "MYSQL_USER", "MYSQL_PASSWORD")
+SERVER = ["mlflow", "server"]
 UPGRADE = ["upgrade"]
 # The table that deploy/backup/mysql-s3.sh makes at the start of a restore and drops at its end.
 UNFINISHED_RESTORE = "unfinished_restore"
@@ -135,6 +136,8 @@ def main(command: Sequence[str], environment: Mapping[str, str] = os.environ) ->
         from mlflow.db import commands  # in this process: a command line can be read by everybody
 
         commands(["upgrade", uri])
+    if list(command[:2]) == SERVER:
+        command = [sys.executable, "-m", "server.one_process", *command[1:]]
     try:
         os.execvpe(command[0], list(command), {**environment, "MLFLOW_BACKEND_STORE_URI": uri})
     except FileNotFoundError:

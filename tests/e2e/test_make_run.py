@@ -130,6 +130,15 @@ def test_promotion_in_the_page_changes_the_answers_and_loses_no_request(stack: S
     assert stack.versions()[1]["current_stage"] == "Production"
 
 
+def test_no_process_only_waits_for_a_server(stack: Stack) -> None:
+    for process in stack.processes():
+        if is_main(process, "mlflow"):
+            assert "uvicorn" in process.cmdline()
+            assert process.children() == []
+            return
+    raise AssertionError("there is no MLflow")
+
+
 def test_second_one_on_the_same_folder_is_refused(stack: Stack) -> None:
     code, output = refused(STACK_HOME=stack.home)
     assert code == 2
@@ -175,6 +184,8 @@ def is_main(process: psutil.Process, service: str) -> bool:
     try:
         command, parent = process.cmdline(), process.parent()
         names = [Path(part).name for part in command[:2]]
+        if "mlflow.server.fastapi_app:app" in command:
+            names.append("mlflow")
         starts = str(parent.cmdline()) if parent else ""
         return service in names and ("supervisord" in starts or "with-its-children" in starts)
     except psutil.Error:

@@ -124,12 +124,13 @@ def test_it_says_each_reason_once_and_goes_on_when_it_is_mended(
     monkeypatch.setattr("server.with_mysql.time.sleep", pauses.append)
     became: list[Any] = []
     monkeypatch.setattr("server.with_mysql.os.execvpe", lambda *given: became.append(given))
-    with_mysql.main(["mlflow", "server"], SETTINGS)
+    with_mysql.main(["mlflow", "server", "--port", "5000"], SETTINGS)
     said = capsys.readouterr().err.splitlines()
     assert [line.split()[4] for line in said] == ["does", "refuses"]
     assert pauses == [2.0] * 5
     ((program, command, environment),) = became
-    assert (program, command) == ("mlflow", ["mlflow", "server"])
+    python = [sys.executable, "-m", "server.one_process"]
+    assert (program, command) == (sys.executable, [*python, "server", "--port", "5000"])
     assert environment["MLFLOW_BACKEND_STORE_URI"] == (
         "mysql+pymysql://mlflow:segredo@db:3306/mlflow"
     )
