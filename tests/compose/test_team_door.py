@@ -158,6 +158,19 @@ def test_files_of_many_megabytes_go_through(
     assert accounts["reader"].get(file, timeout=300).content == body
 
 
+@pytest.mark.parametrize("service", ["s3", "db"])
+def test_passwords_are_files_in_a_container_that_can_not_be_changed(
+    team: Team, service: str
+) -> None:
+    container = team.stack.container(service)
+    shown = docker("inspect", container) + docker("exec", container, "env")
+    for name in ("AWS_SECRET_ACCESS_KEY", "MYSQL_PASSWORD", "MYSQL_ROOT_PASSWORD"):
+        assert team.setting(name) not in shown, name
+    # It says of some that it may not even look into them.
+    programs = "find /bin/ /etc /lib/ /opt /sbin/ /usr -xdev -writable -not -type l 2>&-; true"
+    assert docker("exec", container, "sh", "-c", programs).split() == []
+
+
 @pytest.mark.parametrize("name", ["AWS_SECRET_ACCESS_KEY", "MYSQL_PASSWORD", "HOTSERVE_TOKEN"])
 def test_a_password_that_everybody_knows_ends_the_start(team: Team, name: str) -> None:
     done = team.stack.try_compose(

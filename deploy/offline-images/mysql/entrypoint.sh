@@ -1,6 +1,7 @@
 #!/bin/bash
 # Makes the database on the first start, as MYSQL_ROOT_PASSWORD, MYSQL_DATABASE, MYSQL_USER
-# and MYSQL_PASSWORD say, then becomes mysqld.
+# and MYSQL_PASSWORD say, then becomes mysqld. A password can be the name of a file instead:
+# MYSQL_ROOT_PASSWORD_FILE, MYSQL_PASSWORD_FILE.
 set -euo pipefail
 
 data=/var/lib/mysql
@@ -10,6 +11,12 @@ say() { printf 'mysql entrypoint: %s\n' "$*" >&2; }
 fail() {
   say "$*"
   exit 1
+}
+
+# from_file NAME: what the file says that NAME_FILE names, without line ends, is NAME.
+from_file() {
+  local file=$1_FILE
+  [[ -z ${!file:-} ]] || printf -v "$1" %s "$(<"${!file}")"
 }
 
 # A text as an SQL string.
@@ -32,6 +39,8 @@ first_start_sql() {
 }
 
 make_database() {
+  from_file MYSQL_ROOT_PASSWORD
+  from_file MYSQL_PASSWORD
   [[ -n ${MYSQL_ROOT_PASSWORD:-} ]] || fail "MYSQL_ROOT_PASSWORD must be set to make a new database"
   say "making the database in $data"
   touch "$unfinished"

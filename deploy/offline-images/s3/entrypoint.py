@@ -66,6 +66,8 @@ def main() -> None:
     parser.add_argument("--console-address", type=_address)
     arguments = parser.parse_args()
     for name in ("MINIO_ROOT_USER", "MINIO_ROOT_PASSWORD"):
+        if file := os.environ.get(f"{name}_FILE"):
+            os.environ[name] = Path(file).read_text(encoding="utf-8").strip()
         if not os.environ.get(name):
             sys.exit(f"s3: {name} must be set")
     if len(os.environ["MINIO_ROOT_USER"]) < 3 or len(os.environ["MINIO_ROOT_PASSWORD"]) < 8:
