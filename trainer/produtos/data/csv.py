@@ -100,7 +100,7 @@ def _rows(lines: list[str], first: int, separator: str) -> Iterator[tuple[int, l
 def unquoted(fields: list[str], separator: str, width: int) -> list[str]:
     """The fields of a row that a spreadsheet wrote as one, in quotes from end to end."""
     if len(fields) == 1 < width and separator in fields[0]:
-        inner = next(csv.reader([fields[0]], delimiter=separator))
+        inner = next(csv.reader(io.StringIO(fields[0], newline=""), delimiter=separator), [])
         return inner if len(inner) >= width else fields
     return fields
 

@@ -75,6 +75,11 @@ def test_the_line_that_tells_excel_the_delimiter_is_no_product(first: str, path:
     assert read(path)[2] == [{"id": "1", "nome": "halo"}]
 
 
+def test_a_line_end_in_a_row_that_is_one_quoted_field_is_just_a_character(path: Path) -> None:
+    texts, bad = of('nome;descricao\n"halo\r;3"\n";\r"\nbola;azul\n', path)
+    assert (texts, bad) == (["halo\r;3", "bola azul"], [(4, "no text")])
+
+
 def test_empty_fields_that_the_header_does_not_name_are_nothing(path: Path) -> None:
     texts, bad = of("nome;id\nhalo;1;;\nbatom;2; \nbola;3;x\n", path)
     assert (texts, bad) == (["halo", "batom"], [(4, "too many fields")])
