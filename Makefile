@@ -87,6 +87,10 @@ else
 	@.venv/bin/pytest tests/compose
 endif
 
+.PHONY: test-spark
+test-spark: env-dev env-spark ## run the tests on a real Spark cluster of a master and two workers (needs Java)
+	@.venv/bin/pytest tests/spark $(ARGS)
+
 .PHONY: soak
 soak: env-dev ## load, promotions and killed processes for ten minutes, none may fail a request (make soak MINUTES=3)
 	@PYTHONPATH=.:trainer:classificador-produtos .venv/bin/python -m tests.e2e.soak --minutes $(or $(MINUTES),10)
@@ -153,6 +157,10 @@ lock: env ## pin the requirements again (make lock ARGS=--upgrade)
 .PHONY: env
 env: ## make the Python environment in .venv, and start nothing
 	@./local/environment.sh run
+
+.PHONY: env-spark
+env-spark: env ## add Spark to it, for `batch.py --engine spark`: 490 MB, and Java is needed
+	@./local/environment.sh spark
 
 .PHONY: env-dev
 env-dev:

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes .venv, or brings it up to date: ./local/environment.sh run|dev
+# Makes .venv, or brings it up to date: ./local/environment.sh run|dev|spark
 #
 # Hashed requirements only, bytecode compiled while installing: without that the
 # first `mlflow server` spends half a minute compiling. A stamp holds the hash of
@@ -7,13 +7,14 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-kind=${1:?run or dev}
+kind=${1:?run, dev or spark}
 venv=.venv
 run_files=(requirements.txt requirements-local.txt trainer/requirements.txt classificador-produtos/requirements.txt)
 case $kind in
   run) files=("${run_files[@]}") ;;
   dev) files=(requirements-dev.txt) ;;
-  *) echo "environment.sh: '$kind' is neither run nor dev" >&2; exit 2 ;;
+  spark) files=(trainer/requirements-spark.txt) ;; # on top of either
+  *) echo "environment.sh: '$kind' is none of run, dev and spark" >&2; exit 2 ;;
 esac
 
 fail() { printf 'make: %s\n' "$*" >&2; exit 2; }
@@ -81,7 +82,8 @@ arguments=()
 for file in "${files[@]}"; do arguments+=(-r "$file"); done
 VIRTUAL_ENV=$PWD/$venv "$venv/bin/uv" pip install --quiet --require-hashes --compile-bytecode "${arguments[@]}" \
   || fail "could not install the requirements; see the lines above"
-VIRTUAL_ENV=$PWD/$venv "$venv/bin/uv" pip install --quiet --no-deps --no-build-isolation --editable classificador-produtos \
+[[ $kind == spark ]] ||
+  VIRTUAL_ENV=$PWD/$venv "$venv/bin/uv" pip install --quiet --no-deps --no-build-isolation --editable classificador-produtos \
   || fail "could not install hotserve; see the lines above"
 printf '%s\n' "$wanted" >"$stamp"
 # What is there for development holds everything: `make run` has nothing to do then, least of all beside tests, which

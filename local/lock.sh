@@ -13,6 +13,6 @@ compile() {
 }
 
 compile requirements-dev.in --output-file requirements-dev.txt "$@"
-for name in requirements requirements-local trainer/requirements classificador-produtos/requirements; do
+for name in requirements requirements-local trainer/requirements trainer/requirements-spark classificador-produtos/requirements; do
   compile "$name.in" --constraint requirements-dev.txt --output-file "$name.txt"
 done

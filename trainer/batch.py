@@ -31,6 +31,7 @@ OPTIONS = {
     "--text-column": ("NAME", "", "of the text (else texto, informacao, or nome and descricao)"),
     "--encoding": ("NAME", "utf-8", "of CSV files"),
     "--workers": ("NUMBER", "0", "processes that classify; 0 for one for each core"),
+    "--spark-master": ("ADDRESS", "", "of --engine spark (else SPARK_MASTER, else local[*])"),
 }
 """For each, what stands for its value in --help, its default, and what it is."""
 
@@ -50,6 +51,8 @@ def main() -> None:
     for name, (value, default, meaning) in OPTIONS.items():
         shown = f" (default: {default})" if default else ""
         parser.add_argument(name, default=default, metavar=value, help=meaning + shown)
+    engines = "where the work is done: this machine's processes, or Spark (default: local)"
+    parser.add_argument("--engine", default="local", choices=("local", "spark"), help=engines)
     given = parser.parse_args()
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")
@@ -60,12 +63,14 @@ def main() -> None:
 
     # The heavy imports come after what can be refused without them.
     from produtos.batch import inputs, job, pool
+    from produtos.batch.engines import engine_of
     from produtos.batch.record import Record
     from produtos.registry import reference
     from produtos.runs import tracking
 
     opened = inputs.open_inputs(request)
-    pool.preload(opened.size, request.workers)
+    if not request.spark_master:
+        pool.preload(opened.size, request.workers)
     own_run = tracking.project_run_id()
     client = tracking.reach_registry()
     models = [reference.resolve(client, asked) for asked in request.models]
@@ -75,14 +80,18 @@ def main() -> None:
 
     if request.texts and not request.output and not own_run and not given.compare:
         # Trying a text or two leaves no trace, and needs no experiment.
-        job.run(request, opened, models, record=None, report=report)
+        with engine_of(request, opened) as engine:
+            job.run(request, opened, models, engine, record=None, report=report)
         return
     if not os.environ.get("MLFLOW_EXPERIMENT_ID"):
         os.environ.setdefault("MLFLOW_EXPERIMENT_NAME", EXPERIMENT)
     tracker = tracking.connect()
     name = f"batch {' '.join(request.models)}"
-    with tracking.running(tracker, name, run_id=own_run) as run:
-        job.run(request, opened, models, record=Record(tracker, run), report=report)
+    with (
+        engine_of(request, opened) as engine,
+        tracking.running(tracker, name, run_id=own_run) as run,
+    ):
+        job.run(request, opened, models, engine, record=Record(tracker, run), report=report)
 
 
 if __name__ == "__main__":

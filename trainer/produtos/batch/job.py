@@ -5,20 +5,20 @@ import gc
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import mlflow.artifacts
 import pyarrow as pa
 from tqdm import tqdm  # type: ignore[import-untyped]
 
-from produtos.batch import pool
 from produtos.batch.differences import Differences
-from produtos.batch.inputs import Inputs, answer_columns, chunks, version_columns
+from produtos.batch.inputs import Inputs, answer_columns, version_columns
 from produtos.batch.io import database
+from produtos.batch.io.rows import Chunk
 from produtos.batch.io.sinks import BadRows, Screen, Sink, csv_file, parquet_file
 from produtos.batch.io.storage import locate
-from produtos.batch.pool import ModelFolder
+from produtos.batch.pool import Answers, ModelFolder
 from produtos.batch.record import Record, Result, origin_of
 from produtos.batch.request import Request
 from produtos.errors import BadInput, in_one_line
@@ -26,11 +26,15 @@ from produtos.registry.reference import ModelReference
 
 Report = Callable[[str], None]
 
+Engine = Callable[[Sequence[ModelFolder]], Iterator[tuple[Chunk, Answers]]]
+"""Reads the whole input and has these models answer, in its order."""
+
 
 def run(
     request: Request,
     inputs: Inputs,
     models: Sequence[ModelReference],
+    engine: Engine,
     *,
     record: Record | None,
     report: Report,
@@ -43,6 +47,7 @@ def run(
         request: what is asked.
         inputs: what `open_inputs` found.
         models: the versions that `request.models` mean.
+        engine: what does the work.
         record: the run to record it with, if there is one.
         report: given each line that the console should show.
 
@@ -64,7 +69,7 @@ def run(
         with tempfile.TemporaryDirectory(prefix="batch-") as folder:
             folders = [_download(model, Path(folder, str(n))) for n, model in enumerate(models)]
             started = time.monotonic()
-            rows = _classify(request, inputs, folders, schema, sink, bad, differences)
+            rows = _classify(engine(folders), inputs.size, schema, sink, bad, differences)
         result = Result(rows, bad.count, time.monotonic() - started, differences)
         if record is not None:
             record.result(result)
@@ -104,9 +109,8 @@ def check_answered(request: Request, result: Result, bad: BadRows) -> None:
 
 
 def _classify(
-    request: Request,
-    inputs: Inputs,
-    folders: Sequence[ModelFolder],
+    answered: Iterator[tuple[Chunk, Answers]],
+    size: int,
     schema: pa.Schema,
     sink: Sink,
     bad: BadRows,
@@ -117,22 +121,22 @@ def _classify(
     # that was imported, too, which takes as long as reading.
     gc.freeze()
     # Not on a screen: no bar. A log file has no use for one.
-    size = inputs.size or None
-    with tqdm(total=size, unit="B", unit_scale=True, disable=None, leave=False) as bar:
+    with (
+        tqdm(total=size or None, unit="B", unit_scale=True, disable=None, leave=False) as bar,
         # Closed at once when something goes wrong below, so that the workers end.
-        answered = pool.classify(folders, chunks(request, inputs), request.workers)
-        with contextlib.closing(answered):  # type: ignore[type-var]
-            for chunk, answers in answered:
-                bad.write(chunk.bad)
-                if chunk.texts:
-                    columns = [pa.array(column, pa.string()) for column in answers]
-                    columns = [*chunk.rows.columns, *columns]
-                    sink.write(pa.RecordBatch.from_arrays(columns, schema=schema))
-                    if differences is not None:
-                        differences.add(chunk.texts, *answers)
-                rows += len(chunk.texts)
-                bar.set_postfix_str(f"{rows:,} rows", refresh=False)
-                bar.update(chunk.position - bar.n)
+        contextlib.closing(answered),  # type: ignore[type-var]
+    ):
+        for chunk, answers in answered:
+            bad.write(chunk.bad)
+            if chunk.texts:
+                columns = [pa.array(column, pa.string()) for column in answers]
+                columns = [*chunk.rows.columns, *columns]
+                sink.write(pa.RecordBatch.from_arrays(columns, schema=schema))
+                if differences is not None:
+                    differences.add(chunk.texts, *answers)
+            rows += len(chunk.texts)
+            bar.set_postfix_str(f"{rows:,} rows", refresh=False)
+            bar.update(chunk.position - bar.n)
     return rows
 
 

@@ -75,9 +75,9 @@ def classify(
     chunks = iter(chunks)
     first = list(islice(chunks, 2))
     if workers == 1 or len(first) < 2:
-        models = _load(folders)
+        models = load(folders)
         for chunk in chain(first, chunks):
-            yield chunk, _answers(models, chunk.texts)
+            yield chunk, answers(models, chunk.texts)
         return
     started = [_Worker(folders) for _ in range(workers)]
     idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
@@ -108,14 +108,14 @@ def classify(
         threads.shutdown(cancel_futures=True)
 
 
-def _load(folders: Sequence[ModelFolder]) -> list[LoadedModel]:
+def load(folders: Sequence[ModelFolder]) -> list[LoadedModel]:
     # Taken here and not filtered: around the class of a foreign model MLflow sets its own filter.
     logging.captureWarnings(True)
     logging.getLogger("py.warnings").setLevel(logging.ERROR)
     return [LoadedModel(path, label) for path, label in folders]
 
 
-def _answers(models: Sequence[LoadedModel], texts: list[str]) -> Answers:
+def answers(models: Sequence[LoadedModel], texts: list[str]) -> Answers:
     return [model.answers(texts) if texts else [] for model in models]
 
 
@@ -168,7 +168,7 @@ def _serve(connection: Connection, folders: Sequence[ModelFolder]) -> None:
         while True:
             texts: list[str] = connection.recv()
             try:
-                models = models or _load(folders)
-                connection.send(_answers(models, texts))
+                models = models or load(folders)
+                connection.send(answers(models, texts))
             except BadInput as error:
                 connection.send(error)

@@ -77,6 +77,7 @@ class Record:
             "output": request.shown_output,
             "min_answered": f"{request.min_answered:g}",
             "workers": str(request.workers),
+            "engine": "spark" if request.spark_master else "local",
         }
         log(self.tracker, self.run, parameters=parameters, tags=origin_of(versions))
 

@@ -21,6 +21,9 @@ parameter of a run shows it."""
 STACK_SETTINGS = ("MYSQL_USER", "MYSQL_PASSWORD", "MYSQL_HOST", "MYSQL_DATABASE")
 """What the stack's MLflow is given, too."""
 
+SPARK_VARIABLE = "SPARK_MASTER"
+SPARK_MASTERS = ("local", "spark://", "k8s://")
+
 BAD_ROWS_NAME = "rejeitadas.csv"
 
 Number = TypeVar("Number", int, float)
@@ -40,7 +43,8 @@ class Request:
         encoding: of CSV files.
         output_encoding: of those that are written.
         min_answered: the share of rows without which there is no output.
-        workers: processes.
+        workers: processes; on Spark 0 for as many as it has cores.
+        spark_master: where Spark is; empty for the engine of this machine.
     """
 
     models: tuple[str, ...]
@@ -53,6 +57,7 @@ class Request:
     output_encoding: str = "utf-8"
     min_answered: float = 0.25
     workers: int = 1
+    spark_master: str = ""
 
     @property
     def to_database(self) -> bool:
@@ -92,6 +97,7 @@ def of(given: Namespace) -> Request:
     compared, more_texts = _two_models(given.compare)
     if given.output and given.output_table:
         raise BadInput("give --output or --output-table, not both")
+    spark = given.engine == "spark"
     request = Request(
         models=compared or (given.model or "Production",),
         texts=tuple(text for text in [*more_texts, *given.texts] if text.strip()),
@@ -102,10 +108,22 @@ def of(given: Namespace) -> Request:
         encoding=given.encoding or "utf-8",
         output_encoding=given.output_encoding or "utf-8",
         min_answered=_number("--min-answered", given.min_answered or "0.25", float, 1),
-        workers=_number("--workers", given.workers or "0", int, 1024) or int(cpu_count()),
+        workers=_number("--workers", given.workers or "0", int, 1024)
+        or (0 if spark else int(cpu_count())),
+        spark_master=_spark_master(given.spark_master) if spark else "",
     )
     check(request)
     return request
+
+
+def _spark_master(written: str) -> str:
+    master = written or os.environ.get(SPARK_VARIABLE) or "local[*]"
+    if not master.startswith(SPARK_MASTERS):
+        raise BadInput(
+            f"--spark-master {without_secrets(master)}: must be local[*], spark://host:7077 or "
+            "k8s://https://host:port"
+        )
+    return master
 
 
 def _two_models(written: list[str]) -> tuple[tuple[str, ...], list[str]]:

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from produtos.batch import inputs, job, pool
+from produtos.batch.engines import engine_of
 from produtos.batch.io.sinks import BadRows
 from produtos.batch.pool import ModelFolder
 from produtos.batch.record import Result
@@ -53,7 +54,7 @@ class Record:
 def models(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(job, "_download", lambda model, _: (model.version, model.uri))
-    monkeypatch.setattr(pool, "_load", lambda folders: [Model(each) for each in folders])
+    monkeypatch.setattr(pool, "load", lambda folders: [Model(each) for each in folders])
 
 
 def run(record: Record | None = None, models: Sequence[str] = ("1",), **given: Any) -> list[str]:
@@ -62,7 +63,8 @@ def run(record: Record | None = None, models: Sequence[str] = ("1",), **given: A
     versions = [ModelReference("m", each, "None") for each in models]
     said: list[str] = []
     opened = inputs.open_inputs(request)
-    job.run(request, opened, versions, record=record, report=said.append)  # type: ignore[arg-type]
+    with engine_of(request, opened) as engine:
+        job.run(request, opened, versions, engine, record=record, report=said.append)  # type: ignore[arg-type]
     return said
 
 

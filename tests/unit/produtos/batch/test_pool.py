@@ -59,7 +59,7 @@ class Worker:
 def workers(monkeypatch: pytest.MonkeyPatch) -> list[Worker]:
     Worker.made, Worker.begun, Worker.turn = [], [], None
     monkeypatch.setattr(pool, "_Worker", Worker)
-    monkeypatch.setattr(pool, "_load", lambda folders: [Model() for _ in folders])
+    monkeypatch.setattr(pool, "load", lambda folders: [Model() for _ in folders])
     return Worker.made
 
 
@@ -113,7 +113,7 @@ def test_little_or_one_worker_needs_no_other_process(
 def test_a_chunk_without_texts_is_not_asked_about() -> None:
     empty = Chunk([], batch_of([], strings(["texto"])))
     assert [answers for _, answers in pool.classify(FOLDERS, [empty], 1)] == [[[]]]
-    assert pool._answers([Model(), Model()], []) == [[], []]  # type: ignore[list-item]
+    assert pool.answers([Model(), Model()], []) == [[], []]  # type: ignore[list-item]
 
 
 def test_workers_end_when_one_of_them_fails_and_when_nobody_wants_more(
@@ -174,7 +174,7 @@ def test_a_worker_serves_until_the_job_is_gone(monkeypatch: pytest.MonkeyPatch) 
         loaded.append(folders)
         return [Model()]
 
-    monkeypatch.setattr(pool, "_load", load)
+    monkeypatch.setattr(pool, "load", load)
     ours, theirs = Pipe()
     for texts in (["halo"], ["bomb"], [], ["boneca", "batom"]):
         ours.send(texts)

@@ -96,7 +96,8 @@ def given(**written: object) -> Namespace:
         ("input", "output", "output_table", "output_encoding", "bad_rows", "text_column"), ""
     )
     more = {"model": "", "compare": [], "texts": [], "encoding": "", "min_answered": ""}
-    return Namespace(**(nothing | more | {"workers": "0"} | written))
+    engine = {"workers": "0", "engine": "local", "spark_master": ""}
+    return Namespace(**(nothing | more | engine | written))
 
 
 def test_what_is_left_out_has_its_default() -> None:
@@ -105,6 +106,20 @@ def test_what_is_left_out_has_its_default() -> None:
     assert (job.text_column, job.min_answered) == (None, 0.25)
     assert job.workers >= 1
     assert of(given(input="a.csv", workers="3", min_answered="1")).workers == 3
+
+
+def test_spark_is_where_an_option_or_a_variable_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SPARK_MASTER", raising=False)
+    assert of(given(input="a.csv")).spark_master == ""
+    job = of(given(input="a.csv", engine="spark"))
+    assert (job.spark_master, job.workers) == ("local[*]", 0)
+    monkeypatch.setenv("SPARK_MASTER", "spark://a:7077")
+    assert of(given(input="a.csv")).spark_master == ""
+    assert of(given(input="a.csv", engine="spark")).spark_master == "spark://a:7077"
+    job = of(given(input="a.csv", engine="spark", spark_master="local[2]", workers="5"))
+    assert (job.spark_master, job.workers) == ("local[2]", 5)
+    with pytest.raises(BadInput, match=r"--spark-master http://b: must be local\[\*\], spark://"):
+        of(given(input="a.csv", engine="spark", spark_master="http://ana:segredo@b"))
 
 
 @pytest.mark.parametrize(

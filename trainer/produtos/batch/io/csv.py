@@ -3,14 +3,15 @@
 import csv
 import gzip
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from operator import itemgetter
+from typing import TextIO
 
 import pyarrow as pa
 
 from produtos.batch.io import columns, csv_rows, formats, rows
-from produtos.batch.io.csv_rows import LONGEST, Lines
+from produtos.batch.io.csv_rows import LONGEST, Lines, Readline
 from produtos.batch.io.storage import Location, readable
 from produtos.data.columns import KNOWN_COLUMNS, SEPARATORS, fold
 from produtos.data.csv import MARK, first_lines, header_of, unquoted, without_empty_tail
@@ -59,22 +60,34 @@ class CsvTable:
             file = _text_of(raw, self.location, self.encoding)
             for _ in range(self.lines_above):
                 file.readline(LONGEST)
-            number = self.lines_above + 1
-            while text := file.read(BLOCK) + file.readline(LONGEST):
-                bad: list[rows.BadRow] = []
-                parsed = self._quick(text) if self.has_header else None
-                if parsed:
-                    good, texts, lines = parsed
-                    number += lines
-                else:
-                    block = Lines(text, file, number)
-                    good, texts, bad = self._careful(block)
-                    number = block.number
-                # A block of short rows is too many of them for one chunk.
-                for start in range(0, max(len(good), 1), rows.CHUNK_ROWS):
-                    part = slice(start, start + rows.CHUNK_ROWS)
-                    batch = rows.batch_of(good[part], self.schema)
-                    yield rows.Chunk(texts[part], batch, [] if start else bad, raw.tell())
+            yield from self.chunks_of(file, file, self.lines_above + 1, raw.tell)
+
+    def chunks_of(
+        self, file: TextIO, below: Readline, number: int, position: Callable[[], int]
+    ) -> Iterator[rows.Chunk]:
+        """The rows of an open file.
+
+        Args:
+            file: at the beginning of a row.
+            below: the same, or what has the lines below it, for a row that is unfinished there.
+            number: of the first line.
+            position: says how far the file has been read.
+        """
+        while text := file.read(BLOCK) + file.readline(LONGEST):
+            bad: list[rows.BadRow] = []
+            parsed = self._quick(text) if self.has_header else None
+            if parsed:
+                good, texts, lines = parsed
+                number += lines
+            else:
+                block = Lines(text, below, number)
+                good, texts, bad = self._careful(block)
+                number = block.number
+            # A block of short rows is too many of them for one chunk.
+            for start in range(0, max(len(good), 1), rows.CHUNK_ROWS):
+                part = slice(start, start + rows.CHUNK_ROWS)
+                batch = rows.batch_of(good[part], self.schema)
+                yield rows.Chunk(texts[part], batch, [] if start else bad, position())
 
     def _quick(self, text: str) -> tuple[list[list[str]], list[str], int] | None:
         """Rows, texts and number of lines of a block without any bad row, and only of such."""

@@ -8,7 +8,7 @@ import csv
 import io
 from collections import deque
 from collections.abc import Iterator
-from typing import TextIO
+from typing import Protocol
 
 from produtos.batch.io.rows import NEVER_CLOSED, TOO_LONG
 from produtos.data.csv import MARK, is_left_open
@@ -21,6 +21,13 @@ END = "\x00end of block"
 
 Row = tuple[int, list[str] | str, str]
 """Line number where it starts; its fields, or why it has none; the lines as they were."""
+
+
+class Readline(Protocol):
+    """The lines of an open file."""
+
+    def readline(self, limit: int, /) -> str:
+        """The next one, or so many characters of it; nothing at the end."""
 
 
 class BrokenRow(Exception):
@@ -41,7 +48,7 @@ class Lines:
         ended: whether the file ended while the row wanted more.
     """
 
-    def __init__(self, block: str, file: TextIO, number: int) -> None:
+    def __init__(self, block: str, file: Readline, number: int) -> None:
         self._left = deque(io.StringIO(block, newline=""))
         self._file = file
         self.number = number

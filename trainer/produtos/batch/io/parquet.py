@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from produtos.batch.io import columns
-from produtos.batch.io.rows import CHUNK_ROWS, BadRow, Chunk, excerpt, why_bad
+from produtos.batch.io.rows import CHUNK_ROWS, BadRow, Chunk, Part, excerpt, why_bad
 from produtos.batch.io.storage import Location, readable
 
 
@@ -44,6 +44,39 @@ class ParquetTable:
                 yield self._chunk(batch, first, position)
                 first += batch.num_rows
 
+    def parts(self, size: int) -> Iterator[tuple[int, int]]:
+        """Rows that can be read by themselves, `size` at most: where they begin and end.
+
+        Raises:
+            BadInput: the file cannot be read.
+        """
+        with readable(self.location.address), self.location.open() as raw:
+            for first, end in _groups(pq.ParquetFile(raw).metadata):
+                for start in range(first, end, size):
+                    yield start, min(start + size, end)
+
+    def read(self, start: int, end: int) -> Part:
+        """The rows of a part.
+
+        Raises:
+            BadInput: the file cannot be read.
+        """
+        chunks = []
+        with readable(self.location.address), self.location.open() as raw:
+            file = pq.ParquetFile(raw, pre_buffer=False)
+            groups = list(_groups(file.metadata))
+            group = next(n for n, (first, after) in enumerate(groups) if first <= start < after)
+            row = groups[group][0]
+            for batch in file.iter_batches(batch_size=CHUNK_ROWS, row_groups=[group]):
+                if row >= end:
+                    break
+                first, after = max(start - row, 0), min(end - row, batch.num_rows)
+                if first < after:
+                    wanted = batch.slice(first, after - first)
+                    chunks.append(self._chunk(wanted, row + first - start + 1, 0))
+                row += batch.num_rows
+        return Part(start, end, end - start, chunks)
+
     def _chunk(self, batch: pa.RecordBatch, first: int, position: int) -> Chunk:
         parts = [_strings_of(batch.column(index)) for index in self.text_columns]
         texts: list[str] = []
@@ -57,6 +90,15 @@ class ParquetTable:
                 kept.append(row)
         good = batch.take(pa.array(kept, pa.int64())) if bad else batch
         return Chunk(texts, good, bad, position)
+
+
+def _groups(metadata: pq.FileMetaData) -> Iterator[tuple[int, int]]:
+    """The first row of each row group, the file's first being 0, and the one below its last."""
+    first = 0
+    for number in range(metadata.num_row_groups):
+        rows = metadata.row_group(number).num_rows
+        yield first, first + rows
+        first += rows
 
 
 def _strings_of(column: pa.Array) -> list[str]:

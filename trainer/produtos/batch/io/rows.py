@@ -68,6 +68,23 @@ class Chunk:
     position: int = 0
 
 
+@dataclass(frozen=True)
+class Part:
+    """What was read of a part of a file.
+
+    Attributes:
+        start: where its first row began: a byte, or the number of a row in Parquet.
+        end: where the first row below it begins.
+        lines: how many lines there are from `start` to `end`.
+        chunks: the rows; lines of bad ones are counted from the part's first line, which is 1.
+    """
+
+    start: int
+    end: int
+    lines: int
+    chunks: list[Chunk]
+
+
 def strings(names: Sequence[str]) -> pa.Schema:
     """Columns of strings."""
     return pa.schema([(name, pa.string()) for name in names])

@@ -1,0 +1,225 @@
+"""Batch jobs on Spark give what they give on one machine, byte for byte."""
+
+import csv
+import gzip
+import os
+import random
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from produtos.batch.spark import engine
+from tests.e2e.conftest import MlflowServer, free_port
+from tests.spark.conftest import Cluster
+
+ROOT = Path(__file__).resolve().parents[2]
+EXPERIMENT = "classificador-produtos-batch"
+SAID = ("seconds", "rows_per_second")
+"""Metrics that no two jobs have in common."""
+
+WORDS = ("boneca", "de", "pano", "halo;", "console", "batom", "cor", "anéis,", "volume")
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, str(ROOT / "trainer" / "batch.py"), *map(str, arguments)]
+
+
+def job(
+    server: MlflowServer, *arguments: object, cwd: Path, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*arguments),
+        env=server.environment(**variables),
+        cwd=cwd,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=600,
+        check=False,
+    )
+
+
+def last_run(server: MlflowServer) -> Run:
+    client = MlflowClient(server.url)
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    assert experiment is not None
+    return client.search_runs([experiment.experiment_id], order_by=["start_time DESC"])[0]
+
+
+def same(
+    server: MlflowServer, master: str, *arguments: object, cwd: Path, ending: str = "csv"
+) -> tuple[Path, str]:
+    """Do a job on this machine and on Spark, and see that nothing is different.
+
+    Returns:
+        The output, and what Spark's said on the console.
+    """
+    said, runs = [], []
+    for name, options in (
+        ("local", ()),
+        ("spark", ("--engine", "spark", "--spark-master", master)),
+    ):
+        output = ("--output", f"saida-{name}.{ending}", "--bad-rows", f"ruins-{name}.csv")
+        done = job(server, *arguments, *output, *options, cwd=cwd)
+        assert done.returncode == 0, done.stderr
+        said.append(done.stderr.split(" in ")[0].replace(f"-{name}.", "."))
+        runs.append(last_run(server))
+    one, other = cwd / f"saida-local.{ending}", cwd / f"saida-spark.{ending}"
+    if ending == "parquet":
+        assert pq.read_table(one).equals(pq.read_table(other))
+    else:
+        assert one.read_bytes() == other.read_bytes()
+    bad = [cwd / f"ruins-{name}.csv" for name in ("local", "spark")]
+    assert [each.exists() for each in bad] in ([True, True], [False, False])
+    if bad[0].exists():
+        assert bad[0].read_bytes() == bad[1].read_bytes()
+    assert said[0] == said[1]
+    local, spark = runs
+    assert [run.info.status for run in runs] == ["FINISHED", "FINISHED"]
+    assert [run.data.params["engine"] for run in runs] == ["local", "spark"]
+    figures = [{k: v for k, v in r.data.metrics.items() if k not in SAID} for r in runs]
+    assert figures[0] == figures[1]
+    assert local.data.metrics.keys() == spark.data.metrics.keys()
+    versions = [{k: v for k, v in r.data.tags.items() if k.startswith("versao")} for r in runs]
+    assert versions[0] == versions[1]
+    return other, said[1]
+
+
+def untidy(path: Path, rows: int) -> Path:
+    """A table with everything that rows can have, much larger than what is read at a time."""
+    chosen = random.Random(7)
+    broken = ('7;"aberta;sem fim', "8;;", "a;b;c;d;e", "id;nome;descricao;preco")
+    with path.open("w", encoding="utf-8", newline="") as file:
+        file.write("sep=;\r\nid;Nome;Descrição;preco\r\n")
+        for number in range(rows):
+            text = " ".join(chosen.choices(WORDS, k=60))
+            if number % 101 == 0:
+                text = '"' + "\n".join([text] * 3).replace(";", '""') + '"'
+            line = f"{number};produto {number};{text.replace(';', ',')};9,90"
+            if number % 503 == 0:
+                line = broken[number // 503 % len(broken)]
+            file.write(line + "\r\n")
+    return path
+
+
+def test_a_large_table_of_any_kind_of_rows(
+    server: MlflowServer, cluster: Cluster, tmp_path: Path
+) -> None:
+    source = untidy(tmp_path / "produtos.csv", 12_000)
+    assert source.stat().st_size > 2 * engine.CSV_PART
+    output, _ = same(server, cluster.master, "--input", source, cwd=tmp_path)
+    with output.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file, delimiter=";"))
+    assert len(rows) > 11_900
+    assert {row["categoria_prevista"] for row in rows} > {"brinquedo", "game"}
+
+
+def test_a_folder_of_every_dialect(server: MlflowServer, cluster: Cluster, tmp_path: Path) -> None:
+    folder = tmp_path / "tabelas"
+    folder.mkdir()
+    for name, delimiter, line_end in (("a", ";", "\n"), ("b", ",", "\r\n"), ("c", "\t", "\r")):
+        rows = [["id", "nome", "descricao"], ["1", "boneca", "de pano"], ["2", "", ""]]
+        rows += [["3", "halo", "linha\noutra"], ["4", f"batom{delimiter}", "cor"]]
+        with (folder / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file, delimiter=delimiter, lineterminator=line_end).writerows(rows)
+    content = (folder / "a.csv").read_bytes()
+    (folder / "d.csv.gz").write_bytes(gzip.compress(content * 2))
+    (folder / "e.csv").write_bytes(content + b'5;caf\xe9;\n6;aberta;"sem fim\n7;bola;azul\n')
+    output, _ = same(server, cluster.master, "--input", folder, cwd=tmp_path)
+    assert output.read_text(encoding="utf-8").count("boneca;de pano") == 6
+
+
+def test_parquet_to_parquet_with_two_models(
+    server: MlflowServer, cluster: Cluster, tmp_path: Path
+) -> None:
+    count = engine.PARQUET_PART + 1_000
+    texts = [f"senhor dos aneis {n}" if n % 3 else "" for n in range(count)]
+    pq.write_table(pa.table({"id": range(count), "texto": texts}), tmp_path / "a.parquet")
+    compared = ("--compare", "staging", "production")
+    output, _ = same(
+        *(server, cluster.master, *compared, "--input", tmp_path / "a.parquet"),
+        cwd=tmp_path,
+        ending="parquet",
+    )
+    table = pq.read_table(output)
+    assert table.num_rows == sum(map(bool, texts))
+    assert table.schema.field("id").type == pa.int64()
+    assert set(table.column("categoria_staging").to_pylist()) == {"livro"}
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-16"])
+def test_on_the_cores_of_this_machine(server: MlflowServer, encoding: str, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("nome\nrímel\n\npião\n", encoding=encoding)
+    same(
+        *(server, "local[1]", "--input", "a.csv", "--encoding", encoding),
+        cwd=tmp_path,
+    )
+
+
+def test_into_a_table(server: MlflowServer, cluster: Cluster, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("nome\nboneca\n\nhalo\n", encoding="utf-8")
+    url = f"sqlite:///{tmp_path}/saidas.db"
+    for number, engine_name in enumerate(("local", "spark")):
+        done = job(
+            *(server, "--input", "a.csv", "--output-table", f"t{number}"),
+            *("--engine", engine_name),
+            cwd=tmp_path,
+            BATCH_DATABASE_URL=url,
+            SPARK_MASTER=cluster.master,
+        )
+        assert done.returncode == 0, done.stderr
+    connection = sqlite3.connect(tmp_path / "saidas.db")
+    columns = "nome, categoria_prevista, versao, modelo"
+    one, other = (connection.execute(f"select {columns} from t{n}").fetchall() for n in (0, 1))
+    connection.close()
+    assert one == other
+    assert len(one) == 2
+
+
+def test_as_an_entry_point_of_the_project(server: MlflowServer, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("nome\nboneca\nhalo\n", encoding="utf-8")
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "mlflow", "run", str(ROOT / "trainer"), "-e", "batch"),
+            *("--env-manager", "local", "--experiment-name", EXPERIMENT),
+            *("-P", f"input={tmp_path}/a.csv", "-P", f"output={tmp_path}/saida.csv"),
+            *("-P", "engine=spark", "-P", "spark_master=local[1]"),
+        ],
+        env=server.environment(PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}"),
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "saida.csv").read_text(encoding="utf-8").count("\n") == 3
+
+
+def test_no_master_is_one_line(server: MlflowServer, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("nome\nhalo\n", encoding="utf-8")
+    master = f"spark://127.0.0.1:{free_port()}"
+    done = job(
+        *(server, "--input", "a.csv", "--output", "b.csv"),
+        *("--engine", "spark", "--spark-master", master),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert f"{master}: nothing answers there" in line
+    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
+
+
+def test_without_java_is_one_line(server: MlflowServer, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("nome\nhalo\n", encoding="utf-8")
+    done = job(
+        *(server, "--input", "a.csv", "--engine", "spark"), cwd=tmp_path, JAVA_HOME="/nowhere"
+    )
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert "install Java 17 or newer" in line

@@ -1,0 +1,136 @@
+"""The engine for Spark, its work done in this process: the same rows as every other job has."""
+
+from collections.abc import Sequence
+from concurrent.futures import Future
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from produtos.batch import inputs, pool
+from produtos.batch.io.rows import BadRow
+from produtos.batch.request import Request
+from produtos.batch.spark import engine, worker
+from produtos.batch.spark.worker import Work
+from produtos.errors import BadInput
+from tests.support.tables import BAD_ROWS, READ, Table
+
+Row = tuple[dict[str, object], str]
+
+
+class Model:
+    def answers(self, texts: Sequence[str]) -> list[str]:
+        if "bomb" in texts:
+            raise BadInput("model 1: does not classify a list of texts")
+        return [f"answer to {text}" for text in texts]
+
+
+@pytest.fixture(autouse=True)
+def model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "_models", [Model()])
+
+
+def submit(work: Work) -> Future[bytes]:
+    future: Future[bytes] = Future()
+    future.set_result(worker.answer(work, [], {}))
+    return future
+
+
+def on_spark(request: Request, size: int) -> tuple[list[Row], list[BadRow], list[int]]:
+    opened = inputs.open_inputs(request)
+    found = list(engine.classify(submit, engine.works(request, opened, size), lambda: 3))
+    rows = [
+        (row, answer)
+        for chunk, answers in found
+        for row, answer in zip(chunk.rows.to_pylist(), answers[0], strict=True)
+    ]
+    positions = [chunk.position for chunk, _ in found]
+    return rows, [bad for chunk, _ in found for bad in chunk.bad], positions
+
+
+def on_this_machine(request: Request) -> tuple[list[Row], list[BadRow]]:
+    chunks = list(inputs.chunks(request, inputs.open_inputs(request)))
+    rows = [
+        (row, f"answer to {text}")
+        for chunk in chunks
+        for row, text in zip(chunk.rows.to_pylist(), chunk.texts, strict=True)
+    ]
+    return rows, [bad for chunk in chunks for bad in chunk.bad]
+
+
+@pytest.mark.parametrize("size", [1, 7, 50, 1 << 20])
+@pytest.mark.parametrize("table", [*READ, *BAD_ROWS], ids=str)
+def test_every_table_is_read_as_on_one_machine(table: Table, size: int, tmp_path: Path) -> None:
+    (tmp_path / "produtos.csv").write_bytes(table.body)
+    request = Request(models=("1",), input=str(tmp_path / "produtos.csv"))
+    rows, bad, _ = on_spark(request, size)
+    assert (rows, bad) == on_this_machine(request)
+
+
+def test_rows_that_go_over_several_parts(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(
+        'nome;descricao\n;\nboneca;"de\n\npano\n\n\n\n"\nhalo;3;x\nbola;azul\nbatom;"aberta\n;\n',
+        encoding="utf-8",
+    )
+    request = Request(models=("1",), input=str(tmp_path / "a.csv"))
+    for size in range(1, 60):
+        rows, bad, _ = on_spark(request, size)
+        assert (rows, bad) == on_this_machine(request)
+    assert [row.line for row in bad] == [2, 10, 12, 13]
+
+
+def test_a_folder_of_all_kinds_of_files(tmp_path: Path) -> None:
+    for name in ("a.csv", "b.csv"):
+        body = "".join(f"{name} {n}\n" for n in range(30)) + ";\n"
+        (tmp_path / name).write_text("texto\n" + body, encoding="utf-8")
+    pq.write_table(pa.table({"texto": ["halo", "", "bola"]}), tmp_path / "c.parquet")
+    request = Request(models=("1",), input=str(tmp_path))
+    rows, bad, positions = on_spark(request, 40)
+    assert (rows, bad) == on_this_machine(request)
+    assert positions == sorted(positions)
+    assert positions[-1] == sum(file.stat().st_size for file in tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "cp1252"])
+def test_a_file_that_cannot_be_cut_and_texts(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "a.csv").write_text("nome\ncafé\n\nmaçã\n", encoding=encoding)
+    request = Request(models=("1",), input=str(tmp_path / "a.csv"), encoding=encoding)
+    assert on_spark(request, 3)[:2] == on_this_machine(request)
+    texts = Request(models=("1",), texts=("boneca", "halo"))
+    assert on_spark(texts, 3)[:2] == on_this_machine(texts)
+
+
+def test_no_more_is_under_way_than_the_cluster_can_do(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("nome\n" + "halo\n" * 50, encoding="utf-8")
+    request = Request(models=("1",), input=str(tmp_path / "a.csv"))
+    submitted: list[Work] = []
+
+    def counted(work: Work) -> Future[bytes]:
+        submitted.append(work)
+        return submit(work)
+
+    works = engine.works(request, inputs.open_inputs(request), 10)
+    answered = engine.classify(counted, works, lambda: 4)
+    next(answered)
+    assert len(submitted) == 4
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [("nome\nbomb\n", "does not classify"), (None, "No such file")]
+)
+def test_what_is_of_no_use_is_said_as_on_one_machine(
+    content: str | None, message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(content or "nome\nhalo\n", encoding="utf-8")
+    request = Request(models=("1",), input=str(path))
+    works = list(engine.works(request, inputs.open_inputs(request)))
+    if content is None:
+        path.unlink()
+    with pytest.raises(BadInput, match=message):
+        list(engine.classify(submit, iter(works), lambda: 3))
+
+
+def test_the_pool_answers_for_each_model() -> None:
+    assert pool.answers([Model(), Model()], ["a"]) == [["answer to a"]] * 2  # type: ignore[list-item]

@@ -1,0 +1,27 @@
+"""What does the work of a job: the processes of this machine, or Spark."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
+from produtos.batch import pool
+from produtos.batch.inputs import Inputs, chunks
+from produtos.batch.job import Engine
+from produtos.batch.request import Request
+
+
+@contextmanager
+def engine_of(request: Request, inputs: Inputs) -> Iterator[Engine]:
+    """The engine that was asked for, ready until the end of the block.
+
+    Raises:
+        BadInput: it cannot be started.
+    """
+    if not request.spark_master:
+        yield lambda folders: pool.classify(folders, chunks(request, inputs), request.workers)
+        return
+    # Only for who uses it: pyspark may not be installed.
+    from produtos.batch.spark import engine, session
+
+    with session.running(request.spark_master, request.workers) as spark:
+        yield partial(engine.run, spark, request, inputs)

@@ -1,0 +1,111 @@
+"""Input cut into pieces of work, and their answers in the order of the input."""
+
+import pickle
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+
+from produtos.batch.inputs import Inputs, chunks
+from produtos.batch.io import csv_parts
+from produtos.batch.io.parquet import ParquetTable
+from produtos.batch.io.rows import Chunk
+from produtos.batch.pool import Answers, ModelFolder
+from produtos.batch.request import Request
+from produtos.batch.spark.session import Session
+from produtos.batch.spark.worker import Answered, Reading, Work
+from produtos.errors import BadInput
+
+CSV_PART = 2 << 20
+"""Bytes. A second or two of work: much more than Spark needs to hand it out."""
+
+PARQUET_PART = 20_000
+"""Rows."""
+
+Submit = Callable[[Work], Future[bytes]]
+
+
+def run(
+    spark: Session, request: Request, inputs: Inputs, folders: Sequence[ModelFolder]
+) -> Iterator[tuple[Chunk, Answers]]:
+    """Read and classify the whole input on Spark: the engine of `job.run`."""
+    spark.add_models(folders)
+    yield from classify(spark.submit, works(request, inputs), spark.at_once)
+
+
+def works(request: Request, inputs: Inputs, size: int = CSV_PART) -> Iterator[Reading | Chunk]:
+    """All the work of a job, in the order of the input.
+
+    What cannot be read in parts, such as a gzipped file, is read here and classified there.
+    """
+    if request.texts:
+        yield from chunks(request, inputs)
+    before = 0
+    for table in inputs.tables:
+        whole = table.location.size()
+        if isinstance(table, ParquetTable):
+            parts = list(table.parts(PARQUET_PART))
+            rows = parts[-1][1] if parts else 0
+            for start, end in parts:
+                yield Reading(table, start, end, before + whole * end // rows)
+        elif csv_parts.can_be_parted(table):
+            for start in range(0, whole, size):
+                end = min(start + size, whole)
+                yield Reading(table, start, end, before + end)
+        else:
+            for chunk in table.chunks():
+                yield replace(chunk, position=before + chunk.position)
+        before += whole
+
+
+def classify(
+    submit: Submit, works: Iterator[Reading | Chunk], at_once: Callable[[], int]
+) -> Iterator[tuple[Chunk, Answers]]:
+    """Have all the work done, never holding more than some of it.
+
+    Args:
+        submit: has a piece of it done by `worker.answer`.
+        works: all of it.
+        at_once: how many pieces may be under way now.
+
+    Raises:
+        BadInput: a file or a model is of no use, or the cluster could not do it.
+    """
+    table, end, lines = None, 0, 0
+    for work, (part, answers) in _in_order(submit, works, at_once):
+        if isinstance(work, Chunk):
+            yield work, answers[0]
+            continue
+        if work.table is not table:
+            table, end, lines = work.table, work.start, 0
+        if part is None or part.start != end:
+            # A row of the part above goes on in this one, or beyond it.
+            if end >= work.end:
+                continue
+            part, answers = _answered(submit(replace(work, start=end)))
+            assert part is not None
+        for chunk, answer in zip(part.chunks, answers, strict=True):
+            bad = [replace(row, line=lines + row.line) for row in chunk.bad]
+            yield replace(chunk, bad=bad, position=work.position), answer
+        end, lines = part.end, lines + part.lines
+
+
+def _in_order(
+    submit: Submit, works: Iterator[Reading | Chunk], at_once: Callable[[], int]
+) -> Iterator[tuple[Reading | Chunk, Answered]]:
+    under_way: deque[tuple[Reading | Chunk, Future[bytes]]] = deque()
+    for work in works:
+        sent = work.texts if isinstance(work, Chunk) else work
+        under_way.append((work, submit(sent)))
+        while len(under_way) >= at_once():
+            oldest, future = under_way.popleft()
+            yield oldest, _answered(future)
+    for oldest, future in under_way:
+        yield oldest, _answered(future)
+
+
+def _answered(future: Future[bytes]) -> Answered:
+    answered: Answered | BadInput = pickle.loads(future.result())
+    if isinstance(answered, BadInput):
+        raise answered
+    return answered
