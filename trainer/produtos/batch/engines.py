@@ -1,12 +1,14 @@
 """What does the work of a job: the processes of this machine, or Spark."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from functools import partial
 
 from produtos.batch import pool
+from produtos.batch.answered import Answered, Form
 from produtos.batch.inputs import Inputs, chunks
 from produtos.batch.job import Engine
+from produtos.batch.pool import ModelFolder
 from produtos.batch.request import Request
 
 
@@ -18,10 +20,19 @@ def engine_of(request: Request, inputs: Inputs) -> Iterator[Engine]:
         BadInput: it cannot be started.
     """
     if not request.spark_master:
-        yield lambda folders: pool.classify(folders, chunks(request, inputs), request.workers)
+        yield partial(_on_this_machine, request, inputs)
         return
     # Only for who uses it: pyspark may not be installed.
     from produtos.batch.spark import engine, session
 
     with session.running(request.spark_master, request.workers) as spark:
         yield partial(engine.run, spark, request, inputs)
+
+
+def _on_this_machine(
+    request: Request, inputs: Inputs, folders: Sequence[ModelFolder], form: Form
+) -> Iterator[Answered]:
+    answered = pool.classify(folders, chunks(request, inputs), request.workers)
+    with closing(answered):  # type: ignore[type-var]
+        for chunk, answers in answered:
+            yield form.of(chunk, answers)

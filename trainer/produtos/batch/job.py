@@ -12,13 +12,13 @@ import mlflow.artifacts
 import pyarrow as pa
 from tqdm import tqdm  # type: ignore[import-untyped]
 
+from produtos.batch.answered import Answered, Form
 from produtos.batch.differences import Differences
 from produtos.batch.inputs import Inputs, answer_columns, version_columns
 from produtos.batch.io import database
-from produtos.batch.io.rows import Chunk
 from produtos.batch.io.sinks import BadRows, Screen, Sink, csv_file, parquet_file
 from produtos.batch.io.storage import locate
-from produtos.batch.pool import Answers, ModelFolder
+from produtos.batch.pool import ModelFolder
 from produtos.batch.record import Record, Result, origin_of
 from produtos.batch.request import Request
 from produtos.errors import BadInput, in_one_line
@@ -26,8 +26,8 @@ from produtos.registry.reference import ModelReference
 
 Report = Callable[[str], None]
 
-Engine = Callable[[Sequence[ModelFolder]], Iterator[tuple[Chunk, Answers]]]
-"""Reads the whole input and has these models answer, in its order."""
+Engine = Callable[[Sequence[ModelFolder], Form], Iterator[Answered]]
+"""Reads the whole input and has these models answer, in its order and in this form."""
 
 
 def run(
@@ -69,7 +69,8 @@ def run(
         with tempfile.TemporaryDirectory(prefix="batch-") as folder:
             folders = [_download(model, Path(folder, str(n))) for n, model in enumerate(models)]
             started = time.monotonic()
-            rows = _classify(engine(folders), inputs.size, schema, sink, bad, differences)
+            answered = engine(folders, Form(schema, request.writes_csv, differences is not None))
+            rows = _classify(answered, inputs.size, sink, bad, differences)
         result = Result(rows, bad.count, time.monotonic() - started, differences)
         if record is not None:
             record.result(result)
@@ -109,9 +110,8 @@ def check_answered(request: Request, result: Result, bad: BadRows) -> None:
 
 
 def _classify(
-    answered: Iterator[tuple[Chunk, Answers]],
+    answered: Iterator[Answered],
     size: int,
-    schema: pa.Schema,
     sink: Sink,
     bad: BadRows,
     differences: Differences | None,
@@ -126,17 +126,15 @@ def _classify(
         # Closed at once when something goes wrong below, so that the workers end.
         contextlib.closing(answered),  # type: ignore[type-var]
     ):
-        for chunk, answers in answered:
-            bad.write(chunk.bad)
-            if chunk.texts:
-                columns = [pa.array(column, pa.string()) for column in answers]
-                columns = [*chunk.rows.columns, *columns]
-                sink.write(pa.RecordBatch.from_arrays(columns, schema=schema))
+        for some in answered:
+            bad.write(some.bad)
+            if some.count:
+                sink.write(some.rows)
                 if differences is not None:
-                    differences.add(chunk.texts, *answers)
-            rows += len(chunk.texts)
+                    differences.add(*some.compared)
+            rows += some.count
             bar.set_postfix_str(f"{rows:,} rows", refresh=False)
-            bar.update(chunk.position - bar.n)
+            bar.update(some.position - bar.n)
     return rows
 
 

@@ -65,6 +65,11 @@ class Request:
         return database.is_database(self.output)
 
     @property
+    def writes_csv(self) -> bool:
+        """Whether the answers go into a CSV file, or to the screen."""
+        return not self.to_database and not self.output.lower().endswith(PARQUET_ENDINGS)
+
+    @property
     def shown_output(self) -> str:
         """The output's address without a password."""
         if self.to_database:

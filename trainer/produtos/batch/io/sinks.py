@@ -8,7 +8,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol, TextIO
+from typing import Protocol, TextIO, TypeAlias
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,10 +21,14 @@ DELIMITER = ";"
 BAD_ROWS_SCHEMA = strings(["arquivo", "linha", "motivo", "conteudo"])
 
 
+Rows: TypeAlias = pa.RecordBatch | str
+"""Some rows, or what stands in a CSV file for them; a sink of another kind takes no text."""
+
+
 class Sink(Protocol):
     """Takes rows, in order, then either `commit` or `abort`."""
 
-    def write(self, rows: pa.RecordBatch) -> None:
+    def write(self, rows: Rows) -> None:
         """Take some rows."""
 
     def commit(self) -> None:
@@ -44,19 +48,24 @@ class CsvWriter:
         self._file = file
         self._file.write(_csv_text([header], "\n"))
 
-    def write_batch(self, rows: pa.RecordBatch) -> None:
+    def write_batch(self, rows: Rows) -> None:
         """Write some rows."""
-        listed = list(zip(*(column.to_pylist() for column in rows.columns), strict=True))
-        text = _csv_text(listed, "\n")
-        # Python before 3.13 quotes of all line ends only those that it writes itself: a carriage
-        # return in a field must not look like the end of the row.
-        if "\r" in text:
-            text = "".join(_csv_text([row], "\r\n")[:-2] + "\n" for row in listed)
-        self._file.write(text)
+        self._file.write(rows if isinstance(rows, str) else csv_text(rows))
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def csv_text(rows: pa.RecordBatch) -> str:
+    """What stands in a CSV file for some rows."""
+    listed = list(zip(*(column.to_pylist() for column in rows.columns), strict=True))
+    text = _csv_text(listed, "\n")
+    # Python before 3.13 quotes of all line ends only those that it writes itself: a carriage
+    # return in a field must not look like the end of the row.
+    if "\r" in text:
+        text = "".join(_csv_text([row], "\r\n")[:-2] + "\n" for row in listed)
+    return text
 
 
 def _csv_text(rows: Sequence[Sequence[object]], line_end: str) -> str:
@@ -109,7 +118,7 @@ class FileSink:
                 self._path = Path(name)
             self._writer = open_writer(self._path)
 
-    def write(self, rows: pa.RecordBatch) -> None:
+    def write(self, rows: Rows) -> None:
         """See `Sink`."""
         with writable(self._target.address):
             self._writer.write_batch(rows)

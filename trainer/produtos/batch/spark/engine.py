@@ -6,14 +6,15 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 
+from produtos.batch.answered import Answered, Form
 from produtos.batch.inputs import Inputs, chunks
 from produtos.batch.io import csv_parts
 from produtos.batch.io.parquet import ParquetTable
 from produtos.batch.io.rows import Chunk
-from produtos.batch.pool import Answers, ModelFolder
+from produtos.batch.pool import ModelFolder
 from produtos.batch.request import Request
 from produtos.batch.spark.session import Session
-from produtos.batch.spark.worker import Answered, Reading, Work
+from produtos.batch.spark.worker import Done, Reading, Result, Work
 from produtos.errors import BadInput
 
 CSV_PART = 2 << 20
@@ -26,11 +27,15 @@ Submit = Callable[[Work], Future[bytes]]
 
 
 def run(
-    spark: Session, request: Request, inputs: Inputs, folders: Sequence[ModelFolder]
-) -> Iterator[tuple[Chunk, Answers]]:
+    spark: Session,
+    request: Request,
+    inputs: Inputs,
+    folders: Sequence[ModelFolder],
+    form: Form,
+) -> Iterator[Answered]:
     """Read and classify the whole input on Spark: the engine of `job.run`."""
-    spark.add_models(folders)
-    yield from classify(spark.submit, works(request, inputs), spark.at_once)
+    spark.start_work(folders, form)
+    yield from classify(spark.submit, works(request, inputs), form, spark.at_once)
 
 
 def works(request: Request, inputs: Inputs, size: int = CSV_PART) -> Iterator[Reading | Chunk]:
@@ -59,53 +64,57 @@ def works(request: Request, inputs: Inputs, size: int = CSV_PART) -> Iterator[Re
 
 
 def classify(
-    submit: Submit, works: Iterator[Reading | Chunk], at_once: Callable[[], int]
-) -> Iterator[tuple[Chunk, Answers]]:
+    submit: Submit, works: Iterator[Reading | Chunk], form: Form, at_once: Callable[[], int]
+) -> Iterator[Answered]:
     """Have all the work done, never holding more than some of it.
 
     Args:
         submit: has a piece of it done by `worker.answer`.
         works: all of it.
+        form: of the answers.
         at_once: how many pieces may be under way now.
 
     Raises:
         BadInput: a file or a model is of no use, or the cluster could not do it.
     """
     table, end, lines = None, 0, 0
-    for work, (part, answers) in _in_order(submit, works, at_once):
+    for work, result in _in_order(submit, works, at_once):
         if isinstance(work, Chunk):
-            yield work, answers[0]
+            assert isinstance(result, list)
+            yield form.of(work, result)
             continue
         if work.table is not table:
             table, end, lines = work.table, work.start, 0
-        if part is None or part.start != end:
+        assert isinstance(result, Done)
+        if result.start != end:
             # A row of the part above goes on in this one, or beyond it.
             if end >= work.end:
                 continue
-            part, answers = _answered(submit(replace(work, start=end)))
-            assert part is not None
-        for chunk, answer in zip(part.chunks, answers, strict=True):
-            bad = [replace(row, line=lines + row.line) for row in chunk.bad]
-            yield replace(chunk, bad=bad, position=work.position), answer
-        end, lines = part.end, lines + part.lines
+            again = _result(submit(replace(work, start=end)))
+            assert isinstance(again, Done)
+            result = again
+        for some in result.answered:
+            bad = [replace(row, line=lines + row.line) for row in some.bad]
+            yield replace(some, bad=bad, position=work.position)
+        end, lines = result.end, lines + result.lines
 
 
 def _in_order(
     submit: Submit, works: Iterator[Reading | Chunk], at_once: Callable[[], int]
-) -> Iterator[tuple[Reading | Chunk, Answered]]:
+) -> Iterator[tuple[Reading | Chunk, Result]]:
     under_way: deque[tuple[Reading | Chunk, Future[bytes]]] = deque()
     for work in works:
         sent = work.texts if isinstance(work, Chunk) else work
         under_way.append((work, submit(sent)))
         while len(under_way) >= at_once():
             oldest, future = under_way.popleft()
-            yield oldest, _answered(future)
+            yield oldest, _result(future)
     for oldest, future in under_way:
-        yield oldest, _answered(future)
+        yield oldest, _result(future)
 
 
-def _answered(future: Future[bytes]) -> Answered:
-    answered: Answered | BadInput = pickle.loads(future.result())
-    if isinstance(answered, BadInput):
-        raise answered
-    return answered
+def _result(future: Future[bytes]) -> Result:
+    result: Result | BadInput = pickle.loads(future.result())
+    if isinstance(result, BadInput):
+        raise result
+    return result

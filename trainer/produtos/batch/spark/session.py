@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import produtos
+from produtos.batch.answered import Form
 from produtos.batch.io.storage import ENDPOINT_VARIABLES
 from produtos.batch.pool import ModelFolder
 from produtos.batch.spark import worker
@@ -105,18 +106,23 @@ class Session:
     def __init__(self, context: Any, folder: Path) -> None:
         self._context = context
         self._folder = folder
-        self._folders: list[ModelFolder] = []
-        self._settings = {name: os.environ[name] for name in SENT if os.environ.get(name)}
         # Each waits for one piece of work; `at_once` says how many there are.
         self._threads = ThreadPoolExecutor(1 << 16)
 
-    def add_models(self, folders: Sequence[ModelFolder]) -> None:
-        """Send models to every machine that takes part."""
+    def start_work(self, folders: Sequence[ModelFolder], form: Form) -> None:
+        """Send models to every machine that takes part.
+
+        Args:
+            folders: the models.
+            form: of the answers that they will give.
+        """
+        sent: list[ModelFolder] = []
         for number, (path, label) in enumerate(folders):
             name = f"modelo-{number}"
             zipped = shutil.make_archive(str(self._folder / name), "zip", path)
             self._context.addArchive(f"{zipped}#{name}")
-            self._folders.append((name, label))
+            sent.append((name, label))
+        self._answer = partial(worker.answer, folders=sent, form=form, settings=_sent())
 
     def at_once(self) -> int:
         """Pieces of work that keep every core of the cluster busy: it may grow meanwhile."""
@@ -127,9 +133,8 @@ class Session:
         return self._threads.submit(self._do, work)
 
     def _do(self, work: Work) -> bytes:
-        do = partial(worker.answer, folders=self._folders, settings=self._settings)
         try:
-            answered: list[bytes] = self._context.parallelize([work], 1).map(do).collect()
+            answered: list[bytes] = self._context.parallelize([work], 1).map(self._answer).collect()
         except Exception as error:
             raise BadInput(f"Spark could not do it: {_reason(error)}") from None
         return answered[0]
@@ -213,6 +218,10 @@ def _settings(workers: int) -> dict[str, str]:
     if workers:
         settings |= {"spark.cores.max": str(workers), "spark.executor.instances": str(workers)}
     return settings
+
+
+def _sent() -> dict[str, str]:
+    return {name: os.environ[name] for name in SENT if os.environ.get(name)}
 
 
 def _package(folder: Path) -> str:

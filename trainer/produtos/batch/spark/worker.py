@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from produtos.batch import pool
+from produtos.batch.answered import Answered, Form
 from produtos.batch.io import csv_parts
 from produtos.batch.io.csv import CsvTable
 from produtos.batch.io.parquet import ParquetTable
-from produtos.batch.io.rows import Part
 from produtos.batch.pool import Answers, ModelFolder
 from produtos.errors import BadInput
 from produtos.model.loaded import LoadedModel
@@ -38,41 +38,63 @@ class Reading:
 Work = Reading | list[str]
 """What is done at a time: a part, or texts that were read elsewhere."""
 
-Answered = tuple[Part | None, list[Answers]]
-"""What was read, if it was, and the answers for each of its chunks."""
+
+@dataclass(frozen=True)
+class Done:
+    """A part that was read and classified.
+
+    Attributes:
+        start: where its first row began, as in `Part`.
+        end: where the first row below it begins.
+        lines: how many lines there are between them.
+        answered: the rows; lines of bad ones are counted from the part's first line, which is 1.
+    """
+
+    start: int
+    end: int
+    lines: int
+    answered: list[Answered]
+
+
+Result = Done | Answers
+"""What is sent back: for texts that were read elsewhere only the answers."""
 
 _models: list[LoadedModel] = []
 """Of this process, which Spark uses for one piece of work after the other."""
 
 
-def answer(work: Work, folders: Sequence[ModelFolder], settings: dict[str, str]) -> bytes:
+def answer(
+    work: Work, folders: Sequence[ModelFolder], form: Form, settings: dict[str, str]
+) -> bytes:
     """Do some work.
 
     Args:
         work: to be done.
         folders: the models' names below Spark's folder for files of the job.
+        form: of the answers.
         settings: environment variables that say where S3 is and who asks.
 
     Returns:
-        `Answered`, pickled, or a `BadInput`: raised, Spark would try again what cannot succeed.
+        `Result`, pickled, or a `BadInput`: raised, Spark would try again what cannot succeed.
     """
     os.environ.update(settings)
     try:
-        return pickle.dumps(_answer(work, folders), pickle.HIGHEST_PROTOCOL)
+        return pickle.dumps(_result(work, folders, form), pickle.HIGHEST_PROTOCOL)
     except BadInput as error:
         return pickle.dumps(error)
 
 
-def _answer(work: Work, folders: Sequence[ModelFolder]) -> Answered:
+def _result(work: Work, folders: Sequence[ModelFolder], form: Form) -> Result:
     if not _models:
         from pyspark import SparkFiles
 
         found = [(SparkFiles.get(name), label) for name, label in folders]
         _models.extend(pool.load(found))
     if isinstance(work, list):
-        return None, [pool.answers(_models, work)]
+        return pool.answers(_models, work)
     if isinstance(work.table, ParquetTable):
         part = work.table.read(work.start, work.end)
     else:
         part = csv_parts.read(work.table, work.start, work.end)
-    return part, [pool.answers(_models, chunk.texts) for chunk in part.chunks]
+    answered = [form.of(chunk, pool.answers(_models, chunk.texts)) for chunk in part.chunks]
+    return Done(part.start, part.end, part.lines, answered)

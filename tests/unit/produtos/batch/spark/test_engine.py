@@ -9,14 +9,16 @@ import pyarrow.parquet as pq
 import pytest
 
 from produtos.batch import inputs, pool
+from produtos.batch.answered import Form
 from produtos.batch.io.rows import BadRow
 from produtos.batch.request import Request
 from produtos.batch.spark import engine, worker
+from produtos.batch.spark.engine import Submit
 from produtos.batch.spark.worker import Work
 from produtos.errors import BadInput
 from tests.support.tables import BAD_ROWS, READ, Table
 
-Row = tuple[dict[str, object], str]
+Row = dict[str, object]
 
 
 class Model:
@@ -31,28 +33,35 @@ def model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "_models", [Model()])
 
 
-def submit(work: Work) -> Future[bytes]:
-    future: Future[bytes] = Future()
-    future.set_result(worker.answer(work, [], {}))
-    return future
+def form_of(request: Request) -> Form:
+    schema = inputs.open_inputs(request).schema.append(pa.field(inputs.CATEGORY, pa.string()))
+    return Form(schema, as_text=False, is_compared=False)
+
+
+def submitting(form: Form) -> Submit:
+    def submit(work: Work) -> Future[bytes]:
+        future: Future[bytes] = Future()
+        future.set_result(worker.answer(work, [], form, {}))
+        return future
+
+    return submit
 
 
 def on_spark(request: Request, size: int) -> tuple[list[Row], list[BadRow], list[int]]:
-    opened = inputs.open_inputs(request)
-    found = list(engine.classify(submit, engine.works(request, opened, size), lambda: 3))
-    rows = [
-        (row, answer)
-        for chunk, answers in found
-        for row, answer in zip(chunk.rows.to_pylist(), answers[0], strict=True)
-    ]
-    positions = [chunk.position for chunk, _ in found]
-    return rows, [bad for chunk, _ in found for bad in chunk.bad], positions
+    opened, form = inputs.open_inputs(request), form_of(request)
+    works = engine.works(request, opened, size)
+    found = list(engine.classify(submitting(form), works, form, lambda: 3))
+    batches = [some.rows for some in found if not isinstance(some.rows, str)]
+    assert [some.count for some in found] == [batch.num_rows for batch in batches]
+    rows = [row for batch in batches for row in batch.to_pylist()]
+    positions = [some.position for some in found]
+    return rows, [bad for some in found for bad in some.bad], positions
 
 
 def on_this_machine(request: Request) -> tuple[list[Row], list[BadRow]]:
     chunks = list(inputs.chunks(request, inputs.open_inputs(request)))
     rows = [
-        (row, f"answer to {text}")
+        row | {inputs.CATEGORY: f"answer to {text}"}
         for chunk in chunks
         for row, text in zip(chunk.rows.to_pylist(), chunk.texts, strict=True)
     ]
@@ -108,10 +117,11 @@ def test_no_more_is_under_way_than_the_cluster_can_do(tmp_path: Path) -> None:
 
     def counted(work: Work) -> Future[bytes]:
         submitted.append(work)
-        return submit(work)
+        return submitting(form)(work)
 
+    form = form_of(request)
     works = engine.works(request, inputs.open_inputs(request), 10)
-    answered = engine.classify(counted, works, lambda: 4)
+    answered = engine.classify(counted, works, form, lambda: 4)
     next(answered)
     assert len(submitted) == 4
 
@@ -125,11 +135,12 @@ def test_what_is_of_no_use_is_said_as_on_one_machine(
     path = tmp_path / "a.csv"
     path.write_text(content or "nome\nhalo\n", encoding="utf-8")
     request = Request(models=("1",), input=str(path))
+    form = form_of(request)
     works = list(engine.works(request, inputs.open_inputs(request)))
     if content is None:
         path.unlink()
     with pytest.raises(BadInput, match=message):
-        list(engine.classify(submit, iter(works), lambda: 3))
+        list(engine.classify(submitting(form), iter(works), form, lambda: 3))
 
 
 def test_the_pool_answers_for_each_model() -> None:
