@@ -112,3 +112,21 @@ LABEL org.opencontainers.image.title="backup" \
 USER 10001:10001
 ENTRYPOINT ["/opt/backup/backup.sh"]
 CMD ["list"]
+
+# The trainer with Spark and Java: a cluster's master and workers, and the jobs that use it.
+FROM trainer AS spark
+USER 0:0
+RUN command -v java >/dev/null \
+ || { apt-get update && apt-get install -y --no-install-recommends openjdk-17-jre-headless \
+      && rm -rf /var/lib/apt/lists/*; }
+RUN --mount=type=bind,source=trainer/requirements-spark.txt,target=/tmp/requirements.txt \
+    --mount=type=cache,target=/root/.cache/pip \
+    --mount=type=secret,id=pip_config --mount=type=secret,id=ca_bundle \
+    export HOME=/root PIP_CONFIG_FILE=/run/secrets/pip_config PIP_DISABLE_PIP_VERSION_CHECK=1; \
+    if [ -s /run/secrets/ca_bundle ]; then export PIP_CERT=/run/secrets/ca_bundle; fi; \
+    pip install --quiet --require-hashes --requirement /tmp/requirements.txt
+LABEL org.opencontainers.image.title="spark" \
+      org.opencontainers.image.description="Classifies many products on a Spark cluster" \
+      org.opencontainers.image.licenses="Apache-2.0"
+USER 10001:10001
+CMD ["spark-class", "org.apache.spark.deploy.master.Master"]

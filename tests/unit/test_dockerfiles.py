@@ -9,12 +9,12 @@ ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 STAGES = dict(re.findall(r"^FROM \S+ AS (\S+)\n(.*?)(?=^FROM |\Z)", DOCKERFILE, re.M | re.S))
 FILES = dict.fromkeys(("mlflow", "trainer", "classificador-produtos"), "compose.yml")
-FILES["backup"] = "compose.backup.yml"
+FILES |= {"backup": "compose.backup.yml", "spark": "compose.spark.yml"}
 
 
 def test_there_is_one_base_and_each_python_image_stands_on_it() -> None:
     assert list(STAGES) == ["base", *FILES]
-    parents = ["${PYTHON_IMAGE}", *["base"] * 3, "${BACKUP_IMAGE}"]
+    parents = ["${PYTHON_IMAGE}", *["base"] * 3, "${BACKUP_IMAGE}", "trainer"]
     assert re.findall(r"^FROM (\S+)", DOCKERFILE, re.M) == parents
 
 
@@ -26,7 +26,7 @@ def test_backup_stands_on_the_pinned_image_unless_the_settings_name_another() ->
 
 def test_whatever_is_installed_is_checked_against_hashes() -> None:
     installs = re.findall(r"\bpip install\b.*", DOCKERFILE)
-    assert len(installs) == 3
+    assert len(installs) == 4
     assert all("--require-hashes" in line for line in installs)
 
 
@@ -39,7 +39,7 @@ def test_the_base_image_is_pinned_and_the_one_of_the_settings() -> None:
 
 @pytest.mark.parametrize("image", FILES)
 def test_it_ends_as_a_user_that_is_not_root(image: str) -> None:
-    assert re.findall(r"^USER (\S+)$", STAGES[image], flags=re.MULTILINE) == ["10001:10001"]
+    assert re.findall(r"^USER (\S+)$", STAGES[image], flags=re.MULTILINE)[-1] == "10001:10001"
 
 
 @pytest.mark.parametrize("image", FILES)
