@@ -1,0 +1,198 @@
+"""Models of several kinds, many requests at once: each answer is the one to a request alone."""
+
+import http.client
+import json
+import math
+import random
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow.models import infer_signature
+from prometheus_client.parser import text_string_to_metric_families
+from sklearn.ensemble import HistGradientBoostingRegressor
+
+from tests.e2e.conftest import MlflowServer
+from tests.e2e.hotserve_models import Registry
+from tests.e2e.hotserve_process import PATIENCE, Hotserve, running_hotserve
+from tests.unit.hotserve.samples import Samples
+
+NAME = "hotserve-batching-models"
+COLUMNS = [f"c{number}" for number in range(8)]
+TABLE = pd.DataFrame(np.random.default_rng(5).random((400, 8)) * 10, columns=COLUMNS)
+TARGET = (TABLE["c0"] * 3 + TABLE["c1"] * TABLE["c2"]).to_numpy()
+
+# MLflow has deprecated stages, and asks for type hints.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*transition_model_version_stage"),
+    pytest.mark.filterwarnings("ignore:.*type hint"),
+]
+
+CUSTOM = """\
+import mlflow
+
+
+class Model(mlflow.pyfunc.PythonModel):
+    asked = 0
+
+    def predict(self, context, model_input, params=None):
+        self.asked += 1
+        {answer}
+
+
+mlflow.models.set_model(Model())
+"""
+CUSTOMS = {
+    "normalises": "return ((model_input - model_input.mean()).sum(axis=1) + 1).tolist()",
+    "counts": "return [self.asked] * len(model_input)",
+    "objects": (
+        "return [{'soma': float(row.sum()), 'linha': [str(v) for v in row]} "
+        "for row in model_input.to_numpy()]"
+    ),
+}
+
+
+def save(folder: Path, kind: str) -> Path:
+    """A model of that kind, with an example and a signature."""
+    more = {
+        "pip_requirements": ["mlflow", "scikit-learn"],
+        "input_example": TABLE.head(2),
+        "signature": infer_signature(TABLE, TARGET if kind == "tree" else None),
+    }
+    if kind == "tree":
+        tree = HistGradientBoostingRegressor(max_iter=50).fit(TABLE, TARGET)
+        mlflow.sklearn.save_model(tree, folder, serialization_format="cloudpickle", **more)
+        return folder
+    script = folder.with_suffix(".py")
+    script.write_text(CUSTOM.format(answer=CUSTOMS[kind]))
+    mlflow.pyfunc.save_model(folder, python_model=str(script), **more)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    home = tmp_path_factory.mktemp("models")
+    return {kind: save(home / kind, kind) for kind in ("tree", *CUSTOMS)}
+
+
+@pytest.fixture(scope="module")
+def served(
+    models: dict[str, Path], mlflow_server: MlflowServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str], Hotserve]]:
+    """hotserve with one front worker, once it serves the model of a kind and knows its verdict."""
+    registry = Registry(mlflow_server.url)
+    versions = {kind: registry.register_folder(NAME, models[kind]) for kind in models}
+    with running_hotserve(
+        f"models:/{NAME}/Production",
+        tmp_path_factory.mktemp(NAME),
+        mlflow_server.environment(),
+        options=("--workers", "1"),
+    ) as hotserve:
+
+        def serve(kind: str) -> Hotserve:
+            registry.move(NAME, versions[kind], "Production")
+            hotserve.wait_for_version(versions[kind])
+            hotserve.wait_for("no verdict", lambda m: m["batching"]["state"] != "comparing")
+            return hotserve
+
+        yield serve
+
+
+def requests_of(rows: list[list[float]]) -> list[tuple[str, bytes]]:
+    """The rows in every form that may go in company."""
+    frame = pd.DataFrame(rows, columns=COLUMNS)
+    csv = "\n".join([",".join(COLUMNS), *(",".join(map(str, row)) for row in rows)])
+    bodies: list[Any] = [
+        {"dataframe_split": {"columns": COLUMNS, "data": rows}},
+        {"dataframe_records": frame.to_dict("records")},
+        {"inputs": frame.to_dict("records")},
+        {"instances": frame.to_dict("list")},
+    ]
+    made = [("application/json", json.dumps(body).encode()) for body in bodies]
+    return [("text/csv", csv.encode()), *made]
+
+
+def ask_all(
+    hotserve: Hotserve, asked: list[tuple[str, bytes]], clients: int
+) -> list[tuple[int, bytes]]:
+    """Status and body for each, from so many clients at once."""
+
+    def ask(mine: list[tuple[int, tuple[str, bytes]]]) -> dict[int, tuple[int, bytes]]:
+        connection = http.client.HTTPConnection(urlsplit(hotserve.url).netloc, timeout=PATIENCE)
+        found = {}
+        for place, (content_type, body) in mine:
+            connection.request("POST", "/invocations", body, {"Content-Type": content_type})
+            answer = connection.getresponse()
+            found[place] = answer.status, answer.read()
+        connection.close()
+        return found
+
+    numbered = list(enumerate(asked))
+    with ThreadPoolExecutor(clients) as pool:
+        parts = pool.map(ask, [numbered[n::clients] for n in range(clients)])
+        found = {place: answer for part in parts for place, answer in part.items()}
+    return [found[place] for place in range(len(asked))]
+
+
+def questions() -> list[list[list[float]]]:
+    """The rows of each request, whole numbers among them, as clients write them."""
+    numbers = random.Random(11)
+
+    def value() -> float:
+        return numbers.choice([numbers.randint(0, 9), round(numbers.random() * 10, 3)])
+
+    sizes = [numbers.choice([1, 1, 1, 2, 5]) for _ in range(60)]
+    return [[[value() for _ in COLUMNS] for _ in range(size)] for size in sizes]
+
+
+def joint_requests(hotserve: Hotserve) -> float:
+    samples = Samples(text_string_to_metric_families(hotserve.get("/metrics").text))
+    return samples.total("hotserve_batch_requests_count")
+
+
+@pytest.mark.parametrize("kind", ["tree", "objects", "normalises"])
+def test_each_answer_is_the_one_to_a_request_alone(
+    kind: str, served: Callable[[str], Hotserve], models: dict[str, Path]
+) -> None:
+    hotserve = served(kind)
+    model = mlflow.pyfunc.load_model(str(models[kind]))
+    before = joint_requests(hotserve)
+    rows = questions()
+    asked = [request for each in rows for request in requests_of(each)]
+    expected = [model.predict(pd.DataFrame(each, columns=COLUMNS, dtype=float)) for each in rows]
+    for place, (status, body) in enumerate(ask_all(hotserve, asked, clients=16)):
+        content_type, sent = asked[place]
+        assert status == 200, (content_type, sent, body)
+        told = json.loads(body)["predictions"]
+        wanted = list(expected[place // len(requests_of(rows[0]))])
+        if kind == "objects":
+            assert told == wanted
+        else:
+            assert all(map(math.isclose, told, wanted)), (content_type, sent)
+            assert len(told) == len(wanted)
+    went_together = joint_requests(hotserve) > before
+    assert went_together == (kind != "normalises")
+    shown = hotserve.model()["batching"]
+    assert shown["state"] == ("open" if went_together else "shut"), shown
+    if not went_together:
+        assert "it answers a row otherwise in company than alone: " in shown["why"]
+
+
+def test_a_model_with_a_state_is_asked_as_often_as_there_are_requests(
+    served: Callable[[str], Hotserve],
+) -> None:
+    hotserve = served("counts")
+    before = joint_requests(hotserve)
+    asked = requests_of([[1.0] * 8]) * 12
+    told = [json.loads(body)["predictions"] for _, body in ask_all(hotserve, asked, clients=16)]
+    counts = sorted(count for [count] in told)
+    assert joint_requests(hotserve) == before
+    assert "otherwise in company than alone" in hotserve.model()["batching"]["why"]
+    # Nobody shares an answer, but for those whom its threads count at the same moment.
+    assert counts[-1] - counts[0] >= len(asked) // 2
