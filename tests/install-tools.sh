@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # What the tests need from the system: Chromium for the browser tests, shellcheck for the
-# shell scripts, restic and sqlite3 for backups, Prometheus and Alertmanager for the monitoring.
+# shell scripts, restic and sqlite3 for backups, Prometheus and Alertmanager for the monitoring,
+# a C compiler for clocks that are moved.
 # On Debian and Ubuntu as root it installs them; elsewhere it says what is missing, and the tests
 # that need it say that they were skipped.
 set -euo pipefail
@@ -11,6 +12,7 @@ command -v chromium >/dev/null || command -v chromium-browser >/dev/null ||
 command -v shellcheck >/dev/null || missing+=(shellcheck)
 command -v restic >/dev/null || missing+=(restic)
 command -v sqlite3 >/dev/null || missing+=(sqlite3)
+command -v gcc >/dev/null || missing+=(gcc libc6-dev)
 programs=()
 command -v promtool >/dev/null || programs+=(prometheus)
 command -v amtool >/dev/null || programs+=(prometheus-alertmanager)

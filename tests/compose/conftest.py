@@ -17,7 +17,7 @@ import pytest
 import requests
 
 from tests.compose import team as team_stack
-from tests.compose.faults import Faults, Users, write_page
+from tests.compose.faults import Clocks, Faults, Users, write_page
 from tests.compose.stack import ROOT, Stack, variables, wait_until
 from tests.compose.team import PEOPLE, SERVICES, Team
 from tests.e2e.conftest import free_port
@@ -143,16 +143,22 @@ def accounts(team: Team) -> dict[str, requests.Session]:
 def faults(
     built: None,  # noqa: ARG001
     new_stack: Callable[..., Stack],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Faults]:
     """A stack with users at work, and whoever breaks it; no finished run is lost to the end."""
-    one = new_stack(ROOT / "tests" / "compose" / "faults.yml", CADDY_PORT=str(free_port()))
+    clocks = Clocks(tmp_path_factory.mktemp("clock"))
+    one = new_stack(
+        ROOT / "tests" / "compose" / "faults.yml",
+        CADDY_PORT=str(free_port()),
+        **clocks.settings(),
+    )
     one.compose("up", "--detach", timeout=600)
     one.wait_trained()
     one.wait_healthy()
     one.wait_answering()
     with Users(one).at_work() as users:
         wait_until(partial(users.are_served_since, 0.0), "users to be served")
-        breaking = Faults(one, users)
+        breaking = Faults(one, users, clocks)
         yield breaking
     assert users.lost([*users.finished]) == []
     if os.environ.get("UPDATE_RELIABILITY"):

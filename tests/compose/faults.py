@@ -3,13 +3,16 @@
 import contextlib
 import os
 import re
+import shutil
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import cache, partial
+from pathlib import Path
 
 import pytest
 import requests
@@ -20,6 +23,7 @@ API = "classificador-produtos"
 PAGE = ROOT / "docs" / "reliability.md"
 RATE = "100kbit"
 DELAY = "300ms"
+HOUR = 3600
 
 _TEXT = "boneca de pano"
 # Longer than what the fast lane takes: the model's process answers it.
@@ -171,12 +175,55 @@ class Case:
         return f"| {self.part} | {self.fault} | {figures} | {self.seconds:.1f} s |"
 
 
+def has_compiler() -> bool:
+    """Whether what moves clocks can be built."""
+    return shutil.which("gcc") is not None
+
+
+@dataclass
+class Clocks:
+    """The time of day of services that ask the C library for it (`clock.c`).
+
+    Attributes:
+        folder: what the containers see as /clock.
+    """
+
+    folder: Path
+
+    def __post_init__(self) -> None:
+        self.folder.chmod(0o755)
+        if has_compiler():
+            source, library = Path(__file__).parent / "clock.c", self.folder / "clock.so"
+            command = ["gcc", "-O2", "-shared", "-fPIC", "-o", str(library), str(source)]
+            subprocess.run(command, check=True)
+        for service in ("db", "mlflow", API):
+            (self.folder / service).write_bytes(bytes(8))
+
+    def settings(self) -> dict[str, str]:
+        """What `faults.yml` wants to know."""
+        library = "/clock/clock.so" if has_compiler() else ""
+        return {"CLOCK_FOLDER": str(self.folder), "CLOCK_LIBRARY": library}
+
+    @contextmanager
+    def moved(self, service: str) -> Iterator[None]:
+        """It is an hour later; at the end of the block it is an hour earlier again."""
+        self._move(service, HOUR)
+        yield
+        self._move(service, 0)
+
+    def _move(self, service: str, seconds: int) -> None:
+        # The file is mapped there: a new one would not be seen.
+        with (self.folder / service).open("r+b") as file:
+            file.write(seconds.to_bytes(8, sys.byteorder, signed=True))
+
+
 @dataclass
 class Faults:
     """Makes them, and keeps what came of each."""
 
     stack: Stack
     users: Users
+    clocks: Clocks
     cases: list[Case] = field(default_factory=list)
 
     @contextmanager
@@ -204,6 +251,8 @@ class Faults:
         """Skip where this machine can't make it."""
         if fault == "slow network" and slowness() is None:
             pytest.skip("tc, or the right to use it, is missing")
+        if fault == "clock moved" and not has_compiler():
+            pytest.skip("gcc is missing")
 
     def while_it_is(self, fault: str, service: str) -> AbstractContextManager[None]:
         """That fault of a service, for as long as the block lasts."""
@@ -212,6 +261,7 @@ class Faults:
             "frozen": self._frozen,
             "slow network": self._slow,
             "disk full": self._full,
+            "clock moved": self.clocks.moved,
         }
         return kinds[fault](service)
 

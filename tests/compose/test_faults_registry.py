@@ -9,7 +9,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequ
 
 SERVICES = {"S3": "s3", "MySQL": "db", "MLflow": "mlflow"}
 FAULTS = ("stopped", "killed", "frozen", "slow network", "disk full")
-CASES = [(part, fault) for part in SERVICES for fault in FAULTS]
+OF_CLOCKS = [(part, "clock moved") for part in ("MySQL", "MLflow")]
+CASES = [*((part, fault) for part in SERVICES for fault in FAULTS), *OF_CLOCKS]
 
 
 @pytest.mark.parametrize(("part", "fault"), CASES)

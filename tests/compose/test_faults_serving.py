@@ -14,13 +14,13 @@ pytestmark = pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequ
 WORKER, PROCESS, MANAGER = "front worker", "model's process", "manager"
 COMMANDS = {
     WORKER: "hotserve.worker.main",
-    PROCESS: "mlflow.pyfunc.scoring_server",
+    PROCESS: "scoring_server",
     MANAGER: "hotserve mlflow models serve",
 }
 SIGNALS = {"stopped": "TERM", "killed": "KILL", "frozen": "STOP"}
 CHILDREN = [(part, fault) for part in (PROCESS, WORKER) for fault in SIGNALS]
 ENDS = [(MANAGER, fault) for fault in ("stopped", "killed")]
-OF_THE_CONTAINER = [("API", fault) for fault in ("slow network", "disk full")]
+OF_THE_CONTAINER = [("API", fault) for fault in ("slow network", "disk full", "clock moved")]
 OF_CADDY = [("Caddy", fault) for fault in ("stopped", "killed", "frozen", "slow network")]
 CASES = [*CHILDREN, *ENDS, (MANAGER, "frozen"), *OF_THE_CONTAINER, *OF_CADDY]
 
@@ -61,7 +61,7 @@ def test_without_the_manager_workers_go_on(faults: Faults) -> None:
 
 
 @pytest.mark.parametrize(("part", "fault"), OF_THE_CONTAINER)
-def test_what_the_container_lacks_fails_no_request(faults: Faults, part: str, fault: str) -> None:
+def test_a_fault_of_the_container_fails_no_request(faults: Faults, part: str, fault: str) -> None:
     faults.require(fault)
     with faults.case(part, fault) as case, faults.while_it_is(fault, API):
         faults.lasts()
