@@ -54,6 +54,8 @@ def check(model: Path, port: int, kind: str) -> dict[str, Any]:
         return {"forms": _forms(_Process(port), samples, probes.column_types(model))}
     except Shut as shut:
         return {"shut": str(shut)}
+    except TimeoutError:
+        return {"shut": f"it is too slow to be compared: a request took longer than {_TIMEOUT:g} s"}
     except (OSError, http.client.HTTPException) as error:
         return {"error": f"the model's process can't be asked: {error!r}"}
 

@@ -16,6 +16,7 @@ from hotserve.processes.guarded_process import ProcessContext, run_to_end
 from hotserve.processes.own_code import environment_of_own_code
 
 _CHECK_SECONDS = 180.0
+_TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class BatchOpener:
     Attributes:
         model: the model's folder.
         text_input: how the model takes products.
-        folder: where is kept that it is shut for good.
+        folder: where is kept that it is shut for good, or that a process ended.
         context: of the process that compares.
     """
 
@@ -62,46 +63,66 @@ class BatchOpener:
     context: ProcessContext
 
     async def check(self, port: int) -> BatchVerdict | None:
-        """The verdict, from the answers of the healthy process on `port`; None if it is gone."""
+        """The verdict, from the answers of the healthy process on `port`.
+
+        None if that ended meanwhile, so that the next one is to be asked. But not again and again:
+        it may be the rows that end it.
+        """
         if self.text_input.kind == "misdeclared":
             return BatchVerdict("shut", "this model can't answer")
-        if why := self._kept():
-            return BatchVerdict("shut", why)
-        module = ("-P", "-m", "hotserve.manager.batch_check")
-        argv = [sys.executable, *module, str(self.model), str(port), self.text_input.kind]
-        environment = environment_of_own_code(self.context.environment)
-        context = replace(self.context, environment=environment)
-        try:
-            end = await run_to_end(argv, context, timeout=_CHECK_SECONDS)
-        except TimeoutError:
-            why = f"comparing its answers took longer than {_CHECK_SECONDS:g} s"
-            return BatchVerdict("shut", why)
-        result: dict[str, Any] = {}
-        for line in end.tail:
-            with contextlib.suppress(ValueError):
-                found = json.loads(line)
-                result = found if isinstance(found, dict) else result
+        kept = self._kept()
+        if "shut" in kept:
+            return BatchVerdict("shut", str(kept["shut"]))
+        result = await self._compare(port)
         if isinstance(forms := result.get("forms"), list):
             return BatchVerdict("open", forms=tuple(forms))
         if "shut" in result:
             return BatchVerdict("shut", str(result["shut"]))
-        if "error" in result or end.code is None or end.code < 0:
-            return None
-        return BatchVerdict("shut", f"comparing its answers failed: {end.reason()}")
+        if kept:
+            why = "twice its process ended while its rows were compared"
+            self.keep_shut(why)
+            return BatchVerdict("shut", why)
+        self._keep({"ended": result["error"]})
+        return None
 
     def keep_shut(self, why: str) -> None:
         """Have it stay shut for this version from the next start on, too."""
+        self._keep({"shut": why})
+
+    async def _compare(self, port: int) -> dict[str, Any]:
+        """What the process that compares wrote, or what became of it."""
+        module = ("-P", "-m", "hotserve.manager.batch_check")
+        argv = [sys.executable, *module, str(self.model), str(port), self.text_input.kind]
+        environment = environment_of_own_code(self.context.environment)
+        context = replace(self.context, environment=environment)
+        for _ in range(_TRIES):
+            try:
+                end = await run_to_end(argv, context, timeout=_CHECK_SECONDS)
+            except TimeoutError:
+                return {"shut": f"comparing its answers took longer than {_CHECK_SECONDS:g} s"}
+            for line in reversed(end.tail):
+                with contextlib.suppress(ValueError):
+                    result = json.loads(line)
+                    if isinstance(result, dict):
+                        return result
+            if end.code is not None and end.code >= 0:
+                break
+            # Somebody ended it, which says nothing of the model.
+        return {"shut": f"comparing its answers failed: {end.reason()}"}
+
+    def _keep(self, what: dict[str, Any]) -> None:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            atomic_write(self._file, json.dumps({"shut": why}))
+            atomic_write(self._file, json.dumps(what))
         except OSError as error:
             reason = write_error(error, self.folder)
-            logger.warning("the next start will open batching again: %s", reason)
+            logger.warning("the next start will compare its rows again: %s", reason)
 
-    def _kept(self) -> str:
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            return str(json.loads(self._file.read_bytes())["shut"])
-        return ""
+    def _kept(self) -> dict[str, Any]:
+        with contextlib.suppress(OSError, ValueError):
+            kept = json.loads(self._file.read_bytes())
+            return kept if isinstance(kept, dict) else {}
+        return {}
 
     @property
     def _file(self) -> Path:

@@ -13,8 +13,6 @@ from hotserve.manager.status import Status
 from hotserve.manager.worker_pool import WorkerPool
 from hotserve.redaction import Redactor
 
-_TRIES = 3
-
 
 class Publisher:
     """What the front workers serve; published again whenever the status changes.
@@ -109,9 +107,7 @@ class Publisher:
             self.lane_changed()
 
     async def _open_batching(self, deployment: Deployment, opener: BatchOpener) -> None:
-        verdict = None
-        for _ in range(_TRIES):
-            verdict = verdict or await opener.check(deployment.server.port)
+        verdict = await opener.check(deployment.server.port)
         if verdict is None:
             # The process ended; another one is compared when it is there.
             return

@@ -194,6 +194,9 @@ class Switcher:
                 opening = self._publisher.open_lane(deployment, compiling)
                 if self._active is not None and self._active.started:
                     await asyncio.wait([opening], timeout=_LANE_SECONDS)
+                    if (reason := server.end()) is not None:
+                        # The version before goes on, rather than that requests wait.
+                        raise StartError(reason)
             except BaseException:
                 await _cancel(deployment.opening, compiling)
                 await server.close(_STOP_GRACE)

@@ -104,6 +104,11 @@ class ModelServer:
         except (TimeoutError, aiohttp.ClientError, OSError):
             return None
 
+    def end(self) -> str | None:
+        """Why the process is gone; None while it is there."""
+        exited = self._process.exited if self._process else None
+        return exited.result().reason() if exited is not None and exited.done() else None
+
     async def ended(self, patience: float) -> Exit:
         """Wait until the process is gone; it is ended if `/ping` gets no answer for `patience` s.
 

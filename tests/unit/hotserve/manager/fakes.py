@@ -53,6 +53,9 @@ class FakeServer:
         await asyncio.sleep(step)
         self._end = asyncio.get_running_loop().create_future()
 
+    def end(self) -> str | None:
+        return self._end.result().reason() if self._end.done() else None
+
     async def ended(self, patience: float) -> Exit:
         assert patience == SETTINGS.command.timeout
         return await asyncio.shield(self._end)

@@ -83,17 +83,17 @@ async def test_what_a_worker_saw_shuts_it_in_all_of_them() -> None:
 async def test_where_the_process_ended_meanwhile_the_next_one_is_compared() -> None:
     bench = Bench()
     server = bench.server("1")
-    opener = bench.batch_opener("1", FakeBatchOpener(None, None, None, OPEN))
+    opener = bench.batch_opener("1", FakeBatchOpener(None, OPEN, seconds=5.0))
     bench.switcher.deploy(version("1"))
-    await until(lambda: len(opener.checks) == 3)
+    await until(lambda: len(opener.checks) == 1)
     server.die()
     await until(lambda: batching(bench))
-    assert len(opener.checks) == 4
+    assert len(opener.checks) == 2
     # Once open it stays so when the process is started again.
     server.die()
     await until(lambda: bench.model["restarts"] == 2 and bench.model["state"] == "serving")
     assert batching(bench) == Batching(1, OPEN.forms, {"valor": "double"})
-    assert len(opener.checks) == 4
+    assert len(opener.checks) == 2
     await bench.switcher.close()
 
 
@@ -118,15 +118,16 @@ class Helper:
     [
         (Helper("noise", {"forms": ["inputs"]}), BatchVerdict("open", forms=("inputs",))),
         (Helper({"shut": "no"}), BatchVerdict("shut", "no")),
-        (Helper({"error": "it can't be asked"}), None),
-        (Helper(code=-9), None),
-        (Helper(code=None), None),
+        (
+            Helper(code=-9),
+            BatchVerdict("shut", "comparing its answers failed: ended by SIGKILL"),
+        ),
         (
             Helper("ImportError: x", code=1),
             BatchVerdict("shut", "comparing its answers failed: ended with code 1: ImportError: x"),
         ),
     ],
-    ids=["open", "shut", "asked in vain", "killed", "guard killed", "fault"],
+    ids=["open", "shut", "killed", "fault"],
 )
 @pytest.mark.anyio
 async def test_the_verdict_of_the_helper(
@@ -139,7 +140,45 @@ async def test_the_verdict_of_the_helper(
     assert await opener.check(1234) == verdict
     opener.keep_shut("for good")
     assert await opener.check(1234) == BatchVerdict("shut", "for good")
-    assert helper.runs == 1
+    assert helper.runs == (3 if helper.end.code == -9 else 1)
+
+
+@pytest.mark.anyio
+async def test_rows_that_end_the_process_do_not_end_it_again_and_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    helper = Helper({"error": "the model's process can't be asked"})
+    monkeypatch.setattr("hotserve.manager.batch_opener.run_to_end", helper.run)
+
+    def opener() -> BatchOpener:
+        """Of a deployment of the same version."""
+        folder = tmp_path / "kept"
+        return BatchOpener(Path("/models/m"), TextInput("table"), folder, ProcessContext({}, None))
+
+    assert await opener().check(1234) is None
+    for _ in range(2):
+        verdict = await opener().check(1234)
+        assert verdict is not None
+        assert verdict.why == "twice its process ended while its rows were compared"
+    assert helper.runs == 2
+
+
+@fake_clock
+async def test_a_version_whose_process_ends_while_it_is_compared_does_not_take_over() -> None:
+    bench = Bench()
+    bench.switcher.deploy(version("1"))
+    await until(lambda: bench.pool.answers == "1")
+    opener = bench.batch_opener("2", FakeBatchOpener(None, SHUT, seconds=5.0))
+    server = bench.server("2")
+    bench.switcher.deploy(version("2"))
+    await until(lambda: opener.checks)
+    server.die("Segmentation fault")
+    await until(lambda: bench.model["last_error"])
+    assert bench.pool.answers == "1"
+    assert "Segmentation fault" in bench.model["last_error"]["message"]
+    await until(lambda: bench.pool.answers == "2")
+    assert bench.model["batching"]["why"] == SHUT.why
+    await bench.switcher.close()
 
 
 @pytest.mark.anyio
