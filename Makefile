@@ -143,8 +143,9 @@ bench-lane: env-dev ## time the fast lane against scikit-learn
 	@PYTHONPATH=.:trainer:classificador-produtos .venv/bin/python -m benchmarks.lane
 
 .PHONY: bench-serve
-bench-serve: env-dev ## serve one model with hotserve and with what one would take instead (needs wrk)
+bench-serve: env-dev ## serve three models with hotserve and with what one would take instead (needs wrk)
 	@.venv/bin/python -m benchmarks.serve
+	@.venv/bin/python -m benchmarks.serve_models
 
 .PHONY: bench-batch
 bench-batch: env-dev ## time a batch job of a million rows against one big predict

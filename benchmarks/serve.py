@@ -21,14 +21,14 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from benchmarks import serve_report, servers
+from benchmarks import other_servers, serve_report, servers
 from benchmarks.batch import mlflow_server
 from benchmarks.load_generator import Request, drive, need
 from benchmarks.machine import machine, write
@@ -85,22 +85,24 @@ def _inputs(some: list[str]) -> bytes:
     return json.dumps({"inputs": some}, ensure_ascii=False).encode()
 
 
-def plan(names: list[str]) -> Iterator[tuple[str, int]]:
-    """Which request at how many connections."""
+def plan(names: list[str], every: Sequence[int]) -> Iterator[tuple[str, int]]:
+    """Which request at how many connections: `every`, or what is usual for it."""
     for name in names:
         single = name in ("csv", "json")
-        for connections in CONNECTIONS if single else (BATCH_CONNECTIONS,):
+        for connections in every or (CONNECTIONS if single else (BATCH_CONNECTIONS,)):
             yield name, connections
 
 
 class Bench:
     """Starts each server, drives it, and keeps what came out."""
 
-    def __init__(self, folder: Path, seconds: float, rounds: int) -> None:
-        self._folder = folder
+    def __init__(
+        self, seconds: float, rounds: int, asked: Mapping[str, Request], every: Sequence[int] = ()
+    ) -> None:
         self._seconds = seconds
         self._rounds = rounds
-        self._requests = requests()
+        self._requests = asked
+        self._every = every
         self.figures: dict[str, dict[str, Any]] = {}
 
     def run(
@@ -109,7 +111,7 @@ class Bench:
         start: Callable[[], AbstractContextManager[Server]],
         asked: list[str],
         *,
-        ready: Callable[[Server], None] = lambda _: None,
+        ready: Callable[[Server], object] = bool,
         versions: Callable[[], dict[str, str]] = dict,
     ) -> None:
         """Measure one server; one that can't be started is told instead."""
@@ -121,7 +123,7 @@ class Bench:
                 kept["first_answer_s"] = round(server.first_answer_s, 3)
                 ready(server)
                 kept["load"] = {}
-                for request, connections in plan(asked):
+                for request, connections in plan(asked, self._every):
                     kept["load"][f"{request} x{connections}"] = self._drive(
                         server, self._requests[request], connections
                     )
@@ -233,16 +235,18 @@ def main() -> None:
         model_folder(Path(name)) as (model, environment),
     ):
         folder = Path(name)
-        bench = Bench(folder, given.seconds, given.rounds)
-        everything = list(requests())
+        asked = requests()
+        bench = Bench(given.seconds, given.rounds, asked)
+        everything = list(asked)
         json_only = [each for each in everything if each.startswith("json")]
 
         def other(which: str, *packages: str) -> Callable[[], AbstractContextManager[Server]]:
             def start() -> AbstractContextManager[Server]:
-                binaries = servers.make_environment(folder, which, *packages)
+                binaries = other_servers.make_environment(folder, which, *packages)
                 if which == "bentoml":
-                    return servers.bentoml(folder, binaries, next(model.glob("**/*.skops")))
-                return servers.mlserver(folder, binaries, model)
+                    service = other_servers.bento_service(next(model.glob("**/*.skops")))
+                    return other_servers.bentoml(folder, binaries, service)
+                return other_servers.mlserver(folder, binaries, model)
 
             return start
 
@@ -275,13 +279,13 @@ def main() -> None:
                 "bentoml",
                 other("bentoml", "bentoml>=1.4", *pins),
                 json_only,
-                versions=lambda: servers.versions(folder, "bentoml", "bentoml"),
+                versions=lambda: other_servers.versions(folder, "bentoml", "bentoml"),
             ),
             "mlserver": lambda: bench.run(
                 "mlserver",
                 other("mlserver", "mlserver", "mlserver-mlflow", mlflow, *pins),
                 [each for each in everything if each != "parquet"],
-                versions=lambda: servers.versions(
+                versions=lambda: other_servers.versions(
                     folder, "mlserver", "mlserver", "mlserver-mlflow"
                 ),
             ),

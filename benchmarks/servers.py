@@ -1,14 +1,13 @@
 """The servers that `benchmarks.serve` compares, one worker each, all on the same model folder.
 
-Each is a context manager that gives its address once it answers; BentoML and MLServer live in
-environments of their own, made by uv.
+Each is a context manager that gives its address once it answers. BentoML and MLServer are in
+`other_servers`.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -19,9 +18,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
-import yaml
 
 START_SECONDS = 180.0
 VENV = Path(sys.executable).parent
@@ -45,23 +44,6 @@ async def app(scope, receive, send):
 uvicorn.run(app, port=int(sys.argv[1]), loop="uvloop", http="httptools", ws="none", lifespan="off",
             interface="asgi3", proxy_headers=False, server_header=False, access_log=False,
             log_config=None)
-"""
-
-BENTO_SERVICE = """\
-import bentoml
-import skops.io
-
-FILE = {file!r}
-
-
-@bentoml.service(workers=1)
-class Products:
-    def __init__(self) -> None:
-        self.pipeline = skops.io.load(FILE, trusted=[])
-
-    @bentoml.api
-    def predict(self, inputs: list[str]) -> list[str]:
-        return self.pipeline.predict(inputs).tolist()
 """
 
 
@@ -159,7 +141,12 @@ def empty(folder: Path) -> Iterator[Server]:
 
 @contextmanager
 def stock(
-    folder: Path, model: str, *, quick: bool, environment: Mapping[str, str]
+    folder: Path,
+    model: str,
+    *,
+    quick: bool,
+    environment: Mapping[str, str],
+    question: tuple[str, bytes] = QUESTION,
 ) -> Iterator[Server]:
     """`mlflow models serve` on asyncio and h11, as MLflow installs it, or uvloop and httptools."""
     port = free_port()
@@ -176,7 +163,7 @@ def stock(
     with running(
         command,
         f"http://127.0.0.1:{port}/invocations",
-        QUESTION,
+        question,
         {**environment, **chosen},
         folder,
         "mlflow-quick" if quick else "mlflow",
@@ -185,127 +172,52 @@ def stock(
 
 
 @contextmanager
-def hotserve(folder: Path, model: str, environment: Mapping[str, str]) -> Iterator[Server]:
+def hotserve(
+    folder: Path,
+    model: str,
+    environment: Mapping[str, str],
+    *,
+    question: tuple[str, bytes] = QUESTION,
+    options: Sequence[str] = (),
+) -> Iterator[Server]:
     """hotserve with one front worker; its cache is in `folder`, so a second start is a warm one."""
     port = free_port()
     command = [
         *(str(VENV / "hotserve"), "--workers", "1", "--cache", str(folder / "cache")),
+        *options,
         *("mlflow", "models", "serve", "-m", model, "-p", str(port)),
         *("-h", "127.0.0.1", "--env-manager", "local", "-w", "1"),
     ]
     url = f"http://127.0.0.1:{port}/invocations"
-    with running(command, url, QUESTION, environment, folder, "hotserve") as server:
+    with running(command, url, question, environment, folder, "hotserve") as server:
         yield server
 
 
 def wait_for_lane(server: Server) -> None:
-    """Return once hotserve's process is healthy, its lane open, and nothing else is going on.
+    """Return once hotserve's lane is open, and nothing else is going on.
 
     Raises:
         RuntimeError: the lane stays shut.
     """
+    lane = wait_for_verdicts(server)["lane"]
+    if lane["state"] != "open":
+        raise RuntimeError(f"the lane is shut: {lane['why']}")
+
+
+def wait_for_verdicts(server: Server) -> dict[str, Any]:
+    """Return `/model` once hotserve's process is healthy, and nothing has to be found out any more.
+
+    Raises:
+        RuntimeError: it does not come to that.
+    """
     deadline = time.perf_counter() + START_SECONDS
     while time.perf_counter() < deadline:
         with urllib.request.urlopen(server.url.replace("invocations", "model")) as answer:
-            model = json.load(answer)
-        if model["lane"] and model["lane"]["state"] == "shut":
-            raise RuntimeError(f"the lane is shut: {model['lane']['why']}")
+            model: dict[str, Any] = json.load(answer)
         helpers = psutil.Process(server.pid).children(recursive=True)
         idle = not any("lane" in " ".join(each.cmdline()) for each in helpers)
-        idle = idle and model["batching"] and model["batching"]["state"] != "comparing"
-        if model["state"] == "serving" and model["lane"]["state"] == "open" and idle:
-            return
+        verdicts = {(model[each] or {}).get("state") for each in ("lane", "batching")}
+        if model["state"] == "serving" and verdicts <= {"open", "shut"} and idle:
+            return model
         time.sleep(0.2)
-    raise RuntimeError("the lane did not open")
-
-
-def make_environment(folder: Path, name: str, *packages: str) -> Path:
-    """A virtual environment with `packages`; returns its `bin`.
-
-    Raises:
-        RuntimeError: they can't be installed together; the text is uv's.
-    """
-    place = folder / f"env-{name}"
-    uv = str(VENV / "uv")
-    for command in (
-        [uv, "venv", "--quiet", "--python", sys.executable, str(place)],
-        [*(uv, "pip", "install", "--quiet", "--python", str(place / "bin/python")), *packages],
-    ):
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise RuntimeError(done.stderr.strip().splitlines()[-1][:300])
-    return place / "bin"
-
-
-def versions(folder: Path, name: str, *packages: str) -> dict[str, str]:
-    """Versions of packages in the environment that `make_environment` made."""
-    script = (
-        "import sys, json, importlib.metadata as m\n"
-        "print(json.dumps({name: m.version(name) for name in sys.argv[1:]}))"
-    )
-    python = str(folder / f"env-{name}" / "bin" / "python")
-    done = subprocess.run([python, "-c", script, *packages], capture_output=True, check=True)
-    told: dict[str, str] = json.loads(done.stdout)
-    return told
-
-
-@contextmanager
-def bentoml(folder: Path, binaries: Path, model_file: Path) -> Iterator[Server]:
-    """A BentoML service that calls the pipeline itself, without MLflow around it."""
-    port = free_port()
-    service = folder / "bento_service.py"
-    service.write_text(BENTO_SERVICE.format(file=str(model_file)), "utf-8")
-    command = [
-        *(str(binaries / "bentoml"), "serve", "bento_service:Products", "--host", "127.0.0.1"),
-        *("--port", str(port)),
-    ]
-    environment = {
-        **os.environ,
-        "BENTOML_HOME": str(folder / "bentoml"),
-        "BENTOML_DO_NOT_TRACK": "true",
-        "PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}",
-    }
-    question = ("application/json", b'{"inputs": ["boneca de pano"]}')
-    url = f"http://127.0.0.1:{port}/predict"
-    with running(command, url, question, environment, folder, "bentoml") as server:
-        yield server
-
-
-@contextmanager
-def mlserver(folder: Path, binaries: Path, model: Path) -> Iterator[Server]:
-    """MLServer with its own MLflow runtime, inference in the server's process.
-
-    The model's signature names parameters only. That runtime stops at a signature without inputs,
-    so it gets a copy of the model without any.
-    """
-    home, copy = folder / "mlserver", folder / "mlserver-model"
-    home.mkdir(exist_ok=True)
-    shutil.copytree(model, copy, dirs_exist_ok=True)
-    described = yaml.safe_load((copy / "MLmodel").read_text("utf-8"))
-    described.pop("signature", None)
-    (copy / "MLmodel").write_text(yaml.safe_dump(described), "utf-8")
-    port = free_port()
-    settings = {
-        "debug": False,
-        "host": "127.0.0.1",
-        "http_port": port,
-        "grpc_port": free_port(),
-        "metrics_port": free_port(),
-        "parallel_workers": 0,
-    }
-    (home / "settings.json").write_text(json.dumps(settings), "utf-8")
-    (home / "model-settings.json").write_text(
-        json.dumps(
-            {
-                "name": "products",
-                "implementation": "mlserver_mlflow.MLflowRuntime",
-                "parameters": {"uri": str(copy)},
-            }
-        ),
-        "utf-8",
-    )
-    environment = {**os.environ, "PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}"}
-    command = [str(binaries / "mlserver"), "start", str(home)]
-    url = f"http://127.0.0.1:{port}/invocations"
-    with running(command, url, QUESTION, environment, folder, "mlserver") as server:
-        yield server
+    raise RuntimeError("lane and batching come to no verdict")
