@@ -85,6 +85,18 @@ class RegistryPage:
         self.page.locator("[role=gridcell]:has(a[href*='/runs/']) button").first.click()
         return self.page.locator("a[href*='/runs/']")
 
+    def open(self, url: str) -> None:
+        """Open a list of runs by its address."""
+        # Another address of the same page would only change what stands behind its `#`.
+        self._go("about:blank")
+        self._go(url)
+        self._see(self.page.locator("a[href*='/runs/']").first)
+
+    def compare_all(self) -> None:
+        """In the list of runs, have all of them compared."""
+        self.page.get_by_role("columnheader").get_by_role("checkbox").first.click()
+        self.page.get_by_role("button", name="Compare", exact=True).click()
+
     def open_experiment(self, experiment: str) -> None:
         """Open the list of an experiment's runs."""
         self._go(f"{self.url}/#/experiments")

@@ -42,12 +42,16 @@ class Terminal:
         self._shell.wait()
 
     def type_in(self, command: str) -> tuple[int, str]:
-        """Run a command to its end; returns its exit code and all that it printed."""
+        """Run commands to their end.
+
+        Returns:
+            The exit code of the last one that failed, and all that they printed.
+        """
         assert self._shell.stdin is not None
         assert self._shell.stdout is not None
         # In braces: the commands themselves would be what it reads from the keyboard.
-        typed = f"{{ {command}\n}} </dev/null"
-        self._shell.stdin.write(f"{typed}\ncode=$?; echo; echo {self._mark} $code\n")
+        typed = f"code=0; trap 'code=$?' ERR; {{ {command}\n}} </dev/null; trap - ERR"
+        self._shell.stdin.write(f"{typed}\necho; echo {self._mark} $code\n")
         self._shell.stdin.flush()
         printed: list[str] = []
         for line in self._shell.stdout:

@@ -1,10 +1,12 @@
-"""A tutorial's page as a list of what a reader does: commands, and steps in the web page."""
+"""A tutorial's page as a list of what a reader does: blocks to paste, and steps in the web page."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 PAGE_STEP = re.compile(r"<!-- page: (\w+) -->")
+EXIT_CODE = re.compile(r"<!-- exit code: (\d+) -->")
+INSTEAD = "<!-- instead -->"
 TIME = re.compile(r"\d+(?:\\\.\d+)?(?=\\ s\b)")
 FIGURE = re.compile(r"\d+\\\.\d+")
 TOLERANCE = 0.02
@@ -13,10 +15,27 @@ TOLERANCE = 0.02
 
 @dataclass(frozen=True)
 class Command:
-    """One command, on one or more lines, and the lines that the page shows below it."""
+    """A block that is pasted into a terminal.
+
+    Attributes:
+        text: its lines, for a shell of Linux.
+        shown: what the page shows as the answer.
+        powershell: the block beside it, for PowerShell.
+        code: the exit code that the page announces.
+    """
 
     text: str
     shown: tuple[str, ...] = ()
+    powershell: str = ""
+    code: int = 0
+
+
+@dataclass(frozen=True)
+class Program:
+    """A file that the reader writes; its first line is a comment with its name."""
+
+    name: str
+    text: str
 
 
 @dataclass(frozen=True)
@@ -26,12 +45,15 @@ class PageStep:
     name: str
 
 
+Step = Command | Program | PageStep
+
+
 @dataclass
 class Section:
     """A chapter of the page, from one heading to the next."""
 
     heading: str
-    steps: list[Command | PageStep] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
 
 
 @dataclass
@@ -39,54 +61,74 @@ class Tutorial:
     """What a reader of one page does, in order.
 
     Attributes:
-        sections: by heading, with the commands of ```console blocks and the page's steps.
-        blocks: the lines of all other code blocks, by their language.
+        sections: by heading; what comes before the first one is a section without a heading.
+        instead: blocks for who takes another way than the one that the page goes.
+        blocks: all other code blocks, by their language.
+        powershell: every block for PowerShell.
         pictures: their addresses, as the page writes them.
     """
 
-    sections: list[Section] = field(default_factory=list)
+    sections: list[Section] = field(default_factory=lambda: [Section("")])
+    instead: list[str] = field(default_factory=list)
     blocks: dict[str, list[str]] = field(default_factory=dict)
+    powershell: list[str] = field(default_factory=list)
     pictures: list[str] = field(default_factory=list)
 
-    def steps(self) -> list[Command | PageStep]:
+    def steps(self) -> list[Step]:
         """All steps, in order."""
         return [step for section in self.sections for step in section.steps]
+
+    def add(self, language: str, block: str, note: str, *, joined: bool) -> None:
+        """Take in a code block.
+
+        Args:
+            language: as the page says.
+            block: its lines.
+            note: the comment in front of it.
+            joined: whether nothing stands between it and the block before.
+        """
+        steps = self.sections[-1].steps
+        last = steps[-1] if steps and joined else None
+        if language == "powershell":
+            self.powershell.append(block)
+        if note == INSTEAD:
+            self.instead.append(block)
+        elif language == "sh":
+            code = EXIT_CODE.fullmatch(note)
+            steps.append(Command(block, code=int(code[1]) if code else 0))
+        elif language == "powershell" and isinstance(last, Command):
+            steps[-1] = replace(last, powershell=block)
+        elif language == "text" and isinstance(last, Command):
+            steps[-1] = replace(last, shown=tuple(block.splitlines()))
+        elif language == "python" and block.startswith("# "):
+            steps.append(Program(block.splitlines()[0].removeprefix("# "), f"{block}\n"))
+        else:
+            self.blocks.setdefault(language, []).append(block)
 
 
 def read(page: Path) -> Tutorial:
     """Read a page written in Markdown."""
     tutorial = Tutorial()
-    language, block = None, list[str]()
+    language, block, note, joined = None, list[str](), "", False
     for line in page.read_text(encoding="utf-8").splitlines():
         if line.startswith("```"):
             if language is None:
                 language, block = line.removeprefix("```"), []
             else:
-                if language == "console":
-                    tutorial.sections[-1].steps += _commands(block)
-                else:
-                    tutorial.blocks.setdefault(language, []).extend(block)
-                language = None
+                tutorial.add(language, "\n".join(block), note, joined=joined)
+                language, note, joined = None, "", True
         elif language is not None:
             block.append(line)
-        elif line.startswith("## "):
-            tutorial.sections.append(Section(line.removeprefix("## ")))
-        elif step := PAGE_STEP.fullmatch(line):
-            tutorial.sections[-1].steps.append(PageStep(step[1]))
-        tutorial.pictures += re.findall(r"!\[[^]]*\]\(([^)]+)\)", line if not language else "")
+        elif line:
+            joined = False
+            if line.startswith("## "):
+                tutorial.sections.append(Section(line.removeprefix("## ")))
+            elif step := PAGE_STEP.fullmatch(line):
+                tutorial.sections[-1].steps.append(PageStep(step[1]))
+            elif line.startswith("<!--"):
+                note = line
+            tutorial.pictures += re.findall(r"!\[[^]]*\]\(([^)]+)\)", line)
     return tutorial
-
-
-def _commands(block: list[str]) -> list[Command]:
-    commands: list[tuple[list[str], list[str]]] = []
-    for line in block:
-        if line.startswith("$ "):
-            commands.append(([line.removeprefix("$ ")], []))
-        elif line.startswith("> "):
-            commands[-1][0].append(line.removeprefix("> "))
-        else:
-            commands[-1][1].append(line)
-    return [Command("\n".join(typed), tuple(shown)) for typed, shown in commands]
 
 
 def missing_line(shown: tuple[str, ...], printed: str) -> str | None:

@@ -9,26 +9,25 @@ from tree_sitter import Language, Parser
 from tests.e2e import tutorial_text
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-LINES = [
-    (page.name, line)
+BLOCKS = [
+    (page.name, block)
     for page in sorted(DOCS.rglob("*.md"))
-    for line in tutorial_text.read(page).blocks.get("powershell", [])
-    if line.strip()
+    for block in tutorial_text.read(page).powershell
 ]
 
 
-def is_powershell(line: str) -> bool:
+def is_powershell(block: str) -> bool:
     parser = Parser(Language(tree_sitter_powershell.language()))
-    return not parser.parse(line.encode()).root_node.has_error
+    return not parser.parse(block.encode()).root_node.has_error
 
 
-def test_both_tutorials_have_such_lines() -> None:
-    assert {"tutorial.md", "tutorial.pt-BR.md"} <= {page for page, _ in LINES}
+def test_both_tutorials_have_such_blocks() -> None:
+    assert {"tutorial.md", "tutorial.pt-BR.md"} <= {page for page, _ in BLOCKS}
 
 
-@pytest.mark.parametrize(("page", "line"), LINES)
-def test_line_is_powershell(page: str, line: str) -> None:
-    assert is_powershell(line), page
+@pytest.mark.parametrize(("page", "block"), BLOCKS)
+def test_block_is_powershell(page: str, block: str) -> None:
+    assert is_powershell(block), page
 
 
 @pytest.mark.parametrize(
