@@ -51,8 +51,11 @@ class RegistryPage:
         self.url = url
         page.set_default_timeout(PATIENCE)
         self._go(url)
-        # It takes a third of the page; closed once, it stays closed.
-        page.get_by_role("button", name="Close", exact=True).click()
+        # The assistant takes a third of the page. Closed once, it stays closed, unless that was
+        # before the page had remembered that it opened it.
+        close = page.get_by_role("button", name="Close", exact=True)
+        close.click()
+        page.add_locator_handler(close.and_(page.locator("[data-assistant-ui] *")), Locator.click)
         page.get_by_role("button", name="Model training").click()
 
     def _go(self, url: str) -> None:

@@ -13,7 +13,7 @@ from produtos.runs.tracking import Tracker
 NAME = "comparar"
 TAG = f"mlflow.sharedViewState.{NAME}"
 
-PARAMETERS = ("test_size", "include_names", "strip_accents")
+PARAMETERS = ("test_size", "include_names")
 FIGURES = ("acuracia", "acuracia_holdout")
 
 COLUMNS = [
@@ -21,22 +21,16 @@ COLUMNS = [
     *(f"metrics.`{name}`" for name in FIGURES),
     "attributes.`Version`",
 ]
-"""The last one is the commit."""
+"""The last one is the commit. Whether accents count is in a run's name."""
 
-WIDTHS = (
-    {"params.`test_size`": 80, "params.`include_names`": 110, "params.`strip_accents`": 110}
-    | {
-        "params.`test_size`": 90,
-        "params.`include_names`": 120,
-        "params.`strip_accents`": 120,
-    }
-    | {
-        "metrics.`acuracia`": 85,
-        "metrics.`acuracia_holdout`": 125,
-        "attributes.`Version`": 80,
-    }
-)
-"""In pixels: all of them are in sight where the page is 1280 wide."""
+WIDTHS = {
+    "params.`test_size`": 90,
+    "params.`include_names`": 120,
+    "metrics.`acuracia`": 85,
+    "metrics.`acuracia_holdout`": 125,
+    "attributes.`Version`": 80,
+}
+"""In pixels: all of them are in sight where the page is 1280 wide, beside what is always there."""
 
 STATE = {
     "searchFilter": "",
