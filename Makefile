@@ -100,11 +100,12 @@ mutants: env-dev ## put small faults into the code, one at a time, and count tho
 	@.venv/bin/python tools/mutants.py $(ARGS)
 
 .PHONY: lint
-lint: env-dev ## ruff, mypy, the import contracts, the images' digests and shellcheck
+lint: env-dev ## ruff, mypy, the import contracts, the messages, the images' digests and shellcheck
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy trainer classificador-produtos local server tests benchmarks tools
 	@PYTHONPATH=trainer:classificador-produtos .venv/bin/lint-imports --no-cache
+	@.venv/bin/python tools/messages.py --check
 	@tests/images-are-pinned.sh
 	@if command -v shellcheck >/dev/null; then git ls-files '*.sh' | xargs shellcheck; \
 	else echo "shellcheck is not installed: shell scripts were not checked"; fi
@@ -113,6 +114,10 @@ lint: env-dev ## ruff, mypy, the import contracts, the images' digests and shell
 format: env-dev ## let ruff mend what it can
 	@.venv/bin/ruff check --fix .
 	@.venv/bin/ruff format .
+
+.PHONY: messages
+messages: env-dev ## bring the catalog of messages up to date, after a change of one; says which are to be translated
+	@.venv/bin/python tools/messages.py
 
 .PHONY: api-page
 api-page: env-dev ## write the page at /docs of the API again, after a change of openapi.json

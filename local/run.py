@@ -20,6 +20,7 @@ from pathlib import Path
 from types import FrameType
 
 from local import settings as settings_module
+from local.language import tr
 from local.services import Services, ServicesError
 from local.settings import ROOT, Settings, SettingsError, short
 from local.summary import summary, why_waiting
@@ -114,7 +115,7 @@ def _supervisord(chosen: Settings) -> Iterator[Services]:
         if process.poll() is None:
             # A terminal that was closed takes no more words.
             with suppress(OSError):
-                print("stopping …", flush=True)
+                print(tr("stopping …"), flush=True)
             process.terminate()
         process.wait()
         shutil.rmtree(runtime, ignore_errors=True)
@@ -163,7 +164,12 @@ def _watch(chosen: Settings, services: Services) -> None:
         Stopped: from the signal handler.
     """
     started = time.monotonic()
-    print(f"starting MLflow on port {chosen.mlflow_port}; logs in {short(chosen.logs)}", flush=True)
+    print(
+        tr("starting MLflow on port {mlflow_port}; logs in {short}").format(
+            mlflow_port=chosen.mlflow_port, short=short(chosen.logs)
+        ),
+        flush=True,
+    )
     with (chosen.logs / PROGRESS).open("a+", encoding="utf-8", errors="replace") as progress:
         progress.seek(0)
         ready = False
@@ -196,12 +202,13 @@ def _full_disk(folder: Path) -> str:
         return ""
     if free > NEARLY_FULL:
         return ""
-    return f"; the disk is full: make room where {short(folder)} is, and start again"
+    return tr("; the disk is full: make room where {short} is, and start again").format(
+        short=short(folder)
+    )
 
 
 def _waiting(chosen: Settings, reason: str) -> str:
-    return (
-        f"the API waits: {reason}\n"
-        "it goes on by itself when a version that starts is in Production: "
-        f"http://localhost:{chosen.mlflow_port} moves one there"
-    )
+    return tr(
+        "the API waits: {reason}\nit goes on by itself when a version that starts is "
+        "in Production: http://localhost:{mlflow_port} moves one there"
+    ).format(reason=reason, mlflow_port=chosen.mlflow_port)

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from supervisor.xmlrpc import SupervisorTransport
 
+from local.language import tr
 from local.settings import Settings, short
 
 WAITED_IN_VAIN = 124
@@ -48,9 +49,11 @@ class Services:
         if self._process.poll() is not None:
             lines = [each for each in _lines(self._console) if not each.startswith("For help")]
             raise ServicesError(
-                f"the process runner ended with code {self._process.returncode}"
+                tr("the process runner ended with code {returncode}").format(
+                    returncode=self._process.returncode
+                )
                 + (f": {lines[-1]}" if lines else "")
-                + f" (its log: {short(self._console)})"
+                + tr(" (its log: {short})").format(short=short(self._console))
             )
         # A transport of its own each time: after an error one is not fit for another request.
         transport = SupervisorTransport(None, None, f"unix://{self._socket}")
@@ -86,16 +89,25 @@ class Services:
         if info["exitstatus"] != 0:
             reason = _explain("trainer", info, chosen.logs / "trainer.log")
             if info["exitstatus"] == WAITED_IN_VAIN:
-                reason += f"; why MLflow does not answer: {short(chosen.logs / 'mlflow.log')}"
+                reason += tr("; why MLflow does not answer: {short}").format(
+                    short=short(chosen.logs / "mlflow.log")
+                )
             raise ServicesError(reason)
         return True
 
 
 def _explain(name: str, info: dict[str, Any], log: Path) -> str:
     lines = _lines(log)[-LAST_LINES:]
-    last = lines[-1] if lines else info.get("spawnerr") or f"exit code {info['exitstatus']}"
+    last = (
+        lines[-1]
+        if lines
+        else info.get("spawnerr")
+        or tr("exit code {exitstatus}").format(exitstatus=info["exitstatus"])
+    )
     reason = next((line for line in reversed(lines) if _ERROR.match(line)), last)
-    return f"{name} could not go on: {reason} (its log: {short(log)})"
+    return tr("{name} could not go on: {reason} (its log: {short})").format(
+        name=name, reason=reason, short=short(log)
+    )
 
 
 def _with_remedy(chosen: Settings, message: str) -> str:
@@ -103,11 +115,11 @@ def _with_remedy(chosen: Settings, message: str) -> str:
     if OUT_OF_DATE not in message:
         return message
     database = chosen.home / "mlflow.db"
-    return (
-        f"the database {short(database)} was made by another version of MLflow; stop here if it "
-        "was a newer one, else copy it and bring it up to date: "
-        f"cp '{database}' '{database}.copy' && .venv/bin/mlflow db upgrade 'sqlite:///{database}'"
-    )
+    return tr(
+        "the database {short} was made by another version of MLflow; stop here if it "
+        "was a newer one, else copy it and bring it up to date: cp '{database}' "
+        "'{database}.copy' && .venv/bin/mlflow db upgrade 'sqlite:///{database}'"
+    ).format(short=short(database), database=database)
 
 
 def _lines(log: Path) -> list[str]:

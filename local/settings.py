@@ -15,6 +15,7 @@ from typing import IO
 
 from hotserve.config.errors import UsageError
 from hotserve.config.tokens import FILE_VARIABLE, read_tokens
+from local.language import tr
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -71,18 +72,24 @@ def read(environ: Mapping[str, str], cwd: Path | None = None) -> Settings:
     serve_port = _port(environ, "SERVE_PORT", 8080)
     if mlflow_port == serve_port:
         raise SettingsError(
-            f"MLFLOW_PORT and SERVE_PORT are both {serve_port}: give one of them another number"
+            tr(
+                "MLFLOW_PORT and SERVE_PORT are both {serve_port}: give one of them another number"
+            ).format(serve_port=serve_port)
         )
     home = cwd / environ["STACK_HOME"] if environ.get("STACK_HOME") else ROOT / ".stack"
     home = Path(os.path.abspath(home.expanduser()))
     if unfit := set(str(home)) & set("%\"'#;?\n"):
-        raise SettingsError(f"STACK_HOME={home}: choose a path without {' '.join(sorted(unfit))}")
+        raise SettingsError(
+            tr("STACK_HOME={home}: choose a path without {unfit}").format(
+                home=home, unfit=" ".join(sorted(unfit))
+            )
+        )
     dataset = environ.get("DATASET") or str(ROOT / "trainer" / "produtos.csv")
     # The trainer says which addresses can be read.
     if "://" not in dataset:
         dataset = os.path.abspath(cwd / Path(dataset).expanduser())
     if '"' in dataset or "\n" in dataset:
-        raise SettingsError("DATASET has a quotation mark in it: rename the file")
+        raise SettingsError(tr("DATASET has a quotation mark in it: rename the file"))
     try:
         tokens = read_tokens(environ, environ.get(FILE_VARIABLE, ""))
     except UsageError as error:
@@ -93,7 +100,9 @@ def read(environ: Mapping[str, str], cwd: Path | None = None) -> Settings:
 def _port(environ: Mapping[str, str], name: str, default: int) -> int:
     text = environ.get(name) or str(default)
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 65535):
-        raise SettingsError(f"{name}={text}: a port is a number from 1 to 65535")
+        raise SettingsError(
+            tr("{name}={text}: a port is a number from 1 to 65535").format(name=name, text=text)
+        )
     return int(text)
 
 
@@ -104,7 +113,7 @@ def check_tools() -> None:
         SettingsError: a program is missing, with the package that brings it.
     """
     if shutil.which("setpriv") is None:
-        raise SettingsError("setpriv was not found: install the package util-linux")
+        raise SettingsError(tr("setpriv was not found: install the package util-linux"))
 
 
 def check_port(name: str, port: int) -> None:
@@ -120,13 +129,17 @@ def check_port(name: str, port: int) -> None:
             probe.bind(("127.0.0.1", port))
         except PermissionError:
             raise SettingsError(
-                f"port {port} may not be opened by this user: choose one above 1023, "
-                f"make run {name}={port + 8000}"
+                tr(
+                    "port {port} may not be opened by this user: choose one above 1023, make run "
+                    "{name}={port2}"
+                ).format(port=port, name=name, port2=port + 8000)
             ) from None
         except OSError:
             raise SettingsError(
-                f"port {port} is in use: stop what listens there, or choose another, "
-                f"make run {name}={port + 1}"
+                tr(
+                    "port {port} is in use: stop what listens there, or choose another, make run "
+                    "{name}={port2}"
+                ).format(port=port, name=name, port2=port + 1)
             ) from None
 
 
@@ -144,16 +157,20 @@ def prepare_home(settings: Settings) -> IO[str]:
         lock = (settings.home / "lock").open("a")
     except OSError as error:
         raise SettingsError(
-            f"the data folder {settings.home} cannot be written ({error.strerror}): "
-            "choose another, make run STACK_HOME=/a/folder/of/yours"
+            tr(
+                "the data folder {home} cannot be written ({strerror}): choose another, make "
+                "run STACK_HOME=/a/folder/of/yours"
+            ).format(home=settings.home, strerror=error.strerror)
         ) from None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         lock.close()
         raise SettingsError(
-            f"another `make run` uses the data folder {settings.home}: stop it, or give this one "
-            "its own, make run STACK_HOME=/another/folder"
+            tr(
+                "another `make run` uses the data folder {home}: stop it, or give this one "
+                "its own, make run STACK_HOME=/another/folder"
+            ).format(home=settings.home)
         ) from None
     return lock
 
@@ -173,5 +190,7 @@ def check_dataset(settings: Settings) -> None:
     )
     if check.returncode:
         lines = check.stderr.strip().splitlines()
-        message = lines[-1].removeprefix("check.py: ") if lines else "the data set cannot be read"
+        message = (
+            lines[-1].removeprefix("check.py: ") if lines else tr("the data set cannot be read")
+        )
         raise SettingsError(message)

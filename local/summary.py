@@ -6,6 +6,7 @@ import json
 import urllib.request
 from typing import Any
 
+from local.language import tr
 from local.settings import Settings, short
 
 TRY = "curl -X POST -H 'Content-Type: text/csv' --data-binary 'boneca de pano' "
@@ -50,15 +51,21 @@ def summary(chosen: Settings, seconds: float, *, settled: bool = True) -> str | 
     return "\n".join(
         (
             "",
-            f"ready after {seconds:.0f} s",
-            f"  MLflow   http://localhost:{chosen.mlflow_port}   runs, figures, the registry",
+            tr("ready after {seconds:.0f} s").format(seconds=seconds),
+            tr("  MLflow   http://localhost:{mlflow_port}   runs, figures, the registry").format(
+                mlflow_port=chosen.mlflow_port
+            ),
             *_compare(chosen, run),
-            f"  API      http://localhost:{chosen.serve_port}   {_served(model)}",
+            tr("  API      http://localhost:{serve_port}   {served}").format(
+                serve_port=chosen.serve_port, served=_served(model)
+            ),
             f"           {_accuracy(run)}",
             *([f"           {note}"] if note else []),
-            f"  logs     {short(chosen.logs)}",
-            f"  try it   {TRY}{options}localhost:{chosen.serve_port}/invocations",
-            "  stop     Ctrl-C",
+            tr("  logs     {short}").format(short=short(chosen.logs)),
+            tr("  try it   {line}{options}localhost:{serve_port}/invocations").format(
+                line=TRY, options=options, serve_port=chosen.serve_port
+            ),
+            tr("  stop     Ctrl-C"),
         )
     )
 
@@ -70,13 +77,17 @@ def why_waiting(chosen: Settings) -> str:
         return ""
     if (model.get("wanted") or {}).get("state") == "failed":
         error = model["last_error"]
-        return f"version {error['version']} does not start: {error['message']}"
+        return tr("version {version} does not start: {message}").format(
+            version=error["version"], message=error["message"]
+        )
     return str(model["message"]) if model["state"] == "waiting" else ""
 
 
 def _served(model: dict[str, Any]) -> str:
     where = model.get("stage") or ", ".join(f"@{alias}" for alias in model.get("aliases", []))
-    return f"{model['name']} version {model['version']}" + (f" ({where})" if where else "")
+    return tr("{name} version {version}").format(name=model["name"], version=model["version"]) + (
+        f" ({where})" if where else ""
+    )
 
 
 def _proxy_in_the_way() -> bool:
@@ -95,8 +106,10 @@ def _compare(chosen: Settings, run: dict[str, Any]) -> list[str]:
         if tag["key"].startswith(SHARED_VIEW)
     ]
     return [
-        f"  compare  http://localhost:{chosen.mlflow_port}/#/experiments/{number}/runs"
-        f"?workflowType=machine_learning&viewStateShareKey={view}"
+        tr("  compare  {address}").format(
+            address=f"http://localhost:{chosen.mlflow_port}/#/experiments/{number}/runs"
+            f"?workflowType=machine_learning&viewStateShareKey={view}"
+        )
         for view in views[:1]
     ]
 
@@ -104,9 +117,11 @@ def _compare(chosen: Settings, run: dict[str, Any]) -> list[str]:
 def _accuracy(run: dict[str, Any]) -> str:
     metrics = {m["key"]: m["value"] for m in run.get("data", {}).get("metrics", [])}
     if "acuracia_holdout" not in metrics:
-        return "its run says nothing about its accuracy"
+        return tr("its run says nothing about its accuracy")
     accuracy, f1 = metrics["acuracia_holdout"], metrics.get("f1_macro_holdout", float("nan"))
-    return f"accuracy {accuracy:.4f}, macro F1 {f1:.4f} on products that no run was trained on"
+    return tr(
+        "accuracy {accuracy:.4f}, macro F1 {f1:.4f} on products that no run was trained on"
+    ).format(accuracy=accuracy, f1=f1)
 
 
 def _get(url: str, token: str | None = None) -> dict[str, Any] | None:

@@ -11,6 +11,9 @@ from hypothesis import settings
 # luck or a busy machine. `--hypothesis-profile=default` tries others.
 settings.load_profile("ci")
 
+# What the tests look for is said in English, whatever the terminal's language.
+os.environ["LINGUA"] = "en"
+
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     # So it is for a job in the background, and for all that it starts: no Ctrl-C would end them.
     signal.signal(signal.SIGINT, signal.default_int_handler)

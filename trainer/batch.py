@@ -7,31 +7,42 @@ import sys
 from io import TextIOWrapper
 
 from produtos import command
+from produtos.language import tr
 
 EXPERIMENT = "classificador-produtos-batch"
 """Of its own, so that jobs do not stand between the runs that are compared."""
 
-EXAMPLES = """\
-examples:
+EXAMPLES = (
+    tr("examples:")
+    + """
   batch.py "boneca de pano" "senhor dos aneis"
   batch.py --model Staging --input produtos.csv --output respostas.csv
   batch.py --model 2 --input s3://bucket/folder --output respostas.parquet
   batch.py --input produtos.parquet --output-table predicoes
   batch.py --compare staging production --input produtos.csv --output comparadas.csv
 """
+)
 
 OPTIONS = {
-    "--model": ("VERSION|STAGE|ALIAS|URI", "Production", "which registered version answers"),
-    "--input": ("ADDRESS", "", "a CSV or Parquet file or a folder of them, or s3://bucket/key"),
-    "--output": ("ADDRESS", "", "a .csv or .parquet file, also s3://, or a database's table"),
-    "--output-table": ("NAME", "", "a table of the database that BATCH_DATABASE_URL names"),
+    "--model": ("VERSION|STAGE|ALIAS|URI", "Production", tr("which registered version answers")),
+    "--input": ("ADDRESS", "", tr("a CSV or Parquet file or a folder of them, or s3://bucket/key")),
+    "--output": ("ADDRESS", "", tr("a .csv or .parquet file, also s3://, or a database's table")),
+    "--output-table": ("NAME", "", tr("a table of the database that BATCH_DATABASE_URL names")),
     "--output-encoding": ("NAME", "utf-8", "utf-8-sig for a CSV that Excel opens by itself"),
-    "--bad-rows": ("ADDRESS", "", "the list of rows that cannot be classified"),
-    "--min-answered": ("SHARE", "0.25", "of the rows; with less the output stays as it was"),
-    "--text-column": ("NAME", "", "of the text (else texto, informacao, or nome and descricao)"),
-    "--encoding": ("NAME", "utf-8", "of CSV files"),
-    "--workers": ("NUMBER", "0", "processes that classify; 0 for one for each core"),
-    "--spark-master": ("ADDRESS", "", "of --engine spark (else SPARK_MASTER, else local[*])"),
+    "--bad-rows": ("ADDRESS", "", tr("the list of rows that cannot be classified")),
+    "--min-answered": ("SHARE", "0.25", tr("of the rows; with less the output stays as it was")),
+    "--text-column": (
+        "NAME",
+        "",
+        tr("of the text (else texto, informacao, or nome and descricao)"),
+    ),
+    "--encoding": ("NAME", "utf-8", tr("of CSV files")),
+    "--workers": ("NUMBER", "0", tr("processes that classify; 0 for one for each core")),
+    "--spark-master": (
+        "ADDRESS",
+        "",
+        tr("of --engine spark (else SPARK_MASTER, else local[*])"),
+    ),
 }
 """For each, what stands for its value in --help, its default, and what it is."""
 
@@ -41,17 +52,17 @@ def main() -> None:
     from produtos.parameters import Parser
 
     parser = Parser(
-        description="Classify many products with a registered model.",
+        description=tr("Classify many products with a registered model."),
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("texts", nargs="*", metavar="TEXT", help="the text of a product")
-    compare = "two models: both answer, and where they differ is summed up"
+    parser.add_argument("texts", nargs="*", metavar="TEXT", help=tr("the text of a product"))
+    compare = tr("two models: both answer, and where they differ is summed up")
     parser.add_argument("--compare", nargs="+", default=[], metavar="MODEL", help=compare)
     for name, (value, default, meaning) in OPTIONS.items():
-        shown = f" (default: {default})" if default else ""
+        shown = tr(" (default: {default})").format(default=default) if default else ""
         parser.add_argument(name, default=default, metavar=value, help=meaning + shown)
-    engines = "where the work is done: this machine's processes, or Spark (default: local)"
+    engines = tr("where the work is done: this machine's processes, or Spark (default: local)")
     parser.add_argument("--engine", default="local", choices=("local", "spark"), help=engines)
     given = parser.parse_args()
     if isinstance(sys.stdout, TextIOWrapper):

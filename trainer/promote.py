@@ -5,6 +5,7 @@ import argparse
 import sys
 
 from produtos import command
+from produtos.language import tr
 
 REFUSED = 1
 """Exit code when the version is worse than the one that it would replace."""
@@ -14,20 +15,23 @@ def main() -> None:
     """Read the command line, compare, and move or refuse."""
     from produtos.parameters import Parser, add_arguments
 
-    parser = Parser(description="Move a version of the registered model to a stage.")
+    parser = Parser(description=tr("Move a version of the registered model to a stage."))
     parser.add_argument(
-        "--version", default="", metavar="NUMBER", help="which version to move (not a roll-back)"
+        "--version",
+        default="",
+        metavar="NUMBER",
+        help=tr("which version to move (not a roll-back)"),
     )
     parser.add_argument(
         "--to",
         default="Production",
         metavar="Production|Staging|None|Archived",
-        help="(default: Production)",
+        help=tr("(default: Production)"),
     )
-    parser.add_argument("--reason", default="", help="why; kept with the version")
-    parser.add_switch("force", "move it even if it is worse")
-    parser.add_switch("rollback", "go back to the version that was there before")
-    parser.add_switch("dry_run", "say what would be done, and do nothing")
+    parser.add_argument("--reason", default="", help=tr("why; kept with the version"))
+    parser.add_switch("force", tr("move it even if it is worse"))
+    parser.add_switch("rollback", tr("go back to the version that was there before"))
+    parser.add_switch("dry_run", tr("say what would be done, and do nothing"))
     add_arguments(parser, ["dataset"])
     given = parser.parse_args()
     _check(given)
@@ -40,12 +44,20 @@ def _check(given: argparse.Namespace) -> None:
 
     written, given.to = given.to, stage_named(given.to)
     if given.to is None:
-        raise BadInput(f"--to {written}: must be Production, Staging, None or Archived")
+        raise BadInput(
+            tr("--to {written}: must be Production, Staging, None or Archived").format(
+                written=written
+            )
+        )
     if given.rollback and given.version:
-        raise BadInput("--rollback finds the version by itself; leave --version out")
+        raise BadInput(tr("--rollback finds the version by itself; leave --version out"))
     if not given.rollback and not (given.version.isascii() and given.version.isdigit()):
-        option = f"--version {given.version}" if given.version else "no version is given"
-        raise BadInput(f"{option}: name one by its number, such as --version 2, or use --rollback")
+        option = f"--version {given.version}" if given.version else tr("no version is given")
+        raise BadInput(
+            tr("{option}: name one by its number, such as --version 2, or use --rollback").format(
+                option=option
+            )
+        )
 
 
 def _roll_back(given: argparse.Namespace) -> None:
@@ -55,11 +67,17 @@ def _roll_back(given: argparse.Namespace) -> None:
     client = tracking.reach_registry()
     if given.dry_run:
         leaving, returning = stage_change.plan_roll_back(client, given.to)
-        print(f"would put version {returning.version} back into {given.to}, for {leaving.version}")
+        print(
+            tr("would put version {version} back into {to}, for {version2}").format(
+                version=returning.version, to=given.to, version2=leaving.version
+            )
+        )
         return
     leaving, returning = stage_change.roll_back(client, given.to, given.reason)
     print(
-        f"version {returning.version} is back in {given.to}; version {leaving.version} is archived"
+        tr("version {version} is back in {to}; version {version2} is archived").format(
+            version=returning.version, to=given.to, version2=leaving.version
+        )
     )
 
 
@@ -91,33 +109,50 @@ def _promote(given: argparse.Namespace) -> None:
             if verdict.comparison:
                 print(verdict.comparison.table(), flush=True)
             if not verdict.allowed and not given.force:
-                line = f"{verdict.text}; --force moves it all the same"
+                line = tr("{text}; --force moves it all the same").format(text=verdict.text)
                 if verdict.comparison is None:
                     raise BadInput(line)
-                print(f"promote.py: refused: {line}", file=sys.stderr)
+                print(tr("promote.py: refused: {line}").format(line=line), file=sys.stderr)
                 raise SystemExit(REFUSED)
             print(verdict.text)
             forced = not verdict.allowed
     if given.dry_run:
-        how = (
-            f"leave version {number} in" if was == stage else f"move version {number} from {was} to"
+        would = (
+            tr("would leave version {number} in {stage}")
+            if was == stage
+            else tr("would move version {number} from {was} to {stage}")
+        ).format(number=number, was=was, stage=stage)
+        archived = (
+            tr("; version {numbers} would be archived"),
+            tr("; versions {numbers} would be archived"),
         )
-        print(f"would {how} {stage}{_archived(replaced, 'would be')}")
+        print(would + _listed(replaced, *archived))
         return
     stage_change.move(client, version, stage, given.reason, forced=forced)
+    archived = tr("; version {numbers} is archived"), tr("; versions {numbers} are archived")
     if was == stage:
-        print(f"version {number} was in {stage} already{_archived(replaced)}")
+        print(
+            tr("version {number} was in {stage} already{archived}").format(
+                number=number, stage=stage, archived=_listed(replaced, *archived)
+            )
+        )
     else:
-        left = f"; no version is in {was} now" if was in registry.SERVED else ""
-        print(f"version {number} moved from {was} to {stage}{_archived(replaced)}{left}")
+        left = tr("; no version is in {was} now").format(was=was) if was in registry.SERVED else ""
+        print(
+            tr("version {number} moved from {was} to {stage}{archived}{left}").format(
+                number=number,
+                was=was,
+                stage=stage,
+                archived=_listed(replaced, *archived),
+                left=left,
+            )
+        )
 
 
-def _archived(numbers: list[str], verb: str = "") -> str:
+def _listed(numbers: list[str], one: str, several: str) -> str:
     if not numbers:
         return ""
-    which = "version" if len(numbers) == 1 else "versions"
-    verb = verb or ("is" if len(numbers) == 1 else "are")
-    return f"; {which} {', '.join(numbers)} {verb} archived"
+    return (one if len(numbers) == 1 else several).format(numbers=", ".join(numbers))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import argparse
 from functools import partial
 
 from produtos import command
+from produtos.language import tr
 
 
 def main() -> None:
@@ -49,18 +50,23 @@ def main() -> None:
         stage, verdict = promotion.choose_stage(
             tracker.client, data, version, promote=options.promote
         )
+    print(f"\n{sweeping.table(done.outcomes)}\n")
     print(
-        f"\n{sweeping.table(done.outcomes)}\n\n"
-        f"best: {done.outcomes[0].parameters.described()}, registered as {registry.MODEL_NAME} "
-        f"version {version.version}, {stage}"
+        tr("best: {described}, registered as {model} version {version}, {stage}").format(
+            described=done.outcomes[0].parameters.described(),
+            model=registry.MODEL_NAME,
+            version=version.version,
+            stage=stage,
+        )
     )
     if not options.first and (address := view.address(tracker)):
-        print(f"compare: {address}")
+        print(tr("compare: {address}").format(address=address))
     if done.outcomes[0].gaps:
-        print(f"its figures cannot tell much: {done.outcomes[0].gaps}")
+        print(tr("its figures cannot tell much: {gaps}").format(gaps=done.outcomes[0].gaps))
     if verdict is not None:
         table = f"{verdict.comparison.table()}\n" if verdict.comparison else ""
-        print(f"{table}{'' if verdict.allowed else 'not promoted: '}{verdict.text}")
+        refused = "" if verdict.allowed else tr("not promoted: ")
+        print(f"{table}{refused}{verdict.text}")
 
 
 def _is_made(source: str) -> bool:
@@ -74,13 +80,18 @@ def _is_made(source: str) -> bool:
     if version is None:
         return False
     print(
-        f"{registry.MODEL_NAME} has a version already: {version.version} "
-        f"({version.current_stage}); nothing to train"
+        tr("{model} has a version already: {version} ({current_stage}); nothing to train").format(
+            model=registry.MODEL_NAME,
+            version=version.version,
+            current_stage=version.current_stage,
+        )
     )
     if first_start.is_untrained(client, source):
         print(
-            f"no version was trained on {source}: sweep.py --dataset trains on "
-            "it, as another version; a stack of its own makes it the first one"
+            tr(
+                "no version was trained on {source}: sweep.py --dataset trains on it, as "
+                "another version; a stack of its own makes it the first one"
+            ).format(source=source)
         )
     return True
 
@@ -88,13 +99,13 @@ def _is_made(source: str) -> bool:
 def _parse() -> argparse.Namespace:
     from produtos.parameters import Parser, add_arguments
 
-    parser = Parser(description="Train ten classifiers, register the best one, and promote it.")
+    parser = Parser(description=tr("Train ten classifiers, register the best one, and promote it."))
     add_arguments(parser, ["strip_accents", "classifier", "dataset"])
-    best = "move the best one to Production if it is no worse than what is there (default: não)"
+    best = tr("move the best one to Production if it is no worse than what is there (default: não)")
     parser.add_switch("promote", best)
-    first = "only when there is no version yet; goes on where an earlier one was cut off"
+    first = tr("only when there is no version yet; goes on where an earlier one was cut off")
     parser.add_argument("--first", action="store_true", help=first)
-    check_only = "only check the data set, and quickly"
+    check_only = tr("only check the data set, and quickly")
     parser.add_argument("--check-only", action="store_true", help=check_only)
     return parser.parse_args()
 

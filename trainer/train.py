@@ -2,13 +2,14 @@
 """One run: `python trainer/train.py --test-size 0.2`, or `mlflow run trainer -P test_size=0.2`."""
 
 from produtos import command
+from produtos.language import tr
 
 
 def main() -> None:
     """Read the parameters and the data set, then train, evaluate and record one run."""
     from produtos.parameters import Parameters, Parser, add_arguments
 
-    parser = Parser(description="Train, evaluate and record one product classifier.")
+    parser = Parser(description=tr("Train, evaluate and record one product classifier."))
     add_arguments(parser, ["test_size", "include_names", "strip_accents", "classifier", "dataset"])
     parameters = Parameters(**vars(parser.parse_args()))
 
@@ -33,10 +34,15 @@ def main() -> None:
         outcome = training.train_and_record(tracker, run, data, parameters)
     figures = "  ".join(f"{name} {value:.4f}" for name, value in outcome.metrics.items())
     if outcome.gaps:
-        print(f"these figures cannot tell much: {outcome.gaps}")
-    print(f"{figures}\nrun {outcome.run_id}, model models:/{outcome.model_id}")
+        print(tr("these figures cannot tell much: {gaps}").format(gaps=outcome.gaps))
+    print(figures)
+    print(
+        tr("run {run_id}, model models:/{model_id}").format(
+            run_id=outcome.run_id, model_id=outcome.model_id
+        )
+    )
     if address := view.address(tracker):
-        print(f"compare: {address}")
+        print(tr("compare: {address}").format(address=address))
 
 
 if __name__ == "__main__":

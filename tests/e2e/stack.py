@@ -19,7 +19,8 @@ from tests.e2e.conftest import free_port
 from tests.e2e.hotserve_process import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
-READY = "ready after"
+READY = ("ready after", "pronto depois de")
+"""What the block that ends the start-up begins with, in either language."""
 START_WITHIN = 600.0
 """Seconds: the environment may have to be made first."""
 
@@ -65,7 +66,7 @@ class Stack:
     def wait_until_ready(self) -> None:
         """Return once the block that ends the start-up was printed."""
         deadline = time.monotonic() + START_WITHIN
-        while READY not in self.printed():
+        while not any(word in self.printed() for word in READY):
             assert self.process.poll() is None, f"make run ended:\n{self.printed()}"
             assert time.monotonic() < deadline, f"not ready:\n{self.printed()}"
             time.sleep(0.05)

@@ -9,6 +9,7 @@ import sys
 from produtos import command
 from produtos.data.dataset import Dataset, load
 from produtos.data.split import gaps, holdout_of, pool_of, split
+from produtos.language import tr
 from produtos.parameters import Parameters, grid
 
 _SURE = 50
@@ -39,7 +40,7 @@ def main() -> None:
     print(dataset.summary())
     print(dataset.category_counts())
     if missing := gaps("hold-out", holdout_of(dataset).products, dataset.categories):
-        print(f"figures will not tell much: {missing}")
+        print(tr("figures will not tell much: {missing}").format(missing=missing))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from types import FrameType
 from typing import Never
 
 from produtos.errors import BadInput, Stopped, in_one_line
+from produtos.language import tr
 
 DEFAULTS = {
     # A server that is restarted meanwhile is waited for; one that is gone is not, for minutes.
@@ -99,13 +100,17 @@ def _failure(error: Exception) -> tuple[int, str]:
         return 2, str(error)
     if isinstance(error, ModuleNotFoundError):
         return 2, (
-            f"{error.name} is not installed for {sys.executable}; activate the environment first, "
-            "or let mlflow run make one with --env-manager uv"
+            tr(
+                "{name} is not installed for {executable}; activate the environment first, "
+                "or let mlflow run make one with --env-manager uv"
+            ).format(name=error.name, executable=sys.executable)
         )
     message = in_one_line(error)
     libraries = {kind.__module__.partition(".")[0] for kind in type(error).__mro__}
     if libraries & {"mlflow", "requests", "urllib3"}:
-        return 2, f"the tracking server could not do it: {message}"
+        return 2, tr("the tracking server could not do it: {message}").format(message=message)
     return 1, (
-        f"{type(error).__name__}: {message} (an error of this program; TRAINER_DEBUG=1 shows where)"
+        tr("{name}: {message} (an error of this program; TRAINER_DEBUG=1 shows where)").format(
+            name=type(error).__name__, message=message
+        )
     )

@@ -12,6 +12,7 @@ from typing import Any, Never
 
 from produtos.data.source import SHIPPED_NAME
 from produtos.errors import without_secrets
+from produtos.language import tr
 
 NAIVE_BAYES = "naive_bayes"
 LOGISTIC_REGRESSION = "logistic_regression"
@@ -78,7 +79,9 @@ def parse_yes_or_no(written: str) -> bool:
     # Composed, since a terminal may send the accent as a character of its own.
     word = unicodedata.normalize("NFC", written).strip().casefold()
     if word not in (YES, NO, "nao"):
-        raise argparse.ArgumentTypeError(f"must be sim or não, not {written!r}")
+        raise argparse.ArgumentTypeError(
+            tr("must be sim or não, not {written!r}").format(written=written)
+        )
     return word == YES
 
 
@@ -94,7 +97,9 @@ def parse_test_size(written: str) -> float:
         value = math.nan
     if not 0 < value < 1:
         raise argparse.ArgumentTypeError(
-            f"must be a number between 0 and 1, such as 0.2, not {written!r}"
+            tr("must be a number between 0 and 1, such as 0.2, not {written!r}").format(
+                written=written
+            )
         )
     return value
 
@@ -104,7 +109,10 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> Never:
         """Print the one line and end with exit code 2."""
-        print(f"{self.prog}: {message}; see {self.prog} --help", file=sys.stderr)
+        print(
+            tr("{prog}: {message}; see {prog} --help").format(prog=self.prog, message=message),
+            file=sys.stderr,
+        )
         raise SystemExit(2)
 
     def add_switch(self, name: str, meaning: str) -> None:
@@ -131,22 +139,22 @@ def add_arguments(parser: argparse.ArgumentParser, names: Sequence[str]) -> None
         "test_size": {
             "type": parse_test_size,
             "metavar": "NUMBER",
-            "help": "part of the products to test on, between 0 and 1 (default: %(default)s)",
+            "help": tr("part of the products to test on, between 0 and 1 (default: %(default)s)"),
         },
         "include_names": {
             "type": parse_yes_or_no,
             "metavar": "sim|não",
-            "help": "whether the text of a product holds its name (default: sim)",
+            "help": tr("whether the text of a product holds its name (default: sim)"),
         },
         "strip_accents": {
             "type": parse_yes_or_no,
             "metavar": "sim|não",
-            "help": "whether words are compared without their accents (default: sim)",
+            "help": tr("whether words are compared without their accents (default: sim)"),
         },
-        "classifier": {"choices": CLASSIFIERS, "help": "(default: %(default)s)"},
+        "classifier": {"choices": CLASSIFIERS, "help": tr("(default: %(default)s)")},
         "dataset": {
             "metavar": "PATH|URL",
-            "help": "a CSV file nome;descricao;categoria (default: the one that is shipped)",
+            "help": tr("a CSV file nome;descricao;categoria (default: the one that is shipped)"),
         },
     }
     for name in names:

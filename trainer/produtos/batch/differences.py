@@ -7,6 +7,7 @@ from pathlib import Path
 
 from produtos.batch.io.rows import batch_of, strings
 from produtos.batch.io.sinks import CsvWriter
+from produtos.language import tr
 
 LISTED = 1_000
 """Products that `differences.csv` names; the output has them all."""
@@ -63,8 +64,12 @@ class Differences:
     def table(self) -> str:
         """Lines for the console."""
         one, other = self.names
-        share = f"{self.differing:,} of {self.products:,} products ({self.share:.2%})"
-        lines = [f"{one} and {other} differ on {share}"]
+        share = tr("{differing:,} of {products:,} products ({share:.2%})").format(
+            differing=self.differing, products=self.products, share=self.share
+        )
+        lines = [
+            tr("{one} and {other} differ on {share}").format(one=one, other=other, share=share)
+        ]
         if ranked := self.ranked():
             rows = [(*self.names, "products", "example")]
             rows += [
@@ -79,7 +84,9 @@ class Differences:
         more = len(ranked) - PAIRS_PRINTED
         if more > 0:
             pairs = "pair" if more == 1 else "pairs"
-            lines.append(f"  … and {more} more {pairs} of answers")
+            lines.append(
+                tr("  … and {more} more {pairs} of answers").format(more=more, pairs=pairs)
+            )
         return "\n".join(lines)
 
     def save(self, folder: Path) -> None:
@@ -116,7 +123,9 @@ class Differences:
         axes = figure.subplots()
         axes.imshow(shown, cmap="Oranges", vmin=0, vmax=max(1, shown.max()))
         label_matrix(axes, matrix, categories, np.where(same, "0.6", "k"))
-        title = f"{self.differing:,} of {self.products:,} products differ"
+        title = tr("{differing:,} of {products:,} products differ").format(
+            differing=self.differing, products=self.products
+        )
         axes.set(title=title, ylabel=self.names[0], xlabel=self.names[1])
         figure.savefig(path, dpi=90)
 

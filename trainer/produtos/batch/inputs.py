@@ -13,6 +13,7 @@ from produtos.batch.io.storage import Location, input_files, would_be_input
 from produtos.batch.request import Request
 from produtos.data.columns import fold
 from produtos.errors import BadInput
+from produtos.language import tr
 
 CATEGORY = "categoria_prevista"
 
@@ -36,11 +37,11 @@ class Inputs:
         plain = [table.location.address for table in self.tables if not table.has_header]
         if not plain:
             return ""
-        more = f" (and {len(plain) - 1:,} more)" if len(plain) > 1 else ""
-        return (
-            f"input {plain[0]}{more}: no known column in its first line, so each line is one "
+        more = tr(" (and {plain:,} more)").format(plain=len(plain) - 1) if len(plain) > 1 else ""
+        return tr(
+            "input {plain}{more}: no known column in its first line, so each line is one "
             "product; if a column holds the text, name it with --text-column NAME"
-        )
+        ).format(plain=plain[0], more=more)
 
 
 def open_inputs(request: Request) -> Inputs:
@@ -62,9 +63,15 @@ def open_inputs(request: Request) -> Inputs:
     for table in opened[1:]:
         if not table.schema.equals(schema):
             raise BadInput(
-                f"input {table.location.address}: its columns ({', '.join(table.schema.names)}) "
-                f"are not those of {opened[0].location.address} ({', '.join(schema.names)}), or "
-                "are of other types; classify it by itself"
+                tr(
+                    "input {address}: its columns ({names}) are not those of {address2} "
+                    "({names2}), or are of other types; classify it by itself"
+                ).format(
+                    address=table.location.address,
+                    names=", ".join(table.schema.names),
+                    address2=opened[0].location.address,
+                    names2=", ".join(schema.names),
+                )
             )
     added = answer_columns(request)
     if request.to_database:
@@ -72,8 +79,10 @@ def open_inputs(request: Request) -> Inputs:
     for name in schema.names:
         if fold(name) in map(fold, added):
             raise BadInput(
-                f"input {request.input}: the output needs the column {name} for itself; rename "
-                "the input's"
+                tr(
+                    "input {input}: the output needs the column {name} for itself; rename the "
+                    "input's"
+                ).format(input=request.input, name=name)
             )
     return Inputs(opened, schema, sum(file.size() for file in files))
 
@@ -90,9 +99,11 @@ def _check_outside(request: Request) -> None:
     for option, address in (("--output", output), ("--bad-rows", request.bad_rows_address)):
         if address and would_be_input(address, request.input):
             raise BadInput(
-                f"{option} {address}: this is in the input folder {request.input}, where the next "
-                "job would take it for products; name a place outside, or a folder whose name "
-                "begins with _"
+                tr(
+                    "{option} {address}: this is in the input folder {input}, where the next job "
+                    "would take it for products; name a place outside, or a folder whose name "
+                    "begins with _"
+                ).format(option=option, address=address, input=request.input)
             )
 
 

@@ -22,6 +22,7 @@ from produtos.batch.pool import ModelFolder
 from produtos.batch.record import Record, Result, origin_of
 from produtos.batch.request import Request
 from produtos.errors import BadInput, in_one_line
+from produtos.language import tr
 from produtos.registry.reference import ModelReference
 
 Report = Callable[[str], None]
@@ -99,13 +100,23 @@ def check_answered(request: Request, result: Result, bad: BadRows) -> None:
     rows = result.rows + result.bad_rows
     if rows == 0:
         raise BadInput(
-            f"input {request.input}: no rows below the header; if they are in its line, the line "
-            "ends were lost, as by curl -d instead of --data-binary"
+            tr(
+                "input {input}: no rows below the header; if they are in its line, the line "
+                "ends were lost, as by curl -d instead of --data-binary"
+            ).format(input=request.input)
         )
     if result.rows == 0 or result.rows < request.min_answered * rows:
         raise BadInput(
-            f"output {request.shown_output}: not written, since {result.rows:,} of {rows:,} rows "
-            f"could be classified (--min-answered {request.min_answered:g}); {bad.summary()}"
+            tr(
+                "output {shown_output}: not written, since {rows:,} of {rows2:,} rows could "
+                "be classified (--min-answered {min_answered:g}); {summary}"
+            ).format(
+                shown_output=request.shown_output,
+                rows=result.rows,
+                rows2=rows,
+                min_answered=request.min_answered,
+                summary=bad.summary(),
+            )
         )
 
 
@@ -133,7 +144,7 @@ def _classify(
                 if differences is not None:
                     differences.add(*some.compared)
             rows += some.count
-            bar.set_postfix_str(f"{rows:,} rows", refresh=False)
+            bar.set_postfix_str(tr("{rows:,} rows").format(rows=rows), refresh=False)
             bar.update(some.position - bar.n)
     return rows
 
@@ -155,17 +166,23 @@ def _download(model: ModelReference, folder: Path) -> ModelFolder:
         path = mlflow.artifacts.download_artifacts(artifact_uri=model.uri, dst_path=str(folder))
     except Exception as error:
         raise BadInput(
-            f"model {model.uri}: its files cannot be fetched ({in_one_line(error)})"
+            tr("model {uri}: its files cannot be fetched ({error})").format(
+                uri=model.uri, error=in_one_line(error)
+            )
         ) from None
-    return path, f"model {model.uri}"
+    return path, tr("model {uri}").format(uri=model.uri)
 
 
 def _summary(
     result: Result, models: Sequence[ModelReference], request: Request, bad: BadRows
 ) -> str:
-    products = "1 product" if result.rows == 1 else f"{result.rows:,} products"
+    products = (
+        tr("1 product") if result.rows == 1 else tr("{rows:,} products").format(rows=result.rows)
+    )
     by = " and ".join(map(str, models))
-    line = f"{products} classified by {by} in {result.seconds:.1f} s"
+    line = tr("{products} classified by {by} in {seconds:.1f} s").format(
+        products=products, by=by, seconds=result.seconds
+    )
     if request.output:
-        line += f", written to {request.shown_output}"
+        line += tr(", written to {shown_output}").format(shown_output=request.shown_output)
     return f"{line}; {bad.summary()}" if bad.count else line

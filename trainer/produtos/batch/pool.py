@@ -25,6 +25,7 @@ from multiprocessing.context import ForkServerContext
 
 from produtos.batch.io.rows import Chunk
 from produtos.errors import BadInput
+from produtos.language import tr
 from produtos.model.loaded import LoadedModel
 
 Answers = list[list[str]]
@@ -146,8 +147,10 @@ class _Worker:
             answers: Answers | BadInput = self._connection.recv()
         except (EOFError, OSError):
             raise BadInput(
-                "a worker process was killed, most likely for want of memory; try again with "
-                "fewer, such as --workers 1"
+                tr(
+                    "a worker process was killed, most likely for want of memory; try again with "
+                    "fewer, such as --workers 1"
+                )
             ) from None
         if isinstance(answers, BadInput):
             raise answers

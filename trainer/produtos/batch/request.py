@@ -13,6 +13,7 @@ from sqlalchemy.engine import URL
 from produtos.batch.io import database
 from produtos.batch.io.storage import PARQUET_ENDINGS, locate
 from produtos.errors import BadInput, without_secrets
+from produtos.language import tr
 
 DATABASE_VARIABLE = "BATCH_DATABASE_URL"
 """Where the database's address with its password stands, so that no list of processes and no
@@ -101,7 +102,7 @@ def of(given: Namespace) -> Request:
     """
     compared, more_texts = _two_models(given.compare)
     if given.output and given.output_table:
-        raise BadInput("give --output or --output-table, not both")
+        raise BadInput(tr("give --output or --output-table, not both"))
     spark = given.engine == "spark"
     request = Request(
         models=compared or (given.model or "Production",),
@@ -125,8 +126,10 @@ def _spark_master(written: str) -> str:
     master = written or os.environ.get(SPARK_VARIABLE) or "local[*]"
     if not master.startswith(SPARK_MASTERS):
         raise BadInput(
-            f"--spark-master {without_secrets(master)}: must be local[*], spark://host:7077 or "
-            "k8s://https://host:port"
+            tr(
+                "--spark-master {address}: must be local[*], spark://host:7077 or "
+                "k8s://https://host:port"
+            ).format(address=without_secrets(master))
         )
     return master
 
@@ -138,7 +141,7 @@ def _two_models(written: list[str]) -> tuple[tuple[str, ...], list[str]]:
     if len(both) == 1 and rest:
         both, rest = [both[0], rest[0]], rest[1:]
     if len(both) not in (0, 2):
-        raise BadInput(f"--compare {' '.join(both)}: name two models")
+        raise BadInput(tr("--compare {both}: name two models").format(both=" ".join(both)))
     return tuple(both), rest
 
 
@@ -148,7 +151,11 @@ def _number(option: str, written: str, kind: type[Number], most: Number) -> Numb
     except ValueError:
         number = kind(-1)
     if not 0 <= number <= most:
-        raise BadInput(f"{option} {written}: must be a number from 0 to {most:,}")
+        raise BadInput(
+            tr("{option} {written}: must be a number from 0 to {most:,}").format(
+                option=option, written=written, most=most
+            )
+        )
     return number
 
 
@@ -160,34 +167,48 @@ def check(request: Request) -> None:
     """
     if bool(request.texts) == bool(request.input):
         raise BadInput(
-            "give the products as texts or as --input, not both"
+            tr("give the products as texts or as --input, not both")
             if request.texts
-            else "nothing to classify; give texts, or a file with --input"
+            else tr("nothing to classify; give texts, or a file with --input")
         )
     if len(set(request.labels())) < len(request.models):
-        raise BadInput(f"--compare {' '.join(request.models)}: name two different models")
+        raise BadInput(
+            tr("--compare {models}: name two different models").format(
+                models=" ".join(request.models)
+            )
+        )
     if request.output_encoding not in ("utf-8", "utf-8-sig"):
         raise BadInput(
-            f"--output-encoding {request.output_encoding}: must be utf-8, or utf-8-sig for Excel"
+            tr("--output-encoding {output_encoding}: must be utf-8, or utf-8-sig for Excel").format(
+                output_encoding=request.output_encoding
+            )
         )
     bad_rows = request.bad_rows_address
     if request.to_database:
         database.parse(request.output)
     elif request.output and not request.output.lower().endswith((".csv", *PARQUET_ENDINGS)):
         raise BadInput(
-            f"output {without_secrets(request.output)}: end its name in .csv or .parquet, or give "
-            "a database's address with #table"
+            tr(
+                "output {address}: end its name in .csv or .parquet, or give a "
+                "database's address with #table"
+            ).format(address=without_secrets(request.output))
         )
     for address in (request.input, request.output, bad_rows):
         if not database.is_database(address):
             locate(address)
     if _is_same_file(request.input, request.output):
-        raise BadInput(f"output {request.output}: this is the input; give another name")
+        raise BadInput(
+            tr("output {output}: this is the input; give another name").format(
+                output=request.output
+            )
+        )
     for other, name in ((request.input, "input"), (request.output, "output")):
         if _is_same_file(other, bad_rows):
             raise BadInput(
-                f"rows that cannot be classified would be listed in {bad_rows}: this is the "
-                f"{name}; give another name with --bad-rows"
+                tr(
+                    "rows that cannot be classified would be listed in {bad_rows}: this is the "
+                    "{name}; give another name with --bad-rows"
+                ).format(bad_rows=bad_rows, name=name)
             )
 
 
@@ -211,8 +232,10 @@ def table_address(table: str) -> str:
     url = os.environ.get(DATABASE_VARIABLE) or _address_of_the_stack()
     if not url:
         raise BadInput(
-            f"--output-table {table}: set {DATABASE_VARIABLE} to the database's address, "
-            "mysql+pymysql://user:password@host/database"
+            tr(
+                "--output-table {table}: set {variable} to the database's address, "
+                "mysql+pymysql://user:password@host/database"
+            ).format(table=table, variable=DATABASE_VARIABLE)
         )
     return f"{url}#{table}"
 
@@ -227,6 +250,8 @@ def _address_of_the_stack() -> str:
     if not all(settings):
         return ""
     if not (port.isascii() and port.isdigit()):
-        raise BadInput(f"MYSQL_PORT={port}: a port is a number from 1 to 65535")
+        raise BadInput(
+            tr("MYSQL_PORT={port}: a port is a number from 1 to 65535").format(port=port)
+        )
     url = URL.create("mysql+pymysql", user, password, host, int(port), name)
     return url.render_as_string(hide_password=False)

@@ -10,6 +10,8 @@ import unicodedata
 from collections.abc import Collection, Sequence
 from functools import lru_cache
 
+from produtos.language import tr
+
 # The same as in `product_classifier`, which travels inside a model and imports nothing of ours.
 TEXT_COLUMNS = ("texto", "informacao")
 """Columns that hold the whole text of a product; the first one that is there counts."""
@@ -94,4 +96,4 @@ def named_twice(names: Sequence[str]) -> str | None:
 def shown(names: Sequence[str]) -> str:
     """The names of a table's columns, for a message."""
     more = ["…"] if len(names) > 10 else []
-    return ", ".join([name.strip()[:60] or "(no name)" for name in names[:10]] + more)
+    return ", ".join([name.strip()[:60] or tr("(no name)") for name in names[:10]] + more)

@@ -23,16 +23,17 @@ from produtos.data.csv import Table, read_table
 from produtos.data.formats import decode
 from produtos.data.source import location, read_bytes
 from produtos.errors import BadInput, without_secrets
+from produtos.language import tr
 from produtos.text import has_word, normal_form, product_text, tidy
 
 COLUMNS = (*PART_COLUMNS, CATEGORY)
 
 REASONS = {
-    "no_text": "without a text",
-    "no_category": "without a category",
-    "repeated": "repeated",
-    "conflicting": "repeated with another category",
-    "misshapen": "with too many fields",
+    "no_text": tr("without a text"),
+    "no_category": tr("without a category"),
+    "repeated": tr("repeated"),
+    "conflicting": tr("repeated with another category"),
+    "misshapen": tr("with too many fields"),
 }
 """Why a row is left out, as it is logged and as it is said."""
 
@@ -105,20 +106,32 @@ class Dataset:
     def summary(self) -> str:
         """One line for the console."""
         left_out = [f"{len(lines):,} {REASONS[why]}" for why, lines in self.dropped.items()]
-        more = f"; {self.without_words:,} without a word to learn" if self.without_words else ""
+        more = (
+            tr("; {without_words:,} without a word to learn").format(
+                without_words=self.without_words
+            )
+            if self.without_words
+            else ""
+        )
         if self.unused:
-            more += f"; columns not used: {shown(self.unused)}"
-        return (
-            f"{self.rows_read:,} rows, {len(self.products):,} products, "
-            f"{len(self.counts)} categories; left out: {', '.join(left_out) or 'none'}{more}"
+            more += tr("; columns not used: {shown}").format(shown=shown(self.unused))
+        return tr(
+            "{rows_read:,} rows, {products:,} products, {counts} categories; left out: "
+            "{left_out}{more}"
+        ).format(
+            rows_read=self.rows_read,
+            products=len(self.products),
+            counts=len(self.counts),
+            left_out=", ".join(left_out) or tr("none"),
+            more=more,
         )
 
     def category_counts(self) -> str:
         """One line for the console, the largest category first."""
         listed = [f"{name} {count:,}" for name, count in Counter(self.counts).most_common()]
         if (more := len(listed) - CATEGORIES_SHOWN) > 0:
-            listed[CATEGORIES_SHOWN:] = [f"and {more} smaller ones"]
-        return f"categories: {', '.join(listed)}"
+            listed[CATEGORIES_SHOWN:] = [tr("and {more} smaller ones").format(more=more)]
+        return tr("categories: {listed}").format(listed=", ".join(listed))
 
     def report(self) -> dict[str, Any]:
         """The same, in full, ready for JSON."""
@@ -156,7 +169,7 @@ def load(source: str | None = None) -> Dataset:
         dataset = parse(read_bytes(address), where)
         _check_categories(dataset)
     except BadInput as error:
-        raise BadInput(f"dataset {where}: {error}") from None
+        raise BadInput(tr("dataset {where}: {error}").format(where=where, error=error)) from None
     return dataset
 
 
@@ -181,8 +194,10 @@ def parse(content: bytes, where: str) -> Dataset:
         row += [""] * (len(names) - len(row))
         if fold(row[category]) in names and sorted(map(fold, row)) == names:
             raise BadInput(
-                f"the header is there again at line {line}; delete that line, and join files "
-                "without their headers"
+                tr(
+                    "the header is there again at line {line}; delete that line, and join files "
+                    "without their headers"
+                ).format(line=line)
             )
         name = row[name_column].strip() if name_column is not None and name_column in texts else ""
         description = " ".join(row[each].strip() for each in texts if each != name_column)
@@ -208,7 +223,11 @@ def _columns(table: Table) -> tuple[list[int], int]:
         BadInput: the header does not say, or names a column twice.
     """
     if name := named_twice(table.names):
-        raise BadInput(f"the header at line {table.line} has {name} twice; rename or delete one")
+        raise BadInput(
+            tr("the header at line {line} has {name} twice; rename or delete one").format(
+                line=table.line, name=name
+            )
+        )
     texts = text_columns(table.names)
     category = index_of(CATEGORY, table.names)
     if texts and category is not None:
@@ -216,9 +235,16 @@ def _columns(table: Table) -> tuple[list[int], int]:
     below = next(table.rows, None)
     missing = [*([] if texts else PART_COLUMNS), *([CATEGORY] if category is None else [])]
     raise BadInput(
-        f"the header at line {table.line} has no column {' and no column '.join(missing)}; there "
-        f"are: {shown(table.names)}; it must be {';'.join(COLUMNS)}"
-        f"{'' if below else '; no line is below it: were the line ends lost?'}"
+        tr(
+            "the header at line {line} has no column {missing}; there are: {shown}; it "
+            "must be {columns}{more}"
+        ).format(
+            line=table.line,
+            missing=tr(" and no column ").join(missing),
+            shown=shown(table.names),
+            columns=";".join(COLUMNS),
+            more="" if below else tr("; no line is below it: were the line ends lost?"),
+        )
     )
 
 
@@ -231,24 +257,31 @@ def _check_categories(dataset: Dataset) -> None:
     counts = dataset.counts
     if not counts:
         raise BadInput(
-            f"nothing left to train on ({dataset.summary()}); "
-            "each row needs a category and a nome or a descricao"
+            tr(
+                "nothing left to train on ({summary}); each row needs a category and a nome "
+                "or a descricao"
+            ).format(summary=dataset.summary())
         )
     spellings: dict[str, list[str]] = {}
     for category in counts:
         spellings.setdefault(fold(category), []).append(category)
     if several := [", ".join(each) for each in spellings.values() if len(each) > 1]:
         raise BadInput(
-            "categories that differ in upper and lower case or accents only "
-            f"({'; '.join(several[:3])}); write each of them in one way"
+            tr(
+                "categories that differ in upper and lower case or accents only ({several}); "
+                "write each of them in one way"
+            ).format(several="; ".join(several[:3]))
         )
     if len(counts) == 1:
         raise BadInput(
-            f"every product is of one category, {dataset.categories[0]}; "
-            "a classifier needs two or more"
+            tr(
+                "every product is of one category, {categories}; a classifier needs two or more"
+            ).format(categories=dataset.categories[0])
         )
     if alone := [category for category, count in counts.items() if count == 1]:
         raise BadInput(
-            f"only one product in the category {', '.join(alone[:5])}; "
-            "add more of its products, or leave the category out"
+            tr(
+                "only one product in the category {alone}; add more of its products, or "
+                "leave the category out"
+            ).format(alone=", ".join(alone[:5]))
         )

@@ -8,18 +8,23 @@ import re
 from itertools import groupby
 
 from produtos.errors import BadInput
+from produtos.language import tr
 
-SAVE_AS_CSV = "save the sheet as CSV, UTF-8, and give that file"
-WEB_PAGE = "this is a web page, not a CSV; give the address of the file itself"
+SAVE_AS_CSV = tr("save the sheet as CSV, UTF-8, and give that file")
+WEB_PAGE = tr("this is a web page, not a CSV; give the address of the file itself")
 
 FIRST_BYTES = {
-    rb"PK\x03\x04": f"this is a zip file, as .xlsx and .ods are, not a CSV; {SAVE_AS_CSV}",
-    rb"\xd0\xcf\x11\xe0": f"this is an .xls file, not a CSV; {SAVE_AS_CSV}",
-    rb"PAR1": "this is a Parquet file; give a CSV file",
-    rb"\x1f\x8b": "this file is gzipped; unpack it, and give a CSV file",
-    rb"%PDF": "this is a PDF, not a CSV; save its table as CSV, UTF-8",
+    rb"PK\x03\x04": tr("this is a zip file, as .xlsx and .ods are, not a CSV; {save}").format(
+        save=SAVE_AS_CSV
+    ),
+    rb"\xd0\xcf\x11\xe0": tr("this is an .xls file, not a CSV; {save}").format(save=SAVE_AS_CSV),
+    rb"PAR1": tr("this is a Parquet file; give a CSV file"),
+    rb"\x1f\x8b": tr("this file is gzipped; unpack it, and give a CSV file"),
+    rb"%PDF": tr("this is a PDF, not a CSV; save its table as CSV, UTF-8"),
     rb"<(!doctype|html|head|body|\?xml|!--)": WEB_PAGE,
-    rb'\{\s*"|\{\s*\}|\[\s*[\[{"\]]': "this is JSON, not a CSV; write its records as rows of a CSV",
+    rb'\{\s*"|\{\s*\}|\[\s*[\[{"\]]': tr(
+        "this is JSON, not a CSV; write its records as rows of a CSV"
+    ),
 }
 """What is wrong with a file that begins so, and what to do."""
 
@@ -86,7 +91,9 @@ def decode(content: bytes) -> str:
         raise BadInput(message)
     if encoding := wide_encoding(content):
         raise BadInput(
-            f"this is {encoding[:6].upper()}, which Excel calls Unicode text; {SAVE_AS_CSV}"
+            tr("this is {upper}, which Excel calls Unicode text; {save}").format(
+                upper=encoding[:6].upper(), save=SAVE_AS_CSV
+            )
         )
     try:
         text = content.decode()
@@ -96,8 +103,10 @@ def decode(content: bytes) -> str:
         line = text.count("\n", 0, found.start()) + 1
         once = found[0].encode("cp1252").decode()
         raise BadInput(
-            f"text encoded twice at line {line} ({found[0]!r} for {once!r}): it was "
-            "UTF-8 and was read as something else; export it again, opened as UTF-8"
+            tr(
+                "text encoded twice at line {line} ({found!r} for {once!r}): it was UTF-8 "
+                "and was read as something else; export it again, opened as UTF-8"
+            ).format(line=line, found=found[0], once=once)
         )
     return text
 
@@ -107,10 +116,12 @@ def _not_utf_8(content: bytes, start: int) -> str:
     others = sum(not line.isascii() for line in content.splitlines()) - len(bad)
     line = content.count(b"\n", 0, start) + 1
     read_as = bad[0].decode("cp1252", "replace").strip()[:60]
-    do = "save the file as UTF-8"
+    do = tr("save the file as UTF-8")
     if others > len(bad):
-        do = f"write this line{f' and {len(bad) - 1} more' if bad[1:] else ''} again, as UTF-8"
-    return (
-        f"not UTF-8 at line {line}, byte offset {start} (0x{content[start]:02x}; in Windows-1252 "
-        f"the line is {read_as!r}); {do}"
-    )
+        do = tr("write this line{more} again, as UTF-8").format(
+            more=tr(" and {bad} more").format(bad=len(bad) - 1) if bad[1:] else ""
+        )
+    return tr(
+        "not UTF-8 at line {line}, byte offset {start} (0x{content:02x}; in "
+        "Windows-1252 the line is {read_as!r}); {do}"
+    ).format(line=line, start=start, content=content[start], read_as=read_as, do=do)

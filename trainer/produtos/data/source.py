@@ -14,6 +14,7 @@ from urllib.request import Request, build_opener, getproxies, proxy_bypass
 
 from produtos.data.formats import WEB_PAGE, not_csv
 from produtos.errors import BadInput, without_secrets
+from produtos.language import tr
 
 SHIPPED = Path(__file__).resolve().parents[2] / "produtos.csv"
 SHIPPED_NAME = "produtos.csv"
@@ -29,9 +30,9 @@ LONGEST_DOWNLOAD = 300.0
 """Seconds for the whole of a download: a server may send a byte now and then for ever."""
 
 MEANINGS = {
-    TimeoutError: "the server stopped sending; try again",
-    IncompleteRead: "the server stopped in the middle of the file; try again",
-    InvalidURL: "this is no address that can be fetched",
+    TimeoutError: tr("the server stopped sending; try again"),
+    IncompleteRead: tr("the server stopped in the middle of the file; try again"),
+    InvalidURL: tr("this is no address that can be fetched"),
 }
 """What is said of an error in place of its own words."""
 
@@ -56,7 +57,9 @@ def location(source: str | None) -> str:
         return os.path.expandvars(source)
     if "://" in source:
         raise BadInput(
-            f"dataset {without_secrets(source)}: only paths and http(s) addresses can be read"
+            tr("dataset {address}: only paths and http(s) addresses can be read").format(
+                address=without_secrets(source)
+            )
         )
     path = Path(source).expanduser()
     if source == SHIPPED_NAME and not path.exists():
@@ -75,7 +78,9 @@ def read_bytes(where: str) -> bytes:
     """
     content = _download(where) if is_url(where) else _read_file(Path(where))
     if len(content) > LARGEST:
-        raise BadInput(f"more than {LARGEST:,} bytes; give a smaller file")
+        raise BadInput(
+            tr("more than {LARGEST:,} bytes; give a smaller file").format(LARGEST=LARGEST)
+        )
     return content
 
 
@@ -84,12 +89,14 @@ def _read_file(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(LARGEST + 1)
     except FileNotFoundError:
-        raise BadInput("no such file; give the path of a CSV file, or an http(s) address") from None
+        raise BadInput(
+            tr("no such file; give the path of a CSV file, or an http(s) address")
+        ) from None
     except IsADirectoryError:
-        raise BadInput("this is a folder; give the path of a CSV file") from None
+        raise BadInput(tr("this is a folder; give the path of a CSV file")) from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise BadInput(f"cannot be read ({reason})") from None
+        raise BadInput(tr("cannot be read ({reason})").format(reason=reason)) from None
 
 
 def _download(url: str) -> bytes:
@@ -97,7 +104,7 @@ def _download(url: str) -> bytes:
         request = _request(url)
     except ValueError:
         raise BadInput(
-            "this is no address that can be fetched; check it, and write blanks as %20"
+            tr("this is no address that can be fetched; check it, and write blanks as %20")
         ) from None
     try:
         with build_opener().open(request, timeout=HTTP_TIMEOUT) as response:
@@ -105,19 +112,27 @@ def _download(url: str) -> bytes:
             moved_to = response.url if response.url != request.full_url else None
     except (OSError, HTTPException) as error:
         proxy = proxy_of(url)
-        by = f" and the proxy, {proxy}" if proxy else ""
-        raise BadInput(f"{_reason(error)}; check the address{by}") from None
+        by = tr(" and the proxy, {proxy}").format(proxy=proxy) if proxy else ""
+        raise BadInput(
+            tr("{reason}; check the address{by}").format(reason=_reason(error), by=by)
+        ) from None
     if moved_to and not_csv(content) == WEB_PAGE:
         raise BadInput(
-            f"the server led to {without_secrets(moved_to)}, which is a web page, perhaps to "
-            "log in; give an address that leads to the file itself"
+            tr(
+                "the server led to {address}, which is a web page, perhaps to log "
+                "in; give an address that leads to the file itself"
+            ).format(address=without_secrets(moved_to))
         )
     return content
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, HTTPError):
-        return f"the server answered {error.code} {responses.get(error.code, '')}".rstrip()
+        return (
+            tr("the server answered {code} {get}")
+            .format(code=error.code, get=responses.get(error.code, ""))
+            .rstrip()
+        )
     known = (meaning for kind, meaning in MEANINGS.items() if isinstance(error, kind))
     return next(known, str(getattr(error, "reason", error)) or type(error).__name__)
 
@@ -140,8 +155,9 @@ def _receive(response: HTTPResponse) -> bytes:
     """The whole of an answer, or an error: what was cut off must not pass for a data set."""
     if response.status != OK:
         raise BadInput(
-            f"the server answered {response.status} {response.reason}, not with the whole file; "
-            "check the address"
+            tr(
+                "the server answered {status} {reason}, not with the whole file; check the address"
+            ).format(status=response.status, reason=response.reason)
         )
     length = response.length
     content = bytearray()
@@ -151,18 +167,28 @@ def _receive(response: HTTPResponse) -> bytes:
         if time.monotonic() > deadline:
             raise TimeoutError
     if length is not None and len(content) < min(length, LARGEST + 1):
-        raise BadInput(f"the server sent {len(content):,} of {length:,} bytes; try again")
+        raise BadInput(
+            tr("the server sent {content:,} of {length:,} bytes; try again").format(
+                content=len(content), length=length
+            )
+        )
     encoding = response.headers.get("Content-Encoding", "identity")
     if encoding == "gzip":
         try:
             return GzipFile(fileobj=BytesIO(content)).read(LARGEST + 1)
         except (EOFError, OSError, zlib.error):
             raise BadInput(
-                f"the server sent {len(content):,} bytes of gzip that do not end as gzip does; "
-                "try again"
+                tr(
+                    "the server sent {content:,} bytes of gzip that do not end as gzip does; try "
+                    "again"
+                ).format(content=len(content))
             ) from None
     if encoding != "identity":
-        raise BadInput(f"the server sent the file compressed ({encoding}); give another address")
+        raise BadInput(
+            tr("the server sent the file compressed ({encoding}); give another address").format(
+                encoding=encoding
+            )
+        )
     return bytes(content)
 
 

@@ -11,6 +11,7 @@ from functools import lru_cache
 
 from produtos.data.dataset import Dataset, Product
 from produtos.errors import BadInput
+from produtos.language import tr
 from produtos.text import has_word, normal_form
 
 HOLDOUT_SHARE = 0.15
@@ -23,11 +24,11 @@ TOO_FEW = 5
 """With fewer products of a category, its figures are chance."""
 
 _OF_NAMES = {
-    True: ("a text", "texts", "more rows"),
+    True: (tr("a text"), tr("texts"), tr("more rows")),
     False: (
-        "a descricao, and include_names is não",
-        "descriptions (include_names is não)",
-        "descriptions, or train one run with include_names=sim",
+        tr("a descricao, and include_names is não"),
+        tr("descriptions (include_names is não)"),
+        tr("descriptions, or train one run with include_names=sim"),
     ),
 }
 """By `include_names`, what a product has to have, what was searched for words, what to add."""
@@ -100,8 +101,10 @@ def holdout_of(dataset: Dataset) -> Holdout:
     products = [product for product in dataset.products if in_holdout(product)]
     if not products:
         raise BadInput(
-            f"dataset {dataset.where}: {len(dataset.products)} products are too few to set some "
-            f"aside for the hold-out (about {HOLDOUT_SHARE:.0%} of all); add more rows"
+            tr(
+                "dataset {where}: {products} products are too few to set some aside for the "
+                "hold-out (about {share:.0%} of all); add more rows"
+            ).format(where=dataset.where, products=len(dataset.products), share=HOLDOUT_SHARE)
         )
     rest = [product for product in dataset.products if not in_holdout(product)]
     lines = "".join(sorted(f"{each.key}\0{each.category}\n" for each in products))
@@ -139,15 +142,19 @@ def pool_of(dataset: Dataset, *, include_names: bool) -> Pool:
     what, texts, add = _OF_NAMES[include_names]
     if len({product.category for product in pool}) < 2:
         raise BadInput(
-            f"dataset {dataset.where}: beside the hold-out, {len(pool)} different products have "
-            f"{what}; two categories of them are needed to train; add {add}"
+            tr(
+                "dataset {where}: beside the hold-out, {pool} different products have "
+                "{what}; two categories of them are needed to train; add {add}"
+            ).format(where=dataset.where, pool=len(pool), what=what, add=add)
         )
     learnable = _learnable(pool, include_names=include_names)
     if hopeless := sorted({product.category for product in pool} - learnable.keys()):
         raise BadInput(
-            f"dataset {dataset.where}: no word to learn in the {texts} of "
-            f"{', '.join(hopeless[:5])}: signs, emoji and words like de and para tell nothing; add "
-            "products with words of their own"
+            tr(
+                "dataset {where}: no word to learn in the {texts} of {hopeless}: signs, "
+                "emoji and words like de and para tell nothing; add products with words of "
+                "their own"
+            ).format(where=dataset.where, texts=texts, hopeless=", ".join(hopeless[:5]))
         )
     return Pool(pool, learnable, left_out)
 
@@ -172,9 +179,16 @@ def split(dataset: Dataset, *, test_size: float, include_names: bool) -> Split:
     train, test = _train_and_test(pool.products, test_size)
     if not test or len(_learnable(train, include_names=include_names)) < len(pool.learnable):
         raise BadInput(
-            f"dataset {dataset.where}: with test_size {test_size} the {len(pool.products)} "
-            "products beside the hold-out leave too few to train on all "
-            f"{len(pool.learnable)} categories; add more rows, or change test_size"
+            tr(
+                "dataset {where}: with test_size {test_size} the {products} products beside "
+                "the hold-out leave too few to train on all {learnable} categories; add more "
+                "rows, or change test_size"
+            ).format(
+                where=dataset.where,
+                test_size=test_size,
+                products=len(pool.products),
+                learnable=len(pool.learnable),
+            )
         )
     return Split(train, test, holdout_of(dataset), pool.left_out)
 
@@ -206,15 +220,21 @@ def gaps(name: str, products: Sequence[Product], categories: Sequence[str]) -> s
         categories: every category that there is.
     """
     counts = Counter(product.category for product in products)
-    few = [f"{counts[each] or 'none'} of {each}" for each in categories if counts[each] < TOO_FEW]
+    few = [
+        tr("{counts} of {each}").format(counts=counts[each] or tr("none"), each=each)
+        for each in categories
+        if counts[each] < TOO_FEW
+    ]
     if not few:
         return ""
-    more = f" and few or none of {len(few) - 5} more" if len(few) > 5 else ""
-    return f"the {name} of {len(products)} products has {', '.join(few[:5])}{more}"
+    more = tr(" and few or none of {few} more").format(few=len(few) - 5) if len(few) > 5 else ""
+    return tr("the {name} of {products} products has {few}{more}").format(
+        name=name, products=len(products), few=", ".join(few[:5]), more=more
+    )
 
 
 def gaps_of_split(parts: Split, categories: Sequence[str]) -> str:
     """What the figures of a run cannot tell, for the console and as a tag; empty where they can."""
     holdout = gaps("hold-out", parts.holdout.products, categories)
-    test = gaps("test split", parts.test, categories)
+    test = gaps(tr("test split"), parts.test, categories)
     return "; ".join(filter(None, (holdout, test)))

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from produtos.errors import BadInput, in_one_line
+from produtos.language import tr
 
 
 class LoadedModel:
@@ -29,7 +30,11 @@ class LoadedModel:
         try:
             self._model = mlflow.pyfunc.load_model(uri, suppress_warnings=True, dst_path=folder)
         except Exception as error:
-            raise BadInput(f"{label}: cannot be loaded ({in_one_line(error)})") from None
+            raise BadInput(
+                tr("{label}: cannot be loaded ({error})").format(
+                    label=label, error=in_one_line(error)
+                )
+            ) from None
 
     def answers(self, texts: Sequence[str]) -> list[str]:
         """One category for each text, in their order.
@@ -41,12 +46,15 @@ class LoadedModel:
             answers = [str(answer) for answer in _listed(self._model.predict(list(texts)))]
         except Exception as error:
             raise BadInput(
-                f"{self._label}: does not classify a list of texts ({in_one_line(error)})"
+                tr("{label}: does not classify a list of texts ({error})").format(
+                    label=self._label, error=in_one_line(error)
+                )
             ) from None
         if len(answers) != len(texts):
             raise BadInput(
-                f"{self._label}: gave {len(answers)} answers for {len(texts)} texts; "
-                "one for each was expected"
+                tr(
+                    "{label}: gave {answers} answers for {texts} texts; one for each was expected"
+                ).format(label=self._label, answers=len(answers), texts=len(texts))
             )
         return answers
 

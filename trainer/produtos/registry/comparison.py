@@ -18,6 +18,7 @@ from scipy.stats import binomtest  # type: ignore[import-untyped]
 from produtos.data.dataset import Dataset
 from produtos.data.split import gaps, holdout_of
 from produtos.errors import BadInput
+from produtos.language import tr
 from produtos.model.evaluation import Evaluation, evaluate
 from produtos.model.loaded import LoadedModel
 from produtos.parameters import YES
@@ -76,13 +77,18 @@ class Comparison:
     def figures(self) -> list[tuple[str, float, float]]:
         """What counts: its name, and what the current version and the candidate reach."""
         old, new = self.current.evaluation, self.candidate.evaluation
-        return [("accuracy", old.accuracy, new.accuracy), ("macro F1", old.f1_macro, new.f1_macro)]
+        return [
+            (tr("accuracy"), old.accuracy, new.accuracy),
+            ("macro F1", old.f1_macro, new.f1_macro),
+        ]
 
     @property
     def worse(self) -> list[str]:
         """In what the candidate is worse, in words; empty when it may replace."""
         reasons = [
-            f"{name} {candidate:.4f} is below {current:.4f}"
+            tr("{name} {candidate:.4f} is below {current:.4f}").format(
+                name=name, candidate=candidate, current=current
+            )
             for name, current, candidate in self.figures
             if candidate < current - TOLERANCE
         ]
@@ -99,24 +105,38 @@ class Comparison:
             for category, new in self.candidate.evaluation.by_category.items()
             if new["products"]
         ]
+        difference = tr("difference")
         width = max(len(name) for name, _, _ in rows)
-        names = [f"version {each.version}" for each in (self.current, self.candidate)]
-        lines = [f"on {self.holdout}:"]
+        names = [
+            tr("version {version}").format(version=each.version)
+            for each in (self.current, self.candidate)
+        ]
+        lines = [tr("on {holdout}:").format(holdout=self.holdout)]
         lines += [
-            f"{name} was registered with figures of another hold-out, or with none: it was "
-            "measured again on this one"
+            tr(
+                "{name} was registered with figures of another hold-out, or with none: it "
+                "was measured again on this one"
+            ).format(name=name)
             for name, each in zip(names, (self.current, self.candidate), strict=True)
             if not each.same_holdout
         ]
-        lines.append(f"{'':<{width}}  {names[0]:>12}  {names[1]:>12}  {'difference':>12}")
+        lines.append(f"{'':<{width}}  {names[0]:>12}  {names[1]:>12}  {difference:>12}")
         lines += [
             f"{name:<{width}}  {before:>12.4f}  {after:>12.4f}  {after - before:>+12.4f}"
             for name, before, after in rows
         ]
         only_current, only_candidate = self.only_one_right
         lines.append(
-            f"only {names[0]} is right on {only_current}, only {names[1]} on {only_candidate}: "
-            f"McNemar's exact test p = {mcnemar(only_current, only_candidate):.3g}"
+            tr(
+                "only {names} is right on {only_current}, only {names2} on {only_candidate}: "
+                "McNemar's exact test p = {mcnemar:.3g}"
+            ).format(
+                names=names[0],
+                only_current=only_current,
+                names2=names[1],
+                only_candidate=only_candidate,
+                mcnemar=mcnemar(only_current, only_candidate),
+            )
         )
         return "\n".join(lines)
 
@@ -148,29 +168,42 @@ def judge(
     if current is None or current.version == candidate.version:
         return None
     holdout = holdout_of(dataset)
-    new, old = f"version {candidate.version}", f"version {current.version} in {stage}"
+    new, old = (
+        tr("version {version}").format(version=candidate.version),
+        tr("version {version} in {stage}").format(version=current.version, stage=stage),
+    )
     try:
         comparison = Comparison(
             measure(client, dataset, current),
             measure(client, dataset, candidate),
-            f"the hold-out of {dataset.shown}, {len(holdout.products):,} products",
+            tr("the hold-out of {shown}, {products:,} products").format(
+                shown=dataset.shown, products=len(holdout.products)
+            ),
         )
     except BadInput as error:
         # Somebody else's model, or one whose files are gone: no ground to replace it on.
-        return Verdict(False, f"{new} cannot be compared with {old}: {error}")
+        return Verdict(
+            False,
+            tr("{new} cannot be compared with {old}: {error}").format(
+                new=new, old=old, error=error
+            ),
+        )
     if not any((*comparison.current.right, *comparison.candidate.right)):
         return Verdict(
             False,
-            f"{new} cannot be compared with {old}: neither is right on any product of "
-            f"{dataset.shown}; give the data set that they were trained for, --dataset PATH",
+            tr(
+                "{new} cannot be compared with {old}: neither is right on any product of "
+                "{shown}; give the data set that they were trained for, --dataset PATH"
+            ).format(new=new, old=old, shown=dataset.shown),
         )
     worse = comparison.worse
-    text = f"{new} is {'worse' if worse else 'no worse'} than {old}"
+    verdict = tr("{new} is worse than {old}") if worse else tr("{new} is no worse than {old}")
+    text = verdict.format(new=new, old=old)
     if worse:
         text += f" ({'; '.join(worse)})"
     missing = gaps("hold-out", holdout.products, dataset.categories)
     if missing:
-        text += f"; its figures cannot tell much: {missing}"
+        text += tr("; its figures cannot tell much: {missing}").format(missing=missing)
     return Verdict(not worse, text, comparison)
 
 
@@ -189,7 +222,7 @@ def measure(client: MlflowClient, dataset: Dataset, version: ModelVersion) -> Me
     truth = [product.category for product in holdout.products]
     with tempfile.TemporaryDirectory(prefix="modelo-") as folder:
         uri = f"models:/{version.name}/{version.version}"
-        model = LoadedModel(uri, f"version {version.version}", folder)
+        model = LoadedModel(uri, tr("version {version}").format(version=version.version), folder)
         answers = model.answers(texts)
     return Measured(
         str(version.version),
@@ -225,8 +258,8 @@ def _unknown(current: Collection[str], candidate: Collection[str]) -> list[str]:
     """Categories that the candidate cannot answer with any more, or writes in another way."""
     spelled = {normal_form(category): category for category in candidate}
     return [
-        f"it writes the category {category} as {other}"
+        tr("it writes the category {category} as {other}").format(category=category, other=other)
         if (other := spelled.get(normal_form(category)))
-        else f"it does not know the category {category}"
+        else tr("it does not know the category {category}").format(category=category)
         for category in sorted(set(current) - set(candidate))
     ]

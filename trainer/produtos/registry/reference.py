@@ -8,6 +8,7 @@ from mlflow.store.artifact.utils.models import _parse_model_uri
 from mlflow.tracking import MlflowClient
 
 from produtos.errors import BadInput
+from produtos.language import tr
 from produtos.registry import registry
 from produtos.registry.registry import MODEL_NAME
 from produtos.runs import tracking
@@ -38,7 +39,9 @@ class ModelReference:
 
     def __str__(self) -> str:
         stage = f" ({self.stage})" if self.stage in STAGES[1:] else ""
-        return f"{self.name} version {self.version}{stage}"
+        return tr("{name} version {version}{stage}").format(
+            name=self.name, version=self.version, stage=stage
+        )
 
 
 def resolve(client: MlflowClient, asked: str) -> ModelReference:
@@ -62,30 +65,39 @@ def find(client: MlflowClient, asked: str) -> ModelVersion:
     written = asked.strip()
     name, number, stage, alias = _parse(written)
     there = _versions(client, name)
-    missing = f"{name} has no stage or alias {stage or alias}"
+    missing = tr("{name} has no stage or alias {stage}").format(name=name, stage=stage or alias)
     if number is not None:
         found = [each for each in there if str(each.version) == number]
-        missing = f"{name} has no version {number}"
+        missing = tr("{name} has no version {number}").format(name=name, number=number)
     elif stage is not None:
         found = [each for each in there if str(each.current_stage) == stage]
         if stage_named(stage):
-            missing = f"no version of {name} is in {stage}"
+            missing = tr("no version of {name} is in {stage}").format(name=name, stage=stage)
     elif alias is not None:
         aliases = client.get_registered_model(name).aliases
         found = [each for each in there if str(each.version) == str(aliases.get(alias))]
         alike = [each for each in aliases if normal_form(each) == normal_form(alias)]
         if alike not in ([], [alias]):
-            listed = ", ".join(f"{each} (version {aliases[each]})" for each in sorted(alike))
-            missing += f", but {listed}"
+            listed = ", ".join(
+                tr("{each} (version {aliases})").format(each=each, aliases=aliases[each])
+                for each in sorted(alike)
+            )
+            missing += tr(", but {listed}").format(listed=listed)
             if len({str(aliases[each]) for each in alike}) > 1:
                 raise BadInput(
-                    f"model {written}: aliases of {name} differ in upper and lower case only: "
-                    f"{listed}; give the version's number, or delete one of them"
+                    tr(
+                        "model {written}: aliases of {name} differ in upper and lower case only: "
+                        "{listed}; give the version's number, or delete one of them"
+                    ).format(written=written, name=name, listed=listed)
                 )
     else:
         found = there
     if not found:
-        raise BadInput(f"model {written}: {missing}; {_list(there)}")
+        raise BadInput(
+            tr("model {written}: {missing}; {list}").format(
+                written=written, missing=missing, list=_list(there)
+            )
+        )
     return found[-1]
 
 
@@ -100,8 +112,10 @@ def _parse(written: str) -> tuple[str, str | None, str | None, str | None]:
     if not written.startswith("models:"):
         if not written or "/" in written or ":" in written:
             raise BadInput(
-                f"model {written or '(empty)'}: give a version's number, a stage, an alias, or a "
-                "models:/ address"
+                tr(
+                    "model {written}: give a version's number, a stage, an alias, or a models:/ "
+                    "address"
+                ).format(written=written or tr("(empty)"))
             )
         number = written.isascii() and written.isdigit()
         mark = "/" if number or stage_named(written) else "@"
@@ -112,8 +126,10 @@ def _parse(written: str) -> tuple[str, str | None, str | None, str | None]:
         parsed = None
     if parsed is None or parsed.name is None:
         raise BadInput(
-            f"model {written}: not the address of a registered version; write it as "
-            "models:/name/version, models:/name/stage or models:/name@alias"
+            tr(
+                "model {written}: not the address of a registered version; write it as "
+                "models:/name/version, models:/name/stage or models:/name@alias"
+            ).format(written=written)
         )
     version = str(int(parsed.version)) if parsed.version else None
     stage = stage_named(parsed.stage) or parsed.stage if parsed.stage else None
@@ -129,12 +145,16 @@ def _versions(client: MlflowClient, name: str) -> list[ModelVersion]:
         found = []
     if not found:
         raise BadInput(
-            f"model {name}: no version is registered under this name; train and register one "
-            f"first ({tracking.looked_in()})"
+            tr(
+                "model {name}: no version is registered under this name; train and register "
+                "one first ({looked_in})"
+            ).format(name=name, looked_in=tracking.looked_in())
         )
     return found
 
 
 def _list(there: list[ModelVersion]) -> str:
     shown = ", ".join(f"{each.version} ({each.current_stage})" for each in there[-8:])
-    return f"there {'is' if len(there) == 1 else 'are'}: {'…, ' if len(there) > 8 else ''}{shown}"
+    listed = f"{'…, ' if len(there) > 8 else ''}{shown}"
+    one = len(there) == 1
+    return (tr("there is: {listed}") if one else tr("there are: {listed}")).format(listed=listed)

@@ -8,6 +8,7 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.tracking import MlflowClient
 
 from produtos.errors import BadInput
+from produtos.language import tr
 from produtos.registry import registry
 from produtos.registry.history import History
 from produtos.registry.reference import find
@@ -56,7 +57,9 @@ def roll_back(client: MlflowClient, stage: str, reason: str) -> tuple[ModelVersi
     history.entries.pop()
     history.add(client.get_model_version(MODEL_NAME, returning.version))
     history.save()
-    why = f"roll-back from version {leaving.version}" + (f": {reason}" if reason else "")
+    why = tr("roll-back from version {version}").format(version=leaving.version) + (
+        f": {reason}" if reason else ""
+    )
     _set_tags(client, returning, "promotion", {"to": stage, "reason": why, "forced": "no"})
     return leaving, returning
 
@@ -64,26 +67,42 @@ def roll_back(client: MlflowClient, stage: str, reason: str) -> tuple[ModelVersi
 def plan_roll_back(client: MlflowClient, stage: str) -> tuple[ModelVersion, ModelVersion]:
     """What `roll_back` would do; see there."""
     if stage not in SERVED:
-        raise BadInput(f"--rollback --to {stage}: only Production and Staging can be rolled back")
+        raise BadInput(
+            tr("--rollback --to {stage}: only Production and Staging can be rolled back").format(
+                stage=stage
+            )
+        )
     leaving = registry.in_stage(client, stage)
     if leaving is None:
-        raise BadInput(f"--rollback: no version is in {stage}; move one there with --version")
+        raise BadInput(
+            tr("--rollback: no version is in {stage}; move one there with --version").format(
+                stage=stage
+            )
+        )
     history = History(client, MODEL_NAME, stage)
     known = history.ends_with(leaving)
     before = history.before(leaving)
     if before is None or not known:
-        why = "" if known else ", which was moved or edited by hand since"
-        hint = "" if known or before is None else f" (--version {before} --force, perhaps)"
+        why = "" if known else tr(", which was moved or edited by hand since")
+        hint = (
+            ""
+            if known or before is None
+            else tr(" (--version {before} --force, perhaps)").format(before=before)
+        )
         raise BadInput(
-            f"--rollback: it is not on record what was in {stage} before version "
-            f"{leaving.version}{why}; say which one to go back to with --version{hint}"
+            tr(
+                "--rollback: it is not on record what was in {stage} before version "
+                "{version}{why}; say which one to go back to with --version{hint}"
+            ).format(stage=stage, version=leaving.version, why=why, hint=hint)
         )
     try:
         return leaving, find(client, before)
     except BadInput:
         raise BadInput(
-            f"--rollback: version {before}, which was in {stage} before version "
-            f"{leaving.version}, was deleted; say which one to go back to with --version"
+            tr(
+                "--rollback: version {before}, which was in {stage} before version "
+                "{version}, was deleted; say which one to go back to with --version"
+            ).format(before=before, stage=stage, version=leaving.version)
         ) from None
 
 

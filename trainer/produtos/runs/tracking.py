@@ -21,22 +21,23 @@ from sqlalchemy.engine import make_url
 
 from produtos.data.source import proxy_of
 from produtos.errors import BadInput, Stopped, in_one_line, without_secrets
+from produtos.language import tr
 from produtos.runs import abandoned
 
 EXPERIMENT_NAME = "classificador-produtos"
 NO_SCHEME = re.compile(r"[\w.-]+:\d+(/.*)?")
 """A host and a port, as one types them into a browser."""
 
-SET_IT = "set MLFLOW_TRACKING_URI, such as http://localhost:5000"
+SET_IT = tr("set MLFLOW_TRACKING_URI, such as http://localhost:5000")
 
 FIRST_ANSWER = 5
 """Seconds that a tracking server has to answer the first question."""
 
 SIGNS = {
-    "refused": "connection refused",
-    "timed out": f"no answer within {FIRST_ANSWER} s",
-    "WRONG_VERSION_NUMBER": "it does not speak TLS: write http:// instead of https://",
-    "closed connection without": "it ended the connection: does it want https://?",
+    "refused": tr("connection refused"),
+    "timed out": tr("no answer within {seconds} s").format(seconds=FIRST_ANSWER),
+    "WRONG_VERSION_NUMBER": tr("it does not speak TLS: write http:// instead of https://"),
+    "closed connection without": tr("it ended the connection: does it want https://?"),
 }
 """What an error means that has this in it."""
 
@@ -58,8 +59,10 @@ def reach() -> MlflowClient:
     uri = mlflow.get_tracking_uri()
     if NO_SCHEME.fullmatch(uri):
         raise BadInput(
-            f"no tracking server answers at {uri}: write http:// in front, "
-            f"MLFLOW_TRACKING_URI=http://{uri}"
+            tr(
+                "no tracking server answers at {uri}: write http:// in front, "
+                "MLFLOW_TRACKING_URI=http://{uri}"
+            ).format(uri=uri)
         )
     shown = without_secrets(uri)
     proxy = proxy_of(uri)
@@ -68,10 +71,12 @@ def reach() -> MlflowClient:
             client = MlflowClient()
             client.search_experiments(max_results=1)
         except Exception as error:
-            by = f", by the proxy {proxy}" if proxy else ""
+            by = tr(", by the proxy {proxy}").format(proxy=proxy) if proxy else ""
             raise BadInput(
-                f"no tracking server answers at {shown} ({_reason(error)}{by}); start it, or set "
-                "MLFLOW_TRACKING_URI to its address"
+                tr(
+                    "no tracking server answers at {shown} ({reason}{by}); start it, or set "
+                    "MLFLOW_TRACKING_URI to its address"
+                ).format(shown=shown, reason=_reason(error), by=by)
             ) from None
     if run_id := project_run_id():
         _hide_credentials(client, run_id)
@@ -92,8 +97,10 @@ def _hide_credentials(client: MlflowClient, run_id: str) -> None:
     for name, value in data.params.items():
         if without_secrets(value) != value and "$" not in value:
             print(
-                f"warning: mlflow run has recorded {name} as it was typed; if a secret is in "
-                f"{without_secrets(value)}, delete the run {run_id}, and write the secret as $NAME",
+                tr(
+                    "warning: mlflow run has recorded {name} as it was typed; if a secret is in "
+                    "{address}, delete the run {run_id}, and write the secret as $NAME"
+                ).format(name=name, address=without_secrets(value), run_id=run_id),
                 file=sys.stderr,
             )
 
@@ -101,7 +108,9 @@ def _hide_credentials(client: MlflowClient, run_id: str) -> None:
 def looked_in() -> str:
     """Where versions are looked for, and what to do if that is not the right place."""
     registry = without_secrets(mlflow.get_registry_uri())
-    return f"looked in {registry}; if that is not the place, {SET_IT}"
+    return tr("looked in {registry}; if that is not the place, {remedy}").format(
+        registry=registry, remedy=SET_IT
+    )
 
 
 def _check_there() -> None:
@@ -120,8 +129,12 @@ def _check_there() -> None:
     # SQLite has names that are no files: `:memory:`, `file:…?mode=ro`.
     if path and not path.startswith((":", "file:")) and not Path(path).exists():
         is_set = os.environ.get("MLFLOW_TRACKING_URI")
-        unset = "" if is_set else "MLFLOW_TRACKING_URI is not set, and "
-        raise BadInput(f"{unset}there are no models in {uri}, which does not exist; {SET_IT}")
+        unset = "" if is_set else tr("MLFLOW_TRACKING_URI is not set, and ")
+        raise BadInput(
+            tr("{unset}there are no models in {uri}, which does not exist; {remedy}").format(
+                unset=unset, uri=uri, remedy=SET_IT
+            )
+        )
 
 
 def reach_registry() -> MlflowClient:
@@ -147,9 +160,11 @@ def connect() -> Tracker:
     found = _experiment(client)
     if found is not None and found.lifecycle_stage != "active":
         raise BadInput(
-            f"the experiment {found.name} was deleted; set MLFLOW_EXPERIMENT_NAME to another "
-            "name, or restore it while MLflow runs: "
-            f"mlflow experiments restore --experiment-id {found.experiment_id}"
+            tr(
+                "the experiment {name} was deleted; set MLFLOW_EXPERIMENT_NAME to another "
+                "name, or restore it while MLflow runs: mlflow experiments restore "
+                "--experiment-id {experiment_id}"
+            ).format(name=found.name, experiment_id=found.experiment_id)
         )
     # Makes it if it is not there. MLflow logs a model to the experiment that is set, whatever run
     # the model belongs to.
@@ -185,8 +200,10 @@ def _experiment(client: MlflowClient) -> Experiment | None:
         return client.get_experiment(number)
     except MlflowException:
         raise BadInput(
-            f"there is no experiment {number}; set MLFLOW_EXPERIMENT_ID to one that exists, "
-            "or unset it"
+            tr(
+                "there is no experiment {number}; set MLFLOW_EXPERIMENT_ID to one that "
+                "exists, or unset it"
+            ).format(number=number)
         ) from None
 
 

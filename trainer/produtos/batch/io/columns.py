@@ -11,6 +11,7 @@ from produtos.data.columns import (
     text_columns,
 )
 from produtos.errors import BadInput
+from produtos.language import tr
 
 
 def find(names: Sequence[str], asked: str | None, where: str) -> list[int]:
@@ -26,9 +27,17 @@ def find(names: Sequence[str], asked: str | None, where: str) -> list[int]:
     """
     for number, name in enumerate(names, start=1):
         if not name:
-            raise BadInput(f"{where}: column {number} has no name; give it one, or delete it")
+            raise BadInput(
+                tr("{where}: column {number} has no name; give it one, or delete it").format(
+                    where=where, number=number
+                )
+            )
     if twice := named_twice(names):
-        raise BadInput(f"{where}: the column {twice} is there twice; rename one")
+        raise BadInput(
+            tr("{where}: the column {twice} is there twice; rename one").format(
+                where=where, twice=twice
+            )
+        )
     if asked:
         index = index_of(asked, names)
         indexes = [] if index is None else [index]
@@ -37,10 +46,16 @@ def find(names: Sequence[str], asked: str | None, where: str) -> list[int]:
     if indexes:
         return indexes
     known = (*TEXT_COLUMNS, *PART_COLUMNS)
-    missing = f"column {asked}" if asked else f"column {', '.join(known[:-1])} or {known[-1]}"
+    missing = (
+        tr("column {asked}").format(asked=asked)
+        if asked
+        else tr("column {known} or {known2}").format(known=", ".join(known[:-1]), known2=known[-1])
+    )
     raise BadInput(
-        f"{where}: no {missing}; there are: {shown(names)}; say which one holds the text with "
-        "--text-column NAME"
+        tr(
+            "{where}: no {missing}; there are: {shown}; say which one holds the text "
+            "with --text-column NAME"
+        ).format(where=where, missing=missing, shown=shown(names))
     )
 
 

@@ -17,6 +17,7 @@ from produtos.data.columns import KNOWN_COLUMNS, SEPARATORS, fold
 from produtos.data.csv import MARK, first_lines, header_of, unquoted, without_empty_tail
 from produtos.data.formats import LOOKED_AT, encoded_twice
 from produtos.errors import BadInput
+from produtos.language import tr
 
 TEXT = "texto"
 """The column's name when the input has none."""
@@ -171,30 +172,41 @@ def open_table(location: Location, text_column: str | None, encoding: str) -> Cs
         # Python has more under these names than encodings of text.
         b" ".decode(encoding, "replace")
     except (LookupError, UnicodeError):
-        raise BadInput(f"there is no encoding {encoding}; try utf-8 or cp1252") from None
+        raise BadInput(
+            tr("there is no encoding {encoding}; try utf-8 or cp1252").format(encoding=encoding)
+        ) from None
     if encoding.lower().replace("_", "-") in ("utf-8", "utf8"):
         encoding = "utf-8-sig"
     with readable(location.address), location.open() as raw:
         text = _text_of(raw, location, encoding)
         lines = first_lines(iter(lambda: text.readline(LONGEST), ""))
-    where = f"input {location.address}"
+    where = tr("input {address}").format(address=location.address)
     if not lines:
-        raise BadInput(f"{where}: empty; there is nothing to classify")
+        raise BadInput(tr("{where}: empty; there is nothing to classify").format(where=where))
     number, first = lines[0]
     header = header_of(first, [text_column] if text_column else [])
     if header:
         separator, names = header
         names = _tidy(names)
-        found = columns.find(names, text_column, f"{where}, line {number}")
+        found = columns.find(
+            names, text_column, tr("{where}, line {number}").format(where=where, number=number)
+        )
         return CsvTable(location, rows.strings(names), found, separator, encoding, number)
     if text_column:
         cuts = [next(csv.reader([first], delimiter=each), []) for each in SEPARATORS]
-        columns.find(max(cuts, key=len), text_column, f"{where}, line {number}")
+        columns.find(
+            max(cuts, key=len),
+            text_column,
+            tr("{where}, line {number}").format(where=where, number=number),
+        )
     for below, line in lines[1:]:
         _, names = header_of(line) or ("", [])
         if len(set(KNOWN_COLUMNS) & set(map(fold, names))) > 1:
             raise BadInput(
-                f"{where}: the header is in line {below}, below others; delete the lines above it"
+                tr(
+                    "{where}: the header is in line {below}, below others; delete the lines "
+                    "above it"
+                ).format(where=where, below=below)
             )
     return CsvTable(location, rows.strings([TEXT]), [0], "", encoding, number - 1)
 

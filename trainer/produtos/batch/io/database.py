@@ -13,6 +13,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.types import TypeEngine
 
 from produtos.errors import BadInput
+from produtos.language import tr
 
 CONNECT_SECONDS = 10
 LONGEST_TABLE_NAME = 64
@@ -53,13 +54,17 @@ def parse(address: str) -> tuple[URL, str]:
     if url is None or _is_torn(address, url):
         # Nothing of it is shown: a part may be a password's.
         raise BadInput(
-            "the output database's address cannot be understood; write it as "
-            "mysql+pymysql://user:password@host/database#table, with %40 for an @ and %23 for a # "
-            "in the user or the password"
+            tr(
+                "the output database's address cannot be understood; write it as "
+                "mysql+pymysql://user:password@host/database#table, with %40 for an @ and "
+                "%23 for a # in the user or the password"
+            )
         )
     if not table or len(table) > LONGEST_TABLE_NAME:
         raise BadInput(
-            f"output {shown(url)}: end the address with # and the table's name, such as #predicoes"
+            tr(
+                "output {shown}: end the address with # and the table's name, such as #predicoes"
+            ).format(shown=shown(url))
         )
     return url, table
 
@@ -113,17 +118,23 @@ class DatabaseTable:
         needed = {column.name for column in self._table.columns}
         there = {column["name"] for column in inspector.get_columns(self._table.name)}
         if needed != there:
-            difference = [f"no {name}" for name in sorted(needed - there)[:5]]
-            difference += [f"{name} is too many" for name in sorted(there - needed)[:5]]
+            difference = [tr("no {name}").format(name=name) for name in sorted(needed - there)[:5]]
+            difference += [
+                tr("{name} is too many").format(name=name) for name in sorted(there - needed)[:5]
+            ]
             raise BadInput(
-                f"output {self.address}: the table has other columns "
-                f"({', '.join(difference)}); give another table's name"
+                tr(
+                    "output {address}: the table has other columns ({difference}); give another "
+                    "table's name"
+                ).format(address=self.address, difference=", ".join(difference))
             )
         kind = inspector.get_table_options(self._table.name).get("mysql_engine", "InnoDB")
         if kind != "InnoDB":
             raise BadInput(
-                f"output {self.address}: the table's engine {kind} has no transactions; "
-                "give another table's name, or make it InnoDB"
+                tr(
+                    "output {address}: the table's engine {kind} has no transactions; give "
+                    "another table's name, or make it InnoDB"
+                ).format(address=self.address, kind=kind)
             )
 
     def write(self, rows: pa.RecordBatch) -> None:
@@ -163,7 +174,9 @@ class DatabaseTable:
             cause = getattr(error, "orig", None) or error
             words = " ".join(map(str, getattr(cause, "args", ()) or (cause,))).split()
             raise BadInput(
-                f"output {self.address}: the database could not do it ({' '.join(words)[:200]})"
+                tr("output {address}: the database could not do it ({words})").format(
+                    address=self.address, words=" ".join(words)[:200]
+                )
             ) from None
 
 
@@ -173,8 +186,10 @@ def _engine(url: URL) -> Engine:
         return sa.create_engine(url, connect_args={timeout: CONNECT_SECONDS})
     except (NoSuchModuleError, ImportError):
         raise BadInput(
-            f"output {shown(url)}: there is no driver for {url.drivername} here; "
-            "mysql+pymysql:// and sqlite:// have one"
+            tr(
+                "output {shown}: there is no driver for {drivername} here; mysql+pymysql:// "
+                "and sqlite:// have one"
+            ).format(shown=shown(url), drivername=url.drivername)
         ) from None
 
 
@@ -196,6 +211,8 @@ def _type(name: str, kind: pa.DataType) -> TypeEngine[Any]:
         if is_it(kind):
             return column_type
     raise BadInput(
-        f"column {name}: its type {kind} cannot be kept in a table; leave it out of the input, "
-        "or make it another type"
+        tr(
+            "column {name}: its type {kind} cannot be kept in a table; leave it out of "
+            "the input, or make it another type"
+        ).format(name=name, kind=kind)
     )

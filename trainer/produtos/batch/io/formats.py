@@ -9,12 +9,13 @@ from pathlib import PurePosixPath
 from produtos.batch.io.storage import CSV_ENDINGS, PARQUET_ENDINGS
 from produtos.data.formats import SAVE_AS_CSV, not_csv, wide_encoding
 from produtos.errors import BadInput
+from produtos.language import tr
 
 SPREADSHEETS = (".xlsx", ".xls", ".ods")
 
 FIRST_BYTES = {
-    b"PAR1": "this is a Parquet file; end its name in .parquet",
-    b"\x1f\x8b": "this file is gzipped; end its name in .gz",
+    b"PAR1": tr("this is a Parquet file; end its name in .parquet"),
+    b"\x1f\x8b": tr("this file is gzipped; end its name in .gz"),
 }
 """What is wrong with a file that begins so, and what to do."""
 
@@ -28,11 +29,17 @@ def check_name(path: str, address: str) -> None:
     ending = PurePosixPath(path).suffix
     known = CSV_ENDINGS + PARQUET_ENDINGS
     if ending.lower() in SPREADSHEETS:
-        raise BadInput(f"input {address}: this is a spreadsheet, not a CSV; {SAVE_AS_CSV}")
+        raise BadInput(
+            tr("input {address}: this is a spreadsheet, not a CSV; {save}").format(
+                address=address, save=SAVE_AS_CSV
+            )
+        )
     if ending and not path.lower().endswith(known):
         raise BadInput(
-            f"input {address}: a file that ends in {ending} is not read; give one that ends in "
-            f"{', '.join(known[:-1])} or {known[-1]}"
+            tr(
+                "input {address}: a file that ends in {ending} is not read; give one that "
+                "ends in {known} or {known2}"
+            ).format(address=address, ending=ending, known=", ".join(known[:-1]), known2=known[-1])
         )
 
 
@@ -44,12 +51,14 @@ def check_first_bytes(first: bytes, encoding: str, address: str) -> None:
     """
     other = (message for start, message in FIRST_BYTES.items() if first.startswith(start))
     if kind := next(other, None) or not_csv(first):
-        raise BadInput(f"input {address}: {kind}")
+        raise BadInput(tr("input {address}: {kind}").format(address=address, kind=kind))
     named = codecs.lookup(encoding).name.removesuffix("-sig")
     found = "utf-8" if first.startswith(codecs.BOM_UTF8) else wide_encoding(first) or named
     # Without a mark, UTF-16 and UTF-32 are read as the little-endian ones.
     if not named.startswith(found) and found != f"{named}-le":
         raise BadInput(
-            f"input {address}: begins as {found.upper()} does and cannot be read as {named}; "
-            f"say --encoding {found}"
+            tr(
+                "input {address}: begins as {upper} does and cannot be read as {named}; say "
+                "--encoding {found}"
+            ).format(address=address, upper=found.upper(), named=named, found=found)
         )

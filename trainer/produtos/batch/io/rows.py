@@ -7,23 +7,26 @@ from operator import itemgetter
 import pyarrow as pa
 
 from produtos.data.formats import encoded_twice
+from produtos.language import tr
 
-NO_TEXT = "no text"
-TOO_MANY_FIELDS = "too many fields"
-UNDECODABLE = "cannot be decoded"
-ENCODED_TWICE = "encoded twice"
-TOO_LONG = "longer than 1,048,576 characters"
-NEVER_CLOSED = "a quote is never closed"
-HEADER_AGAIN = "the header again"
+NO_TEXT = tr("no text")
+TOO_MANY_FIELDS = tr("too many fields")
+UNDECODABLE = tr("cannot be decoded")
+ENCODED_TWICE = tr("encoded twice")
+TOO_LONG = tr("longer than 1,048,576 characters")
+NEVER_CLOSED = tr("a quote is never closed")
+HEADER_AGAIN = tr("the header again")
 
 LIKELY_CAUSES = {
-    NO_TEXT: "the text is in another column; --text-column names it",
-    TOO_MANY_FIELDS: "texts with a separator in them are not in quotes",
-    UNDECODABLE: "if it is not {encoding}, --encoding names another, such as cp1252",
-    ENCODED_TWICE: "UTF-8 was read as another encoding and saved again; save the original again",
-    TOO_LONG: "the line ends were lost",
-    NEVER_CLOSED: "quotes inside of texts are not doubled",
-    HEADER_AGAIN: "files were joined with their headers",
+    NO_TEXT: tr("the text is in another column; --text-column names it"),
+    TOO_MANY_FIELDS: tr("texts with a separator in them are not in quotes"),
+    UNDECODABLE: tr("if it is not {encoding}, --encoding names another, such as cp1252"),
+    ENCODED_TWICE: tr(
+        "UTF-8 was read as another encoding and saved again; save the original again"
+    ),
+    TOO_LONG: tr("the line ends were lost"),
+    NEVER_CLOSED: tr("quotes inside of texts are not doubled"),
+    HEADER_AGAIN: tr("files were joined with their headers"),
 }
 """For each reason why a row is bad, what to look at when it is that of all of them."""
 

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from produtos.batch.io.rows import LIKELY_CAUSES, UNDECODABLE, BadRow, batch_of, strings
 from produtos.batch.io.storage import ERRORS, Location, locate, s3, writable
 from produtos.errors import BadInput
+from produtos.language import tr
 
 DELIMITER = ";"
 BAD_ROWS_SCHEMA = strings(["arquivo", "linha", "motivo", "conteudo"])
@@ -108,7 +109,11 @@ class FileSink:
             if target.is_local:
                 final = Path(target.path)
                 if final.is_dir():
-                    raise BadInput(f"output {target.address}: this is a folder; name a file in it")
+                    raise BadInput(
+                        tr("output {address}: this is a folder; name a file in it").format(
+                            address=target.address
+                        )
+                    )
                 self._path = final.with_name(f".{final.name}.{os.getpid()}.part")
                 self._path.touch(exist_ok=False)
             else:
@@ -192,10 +197,12 @@ class BadRows:
 
     def summary(self) -> str:
         """For the console: how many, why, and where they are listed."""
-        rows = "1 row" if self.count == 1 else f"{self.count:,} rows"
+        rows = tr("1 row") if self.count == 1 else tr("{count:,} rows").format(count=self.count)
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in self.by_reason.items())
         cause = self.likely_cause()
-        return f"{rows} left out ({reasons}), listed in {self.address}" + (cause and f"; {cause}")
+        return tr("{rows} left out ({reasons}), listed in {address}").format(
+            rows=rows, reasons=reasons, address=self.address
+        ) + (cause and f"; {cause}")
 
     def write(self, rows: Sequence[BadRow]) -> None:
         """Take some rows.
@@ -219,7 +226,16 @@ class BadRows:
             BadInput: it cannot be put there.
         """
         if self.count > 1 and len(self.by_reason) == 1:
-            self._list([("", "", f"likely cause: {self.likely_cause()}", "")])
+            self._list(
+                [
+                    (
+                        "",
+                        "",
+                        tr("likely cause: {likely_cause}").format(likely_cause=self.likely_cause()),
+                        "",
+                    )
+                ]
+            )
         target = locate(self.address)
         if self._sink is not None:
             self._sink.commit()

@@ -14,6 +14,7 @@ import pyarrow as pa
 from botocore.exceptions import BotoCoreError, ClientError
 
 from produtos.errors import BadInput, in_one_line, without_secrets
+from produtos.language import tr
 
 CSV_ENDINGS = (".csv", ".csv.gz", ".txt", ".txt.gz", ".tsv", ".tsv.gz")
 PARQUET_ENDINGS = (".parquet", ".pq")
@@ -99,7 +100,11 @@ class S3Object(io.RawIOBase):
         part = s3().get_object(**self._object, Range=f"bytes={self._position}-{end - 1}")
         content = part["Body"].read()
         if len(content) != end - self._position:
-            raise EOFError(f"it ended after {self._position + len(content):,} bytes")
+            raise EOFError(
+                tr("it ended after {position:,} bytes").format(
+                    position=self._position + len(content)
+                )
+            )
         buffer[: len(content)] = content
         self._position = end
         return len(content)
@@ -145,14 +150,20 @@ def locate(address: str) -> Location:
         bucket, _, key = address.removeprefix("s3://").partition("/")
         if "@" in bucket or ":" in bucket:
             raise BadInput(
-                "an s3:// address holds no keys; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
-                "and write s3://bucket/key"
+                tr(
+                    "an s3:// address holds no keys; set AWS_ACCESS_KEY_ID and "
+                    "AWS_SECRET_ACCESS_KEY, and write s3://bucket/key"
+                )
             )
         if not bucket:
-            raise BadInput(f"{address}: name a bucket, s3://bucket/key")
+            raise BadInput(tr("{address}: name a bucket, s3://bucket/key").format(address=address))
         return Location(address, key.rstrip("/"), bucket)
     if "://" in address:
-        raise BadInput(f"{without_secrets(address)}: only paths and s3:// addresses can be used")
+        raise BadInput(
+            tr("{address}: only paths and s3:// addresses can be used").format(
+                address=without_secrets(address)
+            )
+        )
     return Location(address, os.path.abspath(os.path.expanduser(address)))
 
 
@@ -168,7 +179,9 @@ def input_files(address: str) -> list[Location]:
     with readable(address):
         inside = _local_files(location) if location.is_local else _objects(location)
     if inside is None:
-        raise BadInput(f"input {address}: no such file or folder; check the address")
+        raise BadInput(
+            tr("input {address}: no such file or folder; check the address").format(address=address)
+        )
     if inside == [location.path]:
         return [location]
     scheme = "" if location.is_local else f"s3://{location.bucket}/"
@@ -178,7 +191,9 @@ def input_files(address: str) -> list[Location]:
         if _counts(path, location.path)
     ]
     if not files:
-        raise BadInput(f"input {address}: no .csv or .parquet file in this folder")
+        raise BadInput(
+            tr("input {address}: no .csv or .parquet file in this folder").format(address=address)
+        )
     return files
 
 
@@ -226,12 +241,12 @@ def _counts(path: str, folder: str) -> bool:
 
 def readable(address: str) -> AbstractContextManager[None]:
     """What goes wrong inside is the input's fault: a BadInput in place of one of `ERRORS`."""
-    return _in_place_of_errors(f"input {address}: cannot be read")
+    return _in_place_of_errors(tr("input {address}: cannot be read").format(address=address))
 
 
 def writable(address: str) -> AbstractContextManager[None]:
     """What goes wrong inside is the output's fault: a BadInput in place of one of `ERRORS`."""
-    return _in_place_of_errors(f"output {address}: cannot be written")
+    return _in_place_of_errors(tr("output {address}: cannot be written").format(address=address))
 
 
 @contextmanager
@@ -241,8 +256,10 @@ def _in_place_of_errors(problem: str) -> Iterator[None]:
     except UnicodeError as error:
         # Of the wide encodings, in which a byte that does not fit spoils more than its row.
         raise BadInput(
-            f"{problem}: it is not of the encoding that was named ({reason(error)}); name another "
-            "with --encoding"
+            tr(
+                "{problem}: it is not of the encoding that was named ({reason}); name "
+                "another with --encoding"
+            ).format(problem=problem, reason=reason(error))
         ) from None
     except ERRORS as error:
         raise BadInput(f"{problem} ({reason(error)})") from None

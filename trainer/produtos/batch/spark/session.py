@@ -26,6 +26,7 @@ from produtos.batch.spark import worker
 from produtos.batch.spark.worker import Work
 from produtos.command import DEFAULTS
 from produtos.errors import BadInput, in_one_line
+from produtos.language import tr
 
 OLDEST_JAVA = 17
 
@@ -45,21 +46,32 @@ its web page shows."""
 
 SIGNS = {
     "Python worker exited unexpectedly": (
-        "a Python process of the cluster was killed, again and again, most likely for want of "
-        "memory; give the workers more, or let fewer run at a time with --workers"
+        tr(
+            "a Python process of the cluster was killed, again and again, most likely "
+            "for want of memory; give the workers more, or let fewer run at a time with "
+            "--workers"
+        )
     ),
     "PYTHON_VERSION_MISMATCH": (
-        "the cluster's Python is of another version than this one; set PYSPARK_PYTHON to the path "
-        "of one like this that is on every machine of the cluster"
+        tr(
+            "the cluster's Python is of another version than this one; set "
+            "PYSPARK_PYTHON to the path of one like this that is on every machine of the "
+            "cluster"
+        )
     ),
     "ExecutorLostFailure": (
-        "an executor was lost, again and again, most likely for want of memory; give the "
-        "executors more (spark.executor.memory in spark-defaults.conf)"
+        tr(
+            "an executor was lost, again and again, most likely for want of memory; give "
+            "the executors more (spark.executor.memory in spark-defaults.conf)"
+        )
     ),
     "Cannot run program": (
-        "the cluster has no Python where this machine has one; set PYSPARK_PYTHON to its path there"
+        tr(
+            "the cluster has no Python where this machine has one; set PYSPARK_PYTHON to "
+            "its path there"
+        )
     ),
-    "SparkContext was shut down": "the cluster ended the job; its web page or its log says why",
+    "SparkContext was shut down": tr("the cluster ended the job; its web page or its log says why"),
 }
 """What an error of Spark's means that has this in it, and what to do."""
 
@@ -75,23 +87,33 @@ def check() -> None:
     """
     if find_spec("pyspark") is None:
         raise BadInput(
-            f"--engine spark: pyspark is not installed for {sys.executable}; run make env-spark, "
-            "or install trainer/requirements-spark.txt"
+            tr(
+                "--engine spark: pyspark is not installed for {executable}; run make "
+                "env-spark, or install trainer/requirements-spark.txt"
+            ).format(executable=sys.executable)
         )
     home = os.environ.get("JAVA_HOME")
     java = shutil.which(str(Path(home, "bin", "java")) if home else "java")
     if java is None:
-        where = f"JAVA_HOME={home} has no bin/java" if home else "no java was found"
+        where = (
+            tr("JAVA_HOME={home} has no bin/java").format(home=home)
+            if home
+            else tr("no java was found")
+        )
         raise BadInput(
-            f"--engine spark: {where}; install Java {OLDEST_JAVA} or newer, such as Debian's "
-            "openjdk-17-jre-headless"
+            tr(
+                "--engine spark: {where}; install Java {oldest} or newer, such as "
+                "Debian's openjdk-17-jre-headless"
+            ).format(where=where, oldest=OLDEST_JAVA)
         )
     said = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
     version = re.search(r'version "(?:1\.)?(\d+)', said)
     if version and int(version[1]) < OLDEST_JAVA:
         raise BadInput(
-            f"--engine spark: {java} is Java {version[1]}; it needs {OLDEST_JAVA} or newer, and "
-            "JAVA_HOME names one"
+            tr(
+                "--engine spark: {java} is Java {version}; it needs {oldest} or newer, "
+                "and JAVA_HOME names one"
+            ).format(java=java, version=version[1], oldest=OLDEST_JAVA)
         )
 
 
@@ -136,7 +158,9 @@ class Session:
         try:
             answered: list[bytes] = self._context.parallelize([work], 1).map(self._answer).collect()
         except Exception as error:
-            raise BadInput(f"Spark could not do it: {_reason(error)}") from None
+            raise BadInput(
+                tr("Spark could not do it: {reason}").format(reason=_reason(error))
+            ) from None
         return answered[0]
 
     def end(self) -> None:
@@ -198,7 +222,9 @@ def _start(master: str, workers: int, file: Any, log: Path) -> Any:
             r"^.*(?:Exception|Error|ERROR).*$", log.read_text("utf-8", "replace"), re.M
         )
         raise BadInput(
-            f"Spark did not start on {master}: {said[-1].strip() if said else in_one_line(error)}"
+            tr("Spark did not start on {master}: {more}").format(
+                master=master, more=said[-1].strip() if said else in_one_line(error)
+            )
         ) from None
     finally:
         # Spark's own would raise KeyboardInterrupt.
@@ -239,11 +265,16 @@ def _check_master(master: str) -> None:
     for address in addresses:
         host, _, port = address.rpartition(":")
         if not host or not port.isdigit():
-            raise BadInput(f"--spark-master {master}: write it as spark://host:7077")
+            raise BadInput(
+                tr("--spark-master {master}: write it as spark://host:7077").format(master=master)
+            )
         with suppress(OSError), socket.create_connection((host, int(port)), ANSWERS_WITHIN):
             return
     raise BadInput(
-        f"--spark-master {master}: nothing answers there; start the master, or give another address"
+        tr(
+            "--spark-master {master}: nothing answers there; start the master, or give "
+            "another address"
+        ).format(master=master)
     )
 
 
@@ -254,8 +285,11 @@ def _wait_for_an_executor(context: Any, master: str) -> None:
     while len(tracker.getExecutorInfos()) < 2:
         if time.monotonic() > deadline:
             raise BadInput(
-                f"--spark-master {master}: no worker has taken the job within {EXECUTOR_WITHIN} s; "
-                "see on its web page that there are workers, with 512 MB and a core that is free"
+                tr(
+                    "--spark-master {master}: no worker has taken the job within "
+                    "{seconds} s; see on its web page that there are workers, with 512 "
+                    "MB and a core that is free"
+                ).format(master=master, seconds=EXECUTOR_WITHIN)
             )
         time.sleep(0.1)
 
@@ -263,8 +297,8 @@ def _wait_for_an_executor(context: Any, master: str) -> None:
 def _reason(error: Exception) -> str:
     said = str(error)
     if missing := MISSING_MODULE.search(said):
-        return (
-            f"the cluster's Python has no {missing[1]}; install trainer/requirements.txt there, or "
-            "set PYSPARK_PYTHON to the path of one that has it"
-        )
+        return tr(
+            "the cluster's Python has no {missing}; install trainer/requirements.txt "
+            "there, or set PYSPARK_PYTHON to the path of one that has it"
+        ).format(missing=missing[1])
     return next((meaning for sign, meaning in SIGNS.items() if sign in said), in_one_line(error))

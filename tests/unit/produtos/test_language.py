@@ -1,0 +1,66 @@
+"""Programs speak the language of the terminal, and what they say is in the catalog."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+ENGLISH, PORTUGUESE = "must be a number between 0 and 1", "deve ser um número entre 0 e 1"
+
+
+def said(variables: dict[str, str], *command: str, **more: str) -> str:
+    kept = {n: v for n, v in os.environ.items() if n not in ("LINGUA", "LANGUAGE", "LC_ALL")}
+    done = subprocess.run(
+        [sys.executable, *command],
+        cwd=ROOT,
+        env=kept | {"LC_MESSAGES": "", "LANG": "C.UTF-8"} | variables | more,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+    )
+    return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({}, ENGLISH),
+        ({"LANG": "pt_BR.UTF-8"}, PORTUGUESE),
+        ({"LANG": "pt_PT.UTF-8"}, PORTUGUESE),
+        ({"LANG": "de_DE.UTF-8"}, ENGLISH),
+        ({"LANG": "pt_BR.UTF-8", "LINGUA": ""}, PORTUGUESE),
+        ({"LANG": "pt_BR.UTF-8", "LINGUA": "en"}, ENGLISH),
+        ({"LINGUA": "pt"}, PORTUGUESE),
+        ({"LANG": "pt_BR.UTF-8", "LC_ALL": "en_US.UTF-8"}, ENGLISH),
+    ],
+)
+def test_error_is_in_the_language_of_the_terminal(variables: dict[str, str], message: str) -> None:
+    assert message in said(variables, "trainer/train.py", "--test-size", "2")
+
+
+@pytest.mark.parametrize(
+    ("language", "message"),
+    [("pt", "uma porta é um número de 1 a 65535"), ("en", "a port is a number from 1 to 65535")],
+)
+def test_make_run_speaks_it_too(language: str, message: str) -> None:
+    assert message in said({"LINGUA": language}, "-m", "local", SERVE_PORT="x")
+
+
+@pytest.mark.parametrize("program", ["train", "sweep", "batch", "promote"])
+def test_help_is_translated(program: str) -> None:
+    help_in = {
+        language: said({"LINGUA": language}, f"trainer/{program}.py", "--help")
+        for language in ("pt", "en")
+    }
+    assert "padrão: " in help_in["pt"]
+    assert "default: " in help_in["en"]
+
+
+def test_every_message_is_translated() -> None:
+    done = subprocess.run(
+        [sys.executable, "tools/messages.py", "--check"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
