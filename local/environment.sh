@@ -17,7 +17,27 @@ case $kind in
   *) echo "environment.sh: '$kind' is none of run, dev and spark" >&2; exit 2 ;;
 esac
 
+packages=$(cat "${files[@]}" | grep '^[a-z].*==' | sort -u | wc -l)
+
 fail() { printf 'make: %s\n' "$*" >&2; exit 2; }
+say() { "${PYTHON:-python3}" -m local.environment_says "$@" 2>/dev/null || printf '%s\n' "$*"; }
+
+# A line now and then while something works in silence: how many packages are in uv's cache that were not there before.
+cache=${UV_CACHE_DIR:-${XDG_CACHE_HOME:-${HOME:-/nowhere}/.cache}/uv}
+fetched() { find "$cache/archive-v0" -mindepth 1 -maxdepth 1 2>/dev/null | wc -l; }
+count() {
+  local before now
+  before=$(fetched)
+  # Not `sleep`: that would outlive the loop, and hold the lock.
+  while ! read -rt 8 _ <> <(:); do
+    now=$(($(fetched) - before))
+    if ((now == 0)); then say working "$SECONDS"; else say fetched "$now" "$packages" "$SECONDS"; fi
+  done
+}
+counter=
+start_counting() { count & counter=$!; }
+stop_counting() { if [[ $counter ]]; then kill "$counter" 2>/dev/null || true; fi; counter=; }
+trap stop_counting EXIT
 
 find_python() {
   local candidate
@@ -36,7 +56,7 @@ ensure_venv_module() {
   local package
   package="$("$1" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"
   if [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
-    echo "installing $package"
+    say package "$package"
     { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$package"; } \
       >/dev/null 2>&1 || fail "apt-get could not install $package; install it and start again"
   else
@@ -61,7 +81,7 @@ is_made && exit 0
 if command -v flock >/dev/null; then
   exec {lock}<.
   if ! flock --nonblock "$lock" 2>/dev/null; then
-    echo "waiting for another make, which may be making the environment in $venv" >&2
+    say waiting "$venv" >&2
     flock "$lock" 2>/dev/null || true
     is_made && exit 0
   fi
@@ -70,21 +90,30 @@ fi
 if [[ ! -x $venv/bin/uv ]] || ! is_at_home; then
   python=$(find_python)
   ensure_venv_module "$python"
-  echo "making the environment in $venv with $("$python" --version)"
+  say making "$venv" "$("$python" --version)"
+  say uv
+  start_counting
   # --clear: one that was cut off half-way is not trusted.
   "$python" -m venv --clear "$venv" || fail "could not make $venv"
   "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes \
     -r requirements-local.txt || fail "could not install uv; see the lines above"
+  stop_counting
 fi
 
-echo "installing $(cat "${files[@]}" | grep '^[a-z].*==' | sort -u | wc -l) pinned packages ($kind)"
+say installing "$packages" "$kind"
 arguments=()
 for file in "${files[@]}"; do arguments+=(-r "$file"); done
-VIRTUAL_ENV=$PWD/$venv "$venv/bin/uv" pip install --quiet --require-hashes --compile-bytecode "${arguments[@]}" \
+
+SECONDS=0
+quiet=()
+# Where a terminal is, uv's own bars count.
+[[ -t 2 ]] || { quiet=(--quiet); start_counting; }
+VIRTUAL_ENV=$PWD/$venv "$venv/bin/uv" pip install "${quiet[@]}" --require-hashes --compile-bytecode "${arguments[@]}" \
   || fail "could not install the requirements; see the lines above"
-[[ $kind == spark ]] ||
-  VIRTUAL_ENV=$PWD/$venv "$venv/bin/uv" pip install --quiet --no-deps --no-build-isolation --editable classificador-produtos \
+stop_counting
+VIRTUAL_ENV=$PWD/$venv "$venv/bin/uv" pip install --quiet --no-deps --no-build-isolation --editable classificador-produtos \
   || fail "could not install hotserve; see the lines above"
+say installed "$packages" "$SECONDS"
 printf '%s\n' "$wanted" >"$stamp"
 # What is there for development holds everything: `make run` has nothing to do then, least of all beside tests, which
 # would find hotserve gone for a moment.

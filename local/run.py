@@ -23,11 +23,13 @@ from local import settings as settings_module
 from local.language import tr
 from local.services import Services, ServicesError
 from local.settings import ROOT, Settings, SettingsError, short
+from local.sign_of_life import SignOfLife
 from local.summary import summary, why_waiting
 
 CONFIGURATION = ROOT / "local" / "supervisord.conf"
 PROGRESS = "trainer-progress.log"
 CONSOLE = "supervisord-console.log"
+LAST_START = "last-start-seconds"
 POLL_SECONDS = 0.2
 
 LOOPBACK = "localhost,127.0.0.1,::1,[::1]"
@@ -164,12 +166,11 @@ def _watch(chosen: Settings, services: Services) -> None:
         Stopped: from the signal handler.
     """
     started = time.monotonic()
-    print(
-        tr("starting MLflow on port {mlflow_port}; logs in {short}").format(
-            mlflow_port=chosen.mlflow_port, short=short(chosen.logs)
-        ),
-        flush=True,
+    life = SignOfLife(sys.stdout)
+    starting = tr("starting MLflow on port {mlflow_port}; logs in {short}").format(
+        mlflow_port=chosen.mlflow_port, short=short(chosen.logs)
     )
+    life.write(f"{starting}\n{_what_comes(chosen)}\n")
     with (chosen.logs / PROGRESS).open("a+", encoding="utf-8", errors="replace") as progress:
         progress.seek(0)
         ready = False
@@ -179,18 +180,41 @@ def _watch(chosen: Settings, services: Services) -> None:
             # The trainer writes its first line when MLflow has answered.
             trained = services.trained(chosen, mlflow_answered=progress.tell() > 0)
             if not ready:
-                sys.stdout.write(progress.read())
-                sys.stdout.flush()
+                life.write(progress.read())
                 now = time.monotonic()
                 if trained:
                     noticed_at = min(noticed_at, now + NOTICED_WITHIN)
                 if trained and (text := summary(chosen, now - started, settled=now > noticed_at)):
-                    print(text, flush=True)
+                    life.write(f"{text}\n")
                     ready = True
+                    _remember(chosen, now - started)
                 elif now > noticed_at and (reason := why_waiting(chosen)) not in ("", reported):
-                    print(_waiting(chosen, reason), flush=True)
+                    life.write(f"{_waiting(chosen, reason)}\n")
                     reported = reason
+                elif not reported:
+                    life.wait_for(_waited_for(answered=progress.tell() > 0, trained=trained))
             time.sleep(1.0 if ready else POLL_SECONDS)
+
+
+def _what_comes(chosen: Settings) -> str:
+    """What the start will do, and how long that took the last time."""
+    try:
+        seconds = int((chosen.home / LAST_START).read_text())
+    except (OSError, ValueError):
+        return tr("then ten models are trained, and the best one is served; some 20 s on two cores")
+    return tr("then the API; the last start took {seconds} s").format(seconds=seconds)
+
+
+def _remember(chosen: Settings, seconds: float) -> None:
+    # Nobody needs it: a full disk is no reason to end.
+    with suppress(OSError):
+        (chosen.home / LAST_START).write_text(f"{seconds:.0f}")
+
+
+def _waited_for(*, answered: bool, trained: bool) -> str:
+    if trained:
+        return tr("the API fetches the model and starts it")
+    return tr("the trainer is at work") if answered else tr("MLflow is starting")
 
 
 def _full_disk(folder: Path) -> str:

@@ -1,8 +1,10 @@
 """The script that makes `.venv`, with a Python that only writes down what it is asked for."""
 
 import os
+import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,7 @@ case "$*" in
     cp "$0" .venv/bin/python
     echo "VIRTUAL_ENV='$PWD/.venv'" >.venv/bin/activate
     ;;
+  "-m local"*) exec REAL "$@" ;;
   "-m pip"*) echo pip >>calls; printf '#!/bin/bash\\necho uv >>calls\\n' >.venv/bin/uv
     chmod +x .venv/bin/uv ;;
 esac
@@ -31,7 +34,10 @@ def project(tmp_path: Path) -> Path:
     """A copy of what the script reads, in a folder where nothing is made yet."""
     folder = tmp_path / "com espaço"
     for name in (
+        "local/__init__.py",
         "local/environment.sh",
+        "local/environment_says.py",
+        "local/language.py",
         "requirements.txt",
         "requirements-dev.txt",
         "requirements-local.txt",
@@ -41,7 +47,7 @@ def project(tmp_path: Path) -> Path:
     ):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, folder / name)
-    (folder / "python").write_text(PYTHON, encoding="utf-8")
+    (folder / "python").write_text(PYTHON.replace("REAL", sys.executable), encoding="utf-8")
     (folder / "python").chmod(0o755)
     os.mkfifo(folder / "go")
     return folder
@@ -100,3 +106,20 @@ def test_a_project_that_was_moved_gets_its_environment_anew(project: Path, tmp_p
     assert made(tmp_path / "atalho") == []
     (tmp_path / "atalho").unlink()
     assert made(project.rename(tmp_path / "movida"))[0] == "venv"
+
+
+def test_it_says_what_it_does_and_how_much(project: Path) -> None:
+    (project / "go").unlink()
+    (project / "go").write_text("\n")
+    done = subprocess.run(
+        [project / "local" / "environment.sh", "run"],
+        env={**os.environ, "PYTHON": str(project / "python")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    making, first, installing, installed = done.stdout.splitlines()
+    assert making.startswith("making the environment in .venv with ")
+    assert first == "first its installer, uv"
+    assert re.fullmatch(r"installing \d+ pinned packages \(run\); .*", installing)
+    assert re.fullmatch(r"\d+ packages installed in \d+ s", installed)
