@@ -10,7 +10,7 @@ from tests.e2e import tutorial_text
 
 ROOT = Path(__file__).resolve().parents[2]
 PORTUGUESE = sorted([*ROOT.glob("*.pt-BR.md"), *(ROOT / "docs").rglob("*.pt-BR.md")])
-STUDENTS = ["tutorial", "what-changed", "promotion", "page", "notebook/README"]
+STUDENTS = ["tutorial", "what-changed", "promotion", "batch", "page", "notebook/README"]
 """What a student opens from the README."""
 
 BLOCK = re.compile(r"^```(\w*)\n.*?^```$", re.M | re.S)
