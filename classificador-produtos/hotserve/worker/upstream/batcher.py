@@ -13,6 +13,8 @@ from hotserve.worker.upstream.pool import ConnectionPool, NoAnswer
 
 _PATIENCE = 1.0
 """Seconds after which those who wait go, although the process has not answered: it may hang."""
+_TURNS = 4
+"""Of the loop: in one a request is read, in the next its coroutine begins; and as many again."""
 
 
 @dataclass(slots=True, eq=False)
@@ -27,13 +29,20 @@ class _Waiting:
 
 @dataclass(slots=True, eq=False)
 class _Queue:
-    """What is under way at one server process, and what waits for it."""
+    """What is under way at one server process, and what waits for it.
+
+    Attributes:
+        had_company: whether what was sent last was more than one request.
+        is_settling: whether those that wait go after a few turns of the loop.
+    """
 
     target: Target
     slots: int
     under_way: int = 0
     waiting: list[_Waiting] = field(default_factory=list)
     patience: asyncio.TimerHandle | None = None
+    had_company: bool = False
+    is_settling: bool = False
 
     def take(self) -> list[_Waiting]:
         """Those that go next: the one that came first, and those that are alike."""
@@ -56,7 +65,7 @@ class Batcher:
     """Sends requests through a pool of connections; without batching that is all it does.
 
     A request is sent at once where the process is free. While it has as many as it may have, those
-    that come wait, and nobody waits for others to come.
+    that come wait, and nobody waits for others to come: only what is there already is read first.
 
     Args:
         report: called with a version, and why its rows may not go together any more.
@@ -96,8 +105,9 @@ class Batcher:
             return await self._pool.post(target, content_type, body, headers)
         queue = self._queues.get(target.generation)
         if queue is None:
-            queue = self._queues[target.generation] = _Queue(target, batching.slots)
-        if queue.under_way < queue.slots and not queue.waiting:
+            queue = self._new_queue(target, batching.slots)
+        is_free = queue.under_way < queue.slots and not queue.waiting
+        if is_free and not queue.had_company:
             queue.under_way += 1
             try:
                 return await self._pool.post(target, content_type, body, headers)
@@ -109,8 +119,20 @@ class Batcher:
         waiting = _Waiting(part, body, headers, asyncio.get_running_loop().create_future())
         queue.waiting.append(waiting)
         self._set_patience(queue)
+        if is_free:
+            self._settle(queue)
         async with asyncio.timeout(self.timeout):
             return await waiting.answer
+
+    def _new_queue(self, target: Target, slots: int) -> _Queue:
+        # Those of processes that were replaced go once they are empty.
+        self._queues = {
+            generation: queue
+            for generation, queue in self._queues.items()
+            if queue.waiting or queue.under_way
+        }
+        queue = self._queues[target.generation] = _Queue(target, slots)
+        return queue
 
     def _set_patience(self, queue: _Queue) -> None:
         if queue.patience is None:
@@ -123,16 +145,28 @@ class Batcher:
 
     def _release(self, queue: _Queue) -> None:
         queue.under_way -= 1
-        # What came in while this answer was written is read first, and goes along.
-        loop = asyncio.get_running_loop()
-        loop.call_soon(loop.call_soon, self._free, queue)
+        self._settle(queue)
 
-    def _free(self, queue: _Queue) -> None:
+    def _settle(self, queue: _Queue) -> None:
+        """Send those that wait once everybody who is at the door has come in.
+
+        Those whose answers were just written are likely to ask again; what they sent meanwhile is
+        read first. That takes a few turns of the loop, and no time where there is nothing to read.
+        """
+        if not queue.is_settling:
+            queue.is_settling = True
+            asyncio.get_running_loop().call_soon(self._turn, queue, len(queue.waiting), 1)
+
+    def _turn(self, queue: _Queue, waiting: int, turn: int) -> None:
+        if len(queue.waiting) != waiting:
+            turn = 0
+        if turn < _TURNS and len(queue.waiting) < MOST_ROWS:
+            loop = asyncio.get_running_loop()
+            loop.call_soon(self._turn, queue, len(queue.waiting), turn + 1)
+            return
+        queue.is_settling = False
         while queue.waiting and queue.under_way < queue.slots:
             self._send_next(queue)
-        generation = queue.target.generation
-        if not queue.waiting and not queue.under_way and self._queues.get(generation) is queue:
-            del self._queues[generation]
 
     def _send_next(self, queue: _Queue) -> None:
         if queue.patience is not None:
@@ -142,6 +176,7 @@ class Batcher:
         if not queue.waiting:
             return
         taken = queue.take()
+        queue.had_company = len(taken) > 1
         if queue.waiting:
             self._set_patience(queue)
         queue.under_way += 1

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hotserve.batching.requests import MOST_ROWS
 from hotserve.inputs.model_input import TextInput
 from hotserve.ipc.messages import Batching, Target
 from hotserve.worker.answer import JSON, Answer, Headers
@@ -146,6 +147,41 @@ async def test_where_the_process_is_free_a_request_goes_at_once_and_as_it_came()
     assert await answers(bench.ask(2, headers=mine)) == [[20]]
     assert (bench.model.sent, bench.model.headers) == ([[1], [2]], [mine, mine])
     assert "batches" not in bench.counters.take()
+
+
+async def company() -> Bench:
+    """With a joint request of two that was answered last, and the gate open."""
+    bench = Bench()
+    first = await bench.busy()
+    asked = [bench.ask(n) for n in (1, 2)]
+    await settle()
+    bench.model.gate.set()
+    await asyncio.gather(first, *asked)
+    assert bench.model.sent == [[0], [1, 2]]
+    return bench
+
+
+async def test_those_that_were_answered_together_go_together_again() -> None:
+    bench = await company()
+    for begin in (10, 20):
+        asked = [bench.ask(begin + n) for n in range(4)]
+        assert await answers(*asked) == [[10 * (begin + n)] for n in range(4)]
+    # Nobody went ahead of the others, although the process was free.
+    assert bench.model.sent == [[0], [1, 2], [10, 11, 12, 13], [20, 21, 22, 23]]
+    # One that comes by itself goes by itself.
+    for number in (30, 31):
+        assert await answers(bench.ask(number)) == [[10 * number]]
+    assert bench.model.sent[4:] == [[30], [31]]
+
+
+async def test_whoever_is_at_the_door_does_not_hold_up_the_others_for_ever() -> None:
+    bench = await company()
+    asked = []
+    while len(bench.model.sent) < 3:
+        asked.append(bench.ask(1))
+        await asyncio.sleep(0)
+    assert MOST_ROWS <= len(asked) < 2 * MOST_ROWS
+    assert await answers(*asked) == [[10]] * len(asked)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -343,6 +379,7 @@ def test_whatever_is_mixed_everybody_gets_the_own_answer(
                 assert (b"x-version", version.encode()) in task.result().headers
         await settle()
         assert bench.model.busy == 0
-        assert not bench.batcher._queues
+        queues = bench.batcher._queues.values()
+        assert not any(queue.waiting or queue.under_way for queue in queues)
 
     asyncio.run(play())
