@@ -56,7 +56,16 @@ _PRODUCTS = _each("hotserve_products_total", "category, version", "1h")
 DASHBOARDS = {
     "service": [
         Panel("Served", NUMBER, {"version {{version}}": "hotserve_model_info"}, is_stat=True),
-        Panel("Ready", NUMBER, {"ready": "hotserve_ready", "lane": "hotserve_lane_open"}, True),
+        Panel(
+            "Ready",
+            NUMBER,
+            {
+                "ready": "hotserve_ready",
+                "lane": "hotserve_lane_open",
+                "batching": "hotserve_batching_open",
+            },
+            is_stat=True,
+        ),
         Panel(
             "Alerts",
             NUMBER,
