@@ -6,7 +6,7 @@ import os
 import sys
 from io import TextIOWrapper
 
-from produtos import command
+from produtos import command, spark
 from produtos.language import tr
 
 EXPERIMENT = "classificador-produtos-batch"
@@ -38,11 +38,6 @@ OPTIONS = {
     ),
     "--encoding": ("NAME", "utf-8", tr("of CSV files")),
     "--workers": ("NUMBER", "0", tr("processes that classify; 0 for one for each core")),
-    "--spark-master": (
-        "ADDRESS",
-        "",
-        tr("of --engine spark (else SPARK_MASTER, else local[*])"),
-    ),
 }
 """For each, what stands for its value in --help, its default, and what it is."""
 
@@ -62,8 +57,7 @@ def main() -> None:
     for name, (value, default, meaning) in OPTIONS.items():
         shown = tr(" (default: {default})").format(default=default) if default else ""
         parser.add_argument(name, default=default, metavar=value, help=meaning + shown)
-    engines = tr("where the work is done: this machine's processes, or Spark (default: local)")
-    parser.add_argument("--engine", default="local", choices=("local", "spark"), help=engines)
+    spark.add_options(parser)
     given = parser.parse_args()
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")

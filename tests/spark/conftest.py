@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from produtos.spark import JAVA_OPTIONS
 from tests.e2e.conftest import MlflowServer, free_port, running_mlflow_server, stop_tree
 from tests.e2e.hotserve_process import eventually
 from tests.e2e.two_versions import train_two_versions
@@ -70,7 +71,12 @@ def _daemon(home: Path, name: str, kind: str, *arguments: str) -> Iterator[subpr
     with (home / f"{name}.log").open("wb") as log:
         process = subprocess.Popen(
             [spark / "bin" / "spark-class", f"org.apache.spark.deploy.{kind}", *arguments],
-            env=os.environ | {"SPARK_HOME": str(spark), "SPARK_DAEMON_MEMORY": "128m"},
+            env=os.environ
+            | {
+                "SPARK_HOME": str(spark),
+                "SPARK_DAEMON_MEMORY": "128m",
+                "SPARK_DAEMON_JAVA_OPTS": JAVA_OPTIONS,
+            },
             cwd=home,
             stdin=subprocess.DEVNULL,
             stdout=log,

@@ -4,12 +4,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
 
+from produtos import spark
 from produtos.batch import pool
 from produtos.batch.answered import Answered, Form
 from produtos.batch.inputs import Inputs, chunks
 from produtos.batch.job import Engine
 from produtos.batch.pool import ModelFolder
 from produtos.batch.request import Request
+from produtos.batch.spark import engine
 
 
 @contextmanager
@@ -22,11 +24,8 @@ def engine_of(request: Request, inputs: Inputs) -> Iterator[Engine]:
     if not request.spark_master:
         yield partial(_on_this_machine, request, inputs)
         return
-    # Only for who uses it: pyspark may not be installed.
-    from produtos.batch.spark import engine, session
-
-    with session.running(request.spark_master, request.workers) as spark:
-        yield partial(engine.run, spark, request, inputs)
+    with spark.running(request.spark_master, request.workers) as session:
+        yield partial(engine.run, session, request, inputs)
 
 
 def _on_this_machine(

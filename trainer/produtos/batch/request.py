@@ -10,6 +10,7 @@ from typing import TypeVar
 from joblib import cpu_count  # type: ignore[import-untyped]
 from sqlalchemy.engine import URL
 
+from produtos import spark
 from produtos.batch.io import database
 from produtos.batch.io.storage import PARQUET_ENDINGS, locate
 from produtos.errors import BadInput, without_secrets
@@ -21,9 +22,6 @@ parameter of a run shows it."""
 
 STACK_SETTINGS = ("MYSQL_USER", "MYSQL_PASSWORD", "MYSQL_HOST", "MYSQL_DATABASE")
 """What the stack's MLflow is given, too."""
-
-SPARK_VARIABLE = "SPARK_MASTER"
-SPARK_MASTERS = ("local", "spark://", "k8s://")
 
 BAD_ROWS_NAME = "rejeitadas.csv"
 
@@ -103,7 +101,7 @@ def of(given: Namespace) -> Request:
     compared, more_texts = _two_models(given.compare)
     if given.output and given.output_table:
         raise BadInput(tr("give --output or --output-table, not both"))
-    spark = given.engine == "spark"
+    master = spark.master_of(given)
     request = Request(
         models=compared or (given.model or "Production",),
         texts=tuple(text for text in [*more_texts, *given.texts] if text.strip()),
@@ -115,23 +113,11 @@ def of(given: Namespace) -> Request:
         output_encoding=given.output_encoding or "utf-8",
         min_answered=_number("--min-answered", given.min_answered or "0.25", float, 1),
         workers=_number("--workers", given.workers or "0", int, 1024)
-        or (0 if spark else int(cpu_count())),
-        spark_master=_spark_master(given.spark_master) if spark else "",
+        or (0 if master else int(cpu_count())),
+        spark_master=master,
     )
     check(request)
     return request
-
-
-def _spark_master(written: str) -> str:
-    master = written or os.environ.get(SPARK_VARIABLE) or "local[*]"
-    if not master.startswith(SPARK_MASTERS):
-        raise BadInput(
-            tr(
-                "--spark-master {address}: must be local[*], spark://host:7077 or "
-                "k8s://https://host:port"
-            ).format(address=without_secrets(master))
-        )
-    return master
 
 
 def _two_models(written: list[str]) -> tuple[tuple[str, ...], list[str]]:

@@ -1,27 +1,39 @@
 """Input cut into pieces of work, and their answers in the order of the input."""
 
+import os
 import pickle
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
+from functools import partial
 
 from produtos.batch.answered import Answered, Form
 from produtos.batch.inputs import Inputs, chunks
 from produtos.batch.io import csv_parts
 from produtos.batch.io.parquet import ParquetTable
 from produtos.batch.io.rows import Chunk
+from produtos.batch.io.storage import ENDPOINT_VARIABLES
 from produtos.batch.pool import ModelFolder
 from produtos.batch.request import Request
-from produtos.batch.spark.session import Session
+from produtos.batch.spark import worker
 from produtos.batch.spark.worker import Done, Reading, Result, Work
 from produtos.errors import BadInput
+from produtos.spark import Session
 
 CSV_PART = 2 << 20
 """Bytes. A second or two of work: much more than Spark needs to hand it out."""
 
 PARQUET_PART = 20_000
 """Rows."""
+
+SENT = (
+    *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
+    *("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_EC2_METADATA_DISABLED"),
+    *ENDPOINT_VARIABLES,
+)
+"""Variables that go to the cluster with each piece of work, and not into Spark's settings, which
+its web page shows."""
 
 Submit = Callable[[Work], Future[bytes]]
 
@@ -34,8 +46,13 @@ def run(
     form: Form,
 ) -> Iterator[Answered]:
     """Read and classify the whole input on Spark: the engine of `job.run`."""
-    spark.start_work(folders, form)
-    yield from classify(spark.submit, works(request, inputs), form, spark.at_once)
+    sent = [(f"modelo-{number}", label) for number, (_, label) in enumerate(folders)]
+    for (folder, _), (name, _) in zip(folders, sent, strict=True):
+        spark.send(folder, name)
+    settings = {name: os.environ[name] for name in SENT if os.environ.get(name)}
+    answer = partial(worker.answer, folders=sent, form=form, settings=settings)
+    submit = partial(spark.submit, answer)
+    yield from classify(submit, works(request, inputs), form, spark.at_once)
 
 
 def works(request: Request, inputs: Inputs, size: int = CSV_PART) -> Iterator[Reading | Chunk]:

@@ -16,6 +16,7 @@ from produtos.batch.io.parquet import ParquetTable
 from produtos.batch.pool import Answers, ModelFolder
 from produtos.errors import BadInput
 from produtos.model.loaded import LoadedModel
+from produtos.spark import received
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def answer(
 
     Args:
         work: to be done.
-        folders: the models' names below Spark's folder for files of the job.
+        folders: the models, by the names of the folders that were sent.
         form: of the answers.
         settings: environment variables that say where S3 is and who asks.
 
@@ -86,9 +87,7 @@ def answer(
 
 def _result(work: Work, folders: Sequence[ModelFolder], form: Form) -> Result:
     if not _models:
-        from pyspark import SparkFiles
-
-        found = [(SparkFiles.get(name), label) for name, label in folders]
+        found = [(received(name), label) for name, label in folders]
         _models.extend(pool.load(found))
     if isinstance(work, list):
         return pool.answers(_models, work)

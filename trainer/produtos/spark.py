@@ -1,4 +1,4 @@
-"""Spark, started for one job and ended with it."""
+"""Spark: where it is, started for one command and ended with it."""
 
 import os
 import re
@@ -10,23 +10,20 @@ import sys
 import tempfile
 import time
 import zipfile
-from collections.abc import Iterator, Sequence
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import produtos
-from produtos.batch.answered import Form
-from produtos.batch.io.storage import ENDPOINT_VARIABLES
-from produtos.batch.pool import ModelFolder
-from produtos.batch.spark import worker
-from produtos.batch.spark.worker import Work
-from produtos.command import DEFAULTS
-from produtos.errors import BadInput, in_one_line
+from produtos.errors import BadInput, in_one_line, without_secrets
 from produtos.language import tr
+from produtos.text import NLTK_DATA
+
+VARIABLE = "SPARK_MASTER"
+MASTERS = ("local", "spark://", "k8s://")
 
 OLDEST_JAVA = 17
 
@@ -36,47 +33,81 @@ ANSWERS_WITHIN = 5
 EXECUTOR_WITHIN = 120
 """Seconds until the cluster has given the job a first executor."""
 
-SENT = (
-    *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
-    *("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_EC2_METADATA_DISABLED"),
-    *ENDPOINT_VARIABLES,
-)
-"""Variables that go to the cluster with each piece of work, and not into Spark's settings, which
-its web page shows."""
-
 SIGNS = {
-    "Python worker exited unexpectedly": (
-        tr(
-            "a Python process of the cluster was killed, again and again, most likely "
-            "for want of memory; give the workers more, or let fewer run at a time with "
-            "--workers"
-        )
+    "Python worker exited unexpectedly": tr(
+        "a Python process of the cluster was killed, again and again, most likely "
+        "for want of memory; give the workers more, or let fewer run at a time with "
+        "--workers"
     ),
-    "PYTHON_VERSION_MISMATCH": (
-        tr(
-            "the cluster's Python is of another version than this one; set "
-            "PYSPARK_PYTHON to the path of one like this that is on every machine of the "
-            "cluster"
-        )
+    "PYTHON_VERSION_MISMATCH": tr(
+        "the cluster's Python is of another version than this one; set "
+        "PYSPARK_PYTHON to the path of one like this that is on every machine of the "
+        "cluster"
     ),
-    "ExecutorLostFailure": (
-        tr(
-            "an executor was lost, again and again, most likely for want of memory; give "
-            "the executors more (spark.executor.memory in spark-defaults.conf)"
-        )
+    "ExecutorLostFailure": tr(
+        "an executor was lost, again and again, most likely for want of memory; give "
+        "the executors more (spark.executor.memory in spark-defaults.conf)"
     ),
-    "Cannot run program": (
-        tr(
-            "the cluster has no Python where this machine has one; set PYSPARK_PYTHON to "
-            "its path there"
-        )
+    "Cannot run program": tr(
+        "the cluster has no Python where this machine has one; set PYSPARK_PYTHON to its path there"
     ),
     "SparkContext was shut down": tr("the cluster ended the job; its web page or its log says why"),
 }
 """What an error of Spark's means that has this in it, and what to do."""
 
 ERROR_LINE = re.compile(r"^.*(?:Exception|Error|ERROR).*$", re.M)
+JAVA_OPTIONS = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1"
+
+SHARED = (
+    *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"),
+    *("LINGUA", "LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG"),
+)
+"""Variables that are the same on the cluster: `command.run` has set the first, the others are the
+language of messages."""
+
+CODE = "trainer"
+"""The folder with this project's code on the cluster."""
+
+LOCAL = re.compile(r"local(?:\[(\d+|\*)\])?")
 MISSING_MODULE = re.compile(r"No module named '(\w+)")
+
+
+Item = TypeVar("Item")
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """Accept where the work is to be done."""
+    parser.add_argument(
+        "--engine",
+        default="local",
+        choices=("local", "spark"),
+        help=tr("what does the work: the processes of this machine, or Spark (default: local)"),
+    )
+    parser.add_argument(
+        *("--spark-master", "--spark_master"),
+        default="",
+        metavar="ADDRESS",
+        help=tr("of --engine spark (else SPARK_MASTER, else local[*])"),
+    )
+
+
+def master_of(given: Namespace) -> str:
+    """Where Spark is that a command line asks for; nothing if it asks for none.
+
+    Raises:
+        BadInput: it is no address of one.
+    """
+    if given.engine != "spark":
+        return ""
+    master: str = given.spark_master or os.environ.get(VARIABLE) or "local[*]"
+    if not master.startswith(MASTERS):
+        raise BadInput(
+            tr(
+                "--spark-master {address}: must be local[*], spark://host:7077 or "
+                "k8s://https://host:port"
+            ).format(address=without_secrets(master))
+        )
+    return master
 
 
 def check() -> None:
@@ -95,16 +126,12 @@ def check() -> None:
     home = os.environ.get("JAVA_HOME")
     java = shutil.which(str(Path(home, "bin", "java")) if home else "java")
     if java is None:
-        where = (
-            tr("JAVA_HOME={home} has no bin/java").format(home=home)
-            if home
-            else tr("no java was found")
-        )
+        missing = tr("JAVA_HOME={home} has no bin/java") if home else tr("no java was found")
         raise BadInput(
             tr(
                 "--engine spark: {where}; install Java {oldest} or newer, such as "
                 "Debian's openjdk-17-jre-headless"
-            ).format(where=where, oldest=OLDEST_JAVA)
+            ).format(where=missing.format(home=home), oldest=OLDEST_JAVA)
         )
     said = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
     version = re.search(r'version "(?:1\.)?(\d+)', said)
@@ -131,37 +158,27 @@ class Session:
         # Each waits for one piece of work; `at_once` says how many there are.
         self._threads = ThreadPoolExecutor(1 << 16)
 
-    def start_work(self, folders: Sequence[ModelFolder], form: Form) -> None:
-        """Send models to every machine that takes part.
-
-        Args:
-            folders: the models.
-            form: of the answers that they will give.
-        """
-        sent: list[ModelFolder] = []
-        for number, (path, label) in enumerate(folders):
-            name = f"modelo-{number}"
-            zipped = shutil.make_archive(str(self._folder / name), "zip", path)
-            self._context.addArchive(f"{zipped}#{name}")
-            sent.append((name, label))
-        self._answer = partial(worker.answer, folders=sent, form=form, settings=_sent())
+    def send(self, folder: str, name: str) -> None:
+        """Send a folder to every machine that takes part, where `received` finds it."""
+        zipped = shutil.make_archive(str(self._folder / name), "zip", folder)
+        self._context.addArchive(f"{zipped}#{name}")
 
     def at_once(self) -> int:
         """Pieces of work that keep every core of the cluster busy: it may grow meanwhile."""
         return 2 * int(self._context.defaultParallelism) + 1
 
-    def submit(self, work: Work) -> Future[bytes]:
-        """Have a piece of work done on the cluster."""
-        return self._threads.submit(self._do, work)
+    def submit(self, do: Callable[[Item], bytes], item: Item) -> Future[bytes]:
+        """Have something done on the cluster."""
+        return self._threads.submit(self._do, do, item)
 
-    def _do(self, work: Work) -> bytes:
+    def _do(self, do: Callable[[Item], bytes], item: Item) -> bytes:
         try:
-            answered: list[bytes] = self._context.parallelize([work], 1).map(self._answer).collect()
+            done: list[bytes] = self._context.parallelize([item], 1).map(do).collect()
         except Exception as error:
             raise BadInput(
                 tr("Spark could not do it: {reason}").format(reason=_reason(error))
             ) from None
-        return answered[0]
+        return done[0]
 
     def end(self) -> None:
         """Whatever is under way is of no use to anybody any more."""
@@ -172,13 +189,21 @@ class Session:
         self._threads.shutdown(cancel_futures=True)
 
 
+def received(name: str) -> str:
+    """On the cluster, the path of a folder that was sent."""
+    from pyspark import SparkFiles
+
+    return str(SparkFiles.get(name))
+
+
 @contextmanager
-def running(master: str, workers: int) -> Iterator[Session]:
+def running(master: str, workers: int = 0, tries: int = 4) -> Iterator[Session]:
     """Spark, until the end of the block.
 
     Args:
         master: where, such as `local[*]` or `spark://host:7077`.
         workers: how many cores may be used; 0 for all that there are.
+        tries: how often a piece of work is tried that was lost.
 
     Raises:
         BadInput: it does not start, or the cluster gives nothing.
@@ -186,16 +211,19 @@ def running(master: str, workers: int) -> Iterator[Session]:
     check()
     if master.startswith("spark://"):
         _check_master(master)
-    if master == "local[*]" and workers:
-        master = f"local[{workers}]"
+    if cores := LOCAL.fullmatch(master):
+        # Else Spark tries nothing twice here.
+        master = f"local[{workers or cores[1] or 1},{tries}]"
     with tempfile.TemporaryDirectory(prefix="batch-spark-") as name:
         folder = Path(name)
         log = folder / "spark.log"
         with log.open("wb") as file:
-            context = _start(master, workers, file, log)
+            settings = _settings(workers) | {"spark.task.maxFailures": str(tries)}
+            settings |= _code(master, folder) | {"spark.master": master}
+            settings["spark.app.name"] = "classificador-produtos"
+            context = _start(settings, file, log)
         session = Session(context, folder)
         try:
-            context.addPyFile(_package(folder))
             if not master.startswith("local"):
                 _wait_for_an_executor(context, master)
             yield session
@@ -203,15 +231,13 @@ def running(master: str, workers: int) -> Iterator[Session]:
             session.end()
 
 
-def _start(master: str, workers: int, file: Any, log: Path) -> Any:
+def _start(settings: dict[str, str], file: Any, log: Path) -> Any:
     from pyspark import SparkConf, SparkContext
     from pyspark.java_gateway import launch_gateway
 
     # The cluster's own Python must be of the same version: the same path is the likely place.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    conf = SparkConf(loadDefaults=False).setMaster(master).setAppName("classificador-produtos")
-    for setting, value in _settings(workers).items():
-        conf.set(setting, value)
+    conf = SparkConf(loadDefaults=False).setAll(list(settings.items()))
     before = signal.getsignal(signal.SIGINT)
     try:
         # What Spark has to say is for who looks for a fault.
@@ -221,9 +247,10 @@ def _start(master: str, workers: int, file: Any, log: Path) -> Any:
         said = re.findall(
             r"^.*(?:Exception|Error|ERROR).*$", log.read_text("utf-8", "replace"), re.M
         )
+        reason = said[-1].strip() if said else in_one_line(error)
         raise BadInput(
             tr("Spark did not start on {master}: {more}").format(
-                master=master, more=said[-1].strip() if said else in_one_line(error)
+                master=settings["spark.master"], more=reason
             )
         ) from None
     finally:
@@ -237,27 +264,41 @@ def _settings(workers: int) -> dict[str, str]:
         # Rows are in Python's memory; the rest of Spark is content with little.
         "spark.executor.memory": "512m",
         "spark.driver.memory": "512m",
-        "spark.executorEnv.OMP_NUM_THREADS": DEFAULTS["OMP_NUM_THREADS"],
-        "spark.executorEnv.OPENBLAS_NUM_THREADS": DEFAULTS["OPENBLAS_NUM_THREADS"],
-        "spark.executorEnv.MLFLOW_LOGGING_LEVEL": DEFAULTS["MLFLOW_LOGGING_LEVEL"],
+        # The work is Python's: what makes Java fast after a minute only delays it.
+        "spark.driver.extraJavaOptions": JAVA_OPTIONS,
+        "spark.executor.extraJavaOptions": JAVA_OPTIONS,
+    }
+    settings |= {
+        f"spark.executorEnv.{name}": os.environ[name] for name in SHARED if os.environ.get(name)
     }
     if workers:
         settings |= {"spark.cores.max": str(workers), "spark.executor.instances": str(workers)}
-    return settings
+    named = _named_by_the_user()
+    return {name: value for name, value in settings.items() if name not in named}
 
 
-def _sent() -> dict[str, str]:
-    return {name: os.environ[name] for name in SENT if os.environ.get(name)}
+def _named_by_the_user() -> set[str]:
+    """What stands in Spark's own file of settings, over which ours would win."""
+    folder = os.environ.get("SPARK_CONF_DIR") or f"{os.environ.get('SPARK_HOME')}/conf"
+    path = Path(folder, "spark-defaults.conf")
+    lines = path.read_text("utf-8").splitlines() if path.is_file() else []
+    return {re.split(r"[\s=:]", line.strip(), maxsplit=1)[0] for line in lines}
 
 
-def _package(folder: Path) -> str:
-    """This project's code, as the cluster gets it."""
-    root = Path(produtos.__file__).parent
-    path = folder / "produtos.zip"
+def _code(master: str, folder: Path) -> dict[str, str]:
+    """Let the cluster's Python import this project."""
+    root = NLTK_DATA.parent
+    if master.startswith("local"):
+        paths = [str(root), *filter(None, [os.environ.get("PYTHONPATH")])]
+        os.environ["PYTHONPATH"] = os.pathsep.join(paths)
+        return {}
+    # Unpacked there, in the folder that an executor runs in: some of it is read as files.
+    path = folder / f"{CODE}.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as zipped:
-        for file in sorted(root.rglob("*.py")):
-            zipped.write(file, file.relative_to(root.parent))
-    return str(path)
+        for file in (*(root / "produtos").rglob("*"), *NLTK_DATA.rglob("*")):
+            if "__pycache__" not in file.parts:
+                zipped.write(file, file.relative_to(root))
+    return {"spark.archives": f"{path}#{CODE}", "spark.executorEnv.PYTHONPATH": CODE}
 
 
 def _check_master(master: str) -> None:
@@ -287,8 +328,9 @@ def _wait_for_an_executor(context: Any, master: str) -> None:
             raise BadInput(
                 tr(
                     "--spark-master {master}: no worker has taken the job within "
-                    "{seconds} s; see on its web page that there are workers, with 512 "
-                    "MB and a core that is free"
+                    "{seconds} s; see on its web page that there are workers with a core "
+                    "and the memory that an executor asks for (512 MB, unless "
+                    "spark-defaults.conf says otherwise)"
                 ).format(master=master, seconds=EXECUTOR_WITHIN)
             )
         time.sleep(0.1)

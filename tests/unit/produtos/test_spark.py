@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from produtos.batch.spark import session
+from produtos import spark
 from produtos.errors import BadInput
 
 
@@ -30,45 +30,45 @@ def test_without_pyspark(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", [])
     monkeypatch.delitem(sys.modules, "pyspark", raising=False)
     with pytest.raises(BadInput, match=r"pyspark is not installed for .*; run make env-spark"):
-        session.check()
+        spark.check()
 
 
 def test_without_java(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(BadInput, match=f"JAVA_HOME={installed} has no bin/java; install Java 17"):
-        session.check()
+        spark.check()
     monkeypatch.delenv("JAVA_HOME")
     monkeypatch.setenv("PATH", str(installed))
     with pytest.raises(BadInput, match="no java was found; install Java 17"):
-        session.check()
+        spark.check()
 
 
 @pytest.mark.parametrize("version", ["1.8.0_392", "11.0.21"])
 def test_a_java_that_is_too_old(installed: Path, version: str) -> None:
     java(installed, version)
     with pytest.raises(BadInput, match=r"is Java (8|11); it needs 17 or newer"):
-        session.check()
+        spark.check()
 
 
 @pytest.mark.parametrize("version", ["17.0.15", "21", "25-ea"])
 def test_a_java_that_will_do(installed: Path, version: str) -> None:
     java(installed, version)
-    session.check()
+    spark.check()
 
 
 @pytest.mark.parametrize("master", ["spark://alone", "spark://host:port", "spark://:7077"])
 def test_a_master_that_is_no_address(monkeypatch: pytest.MonkeyPatch, master: str) -> None:
-    monkeypatch.setattr(session, "check", lambda: None)
-    with pytest.raises(BadInput, match="write it as spark://host:7077"), session.running(master, 0):
+    monkeypatch.setattr(spark, "check", lambda: None)
+    with pytest.raises(BadInput, match="write it as spark://host:7077"), spark.running(master, 0):
         pass
 
 
 def test_a_master_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "check", lambda: None)
+    monkeypatch.setattr(spark, "check", lambda: None)
     with socket.socket() as taken:
         # Bound and not listening: nobody answers, and nobody else gets the port.
         taken.bind(("127.0.0.1", 0))
         master = f"spark://127.0.0.1:{taken.getsockname()[1]}"
-        with pytest.raises(BadInput, match="nothing answers there"), session.running(master, 0):
+        with pytest.raises(BadInput, match="nothing answers there"), spark.running(master, 0):
             pass
 
 
@@ -82,6 +82,17 @@ def test_a_master_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_what_went_wrong_on_the_cluster_is_said_in_one_line(error: str, said: str) -> None:
-    reason = session._reason(RuntimeError(error))
+    reason = spark._reason(RuntimeError(error))
     assert said in reason
     assert "\n" not in reason
+
+
+def test_spark_s_own_file_of_settings_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert spark._settings(0)["spark.executor.memory"] == "512m"
+    (tmp_path / "spark-defaults.conf").write_text(
+        "# ours\n\n  spark.executor.memory  2g\nspark.ui.enabled=true\n", encoding="utf-8"
+    )
+    monkeypatch.setenv("SPARK_CONF_DIR", str(tmp_path))
+    settings = spark._settings(3)
+    assert not {"spark.executor.memory", "spark.ui.enabled"} & settings.keys()
+    assert (settings["spark.cores.max"], settings["spark.driver.memory"]) == ("3", "512m")

@@ -1,0 +1,159 @@
+"""What becomes of a job on Spark when a part of it is killed, stopped, or of no use."""
+
+import signal
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.e2e.conftest import MlflowServer
+from tests.e2e.hotserve_process import PATIENCE, eventually
+from tests.spark.conftest import Cluster, running_cluster
+from tests.spark.test_batch import command, job, last_run, same, untidy
+
+LARGE = 45_000
+"""Rows; some nine parts, of which the first is written long before the last is read."""
+
+
+def under_way(server: MlflowServer, master: str, folder: Path) -> subprocess.Popen[str]:
+    """A job that has begun to write its output."""
+    source = untidy(folder / "muitos.csv", LARGE)
+    process = subprocess.Popen(
+        command(
+            *("--input", source.name, "--output", "saida.csv"),
+            *("--engine", "spark", "--spark-master", master),
+        ),
+        env=server.environment() | {"TMPDIR": str(folder)},
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    eventually(
+        lambda: (
+            process.poll() is not None
+            or any(part.stat().st_size > 0 for part in folder.glob(".saida.csv.*"))
+        ),
+        "the job has not begun to write",
+    )
+    assert process.poll() is None, process.stderr.read() if process.stderr else ""
+    return process
+
+
+def ended(cluster: Cluster) -> None:
+    """Wait until no executor is left, nor anything that one has started."""
+    eventually(lambda: not cluster.executors(), "an executor has stayed behind")
+
+
+def test_an_executor_that_is_killed_costs_nothing_but_time(
+    server: MlflowServer, cluster: Cluster, tmp_path: Path
+) -> None:
+    process = under_way(server, cluster.master, tmp_path)
+    cluster.executors()[0].kill()
+    _, said = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, said
+    assert len(said.splitlines()) == 1
+    assert last_run(server).info.status == "FINISHED"
+    done = job(server, "--input", "muitos.csv", "--output", "local.csv", cwd=tmp_path)
+    assert done.returncode == 0
+    for one, other in (("saida", "local"), ("saida.rejeitadas", "local.rejeitadas")):
+        assert (tmp_path / f"{one}.csv").read_bytes() == (tmp_path / f"{other}.csv").read_bytes()
+    ended(cluster)
+
+
+def test_a_worker_of_the_cluster_that_is_gone(server: MlflowServer, tmp_path: Path) -> None:
+    (tmp_path / "cluster").mkdir()
+    with running_cluster(tmp_path / "cluster") as own:
+        process = under_way(server, own.master, tmp_path)
+        worker = psutil.Process(own.workers[0].pid)
+        for each in (worker, *worker.children(recursive=True)):
+            each.kill()
+        _, said = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0, said
+        assert last_run(server).data.metrics["rows"] > LARGE * 0.9
+
+
+def test_python_that_is_killed_again_and_again_ends_the_job_with_one_line(
+    server: MlflowServer, cluster: Cluster, tmp_path: Path
+) -> None:
+    process = under_way(server, cluster.master, tmp_path)
+
+    def kill_what_classifies() -> bool:
+        # One that is gone meanwhile is what is wanted.
+        with suppress(psutil.NoSuchProcess):
+            for executor in cluster.executors():
+                for child in executor.children(recursive=True):
+                    # The daemon stays; what it forks does the work.
+                    if child.ppid() != executor.pid:
+                        child.kill()
+        return process.poll() is not None
+
+    eventually(kill_what_classifies, "the job goes on")
+    _, said = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 2
+    (line,) = said.splitlines()
+    assert "a Python process of the cluster was killed, again and again" in line
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["muitos.csv"]
+    assert last_run(server).info.status == "FAILED"
+    ended(cluster)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
+def test_a_job_that_is_stopped_leaves_no_output_and_no_process(
+    server: MlflowServer, cluster: Cluster, number: signal.Signals, tmp_path: Path
+) -> None:
+    process = under_way(server, cluster.master, tmp_path)
+    family = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=PATIENCE)
+    _, alive = psutil.wait_procs(family, timeout=PATIENCE)
+    assert not alive
+    ended(cluster)
+    assert not (tmp_path / "saida.csv").exists()
+    if number != signal.SIGKILL:
+        assert process.returncode == 128 + number
+        assert said == ""
+        assert [path.name for path in tmp_path.iterdir()] == ["muitos.csv"]
+        assert last_run(server).info.status == "KILLED"
+
+
+def test_a_bad_row_in_the_last_file_is_listed_with_its_line(
+    server: MlflowServer, cluster: Cluster, tmp_path: Path
+) -> None:
+    folder = tmp_path / "tabelas"
+    folder.mkdir()
+    for number in range(5):
+        rows = "".join(f"boneca {n};de pano\n" for n in range(40))
+        (folder / f"{number}.csv").write_text(f"nome;descricao\n{rows}", encoding="utf-8")
+    with (folder / "4.csv").open("a", encoding="utf-8") as last:
+        last.write("a;b;c\n")
+    same(server, cluster.master, "--input", folder, cwd=tmp_path)
+    listed = (tmp_path / "ruins-spark.csv").read_text(encoding="utf-8")
+    assert f"{folder}/4.csv;42;too many fields;a;b;c" in listed.replace('"', "")
+
+
+def test_a_file_that_is_cut_off_in_the_end_leaves_yesterdays_output(
+    server: MlflowServer, cluster: Cluster, tmp_path: Path
+) -> None:
+    """Found out when all the others are done, by whoever reads it."""
+    folder = tmp_path / "tabelas"
+    folder.mkdir()
+    untidy(folder / "a.csv", 12_000)
+    packed = subprocess.run(
+        ["gzip", "--stdout", folder / "a.csv"], capture_output=True, check=True
+    ).stdout
+    (folder / "b.csv.gz").write_bytes(packed[:-9])
+    (tmp_path / "saida.csv").write_text("de ontem", encoding="utf-8")
+    done = job(
+        *(server, "--input", folder, "--output", "saida.csv"),
+        *("--engine", "spark", "--spark-master", cluster.master),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert "b.csv.gz: cannot be read" in line
+    assert (tmp_path / "saida.csv").read_text(encoding="utf-8") == "de ontem"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["saida.csv", "tabelas"]
+    assert last_run(server).info.status == "FAILED"
+    ended(cluster)

@@ -1,0 +1,60 @@
+"""From S3 to S3: the cluster gets keys and address with the work, and nothing in its settings."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from produtos.batch.io import storage
+from tests.e2e.conftest import MlflowServer
+from tests.e2e.small_s3 import running_s3
+from tests.spark.conftest import Cluster
+from tests.spark.test_batch import job, untidy
+
+
+@pytest.fixture(scope="module")
+def variables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Those of an S3; this process, and so the cluster that it starts, has none of them."""
+    with running_s3(tmp_path_factory.mktemp("s3")) as variables:
+        yield variables
+
+
+@pytest.fixture
+def s3(variables: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    for name in storage.ENDPOINT_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    storage.s3.cache_clear()
+    yield storage.s3()
+    storage.s3.cache_clear()
+
+
+def test_a_prefix_to_an_object(
+    server: MlflowServer, cluster: Cluster, variables: dict[str, str], s3: Any, tmp_path: Path
+) -> None:
+    s3.create_bucket(Bucket="lotes")
+    large = untidy(tmp_path / "a.csv", 12_000)
+    s3.upload_file(str(large), "lotes", "produtos/2026/a.csv")
+    body = b"id;nome;descricao;preco\n1;boneca;de pano;9\n2;;;\n"
+    s3.put_object(Bucket="lotes", Key="produtos/2027/b.csv", Body=body)
+    # Its header is written in another way, so its columns are others: it is a job of its own.
+    for source in ("s3://lotes/produtos/2026", "s3://lotes/produtos/2027/b.csv"):
+        said, outputs = [], []
+        for name in ("local", "spark"):
+            address = f"s3://lotes/respostas/{name}.csv"
+            options = ("--input", source, "--output", address, "--engine", name)
+            done = job(
+                server,
+                *options,
+                cwd=tmp_path,
+                **variables,
+                SPARK_MASTER=cluster.master,
+            )
+            assert done.returncode == 0, done.stderr
+            said.append(done.stderr.split(" in ")[0])
+            keys = (f"respostas/{name}.csv", f"respostas/{name}.rejeitadas.csv")
+            outputs.append([s3.get_object(Bucket="lotes", Key=k)["Body"].read() for k in keys])
+        assert said[0] == said[1]
+        assert outputs[0] == outputs[1]
