@@ -4,11 +4,19 @@
 `--first` does so only when there is no version yet, and goes on where it was cut off.
 """
 
-import argparse
-from functools import partial
+from __future__ import annotations
 
-from produtos import command
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING
+
+from produtos import command, spark
 from produtos.language import tr
+
+if TYPE_CHECKING:
+    from produtos.runs.sweep import Trainer
 
 
 def main() -> None:
@@ -40,12 +48,22 @@ def main() -> None:
     from produtos.runs import sweep as sweeping
     from produtos.runs import view
 
+    master = spark.master_of(options)
     view.share(tracker)
     resumed = first_start.interrupted_sweep(tracker, data, common) if options.first else None
     report = partial(print, flush=True)
-    with sweeping.sweep(
-        tracker, data, common, report=report, resumed=resumed, first=options.first
-    ) as done:
+    with (
+        _trainer(master) as trainer,
+        sweeping.sweep(
+            tracker,
+            data,
+            common,
+            report=report,
+            resumed=resumed,
+            first=options.first,
+            trainer=trainer,
+        ) as done,
+    ):
         version = promotion.register(tracker.client, data, done, first=options.first)
         stage, verdict = promotion.choose_stage(
             tracker.client, data, version, promote=options.promote
@@ -67,6 +85,20 @@ def main() -> None:
         table = f"{verdict.comparison.table()}\n" if verdict.comparison else ""
         refused = "" if verdict.allowed else tr("not promoted: ")
         print(f"{table}{refused}{verdict.text}")
+
+
+@contextmanager
+def _trainer(master: str) -> Iterator[Trainer]:
+    """What trains: this process, or the Spark that is named."""
+    from produtos.runs import sweep
+
+    if not master:
+        yield sweep.one_by_one
+        return
+    from produtos.runs import sweep_on_spark
+
+    with spark.running(master, tries=sweep_on_spark.TRIES) as session:
+        yield partial(sweep_on_spark.train_on_spark, session)
 
 
 def _is_made(source: str) -> bool:
@@ -107,6 +139,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--first", action="store_true", help=first)
     check_only = tr("only check the data set, and quickly")
     parser.add_argument("--check-only", action="store_true", help=check_only)
+    spark.add_options(parser)
     return parser.parse_args()
 
 

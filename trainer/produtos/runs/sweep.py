@@ -1,8 +1,7 @@
 """The ten runs of the chapter as children of one parent run."""
 
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 
 from produtos.data.dataset import Dataset
 from produtos.data.split import holdout_of
@@ -10,7 +9,13 @@ from produtos.model.evaluation import METRICS
 from produtos.parameters import Parameters, grid, yes_or_no
 from produtos.runs.outcome import DATASET_DIGEST, FIRST, HOLDOUT_DIGEST, SWEEP, Outcome, Sweep
 from produtos.runs.tracking import Tracker, log, project_run_id, running
-from produtos.runs.training import train_and_record
+from produtos.runs.training import train_child
+
+Trained = tuple[Outcome, float]
+"""A run that was recorded, and the seconds that it took."""
+
+Trainer = Callable[[Tracker, Dataset, str, Sequence[Parameters]], Generator[Trained]]
+"""Trains and records runs, children of the run with this id, in their order."""
 
 
 def ranked(outcomes: Sequence[Outcome]) -> list[Outcome]:
@@ -26,6 +31,14 @@ def ranked(outcomes: Sequence[Outcome]) -> list[Outcome]:
     )
 
 
+def one_by_one(
+    tracker: Tracker, dataset: Dataset, parent_id: str, runs: Sequence[Parameters]
+) -> Generator[Trained]:
+    """Train in this process."""
+    for parameters in runs:
+        yield train_child(tracker, dataset, parent_id, parameters)
+
+
 @contextmanager
 def sweep(
     tracker: Tracker,
@@ -35,6 +48,7 @@ def sweep(
     report: Callable[[str], None],
     resumed: Sweep | None = None,
     first: bool = False,
+    trainer: Trainer = one_by_one,
 ) -> Iterator[Sweep]:
     """Train all runs; the parent run stays open until the end of the block.
 
@@ -48,6 +62,7 @@ def sweep(
         report: called with one line for each run.
         resumed: an earlier sweep to go on with.
         first: whether this is the sweep that makes the first model.
+        trainer: what does the work.
     """
     runs = grid(common)
     done = {each.parameters: each for each in resumed.outcomes} if resumed else {}
@@ -64,16 +79,16 @@ def sweep(
         logged = common.logged()
         shared = {name: logged[name] for name in ("strip_accents", "classifier", "dataset")}
         log(tracker, parent, parameters=shared)
-        for number, parameters in enumerate(runs, start=1):
-            started = time.monotonic()
-            if parameters in done:
-                outcome, how = done[parameters], "kept"
-            else:
-                with running(tracker, parameters.run_name(), parent_id=parent_id) as run:
-                    outcome = train_and_record(tracker, run, dataset, parameters)
-                how = f"{time.monotonic() - started:.1f} s"
-            outcomes.append(outcome)
-            report(f"{number:2}/{len(runs)}  {_line(outcome)}  {how}")
+        missing = [parameters for parameters in runs if parameters not in done]
+        with closing(trainer(tracker, dataset, parent_id, missing)) as trained:
+            for number, parameters in enumerate(runs, start=1):
+                if parameters in done:
+                    outcome, how = done[parameters], "kept"
+                else:
+                    outcome, seconds = next(trained)
+                    how = f"{seconds:.1f} s"
+                outcomes.append(outcome)
+                report(f"{number:2}/{len(runs)}  {_line(outcome)}  {how}")
         best_first = ranked(outcomes)
         best = best_first[0]
         log(tracker, parent, metrics=best.metrics, tags={"best_run_id": best.run_id})

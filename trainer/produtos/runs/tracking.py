@@ -235,7 +235,7 @@ def project_run_id() -> str | None:
 
 
 @cache
-def _source_tags() -> dict[str, str]:
+def source_tags() -> dict[str, str]:
     """Who, which file, which git commit; asked once, since git is a process each time."""
     return dict(context.resolve_tags())
 
@@ -270,7 +270,7 @@ def running(
             log(tracker, run, tags=tags)
         else:
             run = tracker.client.create_run(
-                tracker.experiment_id, tags=_source_tags() | tags, run_name=name
+                tracker.experiment_id, tags=source_tags() | tags, run_name=name
             )
             created = run.info.run_id
         with abandoned.beating(tracker.client, created):

@@ -22,7 +22,7 @@ from produtos.model import plots
 from produtos.model.evaluation import Evaluation, evaluate, expected
 from produtos.parameters import Parameters
 from produtos.runs.outcome import DATASET_DIGEST, GAPS, HOLDOUT_DIGEST, Outcome
-from produtos.runs.tracking import Tracker, log
+from produtos.runs.tracking import Tracker, log, running
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,20 @@ def train_and_record(
     rows = _rows(dataset, trained.parts)
     log(tracker, run, metrics=rows | {"training_seconds": seconds})
     return Outcome(run_id, model_id, parameters, trained.metrics(), gaps)
+
+
+def train_child(
+    tracker: Tracker,
+    dataset: Dataset,
+    parent_id: str,
+    parameters: Parameters,
+    tags: dict[str, str] | None = None,
+) -> tuple[Outcome, float]:
+    """Train, and record it as a child of another run; the seconds that it took, too."""
+    started = time.monotonic()
+    with running(tracker, parameters.run_name(), parent_id=parent_id, tags=tags) as run:
+        outcome = train_and_record(tracker, run, dataset, parameters)
+    return outcome, time.monotonic() - started
 
 
 def _rows(dataset: Dataset, parts: Split) -> dict[str, float]:

@@ -6,7 +6,7 @@ from mlflow.tracking import MlflowClient
 from produtos.errors import Stopped
 from produtos.parameters import Parameters, grid
 from produtos.runs import sweep as sweeping
-from produtos.runs import tracking
+from produtos.runs import tracking, training
 from produtos.runs.outcome import Outcome, Sweep
 from produtos.runs.tracking import Tracker
 from tests.unit.produtos.registry.models import dataset
@@ -48,7 +48,7 @@ def tracker(
         trained.append(parameters)
         return outcome(parameters, accuracy=parameters.test_size)
 
-    monkeypatch.setattr(sweeping, "train_and_record", train)
+    monkeypatch.setattr(training, "train_and_record", train)
     made = tracking.connect()
     monkeypatch.setattr(made.client, "trained", trained, raising=False)
     return made
