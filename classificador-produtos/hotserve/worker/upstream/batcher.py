@@ -145,7 +145,8 @@ class Batcher:
 
     def _release(self, queue: _Queue) -> None:
         queue.under_way -= 1
-        self._settle(queue)
+        if queue.waiting:
+            self._settle(queue)
 
     def _settle(self, queue: _Queue) -> None:
         """Send those that wait once everybody who is at the door has come in.
