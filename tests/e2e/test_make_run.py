@@ -110,7 +110,7 @@ def test_promotion_in_the_page_changes_the_answers_and_loses_no_request(stack: S
         another = next(
             run["info"]["run_name"]
             for run in stack.runs()
-            if parameters_of(run)["include_names"] == "não" and run["info"]["run_id"] != served
+            if parameters_of(run)["include_names"] == "'não'" and run["info"]["run_id"] != served
         )
         page.open_model_of_run(another)
         page.register_as_version_of("classificador-produtos")

@@ -5,6 +5,7 @@ from contextlib import closing, contextmanager
 
 from produtos.data.dataset import Dataset
 from produtos.data.split import holdout_of
+from produtos.language import tr
 from produtos.model.evaluation import METRICS
 from produtos.parameters import Parameters, grid, yes_or_no
 from produtos.runs.outcome import DATASET_DIGEST, FIRST, HOLDOUT_DIGEST, SWEEP, Outcome, Sweep
@@ -83,7 +84,7 @@ def sweep(
         with closing(trainer(tracker, dataset, parent_id, missing)) as trained:
             for number, parameters in enumerate(runs, start=1):
                 if parameters in done:
-                    outcome, how = done[parameters], "kept"
+                    outcome, how = done[parameters], tr("kept")
                 else:
                     outcome, seconds = next(trained)
                     how = f"{seconds:.1f} s"
