@@ -156,6 +156,10 @@ bench-serve: env-dev ## serve three models with hotserve and with what one would
 bench-batch: env-dev ## time a batch job of a million rows against one big predict
 	@PYTHONPATH=.:trainer .venv/bin/python -m benchmarks.batch
 
+.PHONY: bench-scale
+bench-scale: env-dev env-spark ## time batch jobs of several sizes, on one machine's processes and on Spark
+	@PYTHONPATH=.:trainer .venv/bin/python -m benchmarks.scale $(ARGS)
+
 .PHONY: lock
 lock: env ## pin the requirements again (make lock ARGS=--upgrade)
 	@./local/lock.sh $(ARGS)
