@@ -123,6 +123,10 @@ messages: env-dev ## bring the catalog of messages up to date, after a change of
 api-page: env-dev ## write the page at /docs of the API again, after a change of openapi.json
 	@.venv/bin/python tools/api_page.py
 
+.PHONY: pictures
+pictures: env-dev ## take the pictures of the tutorial and of the API's page again
+	@PICTURES=docs/images .venv/bin/pytest tests/e2e/test_tutorial.py tests/e2e/test_hotserve_page.py
+
 .PHONY: dashboards
 dashboards: env-dev ## write Grafana's dashboards again, after a change of tools/dashboards.py
 	@.venv/bin/python tools/dashboards.py

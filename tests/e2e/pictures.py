@@ -1,6 +1,6 @@
 """Pictures of what the tests see in the browser: those of the tutorial are made this way.
 
-`make test ARGS=tests/e2e/test_tutorial.py PICTURES=docs/images` takes them again.
+`make pictures` takes them again.
 """
 
 import io

@@ -1,8 +1,8 @@
 """The tutorial, walked from its first line to its last: what it says to type is typed.
 
 The Portuguese one is walked, in Portuguese; the English one has the same blocks, and answers with
-the same figures. To take the pictures again:
-`PICTURES=docs/images make test ARGS=tests/e2e/test_tutorial.py`.
+the same figures. `make pictures` takes
+its pictures again.
 """
 
 import re
