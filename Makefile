@@ -91,6 +91,11 @@ endif
 test-spark: env-dev env-spark ## run the tests on a real Spark cluster of a master and two workers (needs Java)
 	@.venv/bin/pytest tests/spark $(ARGS)
 
+.PHONY: test-kubernetes
+test-kubernetes: env-dev ## run the stack in a real cluster of one node, built from source (root, Debian, Go)
+	@./tests/compose/start-engine.sh
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/pytest $(or $(ARGS),tests/kubernetes)
+
 .PHONY: soak
 soak: env-dev ## load, promotions and killed processes for ten minutes, none may fail a request (make soak MINUTES=3)
 	@PYTHONPATH=.:trainer:classificador-produtos .venv/bin/python -m tests.e2e.soak --minutes $(or $(MINUTES),10)
@@ -100,13 +105,14 @@ mutants: env-dev ## put small faults into the code, one at a time, and count tho
 	@.venv/bin/python tools/mutants.py $(ARGS)
 
 .PHONY: lint
-lint: env-dev ## ruff, mypy, the import contracts, the messages, the images' digests and shellcheck
+lint: env-dev ## ruff, mypy, import contracts, messages, digests of images, Kubernetes' schemas, shellcheck
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy trainer classificador-produtos local server tests benchmarks tools
 	@PYTHONPATH=trainer:classificador-produtos .venv/bin/lint-imports --no-cache
 	@.venv/bin/python tools/messages.py --check
 	@tests/images-are-pinned.sh
+	@tests/manifests-are-valid.sh
 	@if command -v shellcheck >/dev/null; then git ls-files '*.sh' | xargs shellcheck; \
 	else echo "shellcheck is not installed: shell scripts were not checked"; fi
 

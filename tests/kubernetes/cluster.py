@@ -1,0 +1,151 @@
+"""The cluster of the tests, as `kubectl` sees it, and clients of the API in it."""
+
+import json
+import os
+import subprocess
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from tests.compose.stack import wait_until
+
+API = "classificador-produtos"
+NAMESPACE = "classificador-de-produtos"
+CONTAINERD = ("ctr", "--address", "/run/kubernetes-tests/containerd.sock", "--namespace", "k8s.io")
+
+
+@dataclass
+class Cluster:
+    """A cluster, and the namespace of the stack in it."""
+
+    kubeconfig: Path
+
+    def try_kubectl(
+        self, *arguments: str, given: str | None = None, timeout: float = 900
+    ) -> subprocess.CompletedProcess[str]:
+        """`kubectl …`, whatever comes of it."""
+        return subprocess.run(
+            ["kubectl", "--namespace", NAMESPACE, *arguments],
+            env=os.environ | {"KUBECONFIG": str(self.kubeconfig)},
+            input=given,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    def kubectl(self, *arguments: str, given: str | None = None, timeout: float = 900) -> str:
+        """`kubectl …`, which has to succeed; its standard output."""
+        done = self.try_kubectl(*arguments, given=given, timeout=timeout)
+        assert done.returncode == 0, f"kubectl {' '.join(arguments)}:\n{done.stderr}{done.stdout}"
+        return done.stdout
+
+    def get(self, *what: str) -> Any:
+        """An object, or a list of them, as the API server has it."""
+        return json.loads(self.kubectl("get", *what, "--output", "json"))
+
+    def address(self, service: str) -> str:
+        """Host and port of a service, which this machine has a route to."""
+        spec = self.get("service", service)["spec"]
+        return f"{spec['clusterIP']}:{spec['ports'][0]['port']}"
+
+    def wait_rolled_out(self, what: str) -> None:
+        """Return when all pods of the deployment or stateful set are there and ready."""
+        self.kubectl("rollout", "status", what, "--timeout=600s")
+
+    def wait_complete(self, job: str) -> None:
+        """Return when a job has ended well."""
+        self.kubectl("wait", f"job/{job}", "--for=condition=Complete", "--timeout=600s")
+
+    def ready_pods(self) -> list[dict[str, Any]]:
+        """The API's pods that are ready, and not on their way out."""
+        pods = self.get("pods", "--selector", f"app={API}")["items"]
+        return [
+            pod
+            for pod in pods
+            if "deletionTimestamp" not in pod["metadata"]
+            and any(
+                each["type"] == "Ready" and each["status"] == "True"
+                for each in pod["status"].get("conditions", ())
+            )
+        ]
+
+    def wait_ready_pods(self, count: int) -> None:
+        """Return when so many of the API's pods are there, and all are ready."""
+        wait_until(
+            lambda: len(self.ready_pods()) == count == len(self._pods()), f"{count} ready pods"
+        )
+
+    def versions(self) -> set[str]:
+        """What each ready pod of the API says that it serves."""
+        addresses = [pod["status"]["podIP"] for pod in self.ready_pods()]
+        answers = [requests.get(f"http://{one}:8080/model", timeout=60) for one in addresses]
+        return {str(answer.json()["version"]) for answer in answers}
+
+    def _pods(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.get("pods", "--selector", f"app={API}")["items"]
+        return found
+
+
+@dataclass
+class Load:
+    """What clients of the API got.
+
+    Attributes:
+        answered: how many right answers each version gave.
+        failed: what became of the other requests, a line each.
+    """
+
+    answered: Counter[str] = field(default_factory=Counter)
+    failed: list[str] = field(default_factory=list)
+
+    @property
+    def count(self) -> int:
+        return self.answered.total()
+
+    def goes_on(self, requests_more: int = 100) -> None:
+        """Return when so many more were answered."""
+        enough = self.count + requests_more
+        wait_until(lambda: self.count >= enough, "answers", pause=0.05)
+
+
+@contextmanager
+def load(address: str) -> Iterator[Load]:
+    """Four clients post a product again and again: two on a connection that they keep."""
+    result, over = Load(), threading.Event()
+
+    def ask(keep: bool) -> None:
+        session = requests.Session()
+        session.trust_env = False
+        session.headers["Content-Type"] = "text/csv"
+        if not keep:
+            session.headers["Connection"] = "close"
+        while not over.wait(0.03):
+            try:
+                answer = session.post(
+                    f"http://{address}/invocations", b"boneca de pano", timeout=60
+                )
+            except requests.RequestException as error:
+                result.failed.append(repr(error))
+                continue
+            if answer.status_code == 200 and answer.json() == {"predictions": ["brinquedo"]}:
+                result.answered[answer.headers["X-Model-Version"]] += 1
+            else:
+                result.failed.append(f"{answer.status_code} {answer.text}")
+
+    threads = [threading.Thread(target=ask, args=(keep,)) for keep in (True, True, False, False)]
+    for thread in threads:
+        thread.start()
+    try:
+        result.goes_on(20)
+        yield result
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()

@@ -1,0 +1,118 @@
+"""The stack in a real cluster of one node, on this machine: built from source, and cached."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.compose.conftest import Images, built, engine, images, new_stack  # noqa: F401
+from tests.compose.stack import IMAGE_TAG, ROOT, docker, variables
+from tests.kubernetes.cluster import API, CONTAINERD, NAMESPACE, Cluster
+
+HERE = Path(__file__).parent
+FOLDER = Path(os.environ.get("KUBERNETES_TESTS", "/var/lib/kubernetes-tests"))
+VOLUMES = {"db": 999, "s3": 1000}
+
+
+def script(name: str) -> None:
+    done = subprocess.run(
+        [str(HERE / name), str(FOLDER)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="session")
+def empty_cluster() -> Iterator[Cluster]:
+    """A cluster with one node and nothing in it."""
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        pytest.skip("a cluster is made by root, on Debian")
+    if shutil.which("go") is None:
+        pytest.skip("Go is not installed")
+    script("build-cluster.sh")
+    script("start-cluster.sh")
+    try:
+        yield Cluster(FOLDER / "kubeconfig")
+    finally:
+        script("stop-cluster.sh")
+
+
+@pytest.fixture(scope="session")
+def overlay(
+    images: Images,  # noqa: F811
+    built: None,  # noqa: ARG001, F811
+    empty_cluster: Cluster,  # noqa: ARG001
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """The overlay `trial`, with images and disks that the node has."""
+    settings: dict[str, str] = {}
+    for file in images.env_files:
+        settings |= variables(file)
+    ours = {
+        name: f"{settings['IMAGE_PREFIX']}/{name}:{IMAGE_TAG}"
+        for name in ("mlflow", "trainer", API)
+    }
+    others = {"db": settings["MYSQL_IMAGE"], "s3": settings["S3_IMAGE"]}
+    folder = tmp_path_factory.mktemp("overlay")
+    for image in {*ours.values(), *others.values()}:
+        docker("save", "--output", str(folder / "image.tar"), image)
+        subprocess.run([*CONTAINERD, "images", "import", str(folder / "image.tar")], check=True)
+        (folder / "image.tar").unlink()
+    # For a rolling update.
+    name = f"docker.io/{ours[API]}"
+    subprocess.run([*CONTAINERD, "images", "tag", "--force", name, f"{name}-next"], check=True)
+    volumes = []
+    for service, user in VOLUMES.items():
+        disk = FOLDER / "run" / "data" / f"disk-{service}"
+        for each in (disk, disk / "mysql"):
+            each.mkdir(parents=True)
+            os.chown(each, user, user)
+        volumes.append(volume(service, disk))
+    trial = os.path.relpath(ROOT / "deploy" / "kubernetes" / "overlays" / "trial", folder)
+    kustomization = {
+        "resources": [trial, "volumes.yaml"],
+        "images": [
+            {"name": old, "newName": new.rpartition(":")[0], "newTag": new.rpartition(":")[2]}
+            for old, new in renamed(ours, others).items()
+        ],
+    }
+    (folder / "volumes.yaml").write_text(yaml.safe_dump_all(volumes))
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
+    return folder
+
+
+def renamed(ours: dict[str, str], others: dict[str, str]) -> dict[str, str]:
+    """The names of images that `trial` gives, and those of this machine in place of them."""
+    trial = ROOT / "deploy" / "kubernetes" / "overlays" / "trial" / "kustomization.yaml"
+    named = {each["name"]: each["newName"] for each in yaml.safe_load(trial.read_text())["images"]}
+    return {named[name]: image for name, image in (ours | others).items()}
+
+
+def volume(service: str, disk: Path) -> dict[str, object]:
+    """A folder of the node as the disk of a stateful set's only pod."""
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolume",
+        "metadata": {"name": f"disk-{service}"},
+        "spec": {
+            "capacity": {"storage": "10Gi"},
+            "accessModes": ["ReadWriteOnce"],
+            "persistentVolumeReclaimPolicy": "Retain",
+            "claimRef": {"namespace": NAMESPACE, "name": f"data-{service}-0"},
+            "hostPath": {"path": str(disk)},
+        },
+    }
+
+
+@pytest.fixture(scope="session")
+def cluster(empty_cluster: Cluster, overlay: Path) -> Cluster:
+    """The stack after its first start."""
+    empty_cluster.kubectl("apply", "--kustomize", str(overlay))
+    empty_cluster.wait_rolled_out("deployment/mlflow")
+    empty_cluster.wait_complete("trainer")
+    empty_cluster.wait_rolled_out(f"deployment/{API}")
+    empty_cluster.wait_ready_pods(2)
+    return empty_cluster

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Ends what start-cluster.sh has started, with its pods and its data: tests/kubernetes/stop-cluster.sh FOLDER
+set -uo pipefail
+
+folder=$(realpath "${1:?which folder?}")
+run=$folder/run
+namespace=kubernetes-tests
+
+# The kubelet first: it would start again what ends.
+for name in kubelet kube-proxy coredns kube-controller-manager kube-scheduler; do
+  if [[ -f $run/$name.pid ]]; then kill "$(<"$run/$name.pid")" 2>/dev/null; fi
+done
+# A pod's processes are children of containerd's shims, which outlive it.
+if [[ -d /run/$namespace ]]; then
+  pgrep -f "containerd-shim.*$namespace" | while read -r shim; do
+    pkill -KILL -P "$shim"
+    kill -KILL "$shim"
+  done 2>/dev/null
+fi
+for name in containerd kube-apiserver etcd; do
+  if [[ -f $run/$name.pid ]]; then kill "$(<"$run/$name.pid")" 2>/dev/null; fi
+done
+for pid in "$run"/*.pid; do
+  while kill -0 "$(<"$pid")" 2>/dev/null; do sleep 0.1; done
+done 2>/dev/null
+grep -E "$run|/run/$namespace" /proc/mounts | cut -d ' ' -f 2 | sort -r | xargs -r umount --lazy
+if [[ -e /run/netns/$namespace ]]; then ip netns delete "$namespace"; fi
+ip link delete kube-outside 2>/dev/null
+rm -rf "$run" "/run/$namespace" "$folder/kubeconfig"

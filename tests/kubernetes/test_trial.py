@@ -1,0 +1,157 @@
+"""The stack in a cluster: what its users notice of promotions, updates, drains and crashes."""
+
+import os
+from pathlib import Path
+
+import boto3
+import requests
+import yaml
+
+from tests.compose.stack import wait_until
+from tests.kubernetes.cluster import API, NAMESPACE, Cluster, load
+
+KEYS = {
+    "aws_access_key_id": "desenvolvimento",
+    "aws_secret_access_key": "somente-para-desenvolvimento",
+}
+
+
+def test_after_one_command_the_api_answers(cluster: Cluster) -> None:
+    answer = requests.post(
+        f"http://{cluster.address(API)}/invocations",
+        b"boneca de pano",
+        headers={"Content-Type": "text/csv"},
+        timeout=60,
+    )
+    assert answer.json() == {"predictions": ["brinquedo"]}
+    assert cluster.versions() == {"1"}
+
+
+def test_applied_again_nothing_changes(cluster: Cluster, overlay: Path) -> None:
+    done = cluster.try_kubectl("diff", "--kustomize", str(overlay))
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_the_namespace_takes_nothing_that_could_hurt_its_node(cluster: Cluster) -> None:
+    done = cluster.try_kubectl("run", "root", "--image", "x", "--privileged", "--restart", "Never")
+    assert done.returncode
+    assert 'violates PodSecurity "restricted' in done.stderr
+    names = [each["metadata"]["name"] for each in cluster.get("networkpolicies")["items"]]
+    assert names == [API, "db", "mlflow", "nobody-unless-named", "s3"]
+
+
+def test_no_token_of_the_cluster_is_in_a_pod(cluster: Cluster) -> None:
+    for name in ("deployment/mlflow", f"deployment/{API}", "statefulset/db", "statefulset/s3"):
+        shown = cluster.kubectl("exec", name, "--", "ls", "/run")
+        assert "secrets" not in shown, name
+
+
+def test_a_retraining_is_served_by_all_replicas_and_fails_no_request(cluster: Cluster) -> None:
+    with load(cluster.address(API)) as result:
+        cluster.kubectl("create", "job", "--from", "cronjob/retraining", "again")
+        cluster.wait_complete("again")
+        wait_until(lambda: cluster.versions() == {"2"}, "version 2 in every replica")
+        wait_until(lambda: result.answered["2"] > 50, "answers of version 2")
+    assert result.failed == []
+
+
+def test_an_update_of_the_image_fails_no_request(cluster: Cluster) -> None:
+    image = cluster.get("deployment", API)["spec"]["template"]["spec"]["containers"][0]["image"]
+    with load(cluster.address(API)) as result:
+        cluster.kubectl("set", "image", f"deployment/{API}", f"{API}={image}-next")
+        cluster.wait_rolled_out(f"deployment/{API}")
+        cluster.wait_ready_pods(2)
+        result.goes_on()
+        cluster.kubectl("rollout", "undo", f"deployment/{API}")
+        cluster.wait_rolled_out(f"deployment/{API}")
+        cluster.wait_ready_pods(2)
+        result.goes_on()
+    assert result.failed == []
+
+
+def test_a_pod_that_is_deleted_fails_no_request(cluster: Cluster) -> None:
+    with load(cluster.address(API)) as result:
+        pod = cluster.ready_pods()[0]["metadata"]["name"]
+        cluster.kubectl("delete", "pod", pod)
+        cluster.wait_ready_pods(2)
+        result.goes_on()
+    assert result.failed == []
+
+
+def test_a_drain_leaves_one_that_answers(cluster: Cluster) -> None:
+    with load(cluster.address(API)) as result:
+        done = cluster.try_kubectl(
+            *("drain", "node", "--pod-selector", f"app={API}", "--delete-emptydir-data"),
+            "--timeout=40s",
+        )
+        # There is no other node: the last pod stays.
+        assert "violate the pod's disruption budget" in done.stderr
+        assert len(cluster.ready_pods()) == 1
+        result.goes_on()
+        cluster.kubectl("uncordon", "node")
+        cluster.wait_ready_pods(2)
+    assert result.failed == []
+
+
+def test_without_mlflow_the_api_goes_on(cluster: Cluster) -> None:
+    with load(cluster.address(API)) as result:
+        cluster.kubectl("scale", "deployment/mlflow", "--replicas=0")
+        cluster.kubectl("wait", "pod", "--selector=app=mlflow", "--for=delete", "--timeout=120s")
+        result.goes_on(200)
+        cluster.kubectl("scale", "deployment/mlflow", "--replicas=1")
+        cluster.wait_rolled_out("deployment/mlflow")
+        result.goes_on()
+        assert len(cluster.ready_pods()) == 2
+    assert result.failed == []
+
+
+def test_more_and_fewer_replicas_fail_no_request(cluster: Cluster) -> None:
+    with load(cluster.address(API)) as result:
+        for count in (5, 2):
+            cluster.kubectl("scale", f"deployment/{API}", f"--replicas={count}")
+            cluster.wait_ready_pods(count)
+            result.goes_on()
+    assert result.failed == []
+    restarts = {
+        status["restartCount"]
+        for pod in cluster.ready_pods()
+        for status in pod["status"]["containerStatuses"]
+    }
+    assert restarts == {0}
+
+
+def test_a_table_is_classified_when_asked_to(cluster: Cluster) -> None:
+    s3 = boto3.client(
+        "s3", endpoint_url=f"http://{cluster.address('s3')}", region_name="us-east-1", **KEYS
+    )
+    s3.put_object(Bucket="mlflow", Key="produtos.csv", Body=b"nome;descricao\nboneca;de pano\n")
+    cluster.kubectl("create", "job", "--from", "cronjob/batch", "tonight")
+    cluster.wait_complete("tonight")
+    ask = "mysql --user=mlflow --batch --skip-column-names mlflow"
+    query = f'MYSQL_PWD=$MYSQL_PASSWORD {ask} -e "SELECT categoria FROM predicoes"'
+    assert cluster.kubectl("exec", "db-0", "--", "sh", "-c", query).split() == ["brinquedo"]
+
+
+def test_one_version_is_served_if_the_settings_name_it(
+    cluster: Cluster, overlay: Path, tmp_path: Path
+) -> None:
+    """A rollout is the switch then, and going back is its undo."""
+    pinned = {
+        "namespace": NAMESPACE,
+        "resources": [os.path.relpath(overlay, tmp_path)],
+        "configMapGenerator": [
+            {"name": "api", "behavior": "merge", "literals": [f"MODEL_URI=models:/{API}/1"]}
+        ],
+    }
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(pinned))
+    with load(cluster.address(API)) as result:
+        cluster.kubectl("apply", "--kustomize", str(tmp_path))
+        cluster.wait_rolled_out(f"deployment/{API}")
+        cluster.wait_ready_pods(2)
+        assert cluster.versions() == {"1"}
+        cluster.kubectl("rollout", "undo", f"deployment/{API}")
+        cluster.wait_rolled_out(f"deployment/{API}")
+        cluster.wait_ready_pods(2)
+        assert cluster.versions() == {"2"}
+        result.goes_on()
+    assert result.failed == []
