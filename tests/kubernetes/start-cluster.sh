@@ -101,6 +101,7 @@ state = "/run/$namespace/containerd"
   sandbox_image = "local/pause:1"
   # Root has no CAP_SYS_RESOURCE on every machine.
   restrict_oom_score_adj = true
+  netns_mounts_under_state_dir = true
 [plugins."io.containerd.grpc.v1.cri".cni]
   bin_dir = "/usr/lib/cni"
   conf_dir = "$run/cni"
