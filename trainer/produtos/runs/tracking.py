@@ -33,6 +33,9 @@ SET_IT = tr("set MLFLOW_TRACKING_URI, such as http://localhost:5000")
 FIRST_ANSWER = 5
 """Seconds that a tracking server has to answer the first question."""
 
+LAST_ANSWER = 8
+"""Seconds for the end of a run that was stopped. Its parent needs as many, and Compose gives 20."""
+
 SIGNS = {
     "refused": tr("connection refused"),
     "timed out": tr("no answer within {seconds} s").format(seconds=FIRST_ANSWER),
@@ -278,7 +281,7 @@ def running(
         tracker.client.set_terminated(created, "FINISHED")
     except BaseException as error:
         # If the server is still there; the real error comes first.
-        with _impatient(3), suppress(Exception):
+        with _impatient(LAST_ANSWER), suppress(Exception):
             if created:
                 status = "KILLED" if isinstance(error, Stopped) else "FAILED"
                 tracker.client.set_terminated(created, status)
