@@ -149,3 +149,5 @@ def load(address: str) -> Iterator[Load]:
         over.set()
         for thread in threads:
             thread.join()
+        # `pytest -rP` shows it.
+        print(f"{result.count} answered, {len(result.failed)} failed")
