@@ -78,13 +78,13 @@ images: ## build the base images from packages, for a site without a registry
 	@./deploy/offline-images/build.sh >offline.env && echo "written to offline.env; docs/offline.md says how to use it"
 
 .PHONY: test
-test: env-dev ## run the tests, in a real browser too (make test ARGS="tests/unit -k csv")
+test: env-dev ## run the tests, in a real browser too (QUICK=yes, ARGS="tests/unit -k csv")
 	@./tests/install-tools.sh
 ifdef ARGS
 	@.venv/bin/pytest $(ARGS)
 else
 	@.venv/bin/pytest --numprocesses 3 --dist loadfile tests/unit tests/e2e
-	@.venv/bin/pytest tests/compose
+	@.venv/bin/pytest tests/compose $(if $(QUICK),-m "not slow")
 endif
 
 .PHONY: test-spark

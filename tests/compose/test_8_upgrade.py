@@ -16,6 +16,8 @@ from tests.compose.endless_runs import NAME, endless_runs, finished
 from tests.compose.stack import IMAGE_TAG, Stack, docker, wait_until
 from tests.e2e.conftest import free_port
 
+pytestmark = pytest.mark.slow
+
 OLDER = "3.15.0"
 TAG = f"{IMAGE_TAG}-upgrade"
 IMAGES = ("s3", "mlflow", "trainer", "classificador-produtos", "backup")

@@ -4,8 +4,11 @@ import pytest
 
 from tests.compose.faults import Faults
 
-# Caddy's authority is its own here.
-pytestmark = pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning")
+pytestmark = [
+    pytest.mark.slow,
+    # Caddy's authority is its own here.
+    pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning"),
+]
 
 SERVICES = {"S3": "s3", "MySQL": "db", "MLflow": "mlflow"}
 FAULTS = ("stopped", "killed", "frozen", "slow network", "disk full")

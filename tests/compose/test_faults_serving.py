@@ -8,8 +8,11 @@ from tests.compose.faults import API, PAGE, Faults, rows_of_page
 from tests.compose.stack import wait_until
 from tests.compose.test_faults_registry import CASES as CASES_BEHIND
 
-# Caddy's authority is its own here.
-pytestmark = pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning")
+pytestmark = [
+    pytest.mark.slow,
+    # Caddy's authority is its own here.
+    pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning"),
+]
 
 WORKER, PROCESS, MANAGER = "front worker", "model's process", "manager"
 COMMANDS = {
