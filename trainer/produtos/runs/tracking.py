@@ -286,8 +286,7 @@ def running(
                 status = "KILLED" if isinstance(error, Stopped) else "FAILED"
                 tracker.client.set_terminated(created, status)
             elif isinstance(error, Stopped):
-                # The server may have made it already.
-                abandoned.close_own(tracker.client, tracker.experiment_id)
+                abandoned.close_unheard(tracker.client, tracker.experiment_id, name)
         raise
 
 

@@ -258,17 +258,20 @@ def test_no_run_stays_running(
         assert ended.data.tags["mlflow.parentRunId"] == "pai"
 
 
+@pytest.mark.parametrize("seconds", [0, 0.5])
 @pytest.mark.parametrize("call", ["create_run", "set_terminated"])
 def test_a_signal_while_a_run_begins_or_ends_leaves_none_running(
-    tracker: Tracker, monkeypatch: pytest.MonkeyPatch, call: str
+    tracker: Tracker, monkeypatch: pytest.MonkeyPatch, call: str, seconds: float
 ) -> None:
     real = getattr(MlflowClient, call)
     others = tracker.client.create_run(tracker.experiment_id).info.run_id
+    at_the_server: list[threading.Timer] = []
 
     def stopped_before_the_answer(client: MlflowClient, *args: object, **more: object) -> None:
         monkeypatch.undo()
         if call == "create_run":
-            real(client, *args, **more)
+            at_the_server.append(threading.Timer(seconds, real, (client, *args), more))
+            at_the_server[0].start()
         raise Stopped(15)
 
     def parent_and_child() -> None:
@@ -279,6 +282,8 @@ def test_a_signal_while_a_run_begins_or_ends_leaves_none_running(
 
     with pytest.raises(Stopped):
         parent_and_child()
+    for timer in at_the_server:
+        timer.join()
     found = tracker.client.search_runs([tracker.experiment_id])
     status = {run.info.run_id: run.info.status for run in found}
     assert status.pop(others) == "RUNNING"
