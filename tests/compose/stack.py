@@ -1,6 +1,7 @@
 """A stack of containers of a test's own: a project name, ports and volumes that nobody else has."""
 
 import hashlib
+import ipaddress
 import json
 import os
 import subprocess
@@ -37,6 +38,13 @@ def docker(*arguments: str, check: bool = True, timeout: float = 120) -> str:
     if check and done.returncode:
         raise AssertionError(f"docker {' '.join(arguments)}: {done.stderr.strip()}")
     return done.stdout.strip()
+
+
+def this_machine() -> str:
+    """The address by which containers of the engine's own network reach this machine."""
+    bridge = json.loads(docker("network", "inspect", "bridge"))[0]["IPAM"]["Config"][0]
+    # An engine names it only after its first start.
+    return bridge.get("Gateway") or str(next(ipaddress.ip_network(bridge["Subnet"]).hosts()))
 
 
 def wait_until(

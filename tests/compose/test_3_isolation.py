@@ -1,11 +1,10 @@
 """What a process in the stack may do, and who can reach it."""
 
-import ipaddress
 import json
 
 import pytest
 
-from tests.compose.stack import JOBS, SERVERS, Stack, docker
+from tests.compose.stack import JOBS, SERVERS, Stack, docker, this_machine
 
 
 def addresses(stack: Stack, service: str) -> dict[str, str]:
@@ -44,11 +43,9 @@ def test_the_jobs_did_not_run_as_root(stack: Stack) -> None:
 
 
 def test_neighbours_on_the_same_engine_reach_neither_database_nor_s3(stack: Stack) -> None:
-    bridge = json.loads(docker("network", "inspect", "bridge"))[0]["IPAM"]["Config"][0]
-    host = bridge.get("Gateway") or str(next(ipaddress.ip_network(bridge["Subnet"]).hosts()))
     targets = [f"{ip}:3306" for ip in addresses(stack, "db").values()]
     targets += [f"{ip}:9000" for ip in addresses(stack, "s3").values()]
-    targets.append(f"{host}:{stack.setting('S3_PORT')}")  # published, but on 127.0.0.1
+    targets.append(f"{this_machine()}:{stack.setting('S3_PORT')}")  # published, but on 127.0.0.1
     tries = "; ".join(f"./wait-for-it.sh -q -t 1 {one} || echo no {one}" for one in targets)
     image = f"classificador-de-produtos/mlflow:{stack.setting('IMAGE_TAG')}"
     said = docker("run", "--rm", image, "bash", "-c", tries)

@@ -21,7 +21,7 @@ import requests
 
 from dashboards import DASHBOARDS
 from tests.compose.conftest import base_images
-from tests.compose.stack import ROOT, SERVERS, Stack, docker, wait_until
+from tests.compose.stack import ROOT, SERVERS, Stack, docker, this_machine, wait_until
 
 OVERLAYS = ("compose.team.yml", "compose.monitoring.yml", "compose.team-monitoring.yml")
 PARTS = ("prometheus", "alertmanager", "mysqld-exporter", "node-exporter", "blackbox-exporter")
@@ -57,14 +57,10 @@ def webhook() -> Iterator[Webhook]:
             self.end_headers()
 
     # Containers reach this machine at the address of the engine's bridge.
-    hook = Webhook(ThreadingHTTPServer((_this_machine(), 0), Handler))
+    hook = Webhook(ThreadingHTTPServer((this_machine(), 0), Handler))
     threading.Thread(target=hook.server.serve_forever, daemon=True).start()
     yield hook
     hook.server.shutdown()
-
-
-def _this_machine() -> str:
-    return docker("network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}")
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +83,7 @@ def watched(
     )
     one = new_stack(
         *(ROOT / name for name in OVERLAYS),
-        ALERT_WEBHOOK_URL=f"http://{_this_machine()}:{webhook.server.server_port}/",
+        ALERT_WEBHOOK_URL=f"http://{this_machine()}:{webhook.server.server_port}/",
     )
     _, *offline = base_images(folder / "offline.env", "monitoring").env_files
     one.env_files = (env, *offline)
