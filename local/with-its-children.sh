@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs a command as the leader of its process group; when it ends in any way but well, all that it
-# started ends too. A killed `mlflow server` would leave its uvicorn behind, which keeps the port.
+# started ends too. An MLflow that runs jobs would leave its uvicorn behind, which keeps the port.
 set -uo pipefail
 
 # Were this script killed instead, the command is told to stop.
