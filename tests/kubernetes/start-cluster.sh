@@ -158,7 +158,6 @@ import_pause() {
   printf '[{"Config": "config.json", "RepoTags": ["local/pause:1"], "Layers": ["layer.tar"]}]' >"$image/manifest.json"
   tar -C "$image" -cf "$image/image.tar" config.json manifest.json layer.tar
   ctr --address "$socket" --namespace k8s.io images import --digests=false "$image/image.tar" >/dev/null
-  ctr --address "$socket" --namespace k8s.io images tag --force docker.io/local/pause:1 local/pause:1 >/dev/null 2>&1 || true
 }
 
 [[ $(id -u) == 0 ]] || fail "only root can make one"
