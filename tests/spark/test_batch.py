@@ -17,6 +17,7 @@ from mlflow.entities import Run
 
 from produtos.batch.spark import engine
 from tests.e2e.conftest import MlflowServer, free_port
+from tests.e2e.test_batch import command
 from tests.spark.conftest import Cluster
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,10 +26,6 @@ SAID = ("seconds", "rows_per_second")
 """Metrics that no two jobs have in common."""
 
 WORDS = ("boneca", "de", "pano", "halo;", "console", "batom", "cor", "anéis,", "volume")
-
-
-def command(*arguments: object) -> list[str]:
-    return [sys.executable, str(ROOT / "trainer" / "batch.py"), *map(str, arguments)]
 
 
 def job(

@@ -10,8 +10,9 @@ import pytest
 
 from tests.e2e.conftest import MlflowServer
 from tests.e2e.hotserve_process import PATIENCE, eventually
+from tests.e2e.test_batch import command
 from tests.spark.conftest import Cluster, running_cluster
-from tests.spark.test_batch import command, job, last_run, same, untidy
+from tests.spark.test_batch import job, last_run, same, untidy
 
 LARGE = 45_000
 """Rows; some nine parts, of which the first is written long before the last is read."""
