@@ -58,24 +58,25 @@ class Samples:
         return made
 
 
-def column_types(model: Path) -> dict[str, str]:
-    """The types that the signature of the model in that folder gives to its inputs, by name."""
+def column_types(inputs: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """The types that a signature gives to its `inputs`, by name."""
     found = {}
-    for each in _signature(_declared(model)):
+    for each in inputs:
         name = str(each.get("name") or ONLY_INPUT)
         found[name] = str((each.get("tensor-spec") or {}).get("dtype") or each.get("type"))
     return found
 
 
-def samples(model: Path, *, takes_texts: bool) -> Samples | None:
+def samples(
+    model: Path, inputs: Sequence[Mapping[str, Any]], *, takes_texts: bool
+) -> Samples | None:
     """Rows for the model in that folder; None if neither example nor signature gives any.
 
     Args:
+        inputs: of its signature.
         takes_texts: whether it is known to take a list of texts.
     """
-    declared = _declared(model)
-    inputs = _signature(declared)
-    example = _of_example(model, declared)
+    example = _of_example(model, _declared(model))
     made = _of_signature(inputs)
     if example is None:
         return made or (Samples(None, _TEXTS) if takes_texts and not inputs else None)
@@ -94,14 +95,6 @@ def _declared(model: Path) -> Mapping[str, Any]:
     except (OSError, ValueError, yaml.YAMLError):
         return {}
     return declared if isinstance(declared, dict) else {}
-
-
-def _signature(declared: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    try:
-        inputs = json.loads((declared.get("signature") or {}).get("inputs") or "[]")
-    except (ValueError, AttributeError, TypeError):
-        return []
-    return [each for each in inputs if isinstance(each, dict)] if isinstance(inputs, list) else []
 
 
 def _of_signature(inputs: Sequence[Mapping[str, Any]]) -> Samples | None:

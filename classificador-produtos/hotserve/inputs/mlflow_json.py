@@ -1,5 +1,6 @@
 """Products as the JSON that MLflow's server takes."""
 
+import contextlib
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -32,6 +33,14 @@ def to_json(
         return b'{"inputs": [%b]%b}' % (data, rest), count
     columns = json.dumps(wanted.columns, ensure_ascii=False).encode()
     return b'{"dataframe_split": {"columns": %b, "data": [%b]}%b}' % (columns, data, rest), count
+
+
+def error_line(answer: bytes) -> str:
+    """The first line of the error in an answer of MLflow's server, or of the answer itself."""
+    message = answer.decode("utf-8", "replace")
+    with contextlib.suppress(ValueError, TypeError, KeyError):
+        message = str(json.loads(answer)["message"])
+    return message.strip().partition("\n")[0][:300]
 
 
 def frame(products: Products, columns: tuple[str, ...]) -> list[list[str]]:

@@ -60,7 +60,11 @@ def signature(model: Path) -> dict[str, Any]:
     try:
         declared = yaml.safe_load((model / "MLmodel").read_text("utf-8"))
         found = {key: json.loads(text) for key, text in declared["signature"].items() if text}
-        return {key: specs for key, specs in found.items() if isinstance(specs, list)}
+        return {
+            key: [each for each in specs if isinstance(each, dict)]
+            for key, specs in found.items()
+            if isinstance(specs, list)
+        }
     except (OSError, ValueError, AttributeError, TypeError, KeyError, yaml.YAMLError):
         return {}
 

@@ -21,6 +21,8 @@ from typing import Any
 from hotserve.batching import probes, requests
 from hotserve.batching.answers import WrongLength, predictions, same
 from hotserve.batching.requests import Part
+from hotserve.inputs import model_input
+from hotserve.inputs.mlflow_json import error_line
 
 _TIMEOUT = 60.0
 _FORMS_SECONDS = 20.0
@@ -48,10 +50,11 @@ class _Refused(Exception):
 def check(model: Path, port: int, kind: str) -> dict[str, Any]:
     """The line to write."""
     try:
-        samples = probes.samples(model, takes_texts=kind == "texts")
+        inputs = model_input.signature(model).get("inputs", [])
+        samples = probes.samples(model, inputs, takes_texts=kind == "texts")
         if samples is None:
             raise Shut(NOT_KNOWN)
-        return {"forms": _forms(_Process(port), samples, probes.column_types(model))}
+        return {"forms": _forms(_Process(port), samples, probes.column_types(inputs))}
     except Shut as shut:
         return {"shut": str(shut)}
     except TimeoutError:
@@ -176,12 +179,8 @@ class _Process:
             answer = connection.getresponse()
             content = answer.read()
         if answer.status != 200:
-            reason = content.decode("utf-8", "replace")
-            with contextlib.suppress(ValueError, TypeError, KeyError):
-                reason = str(json.loads(content)["message"])
-            first = reason.strip().partition("\n")[0][:300]
             together = f" to {len(parts)} rows together" if len(parts) > 1 else ""
-            raise _Refused(f"{answer.status}{together}: {first}")
+            raise _Refused(f"{answer.status}{together}: {error_line(content)}")
         return predictions(content, sum(part.rows for part in parts))
 
 

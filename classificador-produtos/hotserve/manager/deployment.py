@@ -5,6 +5,7 @@ import contextlib
 from dataclasses import dataclass, field
 from typing import Any
 
+from hotserve.batching import probes
 from hotserve.inputs import json_forms
 from hotserve.inputs.model_input import TextInput
 from hotserve.ipc.messages import Batching, LaneTarget, Target
@@ -30,7 +31,6 @@ class Deployment:
         opening: the task that compares what the lane, and rows together, are answered with what
             the process answers.
         is_compared: whether `lane` is the outcome of a comparison that came to its end.
-        types: the types that its signature gives to columns, by name.
         generation: of the process that answers; grows with each one that takes over.
     """
 
@@ -48,7 +48,6 @@ class Deployment:
     opening: asyncio.Task[None] | None = None
     is_compared: bool = False
     generation: int = 0
-    types: dict[str, str] = field(default_factory=dict)
 
     @property
     def started(self) -> bool:
@@ -88,7 +87,8 @@ class Deployment:
         """How requests go to its process together, if they may."""
         if self.batching.state != "open":
             return None
-        return Batching(slots, self.batching.forms, self.types)
+        types = probes.column_types(self.signature.get("inputs", []))
+        return Batching(slots, self.batching.forms, types)
 
     def lane_json(self, csv: str) -> dict[str, Any]:
         """Its lane as `/model` shows it; `csv` is the setting."""

@@ -17,6 +17,7 @@ from typing import Any
 
 from hotserve.inputs import json_forms as lane_forms
 from hotserve.inputs.columns import CATEGORY, PROBABILITIES
+from hotserve.inputs.mlflow_json import error_line
 from hotserve.lane import Lane, LaneError
 from hotserve.lane.probes import Difference, compare, read_probes
 
@@ -114,11 +115,8 @@ def _ask(connection: http.client.HTTPConnection, body: dict[str, Any]) -> Any:
     answer = connection.getresponse()
     content = answer.read()
     if answer.status != 200:
-        reason = content.decode("utf-8", "replace")
-        with contextlib.suppress(ValueError, TypeError, KeyError):
-            reason = str(json.loads(content)["message"])
-        first = reason.strip().partition("\n")[0][:300]
-        raise Unanswered(f"the model's process answered {answer.status} to the probes: {first}")
+        reason = error_line(content)
+        raise Unanswered(f"the model's process answered {answer.status} to the probes: {reason}")
     decoded = json.loads(content)
     return decoded.get("predictions") if isinstance(decoded, dict) else None
 

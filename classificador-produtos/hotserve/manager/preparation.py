@@ -8,7 +8,6 @@ from pathlib import Path
 
 import aiohttp
 
-from hotserve.batching import probes
 from hotserve.config.folders import disk_full, write_error
 from hotserve.config.model_uri import ModelReference
 from hotserve.config.settings import Settings
@@ -73,7 +72,6 @@ class Preparation:
             files,
             model_input.expected(model),
             model_input.signature(model),
-            types=probes.column_types(model),
         )
         if self.settings.lane == "off":
             deployment.lane = LaneVerdict("shut", "it is switched off (--lane off)")

@@ -151,7 +151,7 @@ class FakePreparation:
             files,
             opener=opener,
             batch_opener=batch_opener,
-            types={"valor": "double"},
+            signature={"inputs": [{"name": "valor", "type": "double"}]},
         )
 
     def log(self, version: ModelVersion) -> Path:
