@@ -14,6 +14,10 @@ settings.load_profile("ci")
 # What the tests look for is said in English, whatever the terminal's language.
 os.environ["LINGUA"] = "en"
 
+# `make test` would pass its own on to each `make` of a test, which then says which folder it enters.
+for name in ("MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS"):
+    os.environ.pop(name, None)
+
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     # So it is for a job in the background, and for all that it starts: no Ctrl-C would end them.
     signal.signal(signal.SIGINT, signal.default_int_handler)
