@@ -14,7 +14,7 @@ settings.load_profile("ci")
 # What the tests look for is said in English, whatever the terminal's language.
 os.environ["LINGUA"] = "en"
 
-# `make test` would pass its own on to each `make` of a test, which then says which folder it enters.
+# With what `make test` passes on, each `make` of a test would say which folder it enters.
 for name in ("MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS"):
     os.environ.pop(name, None)
 
