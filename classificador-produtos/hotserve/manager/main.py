@@ -179,10 +179,12 @@ def _child_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """What the wrapped command sees: the user's variables, none of ours.
 
     uvicorn writes a line for each request unless told otherwise; hotserve is the one to say
-    whether requests are logged.
+    whether requests are logged. OpenMP's threads (scikit-learn's trees, XGBoost, LightGBM) keep
+    every core busy for a moment after each prediction unless told to wait asleep, and HTTP on both
+    sides of it waits for a core meanwhile.
     """
     kept = {k: v for k, v in environment.items() if not k.startswith("HOTSERVE_")}
-    return {"UVICORN_ACCESS_LOG": "false", **kept}
+    return {"UVICORN_ACCESS_LOG": "false", "OMP_WAIT_POLICY": "passive", **kept}
 
 
 def _configure(settings: Settings, folders: tuple[str, ...]) -> Configure:
