@@ -31,7 +31,7 @@ import pandas as pd
 from mlflow.models import infer_signature
 from sklearn.ensemble import HistGradientBoostingRegressor
 
-from benchmarks import other_servers, servers
+from benchmarks import other_servers, serve_report, servers
 from benchmarks.batch import mlflow_server
 from benchmarks.load_generator import Request, need
 from benchmarks.machine import machine, write
@@ -59,10 +59,12 @@ class Goal(NamedTuple):
     def title(self) -> str:
         """In words."""
         both = ("hotserve", self.other) if self.figure == RATE else (self.other, "hotserve")
-        return f"{self.figure}, {self.connections} connections: {' / '.join(both)}"
+        of = f"{self.connections} connection{'s' if self.connections > 1 else ''}"
+        return f"{WORDS[self.figure]}, {of}: {' / '.join(both)}"
 
 
 RATE = "requests_per_second"
+WORDS = {RATE: "requests/s", "p99_ms": "p99", "p50_ms": "p50"}
 GOALS = (
     Goal(RATE, 8, "mlflow", 3.0),
     Goal(RATE, 64, "mlflow", 12.0),
@@ -274,6 +276,7 @@ def main() -> None:
             result[model] = {"servers": bench.figures, "ratios": found}
     if not given.no_write:
         print(f"written to {write('serve-models', result)}")
+        serve_report.main()
 
 
 if __name__ == "__main__":

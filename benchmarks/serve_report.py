@@ -1,8 +1,8 @@
-"""The table and the plot of `docs/speed.md`, from the raw figures of `benchmarks.serve`.
+"""The tables and plots of `docs/speed.md`, from what `serve` and `serve_models` wrote.
 
     .venv/bin/python -m benchmarks.serve_report
 
-`make bench-serve` ends with it. What stands between the page's two marks is written anew.
+Both end with it. What stands between the page's marks is written anew.
 """
 
 from __future__ import annotations
@@ -21,20 +21,30 @@ matplotlib.use("agg")
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGE = DOCS / "speed.md"
 PLOT = DOCS / "images" / "speed.png"
-BEGIN, END = "<!-- figures: make bench-serve -->", "<!-- end of the figures -->"
+MODELS_PLOT = DOCS / "images" / "speed-models.png"
+PRODUCTS, MODELS = "<!-- figures: the products -->", "<!-- figures: models without a lane -->"
+END = "<!-- end of the figures -->"
 COLORS = {"hotserve": "#0b7a75", "empty app": "#b8b8b8"}
 OTHERS = "#d08c3f"
+
+PANELS = (
+    ("csv x8", "requests_per_second", "one text as CSV, requests/s"),
+    ("json x8", "requests_per_second", "one text as JSON, requests/s"),
+    ("json-1000 x8", "lines_per_second", "1,000 texts as JSON, texts/s"),
+)
+NAMES = {"tree": "Boosted tree", "pyfunc": "Custom pyfunc of 5 ms"}
+FORMS = {"csv": "CSV", "json": "JSON", "v2": "own protocol", "bento": "own protocol"}
 
 Figures = Mapping[str, Any]
 
 
 def tables(result: Figures) -> str:
-    """All the page's tables, in Markdown."""
+    """All tables about the product classifier, in Markdown."""
     servers: Figures = result["servers"]
     measured = {name: each for name, each in servers.items() if each.get("load")}
     return "\n\n".join(
         [
-            _machine(result),
+            _machine(result, result["servers"].values()),
             "### At 8 connections, one worker each",
             _table(
                 ("ratio", "measured", "at least"),
@@ -78,10 +88,44 @@ def tables(result: Figures) -> str:
     )  # fmt: skip
 
 
-def _machine(result: Figures) -> str:
+def tables_of_models(result: Figures) -> str:
+    """The tables about models without a lane, in Markdown."""
+    measured = {name: each for name, each in result.items() if name in NAMES}
+    servers = [server for each in measured.values() for server in each["servers"].values()]
+    forms = ("csv", "json")
+    parts = [
+        _machine(result, servers),
+        "### One row a request, one worker each",
+        _table(
+            ("ratio", *(f"{name}, {FORMS[form]}" for name in measured for form in forms),
+             "at least"),
+            (
+                [title, *(f"{each['ratios'][form][title]:,.2f}" for each in measured.values()
+                          for form in forms), f"{bound:g}"]
+                for title, bound in result["goals"].items()
+            ),
+        ),
+    ]  # fmt: skip
+    for name, each in measured.items():
+        parts += [
+            f"### {NAMES[name]}: requests/s, and p99",
+            _table(
+                ("server", "asked in", "1 connection", "8", "64"),
+                (
+                    [server, FORMS[form], *(_single(figures, f"{form} x{n}") for n in (1, 8, 64))]
+                    for server, figures in each["servers"].items()
+                    for form in FORMS
+                    if f"{form} x1" in figures.get("load", {})
+                ),
+            ),
+        ]
+    return "\n\n".join(parts)
+
+
+def _machine(result: Figures, servers: Iterable[Figures]) -> str:
     told = result["machine"]
     versions = dict(told["packages"])
-    for each in result["servers"].values():
+    for each in servers:
         versions |= each.get("versions", {})
     packages = ", ".join(f"{name} {version}" for name, version in versions.items())
     return (
@@ -126,27 +170,18 @@ def _memory(server: Figures) -> str:
     return (f"{total} in {len(sizes)}" if len(sizes) > 1 else total) + front
 
 
-def plot(result: Figures, path: Path) -> None:
-    """Bars of requests/s and of lines/s, on logarithmic scales, as a picture."""
+def plot(panels: Iterable[tuple[str, Mapping[str, float]]], path: Path) -> None:
+    """Bars by server on logarithmic scales, one panel for each title, as a picture."""
     from matplotlib import pyplot
 
-    panels = (
-        ("csv x8", "requests_per_second", "one text as CSV, requests/s"),
-        ("json x8", "requests_per_second", "one text as JSON, requests/s"),
-        ("json-1000 x8", "lines_per_second", "1,000 texts as JSON, texts/s"),
-    )
-    figure, axes = pyplot.subplots(1, len(panels), figsize=(12, 3.2), layout="constrained")
-    for axis, (key, unit, title) in zip(axes, panels, strict=True):
-        bars = {
-            name: each["load"][key][unit]
-            for name, each in result["servers"].items()
-            if not each.get("load", {}).get(key, {"failed": 1})["failed"]
-        }
+    drawn = list(panels)
+    figure, axes = pyplot.subplots(1, len(drawn), figsize=(12, 3.2), layout="constrained")
+    for axis, (title, bars) in zip(axes, drawn, strict=True):
         names = list(bars)[::-1]
-        drawn = axis.barh(
+        placed = axis.barh(
             names, [bars[name] for name in names], color=[COLORS.get(n, OTHERS) for n in names]
         )
-        axis.bar_label(drawn, fmt="{:,.0f}", padding=3)
+        axis.bar_label(placed, fmt="{:,.0f}", padding=3)
         axis.set_xscale("log")
         axis.margins(x=0.25)
         axis.set_title(title, fontsize="medium")
@@ -155,25 +190,47 @@ def plot(result: Figures, path: Path) -> None:
     pyplot.close(figure)
 
 
-def page(text: str, result: Figures) -> str:
-    """The page's text with these figures.
+def bars(servers: Figures, keys: Iterable[str], unit: str) -> dict[str, float]:
+    """This figure of each server, for the first of the keys that it answered without a failure."""
+    found: dict[str, float] = {}
+    for name, each in servers.items():
+        for key in keys:
+            load = each.get("load", {}).get(key)
+            if load and not load["failed"]:
+                found.setdefault(name, load[unit])
+    return found
+
+
+def page(text: str, begin: str, figures: str) -> str:
+    """The page's text with these figures after the mark `begin`.
 
     Raises:
         ValueError: a mark is missing.
     """
-    before, _, rest = text.partition(BEGIN)
+    before, _, rest = text.partition(begin)
     _, mark, after = rest.partition(END)
     if not mark:
-        raise ValueError(f"{PAGE.name} lacks the marks '{BEGIN}' and '{END}'")
-    return f"{before}{BEGIN}\n\n{tables(result)}\n\n{END}{after}"
+        raise ValueError(f"{PAGE.name} lacks the marks '{begin}' and '{END}'")
+    return f"{before}{begin}\n\n{figures}\n\n{END}{after}"
 
 
 def main() -> None:
-    """Write table and plot."""
-    result = json.loads((RESULTS / "serve.json").read_text("utf-8"))
-    PAGE.write_text(page(PAGE.read_text("utf-8"), result), "utf-8")
-    plot(result, PLOT)
-    print(f"written to {PAGE} and {PLOT}")
+    """Write tables and plots."""
+    products = json.loads((RESULTS / "serve.json").read_text("utf-8"))
+    models = json.loads((RESULTS / "serve-models.json").read_text("utf-8"))
+    text = page(PAGE.read_text("utf-8"), PRODUCTS, tables(products))
+    PAGE.write_text(page(text, MODELS, tables_of_models(models)), "utf-8")
+    plot(((title, bars(products["servers"], [key], unit)) for key, unit, title in PANELS), PLOT)
+    keys = ("json x64", "v2 x64", "bento x64")
+    plot(
+        (
+            (f"{title}, 64 connections, requests/s",
+             bars(models[name]["servers"], keys, "requests_per_second"))
+            for name, title in NAMES.items()
+        ),
+        MODELS_PLOT,
+    )  # fmt: skip
+    print(f"written to {PAGE}, {PLOT} and {MODELS_PLOT}")
 
 
 if __name__ == "__main__":

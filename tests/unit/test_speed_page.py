@@ -1,4 +1,4 @@
-"""The page of speeds says what was measured."""
+"""The figures on the page about speed are those of the raw figures."""
 
 import json
 
@@ -9,12 +9,16 @@ from benchmarks.machine import RESULTS
 
 
 def test_the_page_shows_the_raw_figures() -> None:
-    result = json.loads((RESULTS / "serve.json").read_text("utf-8"))
+    products = json.loads((RESULTS / "serve.json").read_text("utf-8"))
+    models = json.loads((RESULTS / "serve-models.json").read_text("utf-8"))
     text = serve_report.PAGE.read_text("utf-8")
-    assert serve_report.page(text, result) == text
+    assert serve_report.page(text, serve_report.PRODUCTS, serve_report.tables(products)) == text
+    again = serve_report.page(text, serve_report.MODELS, serve_report.tables_of_models(models))
+    assert again == text
     assert serve_report.PLOT.stat().st_size > 1_000
+    assert serve_report.MODELS_PLOT.stat().st_size > 1_000
 
 
-def test_a_page_without_marks_is_not_overwritten() -> None:
+def test_a_page_without_its_marks_is_an_error() -> None:
     with pytest.raises(ValueError, match="lacks the marks"):
-        serve_report.page("# Speed\n", {})
+        serve_report.page("# Speed\n", serve_report.PRODUCTS, "")
