@@ -83,7 +83,7 @@ test: env-dev ## run the tests, in a real browser too (QUICK=yes, ARGS="tests/un
 ifdef ARGS
 	@.venv/bin/pytest $(ARGS)
 else
-	@.venv/bin/pytest --numprocesses 3 --dist loadfile tests/unit tests/e2e
+	@.venv/bin/pytest --numprocesses 3 --dist loadfile tests/unit tests/e2e $(if $(QUICK),-m "not slow")
 	@.venv/bin/pytest tests/compose $(if $(QUICK),-m "not slow")
 endif
 

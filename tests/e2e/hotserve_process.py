@@ -1,6 +1,7 @@
 """A real `hotserve` for the end-to-end tests, and what they ask of it."""
 
 import contextlib
+import http.client
 import os
 import subprocess
 import sys
@@ -9,10 +10,12 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psutil
 import requests
@@ -202,6 +205,28 @@ def running_hotserve(
             process.wait(PATIENCE)
         for survivor in hotserve.family():
             survivor.kill()
+
+
+def ask_all(
+    hotserve: Hotserve, asked: list[tuple[str, bytes]], clients: int
+) -> list[tuple[int, bytes]]:
+    """Status and body for each, from so many clients at once."""
+
+    def ask(mine: list[tuple[int, tuple[str, bytes]]]) -> dict[int, tuple[int, bytes]]:
+        connection = http.client.HTTPConnection(urlsplit(hotserve.url).netloc, timeout=PATIENCE)
+        found = {}
+        for place, (content_type, body) in mine:
+            connection.request("POST", "/invocations", body, {"Content-Type": content_type})
+            answer = connection.getresponse()
+            found[place] = answer.status, answer.read()
+        connection.close()
+        return found
+
+    numbered = list(enumerate(asked))
+    with ThreadPoolExecutor(clients) as pool:
+        parts = pool.map(ask, [numbered[n::clients] for n in range(clients)])
+        found = {place: answer for part in parts for place, answer in part.items()}
+    return [found[place] for place in range(len(asked))]
 
 
 @dataclass

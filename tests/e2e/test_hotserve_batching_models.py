@@ -1,14 +1,11 @@
 """Models of several kinds, many requests at once: each answer is the one to a request alone."""
 
-import http.client
 import json
 import math
 import random
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import mlflow
 import numpy as np
@@ -20,7 +17,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 
 from tests.e2e.conftest import MlflowServer
 from tests.e2e.hotserve_models import Registry
-from tests.e2e.hotserve_process import PATIENCE, Hotserve, running_hotserve
+from tests.e2e.hotserve_process import Hotserve, ask_all, running_hotserve
 from tests.unit.hotserve.samples import Samples
 
 NAME = "hotserve-batching-models"
@@ -116,28 +113,6 @@ def requests_of(rows: list[list[float]]) -> list[tuple[str, bytes]]:
     ]
     made = [("application/json", json.dumps(body).encode()) for body in bodies]
     return [("text/csv", csv.encode()), *made]
-
-
-def ask_all(
-    hotserve: Hotserve, asked: list[tuple[str, bytes]], clients: int
-) -> list[tuple[int, bytes]]:
-    """Status and body for each, from so many clients at once."""
-
-    def ask(mine: list[tuple[int, tuple[str, bytes]]]) -> dict[int, tuple[int, bytes]]:
-        connection = http.client.HTTPConnection(urlsplit(hotserve.url).netloc, timeout=PATIENCE)
-        found = {}
-        for place, (content_type, body) in mine:
-            connection.request("POST", "/invocations", body, {"Content-Type": content_type})
-            answer = connection.getresponse()
-            found[place] = answer.status, answer.read()
-        connection.close()
-        return found
-
-    numbered = list(enumerate(asked))
-    with ThreadPoolExecutor(clients) as pool:
-        parts = pool.map(ask, [numbered[n::clients] for n in range(clients)])
-        found = {place: answer for part in parts for place, answer in part.items()}
-    return [found[place] for place in range(len(asked))]
 
 
 def questions() -> list[list[list[float]]]:
