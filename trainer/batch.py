@@ -6,8 +6,9 @@ import os
 import sys
 from io import TextIOWrapper
 
-from produtos import command, spark
+from produtos import command
 from produtos.language import tr
+from produtos.spark.master import add_options
 
 EXPERIMENT = "classificador-produtos-batch"
 """Of its own, so that jobs do not stand between the runs that are compared."""
@@ -57,7 +58,7 @@ def main() -> None:
     for name, (value, default, meaning) in OPTIONS.items():
         shown = tr(" (default: {default})").format(default=default) if default else ""
         parser.add_argument(name, default=default, metavar=value, help=meaning + shown)
-    spark.add_options(parser)
+    add_options(parser)
     given = parser.parse_args()
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")

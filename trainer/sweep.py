@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
-from produtos import command, spark
+from produtos import command
 from produtos.language import tr
+from produtos.spark.master import add_options, master_of
 
 if TYPE_CHECKING:
     from produtos.runs.sweep import Trainer
@@ -48,7 +49,7 @@ def main() -> None:
     from produtos.runs import sweep as sweeping
     from produtos.runs import view
 
-    master = spark.master_of(options)
+    master = master_of(options)
     view.share(tracker)
     resumed = first_start.interrupted_sweep(tracker, data, common) if options.first else None
     report = partial(print, flush=True)
@@ -96,8 +97,9 @@ def _trainer(master: str) -> Iterator[Trainer]:
         yield sweep.one_by_one
         return
     from produtos.runs import sweep_on_spark
+    from produtos.spark.session import running
 
-    with spark.running(master, tries=sweep_on_spark.TRIES) as session:
+    with running(master, tries=sweep_on_spark.TRIES) as session:
         yield partial(sweep_on_spark.train_on_spark, session)
 
 
@@ -139,7 +141,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--first", action="store_true", help=first)
     check_only = tr("only check the data set, and quickly")
     parser.add_argument("--check-only", action="store_true", help=check_only)
-    spark.add_options(parser)
+    add_options(parser)
     return parser.parse_args()
 
 

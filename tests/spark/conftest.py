@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from produtos.spark import JAVA_OPTIONS
+from produtos.spark.session import JAVA_OPTIONS
 from tests.e2e.conftest import MlflowServer, free_port, running_mlflow_server, stop_tree
 from tests.e2e.hotserve_process import eventually
 from tests.e2e.two_versions import train_two_versions

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
 
-from produtos import spark
 from produtos.batch import pool
 from produtos.batch.answered import Answered, Form
 from produtos.batch.inputs import Inputs, chunks
@@ -12,6 +11,7 @@ from produtos.batch.job import Engine
 from produtos.batch.pool import ModelFolder
 from produtos.batch.request import Request
 from produtos.batch.spark import engine
+from produtos.spark.session import running
 
 
 @contextmanager
@@ -24,7 +24,7 @@ def engine_of(request: Request, inputs: Inputs) -> Iterator[Engine]:
     if not request.spark_master:
         yield partial(_on_this_machine, request, inputs)
         return
-    with spark.running(request.spark_master, request.workers) as session:
+    with running(request.spark_master, request.workers) as session:
         yield partial(engine.run, session, request, inputs)
 
 

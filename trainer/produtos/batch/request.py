@@ -10,11 +10,11 @@ from typing import TypeVar
 from joblib import cpu_count  # type: ignore[import-untyped]
 from sqlalchemy.engine import URL
 
-from produtos import spark
 from produtos.batch.io import database
 from produtos.batch.io.storage import PARQUET_ENDINGS, locate
 from produtos.errors import BadInput, without_secrets
 from produtos.language import tr
+from produtos.spark.master import master_of
 
 DATABASE_VARIABLE = "BATCH_DATABASE_URL"
 """Where the database's address with its password stands, so that no list of processes and no
@@ -101,7 +101,7 @@ def of(given: Namespace) -> Request:
     compared, more_texts = _two_models(given.compare)
     if given.output and given.output_table:
         raise BadInput(tr("give --output or --output-table, not both"))
-    master = spark.master_of(given)
+    master = master_of(given)
     request = Request(
         models=compared or (given.model or "Production",),
         texts=tuple(text for text in [*more_texts, *given.texts] if text.strip()),

@@ -16,7 +16,7 @@ from produtos.runs import tracking
 from produtos.runs.sweep import Trained
 from produtos.runs.tracking import Tracker
 from produtos.runs.training import train_child
-from produtos.spark import Session
+from produtos.spark.session import Session
 
 TRIES = 2
 """A worker that is lost costs its runs only, which are tried again once."""

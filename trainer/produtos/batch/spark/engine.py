@@ -19,7 +19,7 @@ from produtos.batch.request import Request
 from produtos.batch.spark import worker
 from produtos.batch.spark.worker import Done, Reading, Result, Work
 from produtos.errors import BadInput
-from produtos.spark import Session
+from produtos.spark.session import Session
 
 CSV_PART = 2 << 20
 """Bytes. A second or two of work: much more than Spark needs to hand it out."""

@@ -16,7 +16,7 @@ from produtos.batch.io.parquet import ParquetTable
 from produtos.batch.pool import Answers, ModelFolder
 from produtos.errors import BadInput
 from produtos.model.loaded import LoadedModel
-from produtos.spark import received
+from produtos.spark.session import received
 
 
 @dataclass(frozen=True)

@@ -1,34 +1,23 @@
-"""Spark: where it is, started for one command and ended with it."""
+"""Spark, started for one command and ended with it."""
 
 import os
 import re
 import shutil
 import signal
-import socket
-import subprocess
 import sys
 import tempfile
 import time
 import zipfile
-from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
-from produtos.errors import BadInput, in_one_line, without_secrets
+from produtos.errors import BadInput, in_one_line
 from produtos.language import tr
+from produtos.spark.master import check
 from produtos.text import NLTK_DATA
-
-VARIABLE = "SPARK_MASTER"
-MASTERS = ("local", "spark://", "k8s://")
-
-OLDEST_JAVA = 17
-
-ANSWERS_WITHIN = 5
-"""Seconds for the master's port."""
 
 EXECUTOR_WITHIN = 120
 """Seconds until the cluster has given the job a first executor."""
@@ -71,77 +60,7 @@ CODE = "trainer"
 LOCAL = re.compile(r"local(?:\[(\d+|\*)\])?")
 MISSING_MODULE = re.compile(r"No module named '(\w+)")
 
-
 Item = TypeVar("Item")
-
-
-def add_options(parser: ArgumentParser) -> None:
-    """Accept where the work is to be done."""
-    parser.add_argument(
-        "--engine",
-        default="local",
-        choices=("local", "spark"),
-        help=tr("what does the work: the processes of this machine, or Spark (default: local)"),
-    )
-    parser.add_argument(
-        *("--spark-master", "--spark_master"),
-        default="",
-        metavar="ADDRESS",
-        help=tr("of --engine spark (else SPARK_MASTER, else local[*])"),
-    )
-
-
-def master_of(given: Namespace) -> str:
-    """Where Spark is that a command line asks for; nothing if it asks for none.
-
-    Raises:
-        BadInput: it is no address of one.
-    """
-    if given.engine != "spark":
-        return ""
-    master: str = given.spark_master or os.environ.get(VARIABLE) or "local[*]"
-    if not master.startswith(MASTERS):
-        raise BadInput(
-            tr(
-                "--spark-master {address}: must be local[*], spark://host:7077 or "
-                "k8s://https://host:port"
-            ).format(address=without_secrets(master))
-        )
-    return master
-
-
-def check() -> None:
-    """See that Spark can be started.
-
-    Raises:
-        BadInput: a part of it is not installed.
-    """
-    if find_spec("pyspark") is None:
-        raise BadInput(
-            tr(
-                "--engine spark: pyspark is not installed for {executable}; run make "
-                "env-spark, or install trainer/requirements-spark.txt"
-            ).format(executable=sys.executable)
-        )
-    home = os.environ.get("JAVA_HOME")
-    java = shutil.which(str(Path(home, "bin", "java")) if home else "java")
-    if java is None:
-        missing = tr("JAVA_HOME={home} has no bin/java") if home else tr("no java was found")
-        raise BadInput(
-            tr(
-                "--engine spark: {where}; install Java {oldest} or newer, such as "
-                "Debian's openjdk-17-jre-headless"
-            ).format(where=missing.format(home=home), oldest=OLDEST_JAVA)
-        )
-    said = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
-    version = re.search(r'version "(?:1\.)?(\d+)', said)
-    if version and int(version[1]) < OLDEST_JAVA:
-        raise BadInput(
-            tr(
-                "--engine spark: {java} is Java {version}; it needs {oldest} or newer, "
-                "and JAVA_HOME names one"
-            ).format(java=java, version=version[1], oldest=OLDEST_JAVA)
-        )
 
 
 class Session:
@@ -208,9 +127,7 @@ def running(master: str, workers: int = 0, tries: int = 4) -> Iterator[Session]:
     Raises:
         BadInput: it does not start, or the cluster gives nothing.
     """
-    check()
-    if master.startswith("spark://"):
-        _check_master(master)
+    check(master)
     if cores := LOCAL.fullmatch(master):
         # Else Spark tries nothing twice here.
         master = f"local[{workers or cores[1] or 1},{tries}]"
@@ -244,9 +161,7 @@ def _start(settings: dict[str, str], file: Any, log: Path) -> Any:
         output = {} if os.environ.get("TRAINER_DEBUG") else {"stdout": file, "stderr": file}
         return SparkContext(gateway=launch_gateway(conf, output), conf=conf)
     except Exception as error:
-        said = re.findall(
-            r"^.*(?:Exception|Error|ERROR).*$", log.read_text("utf-8", "replace"), re.M
-        )
+        said = ERROR_LINE.findall(log.read_text("utf-8", "replace"))
         reason = said[-1].strip() if said else in_one_line(error)
         raise BadInput(
             tr("Spark did not start on {master}: {more}").format(
@@ -299,24 +214,6 @@ def _code(master: str, folder: Path) -> dict[str, str]:
             if "__pycache__" not in file.parts:
                 zipped.write(file, file.relative_to(root))
     return {"spark.archives": f"{path}#{CODE}", "spark.executorEnv.PYTHONPATH": CODE}
-
-
-def _check_master(master: str) -> None:
-    addresses = master.removeprefix("spark://").split(",")
-    for address in addresses:
-        host, _, port = address.rpartition(":")
-        if not host or not port.isdigit():
-            raise BadInput(
-                tr("--spark-master {master}: write it as spark://host:7077").format(master=master)
-            )
-        with suppress(OSError), socket.create_connection((host, int(port)), ANSWERS_WITHIN):
-            return
-    raise BadInput(
-        tr(
-            "--spark-master {master}: nothing answers there; start the master, or give "
-            "another address"
-        ).format(master=master)
-    )
 
 
 def _wait_for_an_executor(context: Any, master: str) -> None:

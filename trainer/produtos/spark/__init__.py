@@ -1,0 +1,1 @@
+"""Spark: where it is, started for one command and ended with it."""

@@ -1,0 +1,116 @@
+"""Where Spark is, as a command line says it, and whether it can be started."""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from argparse import ArgumentParser, Namespace
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+
+from produtos.errors import BadInput, without_secrets
+from produtos.language import tr
+
+VARIABLE = "SPARK_MASTER"
+MASTERS = ("local", "spark://", "k8s://")
+
+OLDEST_JAVA = 17
+
+ANSWERS_WITHIN = 5
+"""Seconds for the master's port."""
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """Accept where the work is to be done."""
+    parser.add_argument(
+        "--engine",
+        default="local",
+        choices=("local", "spark"),
+        help=tr("what does the work: the processes of this machine, or Spark (default: local)"),
+    )
+    parser.add_argument(
+        *("--spark-master", "--spark_master"),
+        default="",
+        metavar="ADDRESS",
+        help=tr("of --engine spark (else SPARK_MASTER, else local[*])"),
+    )
+
+
+def master_of(given: Namespace) -> str:
+    """Where Spark is that a command line asks for; nothing if it asks for none.
+
+    Raises:
+        BadInput: it is no address of one.
+    """
+    if given.engine != "spark":
+        return ""
+    master: str = given.spark_master or os.environ.get(VARIABLE) or "local[*]"
+    if not master.startswith(MASTERS):
+        raise BadInput(
+            tr(
+                "--spark-master {address}: must be local[*], spark://host:7077 or "
+                "k8s://https://host:port"
+            ).format(address=without_secrets(master))
+        )
+    return master
+
+
+def check(master: str) -> None:
+    """See that Spark can be started.
+
+    Raises:
+        BadInput: a part of it is not installed, or the master is not there.
+    """
+    _check_installed()
+    if master.startswith("spark://"):
+        _check_answers(master)
+
+
+def _check_installed() -> None:
+    if find_spec("pyspark") is None:
+        raise BadInput(
+            tr(
+                "--engine spark: pyspark is not installed for {executable}; run make "
+                "env-spark, or install trainer/requirements-spark.txt"
+            ).format(executable=sys.executable)
+        )
+    home = os.environ.get("JAVA_HOME")
+    java = shutil.which(str(Path(home, "bin", "java")) if home else "java")
+    if java is None:
+        missing = tr("JAVA_HOME={home} has no bin/java") if home else tr("no java was found")
+        raise BadInput(
+            tr(
+                "--engine spark: {where}; install Java {oldest} or newer, such as "
+                "Debian's openjdk-17-jre-headless"
+            ).format(where=missing.format(home=home), oldest=OLDEST_JAVA)
+        )
+    said = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
+    version = re.search(r'version "(?:1\.)?(\d+)', said)
+    if version and int(version[1]) < OLDEST_JAVA:
+        raise BadInput(
+            tr(
+                "--engine spark: {java} is Java {version}; it needs {oldest} or newer, "
+                "and JAVA_HOME names one"
+            ).format(java=java, version=version[1], oldest=OLDEST_JAVA)
+        )
+
+
+def _check_answers(master: str) -> None:
+    addresses = master.removeprefix("spark://").split(",")
+    for address in addresses:
+        host, _, port = address.rpartition(":")
+        if not host or not port.isdigit():
+            raise BadInput(
+                tr("--spark-master {master}: write it as spark://host:7077").format(master=master)
+            )
+        with suppress(OSError), socket.create_connection((host, int(port)), ANSWERS_WITHIN):
+            return
+    raise BadInput(
+        tr(
+            "--spark-master {master}: nothing answers there; start the master, or give "
+            "another address"
+        ).format(master=master)
+    )
