@@ -21,8 +21,8 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from produtos.batch.io.rows import CHUNK_ROWS
 from produtos.errors import BadInput
+from produtos.io.rows import CHUNK_ROWS
 from produtos.registry import reference as model_reference
 from produtos.registry import registry
 from tests.e2e.conftest import MlflowServer, free_port, running_mlflow_server

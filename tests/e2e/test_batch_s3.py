@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from produtos.batch.io import csv, parquet, sinks, storage
-from produtos.batch.io.rows import batch_of, strings
 from produtos.errors import BadInput
+from produtos.io import csv, parquet, sinks, storage
+from produtos.io.rows import batch_of, strings
 from tests.e2e.small_s3 import running_s3
 
 NAMES = [f"boneca {number}" for number in range(700_000)]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from produtos.batch.io import storage
+from produtos.io import storage
 from tests.e2e.conftest import MlflowServer
 from tests.e2e.small_s3 import running_s3
 from tests.spark.conftest import Cluster

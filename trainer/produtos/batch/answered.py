@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from produtos.batch.io.rows import BadRow, Chunk
-from produtos.batch.io.sinks import Rows, csv_text
+from produtos.io.rows import BadRow, Chunk
+from produtos.io.sinks import Rows, csv_text
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from produtos.batch.io.rows import batch_of, strings
-from produtos.batch.io.sinks import CsvWriter
+from produtos.io.rows import batch_of, strings
+from produtos.io.sinks import CsvWriter
 from produtos.language import tr
 
 LISTED = 1_000

@@ -5,14 +5,14 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
-from produtos.batch.io import csv, database, formats, parquet
-from produtos.batch.io.csv import CsvTable
-from produtos.batch.io.parquet import ParquetTable
-from produtos.batch.io.rows import Chunk, batch_of, strings
-from produtos.batch.io.storage import Location, input_files, would_be_input
 from produtos.batch.request import Request
 from produtos.data.columns import fold
 from produtos.errors import BadInput
+from produtos.io import csv, database, formats, parquet
+from produtos.io.csv import CsvTable
+from produtos.io.parquet import ParquetTable
+from produtos.io.rows import Chunk, batch_of, strings
+from produtos.io.storage import Location, input_files, would_be_input
 from produtos.language import tr
 
 CATEGORY = "categoria_prevista"

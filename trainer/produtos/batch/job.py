@@ -15,13 +15,13 @@ from tqdm import tqdm  # type: ignore[import-untyped]
 from produtos.batch.answered import Answered, Form
 from produtos.batch.differences import Differences
 from produtos.batch.inputs import Inputs, answer_columns, version_columns
-from produtos.batch.io import database
-from produtos.batch.io.sinks import BadRows, Screen, Sink, csv_file, parquet_file
-from produtos.batch.io.storage import locate
 from produtos.batch.pool import ModelFolder
 from produtos.batch.record import Record, Result, origin_of
 from produtos.batch.request import Request
 from produtos.errors import BadInput, in_one_line
+from produtos.io import database
+from produtos.io.sinks import BadRows, Screen, Sink, csv_file, parquet_file
+from produtos.io.storage import locate
 from produtos.language import tr
 from produtos.registry.reference import ModelReference
 

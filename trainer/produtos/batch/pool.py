@@ -23,8 +23,8 @@ from multiprocessing import forkserver, util
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
 
-from produtos.batch.io.rows import Chunk
 from produtos.errors import BadInput
+from produtos.io.rows import Chunk
 from produtos.language import tr
 from produtos.model.loaded import LoadedModel
 

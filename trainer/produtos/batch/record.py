@@ -7,9 +7,9 @@ from pathlib import Path
 from mlflow.entities import Run
 
 from produtos.batch.differences import Differences
-from produtos.batch.io.sinks import BadRows
-from produtos.batch.io.storage import locate
 from produtos.batch.request import Request
+from produtos.io.sinks import BadRows
+from produtos.io.storage import locate
 from produtos.registry.reference import ModelReference
 from produtos.runs.tracking import Tracker, log
 

@@ -10,9 +10,9 @@ from typing import TypeVar
 from joblib import cpu_count  # type: ignore[import-untyped]
 from sqlalchemy.engine import URL
 
-from produtos.batch.io import database
-from produtos.batch.io.storage import PARQUET_ENDINGS, locate
 from produtos.errors import BadInput, without_secrets
+from produtos.io import database
+from produtos.io.storage import PARQUET_ENDINGS, locate
 from produtos.language import tr
 from produtos.spark.master import master_of
 

@@ -11,11 +11,11 @@ import pytest
 
 from produtos.batch import inputs, job, pool
 from produtos.batch.engines import engine_of
-from produtos.batch.io.sinks import BadRows
 from produtos.batch.pool import ModelFolder
 from produtos.batch.record import Result
 from produtos.batch.request import Request
 from produtos.errors import BadInput
+from produtos.io.sinks import BadRows
 from produtos.registry.reference import ModelReference
 
 BOMB = "boneca que explode"

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from produtos.batch import pool
-from produtos.batch.io.rows import Chunk, batch_of, strings
 from produtos.batch.pool import ModelFolder
 from produtos.errors import BadInput
+from produtos.io.rows import Chunk, batch_of, strings
 
 FOLDERS = [("/models/1", "model 1")]
 MANY = 40

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from produtos.batch.io import database
 from produtos.batch.request import BAD_ROWS_NAME, Request, check, of, table_address
 from produtos.errors import BadInput
+from produtos.io import database
 
 
 def request(source: Path, **more: str) -> Request:

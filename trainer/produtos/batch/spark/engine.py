@@ -10,15 +10,15 @@ from functools import partial
 
 from produtos.batch.answered import Answered, Form
 from produtos.batch.inputs import Inputs, chunks
-from produtos.batch.io import csv_parts
-from produtos.batch.io.parquet import ParquetTable
-from produtos.batch.io.rows import Chunk
-from produtos.batch.io.storage import ENDPOINT_VARIABLES
 from produtos.batch.pool import ModelFolder
 from produtos.batch.request import Request
 from produtos.batch.spark import worker
 from produtos.batch.spark.worker import Done, Reading, Result, Work
 from produtos.errors import BadInput
+from produtos.io import csv_parts
+from produtos.io.parquet import ParquetTable
+from produtos.io.rows import Chunk
+from produtos.io.storage import ENDPOINT_VARIABLES
 from produtos.spark.session import Session
 
 CSV_PART = 2 << 20

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from produtos.batch import pool
 from produtos.batch.answered import Answered, Form
-from produtos.batch.io import csv_parts
-from produtos.batch.io.csv import CsvTable
-from produtos.batch.io.parquet import ParquetTable
 from produtos.batch.pool import Answers, ModelFolder
 from produtos.errors import BadInput
+from produtos.io import csv_parts
+from produtos.io.csv import CsvTable
+from produtos.io.parquet import ParquetTable
 from produtos.model.loaded import LoadedModel
 from produtos.spark.session import received
 

@@ -10,12 +10,12 @@ import pytest
 
 from produtos.batch import inputs, pool
 from produtos.batch.answered import Form
-from produtos.batch.io.rows import BadRow
 from produtos.batch.request import Request
 from produtos.batch.spark import engine, worker
 from produtos.batch.spark.engine import Submit
 from produtos.batch.spark.worker import Work
 from produtos.errors import BadInput
+from produtos.io.rows import BadRow
 from tests.support.tables import BAD_ROWS, READ, Table
 
 Row = dict[str, object]

@@ -10,13 +10,13 @@ from typing import TextIO
 
 import pyarrow as pa
 
-from produtos.batch.io import columns, csv_rows, formats, rows
-from produtos.batch.io.csv_rows import LONGEST, Lines, Readline
-from produtos.batch.io.storage import Location, readable
 from produtos.data.columns import KNOWN_COLUMNS, SEPARATORS, fold
 from produtos.data.csv import MARK, first_lines, header_of, unquoted, without_empty_tail
 from produtos.data.formats import LOOKED_AT, encoded_twice
 from produtos.errors import BadInput
+from produtos.io import columns, csv_rows, formats, rows
+from produtos.io.csv_rows import LONGEST, Lines, Readline
+from produtos.io.storage import Location, readable
 from produtos.language import tr
 
 TEXT = "texto"

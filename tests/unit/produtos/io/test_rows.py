@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pytest
 
-from produtos.batch.io import rows
+from produtos.io import rows
 
 
 def test_rows_of_strings_become_columns_in_their_order() -> None:

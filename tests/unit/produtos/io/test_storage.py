@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from produtos.batch.io import csv, parquet, sinks, storage
-from produtos.batch.io.rows import batch_of, strings
 from produtos.errors import BadInput
+from produtos.io import csv, parquet, sinks, storage
+from produtos.io.rows import batch_of, strings
 
 SCHEMA = strings(["nome"])
 

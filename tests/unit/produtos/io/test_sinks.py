@@ -9,11 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from produtos.batch.io import sinks
-from produtos.batch.io.rows import LIKELY_CAUSES, NO_TEXT, TOO_LONG, UNDECODABLE, BadRow
-from produtos.batch.io.sinks import BadRows, Sink
-from produtos.batch.io.storage import locate
 from produtos.errors import BadInput
+from produtos.io import sinks
+from produtos.io.rows import LIKELY_CAUSES, NO_TEXT, TOO_LONG, UNDECODABLE, BadRow
+from produtos.io.sinks import BadRows, Sink
+from produtos.io.storage import locate
 
 SCHEMA = pa.schema([("id", pa.int64()), ("texto", pa.string()), ("categoria", pa.string())])
 

@@ -10,8 +10,8 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Protocol
 
-from produtos.batch.io.rows import NEVER_CLOSED, TOO_LONG
 from produtos.data.csv import MARK, is_left_open
+from produtos.io.rows import NEVER_CLOSED, TOO_LONG
 
 LONGEST = 1 << 20
 """Characters of one row. Without a limit, one quote that never closes would hold the whole file

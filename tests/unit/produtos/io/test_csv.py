@@ -14,13 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from produtos.batch.io import csv as csv_tables
-from produtos.batch.io import csv_rows, rows, storage
-from produtos.batch.io.csv import BLOCK
-from produtos.batch.io.csv_rows import LONGEST, Lines
-from produtos.batch.io.rows import BadRow
 from produtos.data.columns import SEPARATORS
 from produtos.errors import BadInput
+from produtos.io import csv as csv_tables
+from produtos.io import csv_rows, rows, storage
+from produtos.io.csv import BLOCK
+from produtos.io.csv_rows import LONGEST, Lines
+from produtos.io.rows import BadRow
 from produtos.model import product_classifier
 
 

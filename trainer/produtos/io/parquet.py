@@ -7,9 +7,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from produtos.batch.io import columns
-from produtos.batch.io.rows import CHUNK_ROWS, BadRow, Chunk, Part, excerpt, why_bad
-from produtos.batch.io.storage import Location, readable
+from produtos.io import columns
+from produtos.io.rows import CHUNK_ROWS, BadRow, Chunk, Part, excerpt, why_bad
+from produtos.io.storage import Location, readable
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ import io
 import re
 from typing import TextIO
 
-from produtos.batch.io.csv import CsvTable
-from produtos.batch.io.csv_rows import LONGEST
-from produtos.batch.io.rows import Part
-from produtos.batch.io.storage import readable
+from produtos.io.csv import CsvTable
+from produtos.io.csv_rows import LONGEST
+from produtos.io.rows import Part
+from produtos.io.storage import readable
 
 LINE_END = re.compile(rb"\r\n|\r(?!\Z)|\n")
 """But no carriage return as the last byte: a line feed may follow."""

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from produtos.batch.io import csv as csv_tables
-from produtos.batch.io import csv_parts, parquet, storage
-from produtos.batch.io.csv import CsvTable
-from produtos.batch.io.rows import CHUNK_ROWS
+from produtos.io import csv as csv_tables
+from produtos.io import csv_parts, parquet, storage
+from produtos.io.csv import CsvTable
+from produtos.io.rows import CHUNK_ROWS
 
 
 def opened(path: Path, content: bytes, encoding: str = "utf-8") -> CsvTable:

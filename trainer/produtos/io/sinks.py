@@ -13,9 +13,9 @@ from typing import Protocol, TextIO, TypeAlias
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from produtos.batch.io.rows import LIKELY_CAUSES, UNDECODABLE, BadRow, batch_of, strings
-from produtos.batch.io.storage import ERRORS, Location, locate, s3, writable
 from produtos.errors import BadInput
+from produtos.io.rows import LIKELY_CAUSES, UNDECODABLE, BadRow, batch_of, strings
+from produtos.io.storage import ERRORS, Location, locate, s3, writable
 from produtos.language import tr
 
 DELIMITER = ";"

@@ -6,8 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from produtos.batch.io import parquet, rows, storage
 from produtos.errors import BadInput
+from produtos.io import parquet, rows, storage
 
 
 def write(path: Path, **columns: list[object]) -> Path:

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pytest
 from sqlalchemy import make_url
 
-from produtos.batch.io import database
-from produtos.batch.io.database import DatabaseTable, parse
 from produtos.errors import BadInput
+from produtos.io import database
+from produtos.io.database import DatabaseTable, parse
 
 SCHEMA = pa.schema([("id", pa.int64()), ("texto", pa.string()), ("categoria", pa.string())])
 

@@ -6,9 +6,9 @@ Read as CSV, each would be products made of gibberish.
 import codecs
 from pathlib import PurePosixPath
 
-from produtos.batch.io.storage import CSV_ENDINGS, PARQUET_ENDINGS
 from produtos.data.formats import SAVE_AS_CSV, not_csv, wide_encoding
 from produtos.errors import BadInput
+from produtos.io.storage import CSV_ENDINGS, PARQUET_ENDINGS
 from produtos.language import tr
 
 SPREADSHEETS = (".xlsx", ".xls", ".ods")

@@ -1,1 +1,0 @@
-"""Where a batch job reads from and writes to."""

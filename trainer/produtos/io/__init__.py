@@ -1,0 +1,1 @@
+"""Tables and files by address: of this machine, in S3, in a database."""
