@@ -25,12 +25,12 @@ from hotserve.log import logger
 from hotserve.manager import token_watch
 from hotserve.manager.cache import Cache
 from hotserve.manager.follower import Follower
-from hotserve.manager.metrics import Metrics, State
 from hotserve.manager.preparation import Preparation
 from hotserve.manager.registry import ModelVersion, connected
 from hotserve.manager.status import Status
 from hotserve.manager.switcher import Switcher
-from hotserve.manager.worker_pool import WorkerPool
+from hotserve.manager.workers.metrics import Metrics, State
+from hotserve.manager.workers.pool import WorkerPool
 from hotserve.processes.guarded_process import ProcessContext, run_to_end
 from hotserve.redaction import Redactor
 

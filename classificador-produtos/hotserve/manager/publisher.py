@@ -10,7 +10,7 @@ from hotserve.manager.batch_opener import COMPARING, BatchOpener, BatchVerdict
 from hotserve.manager.deployment import Deployment
 from hotserve.manager.lane_verdict import LaneVerdict
 from hotserve.manager.status import Status
-from hotserve.manager.worker_pool import WorkerPool
+from hotserve.manager.workers.pool import WorkerPool
 from hotserve.redaction import Redactor
 
 

@@ -17,7 +17,7 @@ from hotserve.manager.publisher import Publisher
 from hotserve.manager.registry import ModelVersion
 from hotserve.manager.restarter import keep_running
 from hotserve.manager.status import title
-from hotserve.manager.worker_pool import WorkerPool
+from hotserve.manager.workers.pool import WorkerPool
 from hotserve.processes.model_server import StartError
 from hotserve.redaction import Redactor
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from hotserve.config.errors import UsageError
 from hotserve.config.tokens import of_file
 from hotserve.log import logger
-from hotserve.manager.worker_pool import WorkerPool
+from hotserve.manager.workers.pool import WorkerPool
 
 _INTERVAL = 0.25
 

@@ -8,7 +8,7 @@ from typing import Any
 from hotserve.inputs.model_input import TextInput
 from hotserve.ipc.messages import Commit, Message, Prepare, Target
 from hotserve.ipc.shared_version import SharedVersion
-from hotserve.manager.version_commit import VersionCommit
+from hotserve.manager.workers.version_commit import VersionCommit
 from hotserve.worker.serving import Prepared, Serving
 from tests.support.fake_clock import fake_clock
 

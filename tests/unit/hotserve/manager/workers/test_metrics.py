@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from hotserve import __version__
 from hotserve.ipc.counts import BOUNDS, FAST, NONE, PROCESS
-from hotserve.manager.metrics import Metrics, State
+from hotserve.manager.workers.metrics import Metrics, State
 from hotserve.worker.counters import Counters
 from hotserve.worker.upstream.answer import categories, predictions
 from tests.unit.hotserve.samples import Samples

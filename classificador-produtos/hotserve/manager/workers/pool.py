@@ -13,8 +13,8 @@ from hotserve.backoff import Backoff
 from hotserve.ipc import messages
 from hotserve.ipc.channel import Channel
 from hotserve.log import logger
-from hotserve.manager.metrics import Metrics
-from hotserve.manager.version_commit import Awaited, VersionCommit
+from hotserve.manager.workers.metrics import Metrics
+from hotserve.manager.workers.version_commit import Awaited, VersionCommit
 from hotserve.processes.own_code import environment_of_own_code
 
 _LONGEST_DELAY = 5.0

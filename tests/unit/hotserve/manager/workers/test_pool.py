@@ -26,9 +26,9 @@ from hotserve.ipc.messages import (
     UseTokens,
 )
 from hotserve.log import logger
-from hotserve.manager.metrics import Metrics, State
-from hotserve.manager.version_commit import Awaited
-from hotserve.manager.worker_pool import WorkerPool
+from hotserve.manager.workers.metrics import Metrics, State
+from hotserve.manager.workers.pool import WorkerPool
+from hotserve.manager.workers.version_commit import Awaited
 from tests.support.fake_clock import fake_clock, now
 from tests.unit.hotserve.samples import CONFIGURE, TARGET
 
