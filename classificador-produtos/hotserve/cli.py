@@ -19,7 +19,6 @@ from hotserve.config.mlflow_command import HelpWanted
 from hotserve.config.proxies import bypass_on_loopback
 from hotserve.config.settings import Settings
 from hotserve.manager import main as manager
-from hotserve.manager.cache import Cache
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,15 +44,14 @@ def _run(arguments: Sequence[str]) -> int:
     settings = dataclasses.replace(settings, command=command)
     reference = model_uri.parse(settings.command.model_uri)
     connection = connections.read(os.environ) if reference.in_registry else None
-    cache = Cache(
-        settings.cache, connections.scope(os.environ, in_registry=reference.in_registry), reference
-    )
+    scope = connections.scope(os.environ, in_registry=reference.in_registry)
+    make_ready(settings.cache, settings.cache, "cache folder", "--cache")
     if settings.log_folder is not None:
         make_ready(settings.log_folder, settings.log_folder, "folder for the output", "--child-log")
     listeners = manager.listen(settings.command.host, settings.command.port)
     log.to_stderr(settings.log_format)
     _warn(settings, {**os.environ, tokens.VARIABLE: token} if token is not None else os.environ)
-    return uvloop.run(manager.run(settings, reference, connection, cache, listeners, environment))
+    return uvloop.run(manager.run(settings, reference, connection, scope, listeners, environment))
 
 
 def _warn(settings: Settings, environment: Mapping[str, str]) -> None:

@@ -9,7 +9,8 @@ from mlflow.store.artifact.utils.models import get_model_name_and_version
 
 from hotserve.config import model_uri
 from hotserve.config import registry_credentials as connection
-from hotserve.manager.registry import RegistryUnavailable, Resolution, connected
+from hotserve.manager.mlflow_api import RegistryUnavailable
+from hotserve.manager.registry import Resolution, connected
 from tests.e2e.conftest import MlflowServer, free_port
 
 NAME = "hotserve registry"

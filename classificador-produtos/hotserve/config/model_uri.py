@@ -1,9 +1,13 @@
-"""What `-m` names: a stage, an alias, a version … of a registered model, or files elsewhere."""
+"""What `-m` names: a stage, an alias, a version … of a registered model, or files elsewhere.
+
+A `*` in a registered model's name stands for any text: every model that matches is meant.
+"""
 
 import os
+import re
 import urllib.parse
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +19,7 @@ Kind = Literal["stage", "alias", "latest", "version", "logged_model", "path", "r
 STAGES = ("None", "Staging", "Production", "Archived")
 """MLflow's stages, in its own spelling; it takes them in any."""
 
+_ANY = "*"
 _LOGGED = "m-"
 """What the id of a logged model begins with."""
 
@@ -47,6 +52,20 @@ class ModelReference:
         return self.kind in ("stage", "alias", "latest", "version")
 
     @property
+    def is_pattern(self) -> bool:
+        """Whether it means every registered model whose name matches."""
+        return self.in_registry and _ANY in self.name
+
+    def matches(self, name: str) -> bool:
+        """Whether it means the registered model of that name."""
+        return matches(self.name, name)
+
+    def of(self, name: str) -> "ModelReference":
+        """The same stage, alias … of one of the models that a pattern means."""
+        means = f"@{self.selector}" if self.kind == "alias" else f"/{self.selector or 'latest'}"
+        return replace(self, uri=f"models:/{name}{means}", name=name)
+
+    @property
     def shown(self) -> str | None:
         """The URI, where it can be shown to anybody: a path or a bucket is nobody's business."""
         return self.uri if self.kind not in ("path", "remote") else None
@@ -76,6 +95,11 @@ class ModelReference:
         if self.kind == "stage":
             return self.selector
         return "latest" if self.kind == "latest" else ""
+
+
+def matches(pattern: str, name: str) -> bool:
+    """Whether a model's name matches a pattern, in which `*` is any text."""
+    return re.fullmatch(".*".join(map(re.escape, pattern.split(_ANY))), name, re.DOTALL) is not None
 
 
 def parse(uri: str) -> ModelReference:
@@ -110,7 +134,7 @@ def _parse_models(uri: str) -> ModelReference:
         return _parse_suffix(uri, *pieces)
     name, at, alias = pieces[0].rpartition("@")
     if not at:
-        if not pieces[0].startswith(_LOGGED):
+        if not pieces[0].startswith(_LOGGED) or _ANY in pieces[0]:
             raise UsageError(f"'{uri}' names no stage, alias or version; {_FORMS}")
         return ModelReference(uri, "logged_model", pieces[0])
     if not name.strip() or not alias.strip():
@@ -126,6 +150,11 @@ _FORMS = (
 
 def _parse_suffix(uri: str, name: str, suffix: str) -> ModelReference:
     if suffix.isdecimal():
+        if _ANY in name:
+            raise UsageError(
+                f"'{uri}': '{name}' means several models, and no version number is right for all; "
+                f"use models:/{name}/<stage>, models:/{name}@<alias> or models:/{name}/latest"
+            )
         return ModelReference(uri, "version", name, str(int(suffix)))
     if suffix.lower() == "latest":
         return ModelReference(uri, "latest", name)

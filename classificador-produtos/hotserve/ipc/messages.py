@@ -72,8 +72,11 @@ class Configure:
     """The first message: how to serve; most fields are settings of the same name.
 
     Attributes:
+        model: the one that is served, at `/`; empty where many are, each at `/models/<name>`.
         tokens: as in `UseTokens`; None: clients need none.
     """
+
+    model: str
 
     request_timeout: float
     hold_timeout: float
@@ -101,6 +104,8 @@ class Prepare:
         hold: whether a process is on its way back, so that requests should wait for it.
         lane: the fast lane of the version that is served, if it is open.
         batching: how requests go to `target` together, if they may.
+        name: of the model; empty: what is said of all of them, where many are served.
+        is_gone: whether the model is not served any more.
     """
 
     number: int = 0
@@ -109,6 +114,8 @@ class Prepare:
     hold: bool = False
     lane: LaneTarget | None = None
     batching: Batching | None = None
+    name: str = ""
+    is_gone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +175,7 @@ class Idle:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What was counted since the last report; `scrape` is 0 where nobody asked."""
+    """What was counted since the last report, by model; `scrape` is 0 where nobody asked."""
 
     counts: dict[str, Any]
     scrape: int
@@ -186,6 +193,7 @@ class Scrape:
 class BatchingFailed:
     """The model of that version answered rows together as it must not; `why` says how."""
 
+    model: str
     version: str
     why: str
 

@@ -89,9 +89,8 @@ class Cache:
     """
 
     def __init__(self, root: Path, scope: Sequence[str], reference: ModelReference) -> None:
-        slug = re.sub(r"[^\w.-]+", "_", reference.name)[-60:].strip("._") or "model"
-        self.folder = root / f"{slug}-{_digest(*scope, reference.identity)}"
-        self._last_served = self.folder / f"serving-{_digest(reference.uri)}.json"
+        self.folder = _folder(root, scope, reference)
+        self._last_served = _last_served(root, scope, reference)
         make_ready(self.folder, root, "cache folder", "--cache")
 
     @property
@@ -156,6 +155,10 @@ class Cache:
             return None
         return version if self.entry(version).is_complete() else None
 
+    def forget_last_served(self) -> None:
+        """The model is not to be served when MLflow is down any more."""
+        self._last_served.unlink(missing_ok=True)
+
     def prune(self, keep: int) -> None:
         """Remove all but the `keep` versions used last; what is in use anywhere stays."""
         entries = [*self.folder.glob("[!.]*-*/")]
@@ -170,6 +173,26 @@ class Cache:
                 shutil.rmtree(path, ignore_errors=True)
                 with contextlib.suppress(OSError):
                     path.unlink()
+
+
+def models_served_last(root: Path, scope: Sequence[str], pattern: ModelReference) -> list[str]:
+    """The names of the models that `pattern` means and that were served last from this cache."""
+    names = set()
+    for file in root.glob("*/serving-*.json"):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            name = str(json.loads(file.read_text("utf-8"))["version"]["name"])
+            if pattern.matches(name) and file == _last_served(root, scope, pattern.of(name)):
+                names.add(name)
+    return sorted(names)
+
+
+def _folder(root: Path, scope: Sequence[str], reference: ModelReference) -> Path:
+    slug = re.sub(r"[^\w.-]+", "_", reference.name)[-60:].strip("._") or "model"
+    return root / f"{slug}-{_digest(*scope, reference.identity)}"
+
+
+def _last_served(root: Path, scope: Sequence[str], reference: ModelReference) -> Path:
+    return _folder(root, scope, reference) / f"serving-{_digest(reference.uri)}.json"
 
 
 def content_of(model: Path) -> str:

@@ -1,62 +1,47 @@
-"""Asks the registry again and again which version is meant, and passes it on."""
+"""What follows for one model from what the registry says, or from its silence."""
 
-import asyncio
 import contextlib
 from dataclasses import dataclass
 
-from hotserve.config.model_uri import ModelReference
 from hotserve.log import logger
 from hotserve.manager.cache import Cache
-from hotserve.manager.registry import Registry, RegistryUnavailable, Resolution
+from hotserve.manager.mlflow_api import RegistryUnavailable
+from hotserve.manager.registry import Registry, Resolution
 from hotserve.manager.status import title
 from hotserve.manager.switcher import Switcher
-
-_LONGEST_DELAY = 10.0
 
 
 @dataclass(slots=True)
 class Follower:
-    """Keeps the switcher at the version that the reference means."""
+    """Keeps the switcher at the version that is meant."""
 
     registry: Registry
-    reference: ModelReference
     switcher: Switcher
     cache: Cache
     _logged: str = ""
     _measured: object = None
+    _changed: object = None
 
-    async def follow(self, interval: float) -> None:
-        """Look every `interval` seconds, more seldom while the registry is away; never returns."""
-        delay = interval
-        while True:
-            answered = await self.look()
-            await self.show_metrics(ask=answered)
-            delay = interval if answered else min(2 * delay, max(_LONGEST_DELAY, interval))
-            await asyncio.sleep(delay)
+    async def take(self, resolution: Resolution) -> None:
+        """The registry answered, and says what is meant now.
 
-    async def look(self) -> bool:
-        """Look once; whether the registry answered.
-
-        While it is away, what is served stays; with nothing served yet, the version that was
-        served last begins.
+        Raises:
+            RegistryUnavailable: it did not answer when it was asked for more.
         """
-        status = self.switcher.status
-        try:
-            resolution = await self.registry.resolve(self.reference)
-            if resolution.version is None:
-                await self._nothing_meant(resolution.reason)
-        except RegistryUnavailable as error:
-            self._log_once(f"the registry is away: {error}")
-            status.registry(str(error))
-            self._begin_with_last_served(str(error))
-            return False
-        status.registry(None)
+        if resolution.version is None:
+            await self._nothing_meant(resolution)
+        self.switcher.status.registry(None)
         if resolution.version is not None:
             note = _several(resolution)
             self._log_once(note)
-            status.note(note or None)
+            self.switcher.status.note(note or None)
             self.switcher.deploy(resolution.version)
-        return True
+
+    def registry_is_away(self, error: str) -> None:
+        """What is served stays; with nothing served yet, the version served last begins."""
+        self.switcher.status.registry(error)
+        if self.switcher.active_version is None and not self.switcher.is_starting:
+            self._begin_with_last_served(error)
 
     async def show_metrics(self, *, ask: bool) -> None:
         """The figures of the served version's run, for `/model`: from the cache, then from MLflow.
@@ -77,8 +62,8 @@ class Follower:
                 status.metrics(version, metrics)
                 entry.save_metrics(metrics)
 
-    async def _nothing_meant(self, reason: str) -> None:
-        switcher = self.switcher
+    async def _nothing_meant(self, resolution: Resolution) -> None:
+        switcher, reason = self.switcher, resolution.reason
         switcher.deploy_nothing()
         served = switcher.active_version
         if served is None:
@@ -88,11 +73,11 @@ class Follower:
         note = f"{reason.removesuffix(' yet')}; {title(served)} is served until there is"
         self._log_once(note)
         switcher.status.note(note)
-        switcher.refresh(await self.registry.refreshed(served))
+        if resolution.changed is None or resolution.changed != self._changed:
+            switcher.refresh(await self.registry.refreshed(served))
+            self._changed = resolution.changed
 
     def _begin_with_last_served(self, error: str) -> None:
-        if self.switcher.active_version is not None or self.switcher.is_starting:
-            return
         version = self.cache.last_served()
         if version is None:
             self.switcher.status.waiting(

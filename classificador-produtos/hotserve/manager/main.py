@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,10 @@ from hotserve.config.settings import Settings
 from hotserve.ipc.messages import Configure
 from hotserve.log import logger
 from hotserve.manager import token_watch
-from hotserve.manager.cache import Cache
-from hotserve.manager.follower import Follower
-from hotserve.manager.preparation import Preparation
+from hotserve.manager.models import Models
 from hotserve.manager.registry import ModelVersion, connected
-from hotserve.manager.status import Status
-from hotserve.manager.switcher import Switcher
-from hotserve.manager.workers.metrics import Metrics, State
+from hotserve.manager.watcher import Watcher
+from hotserve.manager.workers.metrics import Metrics
 from hotserve.manager.workers.pool import WorkerPool
 from hotserve.processes.guarded_process import ProcessContext, run_to_end
 from hotserve.redaction import Redactor
@@ -65,11 +62,18 @@ async def run(
     settings: Settings,
     reference: ModelReference,
     connection: Connection | None,
-    cache: Cache,
+    scope: Sequence[str],
     listeners: list[socket.socket],
     environment: Mapping[str, str],
 ) -> int:
-    """Serve until SIGTERM, SIGINT or SIGHUP; returns the exit code."""
+    """Serve until SIGTERM, SIGINT or SIGHUP; returns the exit code.
+
+    Args:
+        scope: what the reference is looked up in, without secrets.
+
+    Raises:
+        UsageError: the cache can't be written to.
+    """
     # A server process whose guard was killed becomes ours, not init's, until it is gone.
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     signalled = asyncio.Event()
@@ -78,18 +82,12 @@ async def run(
         loop.add_signal_handler(number, signalled.set)
     folders = _private_folders(settings)
     children = _child_environment(environment)
-    metrics = Metrics(lambda: _state(pool, switcher.status))
-    pool = WorkerPool(settings.workers, listeners, _configure(settings, folders), metrics)
+    metrics = Metrics(lambda: models.state())
+    configure = _configure(settings, reference, folders)
+    pool = WorkerPool(settings.workers, listeners, configure, metrics)
     async with contextlib.AsyncExitStack() as stack:
         session = await stack.enter_async_context(_loopback_session())
-        preparation = Preparation(
-            settings=settings,
-            reference=reference,
-            cache=cache,
-            environment=children,
-            session=session,
-        )
-        switcher = Switcher(settings, reference, pool, cache, preparation, Redactor(folders))
+        models = Models(settings, reference, scope, pool, children, session, Redactor(folders))
         pool.start()
         jobs: list[Coroutine[Any, Any, None]] = [
             _stop_when(signalled),
@@ -100,10 +98,9 @@ async def run(
             jobs.append(token_watch.follow(settings.token_file, pool))
         if connection is not None and reference.in_registry:
             registry = await stack.enter_async_context(connected(connection))
-            follower = Follower(registry, reference, switcher, cache)
-            jobs.append(follower.follow(settings.poll_interval))
+            jobs.append(Watcher(registry, models).follow(settings.poll_interval))
         else:
-            switcher.deploy(_fixed(reference))
+            models.by_name[reference.name].switcher.deploy(_fixed(reference))
         tasks = [asyncio.create_task(job) for job in jobs]
         try:
             # A failure in one of them is a fault of ours: it must not look like a clean stop.
@@ -117,7 +114,7 @@ async def run(
             for task in tasks:
                 task.cancel()
             await pool.stop(settings.stop_timeout + 1)
-            await switcher.close()
+            await models.close()
             await asyncio.wait(tasks)
     logger.info("stopped")
     return code
@@ -150,16 +147,6 @@ async def _log_when_ready(pool: WorkerPool, settings: Settings) -> None:
     logger.info("listening on http://%s:%d", host, settings.command.port)
 
 
-def _state(pool: WorkerPool, status: Status) -> State:
-    return State(
-        model=status.to_json(),
-        ready=bool(pool.published.target or pool.published.lane),
-        switches=status.switches,
-        failed_starts=status.failed_starts,
-        worker_restarts=pool.restarts,
-    )
-
-
 def _fixed(reference: ModelReference) -> ModelVersion:
     """A model that no registry numbers, as a version without a number."""
     model_id = reference.name if reference.kind == "logged_model" else ""
@@ -187,11 +174,14 @@ def _child_environment(environment: Mapping[str, str]) -> dict[str, str]:
     return {"UVICORN_ACCESS_LOG": "false", "OMP_WAIT_POLICY": "passive", **kept}
 
 
-def _configure(settings: Settings, folders: tuple[str, ...]) -> Configure:
+def _configure(
+    settings: Settings, reference: ModelReference, folders: tuple[str, ...]
+) -> Configure:
     names = {field.name for field in dataclasses.fields(Configure)}
     same = {name: getattr(settings, name) for name in names if hasattr(settings, name)}
     timeout = settings.command.timeout + 2
-    return Configure(**same, request_timeout=timeout, private_folders=folders)
+    only = "" if reference.is_pattern else reference.name
+    return Configure(model=only, **same, request_timeout=timeout, private_folders=folders)
 
 
 def _private_folders(settings: Settings) -> tuple[str, ...]:

@@ -32,6 +32,7 @@ class Preparation:
     cache: Cache
     environment: Mapping[str, str]
     session: aiohttp.ClientSession
+    is_one_of_many: bool = False
 
     def is_cached(self, version: ModelVersion) -> bool:
         """Whether its files are here from an earlier start."""
@@ -87,11 +88,17 @@ class Preparation:
         """Where its process writes to; None is hotserve's own output."""
         if self.settings.child_log == "-":
             return None
-        folder = self.settings.log_folder or self.cache.logs
-        return folder / f"{version.version or 'model'}.log"
+        name = version.version or "model"
+        if self.settings.log_folder is None:
+            return self.cache.logs / f"{name}.log"
+        # Of several models, two can have a version of one number.
+        model = f"{self.cache.folder.name}-" if self.is_one_of_many else ""
+        return self.settings.log_folder / f"{model}{name}.log"
 
     def _context(self, version: ModelVersion) -> ProcessContext:
         label = f"[{version.version or version.name}] "
+        if self.is_one_of_many:
+            label = f"[{version.name} {version.version}] "
         return ProcessContext(self.environment, self.log(version), label)
 
     async def _fetched(self, version: ModelVersion) -> ModelVersion:

@@ -30,13 +30,13 @@ class Publisher:
         # Of all workers together, as many as there are processes behind the one port.
         self._slots = -(-settings.command.workers // settings.workers)
         self._pool = pool
+        self._name = reference.name
         self._hold = False
-        self._generation = 0
+        self._is_gone = False
         self._published: Prepare | None = None
         self.is_healthy = False
         self.active: Deployment | None = None
         self.status = Status(reference, redactor, self.publish)
-        pool.on_batching_failed = self._batching_failed
         self.publish()
 
     def serve_by_lane(self, deployment: Deployment) -> None:
@@ -46,8 +46,7 @@ class Publisher:
 
     def serve_by_process(self, deployment: Deployment) -> None:
         """A process of `deployment` has started and answers from now on."""
-        self._generation += 1
-        deployment.generation = self._generation
+        deployment.generation = next(self._pool.generations)
         self.active = deployment
         self.is_healthy, self._hold = True, False
 
@@ -120,7 +119,7 @@ class Publisher:
         if self.active is deployment:
             self.lane_changed()
 
-    def _batching_failed(self, version: str, why: str) -> None:
+    def batching_failed(self, version: str, why: str) -> None:
         """A worker saw an answer to a joint request that is not one for each row."""
         active = self.active
         if active is None or active.version.label != version or active.batching.state != "open":
@@ -132,14 +131,27 @@ class Publisher:
         logger.warning("requests for %s go one by one from now on: %s", name, why)
         self.lane_changed()
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether a request would be answered now."""
+        return self._published is not None and bool(self._published.target or self._published.lane)
+
+    def end(self) -> None:
+        """The model is not served any more, and nothing of it is published from now on."""
+        self._is_gone = True
+        self._pool.publish(Prepare(name=self._name, is_gone=True))
+
     def drained(self, deployment: Deployment) -> asyncio.Event:
         """Set once no worker has a request at the process of `deployment`, just replaced."""
         return self._pool.drained(deployment.generation)
 
     def publish(self) -> None:
         """Have the workers serve the current state, where it is another than before."""
+        if self._is_gone:
+            return
         active = self.active
         change = Prepare(
+            name=self._name,
             target=active.target() if active and self.is_healthy else None,
             model=self.status.to_json(),
             hold=self._hold,

@@ -1,9 +1,8 @@
 """The model registry over MLflow's REST API: which version does a reference mean now?"""
 
 import contextlib
-import json
 import math
-import os
+import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,20 +10,14 @@ from typing import Any
 import aiohttp
 
 from hotserve.config.model_uri import ModelReference
-from hotserve.config.proxies import proxy_for
 from hotserve.config.registry_credentials import Connection
+from hotserve.manager.mlflow_api import MlflowApi, RegistryUnavailable
 
-_API = "/api/2.0/mlflow"
 _TIMEOUT = aiohttp.ClientTimeout(total=10, connect=5)
 _MOST_METRICS = 100
 _MOST_VERSIONS = 1000
-_NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")
-_REFUSALS_OF_MLFLOW = (b"Invalid Host header", b"Permission denied")
-_ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
-
-
-class RegistryUnavailable(Exception):
-    """The registry gave no usable answer; the text says why and holds no secret."""
+_MOST_MODELS = 1000
+"""Of one answer, as MLflow gives them; there may be more answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,21 +60,22 @@ class Resolution:
     Attributes:
         version: None if there is none; `reason` says why.
         others: numbers of other versions in the same stage.
+        changed: another value when the registered model was changed; None where that is not known.
     """
 
     version: ModelVersion | None
     reason: str = ""
     others: tuple[str, ...] = ()
+    changed: object = None
 
 
 class Registry:
     """Asks one registry; `connected` makes one."""
 
-    def __init__(self, connection: Connection, session: aiohttp.ClientSession) -> None:
-        self._connection = connection
-        self._proxy = proxy_for(connection.url)
-        self._session = session
-        self._others: tuple[object, tuple[str, ...]] = None, ()
+    def __init__(self, api: MlflowApi) -> None:
+        self._api = api
+        self._others: dict[str, tuple[object, tuple[str, ...]]] = {}
+        self._with_alias: dict[str, tuple[object, list[ModelVersion]]] = {}
 
     async def resolve(self, reference: ModelReference) -> Resolution:
         """The version that `reference` means now; one request, two after a change in a stage.
@@ -92,38 +86,94 @@ class Registry:
             RegistryUnavailable: no usable answer; try again later.
         """
         name, selector = reference.name, reference.selector
-        changed = None
         if reference.kind == "alias":
-            answer = await self._get("registered-models/alias", name=name, alias=selector)
+            answer = await self._api.get("registered-models/alias", name=name, alias=selector)
             found = _versions(answer)
         elif reference.kind == "version":
-            answer = await self._get("model-versions/get", name=name, version=selector)
+            answer = await self._api.get("model-versions/get", name=name, version=selector)
             found = _versions(answer)
         else:
-            answer = await self._get("registered-models/get", name=name)
-            model = answer.get("registered_model", {})
-            changed = model.get("last_updated_timestamp")
-            found = [
-                _with_aliases(_version(each), model.get("aliases", []))
-                for each in model.get("latest_versions", [])
-                if reference.kind == "latest" or each.get("current_stage") == selector
-            ]
-        if not found:
-            return Resolution(None, _missing(reference, answer.get("error_code")))
-        version = max(found, key=lambda each: int(each.version))
-        if version.status != "READY":
-            return Resolution(None, f"version {version.version} of '{name}' is {version.status}")
-        others = await self._others_in_stage(version, changed) if reference.kind == "stage" else ()
-        return Resolution(version, others=others)
+            answer = await self._api.get("registered-models/get", name=name)
+            if "registered_model" in answer:
+                resolution = await self._of_model(reference, answer["registered_model"])
+                return replace(resolution, changed=None)
+            found = []
+        return _resolution(reference, found, answer.get("error_code"))
+
+    async def search(self, pattern: ModelReference) -> dict[str, Resolution]:
+        """What `pattern` means now, by the names of the registered models that match it.
+
+        One request for each thousand of them, and one more for each stage or alias that was moved
+        since the last call.
+
+        Raises:
+            RegistryUnavailable: no usable answer; try again later.
+        """
+        found: dict[str, Resolution] = {}
+        query = {"max_results": str(_MOST_MODELS)}
+        if like := _like(pattern.name):
+            query["filter"] = f"name LIKE '{like}'"
+        while True:
+            answer = await self._api.get("registered-models/search", **query)
+            for model in answer.get("registered_models", []):
+                name = model["name"]
+                if pattern.matches(name):
+                    found[name] = await self._of_model(pattern.of(name), model)
+            if not answer.get("next_page_token"):
+                break
+            query["page_token"] = answer["next_page_token"]
+        for known in (self._others, self._with_alias):
+            for gone in known.keys() - found.keys():
+                del known[gone]
+        return found
+
+    async def _of_model(self, reference: ModelReference, model: Mapping[str, Any]) -> Resolution:
+        """What a stage, an alias or `latest` of a registered model, as MLflow lists it, means."""
+        changed = model.get("last_updated_timestamp")
+        latest = [
+            _with_aliases(_version(each), model.get("aliases", []))
+            for each in model.get("latest_versions", [])
+        ]
+        if reference.kind == "alias":
+            found = await self._versions_with_alias(reference, model, latest)
+        elif reference.kind == "stage":
+            found = [each for each in latest if each.stage == reference.selector]
+        else:
+            found = latest
+        resolution = _resolution(reference, found)
+        version = resolution.version
+        others: tuple[str, ...] = ()
+        if version is not None and reference.kind == "stage":
+            others = await self._others_in_stage(version, changed)
+        return replace(resolution, others=others, changed=changed)
+
+    async def _versions_with_alias(
+        self, reference: ModelReference, model: Mapping[str, Any], latest: list[ModelVersion]
+    ) -> list[ModelVersion]:
+        """Asked for only if it is none of the `latest` ones, and something was changed since."""
+        name, alias = reference.name, reference.selector
+        aliases = model.get("aliases", [])
+        number = next((str(each["version"]) for each in aliases if each["alias"] == alias), None)
+        if number is None:
+            return []
+        found = [version for version in latest if version.version == number]
+        if found:
+            return found
+        key = (number, model.get("last_updated_timestamp"))
+        if self._with_alias.get(name, ("", []))[0] != key:
+            answer = await self._api.get("registered-models/alias", name=name, alias=alias)
+            self._with_alias[name] = key, _versions(answer)
+        return [_with_aliases(version, aliases) for version in self._with_alias[name][1]]
 
     async def _others_in_stage(self, version: ModelVersion, changed: object) -> tuple[str, ...]:
         """Asked for only if the model was `changed` since, as it is a list of all its versions."""
         known = (version.identity, changed)
-        if self._others[0] != known:
+        before = self._others.get(version.name, (None, ()))
+        if before[0] != known:
             quote = '"' if "'" in version.name else "'"
             query = {"filter": f"name = {quote}{version.name}{quote}"}
             with contextlib.suppress(RegistryUnavailable):
-                answer = await self._get(
+                answer = await self._api.get(
                     "model-versions/search", max_results=str(_MOST_VERSIONS), **query
                 )
                 numbers = [
@@ -132,8 +182,8 @@ class Registry:
                     if each.get("current_stage") == version.stage
                 ]
                 others = sorted({*numbers} - {version.version}, key=int)
-                self._others = known, tuple(others)
-        return self._others[1]
+                before = self._others[version.name] = known, tuple(others)
+        return before[1]
 
     async def refreshed(self, version: ModelVersion) -> ModelVersion:
         """The same version in the stage and with the aliases of now; in none if it was deleted.
@@ -141,7 +191,9 @@ class Registry:
         Raises:
             RegistryUnavailable: no usable answer; try again later.
         """
-        answer = await self._get("model-versions/get", name=version.name, version=version.version)
+        answer = await self._api.get(
+            "model-versions/get", name=version.name, version=version.version
+        )
         for found in _versions(answer):
             if found.identity == version.identity:
                 return found
@@ -153,69 +205,13 @@ class Registry:
         Raises:
             RegistryUnavailable: no usable answer; try again later.
         """
-        answer = await self._get("runs/get", run_id=run_id)
+        answer = await self._api.get("runs/get", run_id=run_id)
         try:
             metrics = {m["key"]: float(m["value"]) for m in answer["run"]["data"]["metrics"]}
         except (KeyError, TypeError, ValueError):
             return {}
         finite = [(name, value) for name, value in sorted(metrics.items()) if math.isfinite(value)]
         return dict(finite[:_MOST_METRICS])
-
-    async def _get(self, endpoint: str, **query: str) -> dict[str, Any]:
-        """The JSON answer; of errors only those that say that something does not exist."""
-        url = f"{self._connection.url}{_API}/{endpoint}"
-        try:
-            async with self._session.get(url, params=query, allow_redirects=False) as response:
-                status, body = response.status, await response.read()
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            raise RegistryUnavailable(self._reason(error)) from None
-        try:
-            answer = json.loads(body)
-            if not isinstance(answer, dict):
-                raise ValueError("no object")
-        except ValueError:
-            answer = {}
-        if status == 200 and answer:
-            return answer
-        if status in (400, 404) and answer.get("error_code") in _ABSENT:
-            return answer
-        raise RegistryUnavailable(self._refusal(status, body, is_json=bool(answer)))
-
-    def _refusal(self, status: int, body: bytes, *, is_json: bool) -> str:
-        url, proxy = self._connection.url, self._proxy
-        is_of_mlflow = is_json or any(text in body for text in _REFUSALS_OF_MLFLOW)
-        if proxy and (status == 407 or (status == 403 and not is_of_mlflow)):
-            return f"the proxy {proxy} refuses access to {url} ({status})"
-        if status in (401, 403):
-            return (
-                f"{url} refuses access ({status}); check MLFLOW_TRACKING_USERNAME "
-                "and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, and the server's "
-                "--allowed-hosts"
-            )
-        through = f", through the proxy {proxy}" if proxy else ""
-        return f"{url} does not answer like an MLflow server (status {status}{through})"
-
-    def _reason(self, error: BaseException) -> str:
-        url, proxy = self._connection.url, self._proxy
-        if isinstance(error, TimeoutError):
-            return f"{url} does not answer in time"
-        if isinstance(error, aiohttp.ClientHttpProxyError):
-            return f"the proxy {proxy} refuses access to {url} ({error.status})"
-        if isinstance(error, aiohttp.ClientConnectorCertificateError):
-            return f"{url}: the certificate is not accepted"
-        if isinstance(error, aiohttp.ClientConnectorSSLError):
-            reason = getattr(error.os_error, "reason", None) or "no reason given"
-            if reason in _NO_TLS:
-                return f"{url} does not speak TLS; its address may have to begin with http://"
-            return f"{url}: TLS failed ({reason})"
-        asked = f"the proxy {proxy}" if proxy else url
-        if isinstance(error, aiohttp.ClientConnectorDNSError):
-            return f"{asked}: the host name is not known"
-        if isinstance(error, aiohttp.ClientConnectorError):
-            number = error.os_error.errno
-            reason = os.strerror(number) if number else "no connection"
-            return f"{asked} can't be reached ({reason})"
-        return f"{url} broke the connection"
 
 
 @contextlib.asynccontextmanager
@@ -228,7 +224,7 @@ async def connected(connection: Connection) -> AsyncIterator[Registry]:
         timeout=_TIMEOUT,
         trust_env=True,
     ) as session:
-        yield Registry(connection, session)
+        yield Registry(MlflowApi(connection, session))
 
 
 def _version(answer: Mapping[str, Any]) -> ModelVersion:
@@ -255,6 +251,26 @@ def _versions(answer: Mapping[str, Any]) -> list[ModelVersion]:
 def _with_aliases(version: ModelVersion, aliases: list[Mapping[str, Any]]) -> ModelVersion:
     own = tuple(each["alias"] for each in aliases if str(each.get("version")) == version.version)
     return replace(version, aliases=own)
+
+
+def _resolution(
+    reference: ModelReference, found: list[ModelVersion], error_code: object = None
+) -> Resolution:
+    if not found:
+        return Resolution(None, _missing(reference, error_code))
+    version = max(found, key=lambda each: int(each.version))
+    if version.status != "READY":
+        return Resolution(
+            None, f"version {version.version} of '{version.name}' is {version.status}"
+        )
+    return Resolution(version)
+
+
+def _like(pattern: str) -> str:
+    """A pattern of names in SQL, which finds those that match and maybe others; empty: all."""
+    # What a filter can't say as it is stands for any character.
+    like = re.sub(r"[^a-zA-Z0-9. *-]", "_", pattern).replace("*", "%")
+    return "" if like.strip("%") == "" else like
 
 
 def _missing(reference: ModelReference, error_code: object) -> str:

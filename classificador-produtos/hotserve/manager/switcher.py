@@ -100,11 +100,27 @@ class Switcher:
         self._give_up_start()
         self.status.nothing_is_starting()
 
-    async def close(self) -> None:
-        """Stop every server process."""
+    def batching_failed(self, version: str, why: str) -> None:
+        """Rows of that version may not go together any more."""
+        self._publisher.batching_failed(version, why)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether a request would be answered now."""
+        return self._publisher.is_ready
+
+    async def end(self) -> None:
+        """Serve nothing any more, and stop every server process when its last request is over."""
+        active, was_healthy = self._active, self._publisher.is_healthy
+        self._publisher.end()
+        drained = self._publisher.drained(active) if active and was_healthy else None
+        await self.close(after=drained)
+
+    async def close(self, after: asyncio.Event | None = None) -> None:
+        """Stop every server process; the active one `after` that."""
         await _cancel(self._start_task, self._restart_task)
         if self._active is not None:
-            self._close_later(self._active, after=None)
+            self._close_later(self._active, after=after)
         if self._closing:
             await asyncio.wait(self._closing)
 

@@ -71,8 +71,16 @@ export const hasToken = () => sessionStorage.getItem(TOKEN) !== null;
  * What `/model` says.
  * @throws {Problem}
  */
-export async function model() {
-  const response = await request("model", { signal: AbortSignal.timeout?.(10000) });
+export const model = () => get("model");
+
+/**
+ * What `/models` says, of a server of many models.
+ * @throws {Problem}
+ */
+export const models = () => get("models");
+
+async function get(path) {
+  const response = await request(path, { signal: AbortSignal.timeout?.(10000) });
   if (!response.ok) throw await problemOf(response);
   return read(response);
 }

@@ -86,6 +86,10 @@ const WORDS = {
     coming: (version) => `A versão ${version} está sendo iniciada.`,
     failed: (version) => `A versão ${version} não iniciou; a atual continua.`,
     registryAway: "O MLflow não responde; a versão atual continua.",
+
+    models: "Modelos",
+    versionColumn: "Versão",
+    stateColumn: "Estado",
   },
   en: {
     title: "Which category is this product?",
@@ -170,6 +174,10 @@ const WORDS = {
     coming: (version) => `Version ${version} is being started.`,
     failed: (version) => `Version ${version} would not start; the present one goes on.`,
     registryAway: "MLflow does not answer; the present version goes on.",
+
+    models: "Models",
+    versionColumn: "Version",
+    stateColumn: "State",
   },
 };
 

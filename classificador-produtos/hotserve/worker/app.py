@@ -2,32 +2,25 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from time import perf_counter
 from typing import Any
+from urllib.parse import quote
 
-from hotserve.ipc.counts import FAST, OTHER
+from hotserve.ipc.counts import OTHER
 from hotserve.worker import open_inference
-from hotserve.worker.admission import Admission
-from hotserve.worker.answer import JSON, Answer, Headers
+from hotserve.worker.answer import JSON, Answer
 from hotserve.worker.errors import RequestError
-from hotserve.worker.fast_lane import LARGE_CSV, LONGEST_TEXT
 from hotserve.worker.http_protocol import REFUSED
-from hotserve.worker.routing import PREDICTIONS, Receive, Route, Scope
+from hotserve.worker.models import FOLDER, Model, Models
+from hotserve.worker.routing import ClientGone, Receive, Route, Scope
 from hotserve.worker.shared import Shared
 from hotserve.worker.static_files import StaticFiles
-from hotserve.worker.upstream.client import UpstreamClient
 
 _CLIENT_GONE = 499
 """Not sent to anybody: how nginx counts a client that went away."""
-_CODINGS = (b"content-encoding", b"transfer-encoding")
 _WITHOUT_LENGTH = (204, 304)
 _CLIENT_NAME = "hotserve.client"  # in the scope of a request with a token
-_FORMS = (b"multipart/form-data", b"application/x-www-form-urlencoded")
-
-
-class _ClientGone(Exception):
-    """The client went away in the middle of its request."""
 
 
 class App:
@@ -40,33 +33,39 @@ class App:
     def __init__(
         self,
         shared: Shared,
-        upstream: UpstreamClient,
-        admission: Admission,
+        models: Models,
         metrics: Callable[[str], Awaitable[tuple[str, bytes]]],
     ) -> None:
         self._shared = shared
-        self._upstream = upstream
-        self._admission = admission
+        self._models = models
         self._metrics_of_all = metrics
         files = StaticFiles()
-        v2 = open_inference.OpenInference(shared, self._ping, self._predict_json)
-        routes = [
-            Route(PREDICTIONS, self._predict, methods=("POST",), predicts=True),
-            Route("/ping", self._ping, public=True),
-            Route("/health", self._ping, public=True),
-            Route("/version", self._version),
-            Route("/model", self._model),
-            Route("/metrics", self._metrics),
-            Route("/", files.answer, public=True),
-            Route("/docs", files.answer, public=True),
-            Route("/openapi.json", files.answer, public=True),
-            *v2.routes(),
-        ]
-        self._of_a_model = v2.model_routes()
-        self.paths = [route.path for route in routes] + [*self._of_a_model]
         file = Route(OTHER, files.answer, public=True)
-        self._routes = dict.fromkeys(files.paths, file) | {route.path: route for route in routes}
+        pages = [Route(path, files.answer, public=True) for path in ("/", "/docs", "/openapi.json")]
+        # Of a model, beside its own.
+        self._files = dict.fromkeys(files.paths, file) | {page.path: page for page in pages}
+        server = [Route("/metrics", self._metrics), *open_inference.server_routes(self._ping)]
+        own = models.root.routes
+        if models.are_many:
+            listed = StaticFiles(of_many=True)
+            self._routes = dict.fromkeys(listed.paths, Route(OTHER, listed.answer, public=True))
+            routes = [
+                Route("/models", self._list),
+                Route("/ping", self._ping, public=True),
+                Route("/health", self._ping, public=True),
+                *server,
+                *(Route(page.path, listed.answer, public=True) for page in pages),
+            ]
+            below = [*own, *(page.path for page in pages)]
+            self.paths = [f"{FOLDER}{{name}}{path}" for path in below]
+        else:
+            self._routes = dict(self._files)
+            routes = [*own.values(), *server, *pages]
+            self.paths = []
+        self._routes |= {route.path: route for route in routes}
+        self.paths += [*(route.path for route in routes), *models.root.v2_routes]
         self._unknown = Route(OTHER, self._not_found, methods=())
+        self._no_model = Route(OTHER, self._no_such_model, methods=())
 
     async def __call__(
         self, scope: Scope, receive: Receive, send: Callable[[dict[str, Any]], Awaitable[None]]
@@ -75,17 +74,16 @@ class App:
         begun = perf_counter()
         shared = self._shared
         path = scope["path"]
-        route = self._route(path)
-        shared.counters.begun += route.predicts
-        answer = await self._answer(route, scope, receive)
+        model, route = self._route(scope)
+        counters = model.counters
+        counters.begun += route.predicts
+        answer = await self._answer(route, scope, receive, path)
         client_name = scope.get(_CLIENT_NAME, "")
         if route.predicts:
             seconds = perf_counter() - begun
-            shared.counters.request(
-                answer.status, answer.lane, answer.version, seconds, client_name
-            )
+            counters.request(answer.status, answer.lane, answer.version, seconds, client_name)
         else:
-            shared.counters.other(route.path, answer.status)
+            counters.other(route.path, answer.status)
         is_sent = answer.status != _CLIENT_GONE
         try:
             if is_sent:
@@ -110,12 +108,29 @@ class App:
                     version=answer.version,
                 )
 
-    def _route(self, path: str) -> Route:
-        if of_a_model := open_inference.pattern(path):
-            return self._of_a_model[of_a_model]
-        return self._routes.get(path) or self._routes.get(path.removesuffix("/")) or self._unknown
+    def _route(self, scope: Scope) -> tuple[Model, Route]:
+        """Whom a request is for; of a model's path, `path` in its scope is what follows."""
+        models, path = self._models, scope["path"]
+        if found := open_inference.find(path):
+            name, pattern = found
+            model = models.get(name) if models.are_many else models.root
+            return (model, model.v2_routes[pattern]) if model else (models.root, self._no_model)
+        if models.are_many and path.startswith(FOLDER) and path != FOLDER:
+            name, slash, rest = path.removeprefix(FOLDER).partition("/")
+            model = models.get(name)
+            if model is None:
+                return models.root, self._no_model
+            if not slash:
+                return model, Route(OTHER, self._with_slash, public=True)
+            scope["path"] = path = f"/{rest}"
+            own = self._of(path, model.routes)
+            return model, own or self._of(path, self._files) or self._unknown
+        return models.root, self._of(path, self._routes) or self._unknown
 
-    async def _answer(self, route: Route, scope: Scope, receive: Receive) -> Answer:
+    def _of(self, path: str, routes: Mapping[str, Route]) -> Route | None:
+        return routes.get(path) or routes.get(path.removesuffix("/"))
+
+    async def _answer(self, route: Route, scope: Scope, receive: Receive, path: str) -> Answer:
         try:
             if preflight := self._shared.cors.preflight(scope["method"], scope["headers"]):
                 return preflight
@@ -129,40 +144,40 @@ class App:
         except RequestError as error:
             # Its traceback holds frames that hold it: the body would stay in memory.
             answer = error.with_traceback(None).answer
-            is_v2 = scope["path"].startswith(open_inference.PREFIX)
+            is_v2 = path.startswith(open_inference.PREFIX)
             return open_inference.in_form(answer) if is_v2 else answer
-        except _ClientGone:
+        except ClientGone:
             return Answer(_CLIENT_GONE)
         except asyncio.CancelledError:
             return RequestError(503, "hotserve is stopping", (b"retry-after", b"1")).answer
         except Exception as fault:
-            self._shared.faults.log(fault, f"{scope['method']} {scope['path']}")
+            self._shared.faults.log(fault, f"{scope['method']} {path}")
             return RequestError(500, "a fault of hotserve; its log says where").answer
 
     async def _not_found(self, scope: Scope, receive: Receive) -> Answer:  # noqa: ARG002
         known = ", ".join(self.paths)
         raise RequestError(404, f"there is nothing at this path; there is {known}")
 
-    async def _ping(self, scope: Scope, receive: Receive) -> Answer:  # noqa: ARG002
-        if self._shared.serving.now().lane is None:
-            try:
-                self._upstream.target()
-            except RequestError as error:
-                # The reason can name the model, the registry's address, or what MLflow said.
-                if self._shared.auth.client(scope["headers"]) is not None:
-                    raise
-                message = "nothing is served at the moment; /model says why to who has the token"
-                retry_after = error.answer.headers[1:]
-                raise RequestError(error.answer.status, message, *retry_after) from None
-        return Answer(200, [JSON], b"\n")
+    async def _no_such_model(self, scope: Scope, receive: Receive) -> Answer:  # noqa: ARG002
+        missing = self._models.root.serving.now().model.get("message")
+        why = f": {missing}" if missing else "; /models lists those that are served"
+        raise RequestError(404, f"no model of this name is served{why}")
 
-    async def _version(self, scope: Scope, receive: Receive) -> Answer:  # noqa: ARG002
-        lane = self._shared.serving.now().lane
-        target = lane.target if lane is not None else self._upstream.target()
-        return Answer(200, [JSON], target.mlflow.encode())
+    async def _with_slash(self, scope: Scope, receive: Receive) -> Answer:  # noqa: ARG002
+        # Relative, so that it is right behind a proxy that adds a path in front.
+        name = scope["path"].rpartition("/")[2]
+        return Answer(307, [(b"location", f"{quote(name)}/".encode())])
 
-    async def _model(self, scope: Scope, receive: Receive) -> Answer:  # noqa: ARG002
-        text = json.dumps(self._shared.serving.now().model, ensure_ascii=False, indent=2)
+    async def _ping(self, scope: Scope, receive: Receive) -> Answer:
+        """200 while any model answers."""
+        if any(model.answers for model in self._models.all()):
+            return Answer(200, [JSON], b"\n")
+        return await self._models.root.routes["/ping"].handler(scope, receive)
+
+    async def _list(self, scope: Scope, receive: Receive) -> Answer:  # noqa: ARG002
+        models = sorted(self._models.all(), key=lambda model: model.name)
+        shown = {**self._models.root.serving.now().model, "models": [_entry(m) for m in models]}
+        text = json.dumps(shown, ensure_ascii=False, indent=2)
         return Answer(200, [JSON], text.encode("utf-8", "replace") + b"\n")
 
     async def _metrics(self, scope: Scope, receive: Receive) -> Answer:  # noqa: ARG002
@@ -175,97 +190,14 @@ class App:
             ) from None
         return Answer(200, [(b"content-type", content_type.encode())], body)
 
-    async def _predict(self, scope: Scope, receive: Receive) -> Answer:
-        headers: Headers = scope["headers"]
-        content_type = self._content_type(headers)
-        body, more = await _part(receive)
-        # What the lane answers at once takes no room: nothing else happens meanwhile.
-        at_once = not more and len(body) <= LONGEST_TEXT
-        if at_once and (answer := await self._ask_lane(content_type, body)):
-            return answer
-        with self._admission.request() as add:
-            self._require_size(len(body))
-            add(len(body))
-            if more:
-                body = await self._read(body, receive, add)
-            answer = None if at_once else await self._ask_lane(content_type, body)
-            return answer or await self._upstream.answer(content_type, body, headers)
 
-    async def _predict_json(
-        self, scope: Scope, receive: Receive, translate: Callable[[bytes], bytes]
-    ) -> Answer:
-        """The same for a body that `translate` makes JSON of `/invocations`."""
-        headers: Headers = scope["headers"]
-        self._require_plain(headers)
-        with self._admission.request() as add:
-            body = await self._read(b"", receive, add)
-            # A large one takes many small steps, between which other requests go on.
-            is_large = len(body) > LARGE_CSV
-            body = await asyncio.to_thread(translate, body) if is_large else translate(body)
-            answer = await self._ask_lane(JSON[1], body)
-            return answer or await self._upstream.answer(JSON[1], body, headers)
-
-    def _require_plain(self, headers: Headers) -> None:
-        for name, value in headers:
-            if name == b"content-length":
-                self._require_size(int(value))
-            elif name in _CODINGS and value.lower() not in (b"identity", b"chunked"):
-                raise RequestError(
-                    415, f"{name.decode()}: send the body as it is, without compression"
-                )
-
-    def _content_type(self, headers: Headers) -> bytes:
-        """Of several the first one, as in MLflow."""
-        self._require_plain(headers)
-        content_type = next((value for name, value in headers if name == b"content-type"), b"")
-        if not content_type:
-            raise RequestError(415, "send a Content-Type: text/csv or application/json")
-        if content_type.split(b";")[0].strip().lower() in _FORMS:
-            raise RequestError(
-                415,
-                "a form is not read; send the file itself, with its type: "
-                "curl -H 'Content-Type: text/csv' --data-binary @products.csv",
-            )
-        return content_type
-
-    async def _ask_lane(self, content_type: bytes, body: bytes) -> Answer | None:
-        # One version answers all of a request, so the lane is looked up once.
-        lane = self._shared.serving.now().lane
-        if lane is None:
-            return None
-        try:
-            limit = self._upstream.batcher.timeout if len(body) > LARGE_CSV else None
-            async with asyncio.timeout(limit):
-                predictions = await lane.answer(content_type, body)
-        except TimeoutError:
-            raise RequestError(504, "so large a body can't be answered in time") from None
-        except Exception as fault:
-            # The model's process can still answer.
-            self._shared.faults.log(fault, "the fast lane")
-            return None
-        if predictions is None:
-            return None
-        return Answer(200, lane.headers, predictions, FAST, lane.target.version)
-
-    async def _read(self, first: bytes, receive: Receive, add: Callable[[int], None]) -> bytes:
-        parts, size, more = [first], len(first), True
-        while more:
-            part, more = await _part(receive)
-            size += len(part)
-            self._require_size(size)
-            add(len(part))
-            parts.append(part)
-        return b"".join(parts)
-
-    def _require_size(self, size: int) -> None:
-        largest = self._shared.settings.max_body
-        if size > largest:
-            raise RequestError(413, f"the body is larger than {largest} bytes; send it in parts")
-
-
-async def _part(receive: Receive) -> tuple[bytes, bool]:
-    """The next part of a body, and whether there are more."""
-    message = await receive()
-    if message["type"] == "http.disconnect":
-        raise _ClientGone
-    return message.get("body", b""), message.get("more_body", False)
+def _entry(model: Model) -> dict[str, Any]:
+    """A model in the list of `/models`."""
+    shown = model.serving.now().model
+    lane = (shown.get("lane") or {}).get("state")
+    fields = ("name", "version", "state", "stage", "aliases", "since", "message")
+    return {
+        **{field: shown.get(field) for field in fields},
+        "lane": lane,
+        "path": f"{FOLDER}{quote(model.name, safe='')}/",
+    }

@@ -15,7 +15,11 @@ MOST_CATEGORIES = 1000
 """Categories that one report may name; the answers of a model can be any text."""
 LONGEST_CATEGORY = 200
 LOOKS = 4000
-"""Characters of texts that are looked at closer between two reports, which is about a second."""
+"""Characters of texts that are looked at closer between two reports, which is about a second.
+
+Where there are many models they share them.
+"""
+FEWEST_LOOKS = 100
 
 
 class LaneProducts:
@@ -57,7 +61,7 @@ class LaneProducts:
 
 
 class Counters:
-    """All counts of one worker.
+    """All counts of one model in one worker.
 
     Attributes:
         begun: requests to `/invocations` so far; the only number that is never set back.
@@ -68,6 +72,7 @@ class Counters:
         self.begun = 0
         self.looks = LOOKS
         self._ended = 0
+        self._reported = (0, 0)  # begun and under way, when last reported
         # Kept as long as the worker lives: a request may still be under way on an old lane.
         self._lanes: dict[tuple[str, ...], LaneProducts] = {}
         self._buckets = {lane: [0] * (len(BOUNDS) + 1) for lane in (FAST, PROCESS, NONE)}
@@ -118,18 +123,29 @@ class Counters:
             full = len(self._products) >= MOST_CATEGORIES or len(category) > LONGEST_CATEGORY
             self._products[version, category if known or not full else OTHER] += products
 
-    def take(self) -> dict[str, Any]:
-        """What was counted since the last call, and what is under way, as plain JSON types."""
+    @property
+    def has_news(self) -> bool:
+        """Whether anything happened since the last `take`."""
+        return self._reported != (self.begun, 0) or bool(self._others)
+
+    def take(self, looks: int = LOOKS) -> dict[str, Any]:
+        """What was counted since the last call, and what is under way, as plain JSON types.
+
+        Args:
+            looks: what may be looked at closer until the next call.
+        """
         for lane in self._lanes.values():
             for index, products in enumerate(lane.counts):
                 if products:
                     self._products[lane.version, lane.categories[index]] += products
                     lane.counts[index] = 0
-        report: dict[str, Any] = {"in_flight": self.begun - self._ended}
-        self.looks = LOOKS
-        looks = [[lane.version, *lane.looks()] for lane in self._lanes.values()]
-        if looks := [look for look in looks if any(look[1:])]:
-            report["looks"] = looks
+        in_flight = self.begun - self._ended
+        self._reported = self.begun, in_flight
+        report: dict[str, Any] = {"in_flight": in_flight}
+        self.looks = looks
+        seen = [[lane.version, *lane.looks()] for lane in self._lanes.values()]
+        if seen := [look for look in seen if any(look[1:])]:
+            report["looks"] = seen
         counted: dict[str, Counter[Any]] = {
             "requests": self._requests,
             "products": self._products,

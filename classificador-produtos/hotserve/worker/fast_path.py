@@ -7,10 +7,12 @@ first byte on.
 
 from time import perf_counter
 from typing import Any
+from urllib.parse import unquote
 
 from hotserve.ipc.counts import FAST
 from hotserve.worker.fast_lane import FastLane
 from hotserve.worker.http_protocol import HttpProtocol
+from hotserve.worker.models import Model, Models
 
 LONGEST_BODY = 16 << 10
 """Bytes; a longer body is likely to come in several packets."""
@@ -23,9 +25,10 @@ _SLOW_HEADERS = frozenset((b"transfer-encoding", b"content-encoding", b"expect",
 class FastPathProtocol(HttpProtocol):
     """One connection."""
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
+    def __init__(self, *arguments: Any, models: Models, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._serving = self._shared.serving
+        self._models = models.by_url
+        self._model = models.root  # whose lane may answer, while `_content_type` is set
         self._slow_headers = _SLOW_HEADERS | ({b"origin"} if self._shared.cors.is_on else set())
         self._begun = 0.0
         self._content_type: bytes | None = None  # of a request that may be answered here
@@ -36,17 +39,17 @@ class FastPathProtocol(HttpProtocol):
 
     def on_headers_complete(self) -> None:
         """A head is whole."""
-        if self._serving.now().lane is not None and self._is_for_lane():
+        model = self._models.get(self.url)
+        if model is not None and model.serving.now().lane and self._is_for_lane(model):
             self._body, self._begun = b"", perf_counter()
         else:
             super().on_headers_complete()
 
-    def _is_for_lane(self) -> bool:
-        """Whether the head lets the lane answer; sets `_content_type` and `_client_name` then."""
+    def _is_for_lane(self, model: Model) -> bool:
+        """Whether the head lets its lane answer; sets what is known of the request then."""
         parser = self.parser
         if (
-            self.url != b"/invocations"
-            or parser.get_method() != b"POST"
+            parser.get_method() != b"POST"
             or parser.get_http_version() != "1.1"
             or not parser.should_keep_alive()
             or not self._fits
@@ -73,7 +76,7 @@ class FastPathProtocol(HttpProtocol):
         client = self._shared.auth.client(self.headers)
         if client is None:
             return False
-        self._content_type, self._client_name = content_type, client
+        self._content_type, self._client_name, self._model = content_type, client, model
         return True
 
     def on_body(self, body: bytes) -> None:
@@ -88,17 +91,18 @@ class FastPathProtocol(HttpProtocol):
         if self._content_type is None:
             super().on_message_complete()
             return
-        lane = self._serving.now().lane
+        model = self._model
+        lane = model.serving.now().lane
         answer = self._ask(lane, self._content_type) if lane is not None else None
         if lane is None or answer is None:
             self._leave_fast_path()
             super().on_message_complete()
             return
         self._content_type = None
-        shared, version = self._shared, lane.target.version
-        shared.counters.begun += 1
+        shared, counters, version = self._shared, model.counters, lane.target.version
+        counters.begun += 1
         seconds = perf_counter() - self._begun
-        shared.counters.request(200, FAST, version, seconds, self._client_name)
+        counters.request(200, FAST, version, seconds, self._client_name)
         self._await_next()
         self.transport.write(b"%b%b%b%b" % (_OK, self._default(), lane.head(len(answer)), answer))
         if shared.access_log is not None:
@@ -106,7 +110,7 @@ class FastPathProtocol(HttpProtocol):
                 client=self.client,
                 client_name=self._client_name,
                 method="POST",
-                path="/invocations",
+                path=unquote(self.url.decode("ascii")),
                 status=200,
                 size=len(answer),
                 seconds=perf_counter() - self._begun,

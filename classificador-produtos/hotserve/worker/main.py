@@ -31,6 +31,8 @@ from hotserve.worker.counters import Counters
 from hotserve.worker.errors import FaultLog
 from hotserve.worker.fast_lane import FastLane
 from hotserve.worker.fast_path import FastPathProtocol
+from hotserve.worker.model_paths import ModelPaths
+from hotserve.worker.models import Model, Models
 from hotserve.worker.reporter import Reporter
 from hotserve.worker.serving import Prepared, Serving
 from hotserve.worker.shared import Shared
@@ -80,12 +82,19 @@ async def serve(channel_fd: int, shared_fd: int, listener_fds: list[int]) -> Non
     settings = await anext(received, None)
     if not isinstance(settings, messages.Configure):
         return
-    counters = Counters()
-    shared_version = SharedVersion(shared_fd)
-    serving = Serving(lambda old: channel.send(messages.Idle(old)), shared_version)
-    reporter = Reporter(counters, channel)
-    auth = Auth(settings.tokens)
-    inbox = _Inbox(channel, serving, counters, reporter, auth)
+    settings = _within_open_files(settings)
+    shared = Shared(
+        settings,
+        Auth(settings.tokens),
+        Cors(settings.cors_origins),
+        Counters(),
+        FaultLog(lambda text: channel.send(messages.LogError(text))),
+        AccessLog() if settings.access_log else None,
+    )
+    make = functools.partial(_model, shared, channel, SharedVersion(shared_fd))
+    models = Models(settings.model, make)
+    reporter = Reporter(models, channel)
+    inbox = _Inbox(channel, models, reporter, shared.auth)
     async for message in received:
         if isinstance(message, messages.Stop):
             return
@@ -94,33 +103,33 @@ async def serve(channel_fd: int, shared_fd: int, listener_fds: list[int]) -> Non
             break
     else:
         return
-    settings = _within_open_files(settings)
-    shared = Shared(
-        settings,
-        serving,
-        auth,
-        Cors(settings.cors_origins),
-        counters,
-        FaultLog(lambda text: channel.send(messages.LogError(text))),
-        AccessLog() if settings.access_log else None,
-    )
-    pool = ConnectionPool(settings.request_timeout)
-    batcher = Batcher(
-        pool, counters, lambda *failed: channel.send(messages.BatchingFailed(*failed))
-    )
-    upstream = UpstreamClient(shared, batcher, Redactor(settings.private_folders))
-    admission = Admission(settings.max_concurrency, settings.max_body)
-    app = App(shared, upstream, admission, reporter.metrics)
-    protocol = functools.partial(FastPathProtocol, shared=shared)
+    app = App(shared, models, reporter.metrics)
+    protocol = functools.partial(FastPathProtocol, shared=shared, models=models)
     config = _uvicorn_config(app, settings, protocol)
     ready = messages.Ready()
-    server = _Server(config, lambda: channel.send(ready), on_check=admission.release_memory)
+    server = _Server(config, lambda: channel.send(ready), on_check=models.release_memory)
     reporting = asyncio.create_task(reporter.run())
     listening = asyncio.create_task(_listen(server, received, inbox))
     await server.serve([socket.socket(fileno=fd) for fd in listener_fds])
     listening.cancel()
     reporting.cancel()
-    pool.close()
+
+
+def _model(shared: Shared, channel: Channel, version: SharedVersion, name: str) -> Model:
+    """What is the own of the model of that name."""
+    settings = shared.settings
+    counters = shared.counters if name == settings.model else Counters()
+    serving = Serving(lambda old: channel.send(messages.Idle(old)), version)
+
+    def batching_failed(label: str, why: str) -> None:
+        channel.send(messages.BatchingFailed(name, label, why))
+
+    batcher = Batcher(ConnectionPool(settings.request_timeout), counters, batching_failed)
+    redactor = Redactor(settings.private_folders)
+    upstream = UpstreamClient(shared, serving, counters, batcher, redactor)
+    admission = Admission(settings.max_concurrency, settings.max_body)
+    paths = ModelPaths(shared, serving, upstream, admission)
+    return Model(name, serving, counters, admission, paths.routes, paths.v2_routes)
 
 
 @dataclass(slots=True)
@@ -128,20 +137,22 @@ class _Inbox:
     """Hands the manager's messages to those whom they concern."""
 
     channel: Channel
-    serving: Serving
-    counters: Counters
+    models: Models
     reporter: Reporter
     auth: Auth
 
     def take(self, message: messages.Message) -> None:
         """Do what a message says."""
         match message:
-            case messages.Prepare(number, target, model, hold, lane, batching):
-                opened = self._lane(lane) if lane else None
-                self.serving.prepare(Prepared(number, target, model, hold, opened, batching))
+            case messages.Prepare(number, target, shown, hold, lane, batching, name, is_gone):
+                model = self.models.take(name)
+                opened = self._lane(model, lane) if lane else None
+                prepared = Prepared(number, target, shown, hold, opened, batching, is_gone)
+                model.serving.prepare(prepared)
                 self.channel.send(messages.Acknowledge(number))
             case messages.Commit():
-                self.serving.now()
+                for model in self.models.everything():
+                    model.serving.now()
             case messages.UseTokens(tokens):
                 self.auth.use(tokens)
             case messages.ReportCounts(scrape):
@@ -149,13 +160,13 @@ class _Inbox:
             case messages.MetricsAnswer():
                 self.reporter.answered(message)
 
-    def _lane(self, target: messages.LaneTarget) -> FastLane | None:
+    def _lane(self, model: Model, target: messages.LaneTarget) -> FastLane | None:
         """The lane that is open already, or a new one; without it requests go to the process."""
-        known = self.serving.prepared.lane
+        known = model.serving.prepared.lane
         if known is not None and known.target == target:
             return known
         try:
-            return FastLane(target, self.counters)
+            return FastLane(target, model.counters)
         except LaneError as error:
             self.channel.send(messages.LogError(f"a front worker can't use the fast lane: {error}"))
             return None

@@ -11,7 +11,7 @@ from hotserve.inputs import open_inference as v2
 from hotserve.worker.answer import JSON, Answer
 from hotserve.worker.errors import RequestError
 from hotserve.worker.routing import Handler, Receive, Route, Scope
-from hotserve.worker.shared import Shared
+from hotserve.worker.serving import Serving
 
 PREFIX = "/v2"
 _MODEL_PATH = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?(/ready|/infer)?/?")
@@ -22,43 +22,25 @@ Ask = Callable[[Scope, Receive, Callable[[bytes], bytes]], Awaitable[Answer]]
 
 @dataclass(frozen=True, slots=True)
 class OpenInference:
-    """The protocol's paths.
+    """The protocol's paths of one model.
 
     Args:
-        shared: says what is served.
+        serving: says which version is served.
         ping: raises RequestError while nothing can answer.
         ask: predicts what a function makes of a request's body, as JSON of `/invocations`.
     """
 
-    shared: Shared
+    serving: Serving
     ping: Handler
     ask: Ask
 
-    def routes(self) -> list[Route]:
-        """Of the server."""
-        return [
-            Route(PREFIX, self._server),
-            Route(f"{PREFIX}/health/live", self._live, public=True),
-            Route(f"{PREFIX}/health/ready", self._ready, public=True),
-        ]
-
-    def model_routes(self) -> dict[str, Route]:
-        """Of a model, by the pattern that `pattern` finds in a path."""
+    def routes(self) -> dict[str, Route]:
+        """By the pattern that `find` finds in a path."""
         routes = []
         for path in (f"{PREFIX}/models/{{name}}", f"{PREFIX}/models/{{name}}/versions/{{version}}"):
             infer = Route(f"{path}/infer", self._infer, methods=("POST",), predicts=True)
             routes += [Route(path, self._model), Route(f"{path}/ready", self._model_ready), infer]
         return {route.path: route for route in routes}
-
-    async def _server(self, scope: Scope, receive: Receive) -> Answer:  # noqa: ARG002
-        return _json(name="hotserve", version=metadata.version("hotserve"), extensions=[])
-
-    async def _live(self, scope: Scope, receive: Receive) -> Answer:  # noqa: ARG002
-        return _json(live=True)
-
-    async def _ready(self, scope: Scope, receive: Receive) -> Answer:
-        await self.ping(scope, receive)
-        return _json(ready=True)
 
     async def _model(self, scope: Scope, receive: Receive) -> Answer:  # noqa: ARG002
         model, _ = self._required(scope)
@@ -117,7 +99,7 @@ class OpenInference:
         """The model that is served, if it is the one that a path names, and the version in it."""
         found = _MODEL_PATH.fullmatch(scope["path"])
         assert found is not None
-        name, version, model = found[1], found[2], self.shared.serving.now().model
+        name, version, model = found[1], found[2], self.serving.now().model
         if name != model.get("name"):
             raise RequestError(404, f"there is no model {name}; {model.get('name')} is served")
         if version not in (None, model.get("version")):
@@ -126,13 +108,33 @@ class OpenInference:
         return model, version
 
 
-def pattern(path: str) -> str | None:
-    """A path of a model as the key of its route in `OpenInference.model_routes`, else None."""
+def server_routes(ping: Handler) -> list[Route]:
+    """The protocol's paths of the server; `ping` raises RequestError while nothing can answer."""
+
+    async def server(scope: Scope, receive: Receive) -> Answer:  # noqa: ARG001
+        return _json(name="hotserve", version=metadata.version("hotserve"), extensions=[])
+
+    async def live(scope: Scope, receive: Receive) -> Answer:  # noqa: ARG001
+        return _json(live=True)
+
+    async def ready(scope: Scope, receive: Receive) -> Answer:
+        await ping(scope, receive)
+        return _json(ready=True)
+
+    return [
+        Route(PREFIX, server),
+        Route(f"{PREFIX}/health/live", live, public=True),
+        Route(f"{PREFIX}/health/ready", ready, public=True),
+    ]
+
+
+def find(path: str) -> tuple[str, str] | None:
+    """The model's name in a path, and the key of its route in `OpenInference.routes`."""
     found = _MODEL_PATH.fullmatch(path)
     if found is None:
         return None
     version = "/versions/{version}" if found[2] else ""
-    return f"{PREFIX}/models/{{name}}{version}{found[3] or ''}"
+    return found[1], f"{PREFIX}/models/{{name}}{version}{found[3] or ''}"
 
 
 def in_form(error: Answer) -> Answer:

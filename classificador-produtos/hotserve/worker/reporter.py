@@ -5,7 +5,8 @@ from itertools import count
 
 from hotserve.ipc.channel import Channel
 from hotserve.ipc.messages import Counts, MetricsAnswer, Scrape
-from hotserve.worker.counters import Counters
+from hotserve.worker.counters import FEWEST_LOOKS, LOOKS
+from hotserve.worker.models import Models
 
 _INTERVAL = 1.0
 """Seconds of counts that a worker killed with -9 takes with it at most."""
@@ -16,12 +17,12 @@ class Reporter:
     """Sends the manager what was counted.
 
     Args:
-        counters: the worker's.
+        models: whose counts they are.
         channel: to the manager.
     """
 
-    def __init__(self, counters: Counters, channel: Channel) -> None:
-        self._counters = counters
+    def __init__(self, models: Models, channel: Channel) -> None:
+        self._models = models
         self._channel = channel
         self._numbers = count(1)
         self._asked: dict[int, asyncio.Future[tuple[str, bytes]]] = {}
@@ -34,7 +35,11 @@ class Reporter:
 
     def report(self, scrape: int = 0) -> None:
         """Report now, for the `scrape` of that number if there is one."""
-        self._channel.send(Counts(self._counters.take(), scrape))
+        models = self._models.everything()
+        looks = max(LOOKS // len(models), FEWEST_LOOKS)
+        news = {each.name: each.counters.take(looks) for each in models if each.counters.has_news}
+        self._channel.send(Counts(news, scrape))
+        self._models.forget_those_gone()
 
     async def metrics(self, accept: str) -> tuple[str, bytes]:
         """Content type and body of the answer to a scrape.

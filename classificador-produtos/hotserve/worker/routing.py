@@ -13,6 +13,10 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 Handler = Callable[[Scope, Receive], Awaitable[Answer]]
 
 
+class ClientGone(Exception):
+    """The client went away in the middle of its request."""
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """A path, or all the paths that there are not.

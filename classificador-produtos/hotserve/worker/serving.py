@@ -15,7 +15,7 @@ from hotserve.worker.fast_lane import FastLane
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A `Prepare` message with its lane opened; the fields are the same otherwise."""
+    """A `Prepare` message of one model with its lane opened."""
 
     number: int = -1
     target: Target | None = None
@@ -23,6 +23,7 @@ class Prepared:
     hold: bool = False
     lane: FastLane | None = None
     batching: Batching | None = None
+    is_gone: bool = False
 
 
 class Serving:
@@ -54,6 +55,11 @@ class Serving:
         if self._now.number != self._committed[0] and self._waiting:
             self._catch_up(self._committed[0])
         return self._now
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the model is gone, and does not come back with what is prepared."""
+        return self.now().is_gone and not self._waiting and not self._in_flight
 
     def _catch_up(self, committed: int) -> None:
         while self._waiting and self._waiting[0].number <= committed:

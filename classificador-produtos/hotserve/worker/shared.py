@@ -1,4 +1,4 @@
-"""What the connections of a worker share."""
+"""What the models and the connections of a worker share."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,6 @@ from hotserve.worker.auth import Auth
 from hotserve.worker.cors import Cors
 from hotserve.worker.counters import Counters
 from hotserve.worker.errors import FaultLog
-from hotserve.worker.serving import Serving
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,11 +15,11 @@ class Shared:
     """Each says what it is for.
 
     Attributes:
+        counters: of the one model, or of what is no model's.
         access_log: None where requests are not logged.
     """
 
     settings: Configure
-    serving: Serving
     auth: Auth
     cors: Cors
     counters: Counters

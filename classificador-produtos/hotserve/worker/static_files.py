@@ -18,6 +18,7 @@ _TYPES = {
 }
 
 _PAGES = {"index.html": "/", "docs.html": "/docs"}
+_PAGES_OF_MANY = {"models.html": "/", "docs.html": "/docs"}
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -28,16 +29,21 @@ _POLICY = (
 
 
 class StaticFiles:
-    """The files by the path that they are asked for: `/`, `/page/…`, `/openapi.json`, `/docs`."""
+    """The files by the path that they are asked for: `/`, `/page/…`, `/openapi.json`, `/docs`.
 
-    def __init__(self) -> None:
+    Args:
+        of_many: whether `/` lists models instead of trying one.
+    """
+
+    def __init__(self, of_many: bool = False) -> None:
+        pages = _PAGES_OF_MANY if of_many else _PAGES
         package = resources.files("hotserve")
         description = package.joinpath("openapi.json").read_bytes()
         self._files = {"/openapi.json": (description, _headers(description, "application/json"))}
         for each in package.joinpath("page").iterdir():
             content_type = _TYPES.get(each.name.rpartition(".")[2])
-            if content_type is not None:
-                path = _PAGES.get(each.name) or f"/page/{each.name}"
+            path = pages.get(each.name, "" if each.name.endswith("html") else f"/page/{each.name}")
+            if content_type is not None and path:
                 content = each.read_bytes()
                 self._files[path] = content, _headers(content, content_type)
 

@@ -39,6 +39,7 @@ LANE = LaneTarget(
 )
 BATCHING = Batching(2, ("text/csv", "inputs"), {"preço": "double"})
 CONFIGURE = Configure(
+    model="produtos",
     request_timeout=62.0,
     hold_timeout=30.0,
     stop_timeout=8.0,
@@ -56,7 +57,8 @@ CONFIGURE = Configure(
 MESSAGES: list[Message] = [
     CONFIGURE,
     Prepare(),
-    Prepare(5, TARGET, {"name": "n\nm", "version": None}, True, LANE, BATCHING),
+    Prepare(5, TARGET, {"name": "n\nm", "version": None}, True, LANE, BATCHING, "n\nm"),
+    Prepare(6, name="n", is_gone=True),
     Commit(),
     UseTokens({}),
     UseTokens({"a": "", "b": "ana"}),
@@ -66,9 +68,9 @@ MESSAGES: list[Message] = [
     Acknowledge(5),
     Ready(),
     Idle(3),
-    Counts({"in_flight": 1, "requests": [[200, "fast", "7", 3]]}, 0),
+    Counts({"a/b": {"in_flight": 1, "requests": [[200, "fast", "7", 3]]}}, 0),
     Scrape(2, "*/*"),
-    BatchingFailed("7", "it gave 1 predictions for 2 rows"),
+    BatchingFailed("n", "7", "it gave 1 predictions for 2 rows"),
     LogError("a\nb"),
 ]
 

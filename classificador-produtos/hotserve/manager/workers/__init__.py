@@ -1,1 +1,1 @@
-"""The front workers as the manager sees them: starting them, what they are sent, what they count."""
+"""The front workers, from the manager: starting them, what they are sent, what they count."""

@@ -38,7 +38,9 @@ class WorkerPool:
     Attributes:
         restarts: workers that ended and were replaced so far.
         ready: set when the first worker answers.
-        on_batching_failed: called with the version, and why its rows may not go together.
+        generations: numbers for the models' processes, none of them twice.
+        on_batching_failed: called with the model, the version, and why its rows may not go
+            together.
     """
 
     def __init__(
@@ -64,19 +66,18 @@ class WorkerPool:
         self._heard: set[int] = set()
         self.restarts = 0
         self.ready = asyncio.Event()
-        self.on_batching_failed: Callable[[str, str], None] = lambda _version, _why: None
-
-    @property
-    def published(self) -> messages.Prepare:
-        """What the workers were sent last."""
-        return self._commit.last
+        self.generations = count_from(1)
+        self.on_batching_failed: Callable[[str, str, str], None] = lambda *_: None
 
     def start(self) -> None:
         """Begin."""
         self._tasks = [asyncio.create_task(self._supervise(slot)) for slot in range(self._count)]
 
     def publish(self, change: messages.Prepare) -> None:
-        """Have every worker, those that start later included, serve that: all at once."""
+        """Have every worker, those that start later included, serve that: all at once.
+
+        A change is of one model; those of several models are committed in their order.
+        """
         self._commit.prepare(change)
 
     def use_tokens(self, tokens: dict[str, str]) -> None:
@@ -211,7 +212,7 @@ class WorkerPool:
                 self.ready.set()
             case messages.Idle(generation):
                 self._drains.done(worker, generation)
-            case messages.BatchingFailed(version, why):
-                self.on_batching_failed(version, why)
+            case messages.BatchingFailed(model, version, why):
+                self.on_batching_failed(model, version, why)
             case messages.LogError(text):
                 logger.error("%s", text)

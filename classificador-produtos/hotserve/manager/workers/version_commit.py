@@ -26,18 +26,16 @@ class VersionCommit:
     def __init__(self, channels: Mapping[int, Channel]) -> None:
         self.shared = SharedVersion.create()
         self._channels = channels
-        # The committed change, and behind it those that not every worker has acknowledged.
-        self._changes: deque[Prepare] = deque([Prepare()])
+        self._last = 0
+        # Of each model the change that is committed; those that not every worker acknowledged.
+        self._committed: dict[str, Prepare] = {}
+        self._changes: deque[Prepare] = deque()
         self._acknowledged: dict[int, int] = {}
-
-    @property
-    def last(self) -> Prepare:
-        """The change that was prepared last."""
-        return self._changes[-1]
 
     def prepare(self, change: Prepare) -> None:
         """Commit `change` (its number is set here) as soon as every worker is ready for it."""
-        change = replace(change, number=self.last.number + 1)
+        self._last += 1
+        change = replace(change, number=self._last)
         self._changes.append(change)
         for channel in self._channels.values():
             channel.send(change)
@@ -52,12 +50,13 @@ class VersionCommit:
         Nobody waits for it while it begins: it takes no request before its first `Commit`, which
         tells it that it is one of those who are waited for.
         """
-        for change in self._changes:
+        for change in [*self._committed.values(), *self._changes]:
             self._channels[worker].send(change)
 
     def acknowledged(self, worker: int, number: int) -> None:
-        """A worker is ready for the change of that number."""
+        """A worker is ready for the change of that number, and for those before."""
         if worker not in self._acknowledged:
+            # Behind all that it was sent when it joined, so that it takes that first.
             self._channels[worker].send(Commit())
         self._acknowledged[worker] = number
         self._commit_what_all_acknowledged()
@@ -69,17 +68,22 @@ class VersionCommit:
 
     def generations(self) -> set[int]:
         """Of the server processes that a worker may send requests to, now or soon."""
-        return {change.target.generation for change in self._changes if change.target}
+        changes = [*self._committed.values(), *self._changes]
+        return {change.target.generation for change in changes if change.target}
 
     def _commit_what_all_acknowledged(self) -> None:
-        self._commit(min(self._acknowledged.values(), default=self.last.number))
+        self._commit(min(self._acknowledged.values(), default=self._last))
 
     def _commit(self, number: int) -> None:
         if number <= self.shared.words[0]:
             return
         self.shared.words[0] = number
-        while self._changes[0].number < number:
-            self._changes.popleft()
+        while self._changes and self._changes[0].number <= number:
+            change = self._changes.popleft()
+            # In the order of their numbers, as workers acknowledge them.
+            self._committed.pop(change.name, None)
+            if not change.is_gone:
+                self._committed[change.name] = change
         # A worker looks before each answer; this is for those that wait, or have none to give.
         for worker in self._acknowledged:
             self._channels[worker].send(Commit())

@@ -11,8 +11,10 @@ from hotserve.ipc.counts import PROCESS
 from hotserve.ipc.messages import Target
 from hotserve.redaction import Redactor
 from hotserve.worker.answer import JSON, Answer, Headers
+from hotserve.worker.counters import Counters
 from hotserve.worker.errors import RequestError, redacted
 from hotserve.worker.fast_lane import LARGE_CSV
+from hotserve.worker.serving import Serving
 from hotserve.worker.shared import Shared
 from hotserve.worker.upstream.answer import categories, predictions
 from hotserve.worker.upstream.batcher import Batcher
@@ -26,9 +28,11 @@ _RESET_WAIT = 0.2
 
 @dataclass(frozen=True, slots=True)
 class UpstreamClient:
-    """Answers whatever the fast lane does not."""
+    """Answers whatever the fast lane of one model does not."""
 
     shared: Shared
+    serving: Serving
+    counters: Counters
     batcher: Batcher
     redactor: Redactor
 
@@ -38,7 +42,7 @@ class UpstreamClient:
         Raises:
             RequestError: 503, which says what is missing.
         """
-        now = self.shared.serving.now()
+        now = self.serving.now()
         if now.target is not None:
             return now.target
         raise RequestError(
@@ -68,7 +72,7 @@ class UpstreamClient:
                     raise _failed(
                         500, f"the model gave {len(found)} answers to {rows} products", target
                     )
-                self.shared.counters.products(target.version, categories(found))
+                self.counters.products(target.version, categories(found))
         else:
             answer.body, stack_trace = redacted(answer.body, answer.status, self.redactor)
             if stack_trace:
@@ -91,9 +95,9 @@ class UpstreamClient:
         deadline = time.monotonic() + self.shared.settings.hold_timeout
         lost = Counter[int]()
         while True:
-            await self.shared.serving.wait_until_not(None, deadline)
-            target, batching = self.target(), self.shared.serving.now().batching
-            self.shared.serving.begin(target)
+            await self.serving.wait_until_not(None, deadline)
+            target, batching = self.target(), self.serving.now().batching
+            self.serving.begin(target)
             try:
                 parts = (target, content_type, body, self.shared.settings.csv)
                 # A large body takes many small steps, between which other requests go on.
@@ -112,14 +116,12 @@ class UpstreamClient:
                 until = deadline if error.refused else min(deadline, time.monotonic() + _RESET_WAIT)
                 if not error.refused:
                     lost[target.generation] += 1
-                await self.shared.serving.wait_until_not(target, until)
+                await self.serving.wait_until_not(target, until)
             finally:
-                self.shared.serving.end(target)
+                self.serving.end(target)
             # A process that is slow to go may take connections for a while that it never answers.
             ended = max(len(lost), *lost.values(), 0) >= _MOST_LOST
-            if ended or (
-                time.monotonic() >= deadline and self.shared.serving.now().target == target
-            ):
+            if ended or (time.monotonic() >= deadline and self.serving.now().target == target):
                 message = "the model's process ended while it answered this request"
                 raise _failed(503, message, target, (b"retry-after", b"5"))
 

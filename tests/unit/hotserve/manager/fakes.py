@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -161,11 +162,10 @@ class FakePreparation:
 class FakePool:
     """Keeps what is published."""
 
-    on_batching_failed: Callable[[str, str], None]
-
     def __init__(self) -> None:
         self.changes: list[Prepare] = []
         self.drains: dict[int, asyncio.Event] = {}
+        self.generations = count(1)
 
     def publish(self, change: Prepare) -> None:
         self.changes.append(change)

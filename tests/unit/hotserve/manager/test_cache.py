@@ -10,7 +10,7 @@ import pytest
 from hotserve.config import model_uri
 from hotserve.config.errors import UsageError
 from hotserve.config.registry_credentials import scope
-from hotserve.manager.cache import Cache, Entry, content_of
+from hotserve.manager.cache import Cache, Entry, content_of, models_served_last
 from hotserve.manager.registry import ModelVersion
 from tests.unit.hotserve.manager.samples import version
 
@@ -237,3 +237,19 @@ def test_a_folder_that_can_not_be_written_is_a_usage_error(tmp_path: Path) -> No
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="can't be written"):
         cache(tmp_path / "file")
+
+
+def test_the_models_of_a_pattern_that_were_served_last(tmp_path: Path) -> None:
+    pattern = model_uri.parse("models:/loja-*@melhor")
+    for name in ("loja-a", "loja-é b", "loja-c", "outra"):
+        store = Cache(tmp_path, (MLFLOW,), pattern.of(name))
+        store.save_last_served(ModelVersion(name, "1"))
+    store.save_last_served(ModelVersion("loja-x", "1"))
+    Cache(tmp_path, (MLFLOW,), pattern.of("loja-c")).forget_last_served()
+    cache(tmp_path, "models:/loja-d@outro").save_last_served(ModelVersion("loja-d", "1"))
+    cache(tmp_path, "models:/loja-e@melhor", ("http://other",)).save_last_served(
+        ModelVersion("loja-e", "1")
+    )
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "serving-1.json").write_text("damaged")
+    assert models_served_last(tmp_path, (MLFLOW,), pattern) == ["loja-a", "loja-é b"]

@@ -1,9 +1,11 @@
-"""What is done with the registry's answers."""
+"""What is done with the registry's answers, where one model is followed."""
 
 import asyncio
 import logging
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -11,8 +13,10 @@ from hotserve.config import model_uri
 from hotserve.log import logger
 from hotserve.manager.cache import Cache
 from hotserve.manager.follower import Follower
-from hotserve.manager.registry import ModelVersion, RegistryUnavailable, Resolution
+from hotserve.manager.mlflow_api import RegistryUnavailable
+from hotserve.manager.registry import ModelVersion, Resolution
 from hotserve.manager.status import Status
+from hotserve.manager.watcher import Watcher
 from hotserve.redaction import Redactor
 from tests.unit.hotserve.manager.samples import version
 
@@ -74,7 +78,12 @@ class World:
     def __init__(self, root: Path) -> None:
         self.registry, self.switcher = FakeRegistry(), FakeSwitcher()
         self.cache = Cache(root, ("http://mlflow",), REFERENCE)
-        self.follower = Follower(self.registry, REFERENCE, self.switcher, self.cache)  # type: ignore[arg-type]
+        models: Any = SimpleNamespace(reference=REFERENCE, add=self.add, by_name={})
+        self.watcher = Watcher(self.registry, models)  # type: ignore[arg-type]
+
+    def add(self, name: str) -> Any:
+        assert name == REFERENCE.name
+        return self
 
     def served_before(self, saved: ModelVersion) -> None:
         model = self.cache.entry(saved).model
@@ -88,14 +97,15 @@ class World:
 
     def look(self, answer: Resolution | RegistryUnavailable) -> bool:
         self.registry.answer = answer
-        return asyncio.run(self.follower.look())
+        return asyncio.run(self.watcher.look())
 
     def look_for_metrics(
         self, metrics: dict[str, float] | RegistryUnavailable, *, ask: bool = True
     ) -> object:
         """What `/model` shows then."""
         self.registry.metrics = metrics
-        asyncio.run(self.follower.show_metrics(ask=ask))
+        follower: Any = Follower
+        asyncio.run(follower(self.registry, self.switcher, self.cache).show_metrics(ask=ask))
         return self.switcher.status.to_json()["metrics"]
 
     @property
@@ -215,9 +225,9 @@ def test_a_registry_that_is_away_is_asked_more_seldom(
         if len(delays) == 6:
             raise asyncio.CancelledError
 
-    monkeypatch.setattr("hotserve.manager.follower.asyncio.sleep", sleep)
+    monkeypatch.setattr("hotserve.manager.watcher.asyncio.sleep", sleep)
     with pytest.raises(asyncio.CancelledError):
-        asyncio.run(world.follower.follow(interval))
+        asyncio.run(world.watcher.follow(interval))
     assert delays == slept
 
 
@@ -232,9 +242,9 @@ def test_figures_are_read_once_for_each_version(
             raise asyncio.CancelledError
         world.registry.metrics = {"a": 2.0}
 
-    monkeypatch.setattr("hotserve.manager.follower.asyncio.sleep", sleep)
+    monkeypatch.setattr("hotserve.manager.watcher.asyncio.sleep", sleep)
     with pytest.raises(asyncio.CancelledError):
-        asyncio.run(world.follower.follow(1.0))
+        asyncio.run(world.watcher.follow(1.0))
     assert world.registry.runs == ["r"]
     assert world.switcher.status.to_json()["metrics"] == {"a": 1.0}
     assert world.cache.entry(version("1")).metrics() == {"a": 1.0}

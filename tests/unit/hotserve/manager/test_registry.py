@@ -13,10 +13,10 @@ from aiohttp import web
 from hotserve.config import model_uri
 from hotserve.config.proxies import bypass_on_loopback, proxy_for
 from hotserve.config.registry_credentials import Connection
+from hotserve.manager.mlflow_api import RegistryUnavailable
 from hotserve.manager.registry import (
     ModelVersion,
     Registry,
-    RegistryUnavailable,
     Resolution,
     connected,
 )
@@ -381,3 +381,121 @@ def test_no_proxy_for_anybody_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) ->
     for host in ("localhost", "127.0.0.1", "[::1]"):
         monkeypatch.setenv("no_proxy", "localhost,127.0.0.1,::1")
         assert proxy_for(f"http://{host}:5000") == ""
+
+
+def registered(name: str, *latest: dict[str, Any], changed: int = 1, **aliases: str) -> Any:
+    """A registered model as MLflow lists it."""
+    listed = [{"alias": alias, "version": number} for alias, number in aliases.items()]
+    own = [{**each, "name": name} for each in latest]
+    fields = {"name": name, "last_updated_timestamp": changed}
+    # An empty list is no key at all.
+    fields |= {"latest_versions": own} if own else {}
+    return fields | ({"aliases": listed} if listed else {})
+
+
+def search(fake: FakeMlflow, uri: str, times: int = 1) -> dict[str, Resolution]:
+    async def question(registry: Registry) -> dict[str, Resolution]:
+        for _ in range(times):
+            found = await registry.search(model_uri.parse(uri))
+        return found
+
+    found: dict[str, Resolution] = ask(fake, question)
+    return found
+
+
+SEARCH = "registered-models/search"
+
+
+def test_all_models_are_asked_for_at_once() -> None:
+    fake = FakeMlflow()
+    models = [
+        registered("loja-a", row("2"), row("3", "Staging")),
+        registered("loja-b", row("1", "None")),
+        registered("loja-c", row("4", status="PENDING_REGISTRATION")),
+        registered("lojaXd", row("4")),
+    ]
+    fake.answers[SEARCH] = 200, {"registered_models": models}
+    fake.answers["model-versions/search"] = 200, {}
+    found = search(fake, "models:/loja-*/Production", times=3)
+    assert {name: each.version and each.version.version for name, each in found.items()} == {
+        "loja-a": "2",
+        "loja-b": None,
+        "loja-c": None,
+    }
+    assert found["loja-b"].reason == "no version of 'loja-b' is in Production yet"
+    assert "PENDING" in found["loja-c"].reason
+    asked = [query for path, query in fake.requests if path == SEARCH]
+    assert asked == [{"max_results": "1000", "filter": "name LIKE 'loja-%'"}] * 3
+    others = [path for path, _ in fake.requests if path != SEARCH]
+    assert others == ["model-versions/search"], "once, as nothing was changed"
+
+
+def test_the_latest_of_all() -> None:
+    fake = FakeMlflow()
+    models = [registered("a", row("9"), row("10", "None")), registered("b")]
+    fake.answers[SEARCH] = 200, {"registered_models": models}
+    found = search(fake, "models:/*/latest")
+    assert number(found["a"]) == "10"
+    assert found["b"].reason == "'b' has no version yet"
+    assert fake.requests == [(SEARCH, {"max_results": "1000"})]
+
+
+def test_an_alias_of_all_is_looked_up_only_where_it_was_moved() -> None:
+    fake = FakeMlflow()
+    models = [
+        registered("a", row("3", "None"), champion="3"),
+        # Not the latest one of a stage, so that the list does not have it.
+        registered("b", row("3", "None"), champion="2", other="3"),
+        registered("c", row("1", "None")),
+    ]
+    fake.answers[SEARCH] = 200, {"registered_models": models}
+    version = {**row("2", "None"), "name": "b"}
+    fake.answers["registered-models/alias"] = 200, {"model_version": version}
+    found = search(fake, "models:/*@champion", times=3)
+    assert (number(found["a"]), number(found["b"])) == ("3", "2")
+    assert found["b"].version is not None
+    assert found["b"].version.aliases == ("champion",)
+    assert found["c"].reason == "no version of 'c' has the alias 'champion' yet"
+    looked_up = [query for path, query in fake.requests if path != SEARCH]
+    assert looked_up == [{"name": "b", "alias": "champion"}]
+
+
+def test_a_list_of_several_pages() -> None:
+    fake = FakeMlflow()
+    pages = [
+        {"registered_models": [registered("a", row("1"))], "next_page_token": "t"},
+        {"registered_models": [registered("b", row("1"))]},
+    ]
+
+    async def question(registry: Registry) -> dict[str, Resolution]:
+        return await registry.search(model_uri.parse("models:/*/latest"))
+
+    handle = fake.handle
+
+    async def page(request: web.Request) -> web.Response:
+        fake.answers[SEARCH] = 200, pages[1 if request.query.get("page_token") == "t" else 0]
+        return await handle(request)
+
+    fake.handle = page  # type: ignore[method-assign]
+    assert list(ask(fake, question)) == ["a", "b"]
+
+
+def test_a_registry_without_models_answers() -> None:
+    fake = FakeMlflow()
+    fake.answers[SEARCH] = 200, {}
+    assert search(fake, "models:/*/Production") == {}
+    fake.answers[SEARCH] = 200, "<html>"
+    with pytest.raises(RegistryUnavailable, match="does not answer like an MLflow server"):
+        search(fake, "models:/*/Production")
+
+
+@pytest.mark.parametrize(
+    ("name", "like"),
+    [("d'água-*", "d__gua-%"), ("100%_*x", "100__%x"), ("**", None), ("a.b c-*", "a.b c-%")],
+)
+def test_a_pattern_as_a_filter_of_mlflow(name: str, like: str | None) -> None:
+    fake = FakeMlflow()
+    fake.answers[SEARCH] = 200, {}
+    search(fake, f"models:/{name}/latest")
+    [(_, query)] = fake.requests
+    assert query.get("filter") == (f"name LIKE '{like}'" if like else None)

@@ -24,6 +24,8 @@ from hotserve.worker.counters import Counters
 from hotserve.worker.errors import FaultLog
 from hotserve.worker.fast_lane import FastLane
 from hotserve.worker.fast_path import FastPathProtocol
+from hotserve.worker.model_paths import ModelPaths
+from hotserve.worker.models import Model, Models
 from hotserve.worker.serving import Prepared, Serving
 from hotserve.worker.shared import Shared
 from hotserve.worker.upstream.batcher import Batcher
@@ -153,7 +155,7 @@ class Connection:
     def __init__(self, worker: "FrontWorker") -> None:
         loop = asyncio.get_running_loop()
         self.protocol = FastPathProtocol(
-            worker.config, worker.state, {}, loop, shared=worker.shared
+            worker.config, worker.state, {}, loop, shared=worker.shared, models=worker.models
         )
         self.transport = Transport(self.protocol, loop)
         self.protocol.connection_made(self.transport)
@@ -239,10 +241,14 @@ async def _no_metrics(accept: str) -> tuple[str, bytes]:
 class FrontWorker:
     """One worker, its lane open and its process healthy.
 
+    Args:
+        models: served below `/models/`; none: it serves one, at `/`.
+
     Attributes:
         faults: what it reported to the manager.
         failed: versions whose rows may not go together any more, and why.
         process: of the model.
+        processes: of each of many models.
     """
 
     def __init__(
@@ -255,51 +261,94 @@ class FrontWorker:
         max_requests: int = 10,
         connections: int = 10,
         metrics: Callable[[str], Awaitable[tuple[str, bytes]]] = _no_metrics,
+        models: Sequence[str] = (),
     ) -> None:
         self.faults: list[str] = []
         self.failed: list[tuple[str, str]] = []
-        self.process = Process()
-        self.counters = Counters()
         self._version = SharedVersion.create()
-        self.serving = Serving(lambda _: None, self._version)
         self._log_out, self._log_in = os.pipe()
+        self._max_requests = max_requests
         settings = replace(
             CONFIGURE,
+            model="" if models else CONFIGURE.model,
             read_timeout=READ_TIMEOUT,
             idle_timeout=IDLE_TIMEOUT,
             hold_timeout=0.0,
             max_connections=connections,
             max_body=max_body,
         )
+        self.counters = Counters()
         self.shared = Shared(
             settings,
-            self.serving,
             Auth(tokens),
             Cors(origins),
             self.counters,
             FaultLog(self.faults.append),
             AccessLog(self._log_in),
         )
-        process = cast(ConnectionPool, self.process)
-        batcher = Batcher(process, self.counters, lambda *failed: self.failed.append(failed))
-        upstream = UpstreamClient(self.shared, batcher, Redactor(["/srv/private"]))
-        self.admission = Admission(max_requests, max_body)
-        self.app = App(self.shared, upstream, self.admission, metrics)
+        self.processes: dict[str, Process] = {}
+        self.models = Models(settings.model, self._model)
+        root = self.models.root
+        self.process, self.serving = self.processes[root.name], root.serving
+        self.admission = root.admission
+        self.app = App(self.shared, self.models, metrics)
         self.config = uvicorn.Config(
             self.app, lifespan="off", ws="none", interface="asgi3", log_config=None
         )
         self.state = ServerState()
         self.state.default_headers = [DATE]
         target = Target(1, 1, "7", "3.17", TextInput("texts"))
-        self.serve(target, Lane() if lane else None)
+        if models:
+            self.say("", message=None)
+        for name in models:
+            self.say(name, target, Lane() if lane else None, name=name, version="7")
+        if not models:
+            self.serve(target, Lane() if lane else None)
+
+    def _model(self, name: str) -> Model:
+        self.processes[name] = process = Process()
+        counters = self.counters if name == self.shared.settings.model else Counters()
+        serving = Serving(lambda _: None, self._version)
+        pool = cast(ConnectionPool, process)
+        batcher = Batcher(pool, counters, lambda *failed: self.failed.append(failed))
+        redactor = Redactor(["/srv/private"])
+        upstream = UpstreamClient(self.shared, serving, counters, batcher, redactor)
+        admission = Admission(self._max_requests, self.shared.settings.max_body)
+        paths = ModelPaths(self.shared, serving, upstream, admission)
+        return Model(name, serving, counters, admission, paths.routes, paths.v2_routes)
 
     def serve(self, target: Target | None, lane: Lane | None, **model: object) -> None:
         """As if the manager had said so; `model` is the answer of `/model`."""
+        self._say(self.models.root.name, target, lane, dict(model))
+
+    def say(
+        self,
+        of: str,
+        target: Target | None = None,
+        lane: Lane | None = None,
+        *,
+        is_gone: bool = False,
+        **model: object,
+    ) -> None:
+        """The same of one of many models; of all of them where the name is empty."""
+        self._say(of, target, lane, dict(model), is_gone=is_gone)
+
+    def _say(
+        self,
+        of: str,
+        target: Target | None,
+        lane: Lane | None,
+        shown: dict[str, Any],
+        *,
+        is_gone: bool = False,
+    ) -> None:
         number = self._version.words[0] + 1
-        prepared = Prepared(number, target, dict(model), False, cast(FastLane | None, lane))
-        self.serving.prepare(prepared)
+        opened = cast(FastLane | None, lane)
+        prepared = Prepared(number, target, shown, False, opened, is_gone=is_gone)
+        serving = self.models.take(of).serving
+        serving.prepare(prepared)
         self._version.words[0] = number
-        self.serving.now()
+        serving.now()
 
     def connect(self) -> Connection:
         return Connection(self)

@@ -6,6 +6,7 @@ import pytest
 
 from hotserve.worker import fast_path
 from hotserve.worker.fast_path import LONGEST_BODY
+from hotserve.worker.models import Model
 from tests.unit.hotserve.worker.front_worker import (
     DATE,
     Connection,
@@ -107,9 +108,9 @@ async def test_a_lane_that_closes_between_head_and_body() -> None:
     connection = worker.connect()
     is_for_lane = connection.protocol._is_for_lane
 
-    def close_lane() -> bool:
+    def close_lane(model: Model) -> bool:
         worker.serve(target, None)
-        return is_for_lane()
+        return is_for_lane(model)
 
     connection.protocol._is_for_lane = close_lane  # type: ignore[method-assign]
     assert not at_once(connection, FAST)

@@ -25,8 +25,10 @@ from hotserve.ipc.messages import (
 from hotserve.ipc.shared_version import SharedVersion
 from hotserve.lane import LaneError
 from hotserve.worker import main
+from hotserve.worker.admission import Admission
 from hotserve.worker.auth import Auth
 from hotserve.worker.counters import Counters
+from hotserve.worker.models import Model, Models
 from hotserve.worker.reporter import Reporter
 from hotserve.worker.serving import Prepared, Serving
 from tests.support.fake_clock import fake_clock, now
@@ -43,9 +45,13 @@ class Worker:
         self.counters = Counters()
         channel: Any = self
         self.serving = Serving(self.idle.append, self.shared)
-        self.reporter = Reporter(self.counters, channel)
+        self.models = Models("produtos", self._model)
+        self.reporter = Reporter(self.models, channel)
         self.auth = Auth(None)
-        self.inbox = main._Inbox(channel, self.serving, self.counters, self.reporter, self.auth)
+        self.inbox = main._Inbox(channel, self.models, self.reporter, self.auth)
+
+    def _model(self, name: str) -> Model:
+        return Model(name, self.serving, self.counters, Admission(10, 100), {}, {})
 
     def send(self, message: Message) -> None:
         self.sent.append(message)
@@ -138,16 +144,17 @@ async def test_counts_are_reported_every_second_and_when_asked_for() -> None:
     worker = Worker()
     reporting = asyncio.create_task(worker.reporter.run())
     await asyncio.sleep(2.5)
-    assert worker.sent == [Counts({"in_flight": 0}, 0)] * 2
+    assert worker.sent == [Counts({}, 0)] * 2
     worker.sent.clear()
     worker.counters.begun += 1
     await asyncio.sleep(1)
-    assert worker.sent == [Counts({"in_flight": 1}, 0)]
+    assert worker.sent == [Counts({"produtos": {"in_flight": 1}}, 0)]
     worker.inbox.take(ReportCounts(9))
-    assert worker.sent[1:] == [Counts({"in_flight": 1}, 9)]
+    assert worker.sent[1:] == [Counts({"produtos": {"in_flight": 1}}, 9)]
     worker.counters.other("/ping", 200)
     await asyncio.sleep(1)
-    assert worker.sent[2:] == [Counts({"in_flight": 1, "others": [["/ping", 200, 1]]}, 0)]
+    counted = {"in_flight": 1, "others": [["/ping", 200, 1]]}
+    assert worker.sent[2:] == [Counts({"produtos": counted}, 0)]
     reporting.cancel()
 
 

@@ -12,6 +12,7 @@ import api_page
 from hotserve import __version__
 from hotserve.worker.app import App
 from hotserve.worker.errors import CODES
+from tests.unit.hotserve.worker.front_worker import FrontWorker
 
 DOCUMENT: dict[str, Any] = json.loads(
     resources.files("hotserve").joinpath("openapi.json").read_text("utf-8")
@@ -20,8 +21,7 @@ DOCUMENT: dict[str, Any] = json.loads(
 
 def app() -> App:
     """An application that was never asked anything."""
-    unused: Any = None
-    return App(unused, unused, unused, unused)
+    return FrontWorker().app
 
 
 def test_it_is_a_valid_openapi_document() -> None:

@@ -87,14 +87,15 @@ def answers() -> None:
     """It answers."""
 
 
-def shared(serving: Serving, hold_timeout: float) -> Shared:
+def shared(hold_timeout: float) -> Shared:
     settings = replace(CONFIGURE, hold_timeout=hold_timeout)
-    return Shared(settings, serving, Auth(None), Cors([]), Counters(), FaultLog(print), None)
+    return Shared(settings, Auth(None), Cors([]), Counters(), FaultLog(print), None)
 
 
 def client(manager: Manager, processes: Processes, hold_timeout: float) -> UpstreamClient:
     batcher = Batcher(cast(ConnectionPool, processes), Counters(), lambda *_: None)
-    return UpstreamClient(shared(manager.serving, hold_timeout), batcher, Redactor([]))
+    own = (manager.serving, Counters(), batcher)
+    return UpstreamClient(shared(hold_timeout), *own, Redactor([]))
 
 
 async def ask(

@@ -8,7 +8,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from hotserve import __version__
 from hotserve.ipc.counts import BOUNDS, FAST, NONE, PROCESS
-from hotserve.manager.workers.metrics import Metrics, State
+from hotserve.manager.workers.metrics import Metrics
+from hotserve.manager.workers.state_metrics import ModelState, State
 from hotserve.worker.counters import Counters
 from hotserve.worker.upstream.answer import categories, predictions
 from tests.unit.hotserve.samples import Samples
@@ -27,7 +28,7 @@ SERVING = {
 
 
 def state(model: dict[str, Any] = SERVING, *, ready: bool = True) -> State:
-    return State(model, ready=ready, switches=2, failed_starts=1, worker_restarts=4)
+    return State({"produtos": ModelState(model, ready, switches=2, failed_starts=1)}, 4)
 
 
 def scraped(metrics: Metrics) -> Samples:
@@ -55,7 +56,7 @@ def test_two_workers_give_the_sum() -> None:
         counters.products("7", ["livro", "brinquedo"])
         counters.request(503, NONE, "", 30.5)
         counters.other("/ping", 200)
-        metrics.add(worker, sent(counters))
+        metrics.add(worker, {"produtos": sent(counters)})
     found = scraped(metrics)
     requests = "hotserve_requests_total"
     assert found.value(requests, code="200", lane="fast", version="7") == 4
@@ -79,7 +80,7 @@ def test_requests_that_went_together() -> None:
         for requests, rows in ((2, 2), (7, 20), (7, 7), (100, 128)):
             counters.batch("7", requests, rows)
         counters.failed_batch("7")
-        metrics.add(worker, sent(counters))
+        metrics.add(worker, {"produtos": sent(counters)})
     found = scraped(metrics)
     name = "hotserve_batch_requests"
     assert found.value("hotserve_batching_open") == 1
@@ -109,7 +110,7 @@ def test_what_a_version_knows_of_its_texts_stands_beside_what_its_trainer_saw() 
         lane = counters.lane("7", ["livro", "game"])
         lane.looked_at(5, 4, 0.75)
         counters.lane("8", ["livro"]).looked_at(1, 1, None)
-        metrics.add(worker, sent(counters))
+        metrics.add(worker, {"produtos": sent(counters)})
     found = scraped(metrics)
     assert found.value("hotserve_terms_total", known="true", version="7") == 8
     assert found.value("hotserve_terms_total", known="false", version="7") == 2
@@ -138,7 +139,7 @@ def test_the_histogram_counts_a_request_in_every_bucket_from_its_own_on() -> Non
     counters.request(200, PROCESS, "1", 0.03)
     counters.request(504, PROCESS, "1", 62.0)
     metrics = Metrics(state)
-    metrics.add(1, sent(counters))
+    metrics.add(1, {"produtos": sent(counters)})
     found = scraped(metrics)
     name = "hotserve_request_duration_seconds"
     assert found.value(f"{name}_bucket", lane="fast", le=str(BOUNDS[3])) == 1
@@ -184,12 +185,12 @@ def test_a_model_that_answers_any_text_makes_no_endless_series() -> None:
     metrics = Metrics(state)
     for start in range(0, 5000, 500):
         counters.products("1", [f"text {number}" for number in range(start, start + 500)])
-        metrics.add(1, sent(counters))
+        metrics.add(1, {"produtos": sent(counters)})
     counters.products("1", [f"one report {number}" for number in range(5000)])
     counters.products("1", ["x" * 100_000])
     report = sent(counters)
     assert len(report["products"]) < 2000
-    metrics.add(1, report)
+    metrics.add(1, {"produtos": report})
     found = scraped(metrics).named("hotserve_products_total")
     assert len(found) == 101
     assert sum(sample.value for sample in found) == 10_001
@@ -199,7 +200,7 @@ def test_a_category_that_is_no_valid_text_spoils_nothing() -> None:
     metrics = Metrics(state)
     counters = Counters()
     counters.products("1", ["\ud800", 'a "quoted"\nline', "açaí"])
-    metrics.add(1, sent(counters))
+    metrics.add(1, {"produtos": sent(counters)})
     named = scraped(metrics).named("hotserve_products_total")
     assert {s.labels["category"] for s in named} == {"?", 'a "quoted"\nline', "açaí"}
 
@@ -223,3 +224,35 @@ def test_what_the_process_answers_is_counted_by_category() -> None:
         assert of(other) == []
     assert predictions(b"no JSON") is None
     assert predictions(b"[" * 100_000) is None
+
+
+def test_many_models_have_series_of_their_own() -> None:
+    models = {
+        name: ModelState({**SERVING, "name": name}, ready, switches=1, failed_starts=0)
+        for name, ready in (("a", True), ("b", False))
+    }
+    told = {"registry": {"reachable": False}}
+    metrics = Metrics(lambda: State(models, 4, told))
+    for worker in (11, 12):
+        counters = Counters()
+        counters.request(200, FAST, "7", 0.02)
+        counters.other("/ping", 200)
+        root = Counters()
+        root.other("/models", 200)
+        metrics.add(worker, {"a": sent(counters), "": sent(root), "gone": sent(Counters())})
+    found = scraped(metrics)
+    requests = "hotserve_requests_total"
+    assert found.value(requests, model="a", code="200", lane="fast", version="7") == 2
+    assert found.named(requests, model="b") == []
+    assert found.value("hotserve_other_requests_total", model="a", path="/ping") == 2
+    assert found.value("hotserve_other_requests_total", model="", path="/models") == 2
+    assert [found.value("hotserve_ready", model=name) for name in ("a", "b")] == [1, 0]
+    assert found.value("hotserve_model_info", model="b", name="b", version="7") == 1
+    durations = "hotserve_request_duration_seconds_count"
+    assert found.value(durations, model="a", lane="fast") == 2
+    assert len(found.named(durations)) == 1
+    assert found.value("hotserve_registry_reachable") == 0
+    assert found.value("hotserve_worker_restarts_total") == 4
+    # A model that goes takes its series with it.
+    del models["a"]
+    assert scraped(metrics).named(requests) == []

@@ -26,8 +26,9 @@ from hotserve.ipc.messages import (
     UseTokens,
 )
 from hotserve.log import logger
-from hotserve.manager.workers.metrics import Metrics, State
+from hotserve.manager.workers.metrics import Metrics
 from hotserve.manager.workers.pool import WorkerPool
+from hotserve.manager.workers.state_metrics import ModelState, State
 from hotserve.manager.workers.version_commit import Awaited
 from tests.support.fake_clock import fake_clock, now
 from tests.unit.hotserve.samples import CONFIGURE, TARGET
@@ -75,7 +76,7 @@ class Pool(WorkerPool):
     def __init__(self, monkeypatch: pytest.MonkeyPatch, count: int = 2) -> None:
         self.workers: list[FakeWorker] = []
         self.failures = 0
-        self.metrics = Metrics(lambda: State({}, False, 0, 0, 0))
+        self.metrics = Metrics(lambda: State({"produtos": ModelState({}, False, 0, 0)}, 0))
 
         async def start(*_: str, pass_fds: tuple[int, ...], env: Any, **__: Any) -> FakeWorker:
             if self.failures:
@@ -116,7 +117,6 @@ async def test_a_worker_is_sent_the_settings_and_what_is_served(
     await pool.begin()
     first, _ = pool.workers
     assert first.received == [CONFIGURE, Prepare(1, target=TARGET)]
-    assert pool.published == Prepare(1, target=TARGET)
     folder, before = first.environment["PYTHONPATH"].split(os.pathsep)
     assert (os.path.isdir(f"{folder}/hotserve"), before) == (True, "/before")
     first.acknowledge()
@@ -299,12 +299,12 @@ async def test_metrics_wait_until_every_worker_has_reported(
     await asyncio.sleep(0.1)
     [number] = {each.scrape for worker in pool.workers for each in worker.got(ReportCounts)}
     report = {"in_flight": 1, "others": [["/ping", 200, 2]]}
-    asked.channel.send(Counts(report, number))
-    other.channel.send(Counts(report, 0))
+    asked.channel.send(Counts({"produtos": report}, number))
+    other.channel.send(Counts({"produtos": report}, 0))
     await asyncio.sleep(0.1)
     assert asked.got(MetricsAnswer) == []
     third.end()
-    other.channel.send(Counts({"in_flight": 1}, number))
+    other.channel.send(Counts({"produtos": {"in_flight": 1}}, number))
     await asyncio.sleep(0.1)
     [answer] = asked.got(MetricsAnswer)
     assert answer.number == 77
@@ -326,7 +326,7 @@ async def test_metrics_of_workers_that_are_slow_or_gone(monkeypatch: pytest.Monk
     asked.channel.send(Scrape(2, ""))
     await asyncio.sleep(0.1)
     for each in asked.got(ReportCounts):
-        asked.channel.send(Counts({"in_flight": 1}, each.scrape))
+        asked.channel.send(Counts({"produtos": {"in_flight": 1}}, each.scrape))
     await asyncio.sleep(1.5)
     assert asked.got(MetricsAnswer) == []
     await asyncio.sleep(0.5)
@@ -335,7 +335,7 @@ async def test_metrics_of_workers_that_are_slow_or_gone(monkeypatch: pytest.Monk
     await asyncio.sleep(0.1)
     # Nobody is left to be answered; what it had under way is gone with it.
     asked.end()
-    silent.channel.send(Counts({"in_flight": 5}, silent.got(ReportCounts)[-1].scrape))
+    silent.channel.send(Counts({"produtos": {"in_flight": 5}}, silent.got(ReportCounts)[-1].scrape))
     await asyncio.sleep(5)
     assert b"hotserve_requests_in_flight 5.0" in pool.metrics.text("")[1]
 
@@ -346,24 +346,24 @@ async def test_a_worker_that_hangs_is_replaced(monkeypatch: pytest.MonkeyPatch) 
     await pool.begin()
     lively, hanging = pool.workers
     for _ in range(60):
-        lively.channel.send(Counts({"in_flight": 0}, 0))
+        lively.channel.send(Counts({"produtos": {"in_flight": 0}}, 0))
         await asyncio.sleep(1)
     assert len(pool.workers) == 2, "one that begins is given time"
     hanging.channel.send(Ready())
     for _ in range(29):
-        lively.channel.send(Counts({"in_flight": 0}, 0))
+        lively.channel.send(Counts({"produtos": {"in_flight": 0}}, 0))
         await asyncio.sleep(1)
     assert pool.restarts == 0
     for _ in range(3):
-        lively.channel.send(Counts({"in_flight": 0}, 0))
+        lively.channel.send(Counts({"produtos": {"in_flight": 0}}, 0))
         await asyncio.sleep(1)
     assert (pool.restarts, len(pool.workers)) == (1, 3)
     # One that never begins is given up, too.
     for _ in range(120):
-        lively.channel.send(Counts({"in_flight": 0}, 0))
+        lively.channel.send(Counts({"produtos": {"in_flight": 0}}, 0))
         await asyncio.sleep(1)
     assert (pool.restarts, len(pool.workers)) == (1, 3)
     for _ in range(32):
-        lively.channel.send(Counts({"in_flight": 0}, 0))
+        lively.channel.send(Counts({"produtos": {"in_flight": 0}}, 0))
         await asyncio.sleep(1)
     assert pool.restarts == 2

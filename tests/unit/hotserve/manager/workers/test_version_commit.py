@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from hotserve.inputs.model_input import TextInput
@@ -191,3 +192,28 @@ async def test_who_waits_notices_the_change() -> None:
     pool.take(1)
     pool.take(0)
     await asyncio.wait_for(waiting, 60)
+
+
+@fake_clock
+async def test_changes_of_several_models_count_for_theirs_alone() -> None:
+    shared = Pool(workers=0).manager.shared
+    channels: Any = {}
+    manager = VersionCommit(channels)
+    one, other = (replace(change(number), name=name) for number, name in ((1, "a"), (2, "b")))
+    for each in (one, other):
+        manager.prepare(each)
+    assert manager.generations() == {1, 2}
+    channels[7] = worker = Worker(shared)
+    manager.joined(7)
+    assert [each.name for each in worker.inbox if isinstance(each, Prepare)] == ["a", "b"]
+    manager.prepare(replace(change(3), name="a"))
+    manager.prepare(Prepare(name="b", is_gone=True))
+    for number in range(1, 5):
+        manager.acknowledged(7, number)
+    # It was told that it counts behind all that it has to know.
+    kinds = [type(each).__name__ for each in worker.inbox]
+    assert kinds[:4] == ["Prepare"] * 4
+    assert manager.generations() == {3}
+    channels[8] = late = Worker(shared)
+    manager.joined(8)
+    assert [(each.name, each.number) for each in late.inbox] == [("a", 3)]  # type: ignore[union-attr]

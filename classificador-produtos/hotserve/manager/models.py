@@ -1,0 +1,134 @@
+"""The models that are served: each with what is its own, made and ended one by one."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import aiohttp
+
+from hotserve.config.model_uri import ModelReference
+from hotserve.config.settings import Settings
+from hotserve.ipc.messages import Prepare
+from hotserve.manager.cache import Cache, models_served_last
+from hotserve.manager.preparation import Preparation
+from hotserve.manager.switcher import Switcher
+from hotserve.manager.workers.pool import WorkerPool
+from hotserve.manager.workers.state_metrics import ModelState, State
+from hotserve.redaction import Redactor
+
+
+@dataclass(frozen=True, slots=True)
+class ServedModel:
+    """One model: what switches its versions, and its files."""
+
+    switcher: Switcher
+    cache: Cache
+
+
+class Models:
+    """Makes and ends the models of `reference`: one, or those that its pattern means.
+
+    Args:
+        scope: what the reference is looked up in, without secrets.
+        environment: of the models' processes.
+        session: HTTP client for them.
+        redactor: takes out what is nobody's business.
+
+    Attributes:
+        by_name: those that are served.
+        told: what is of all of them.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        reference: ModelReference,
+        scope: Sequence[str],
+        pool: WorkerPool,
+        environment: Mapping[str, str],
+        session: aiohttp.ClientSession,
+        redactor: Redactor,
+    ) -> None:
+        self.reference = reference
+        self.by_name: dict[str, ServedModel] = {}
+        self._settings = settings
+        self._scope = scope
+        self._pool = pool
+        self._environment = environment
+        self._session = session
+        self._redactor = redactor
+        self._ending: set[asyncio.Task[None]] = set()
+        self.told: dict[str, object] = {}
+        pool.on_batching_failed = self._batching_failed
+        if reference.is_pattern:
+            self.tell(message="hotserve has just begun")
+        else:
+            self.add(reference.name)
+
+    def add(self, name: str) -> ServedModel:
+        """The model of that name, served from now on.
+
+        Raises:
+            UsageError: its folder in the cache can't be made or written to.
+        """
+        model = self.by_name.get(name)
+        if model is None:
+            are_many = self.reference.is_pattern
+            reference = self.reference.of(name) if are_many else self.reference
+            cache = Cache(self._settings.cache, self._scope, reference)
+            preparation = Preparation(
+                settings=self._settings,
+                reference=reference,
+                cache=cache,
+                environment=self._environment,
+                session=self._session,
+                is_one_of_many=are_many,
+            )
+            parts = (self._settings, reference, self._pool, cache, preparation, self._redactor)
+            model = self.by_name[name] = ServedModel(Switcher(*parts), cache)
+        return model
+
+    def end(self, name: str) -> None:
+        """Serve the model no longer; what is under way there is answered."""
+        model = self.by_name.pop(name)
+        model.cache.forget_last_served()
+        task = asyncio.create_task(model.switcher.end())
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+    def served_last(self) -> list[str]:
+        """The names of those that were served before this start."""
+        return models_served_last(self._settings.cache, self._scope, self.reference)
+
+    def tell(self, **fields: object) -> None:
+        """Say what is of all of them, where a pattern means many: what no model has to say.
+
+        Args:
+            fields: of `/models`, beside its list.
+        """
+        shown = {**self.told, "uri": self.reference.shown, **fields}
+        if shown != self.told:
+            self.told = shown
+            self._pool.publish(Prepare(model=shown))
+
+    async def close(self) -> None:
+        """Stop everything."""
+        closing = [model.switcher.close() for model in self.by_name.values()]
+        await asyncio.gather(*closing, *self._ending)
+
+    def state(self) -> State:
+        """What the metrics show of them."""
+        models = {
+            name: ModelState(
+                model=model.switcher.status.to_json(),
+                ready=model.switcher.is_ready,
+                switches=model.switcher.status.switches,
+                failed_starts=model.switcher.status.failed_starts,
+            )
+            for name, model in self.by_name.items()
+        }
+        return State(models, self._pool.restarts, self.told if self.reference.is_pattern else None)
+
+    def _batching_failed(self, name: str, version: str, why: str) -> None:
+        if (model := self.by_name.get(name)) is not None:
+            model.switcher.batching_failed(version, why)

@@ -1,0 +1,118 @@
+"""Asks the registry again and again: which models are meant, and which version of each."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from hotserve.config.errors import UsageError
+from hotserve.log import logger
+from hotserve.manager.follower import Follower
+from hotserve.manager.mlflow_api import RegistryUnavailable
+from hotserve.manager.models import Models
+from hotserve.manager.registry import Registry, Resolution
+from hotserve.manager.status import now
+
+_LONGEST_DELAY = 10.0
+
+
+@dataclass(slots=True)
+class Watcher:
+    """Keeps the models that are served those that the reference means."""
+
+    registry: Registry
+    models: Models
+    _followers: dict[str, Follower] = field(default_factory=dict)
+    _has_answered: bool = False
+    _refused: set[str] = field(default_factory=set)
+    _logged: str = ""
+
+    async def follow(self, interval: float) -> None:
+        """Look every `interval` seconds, more seldom while the registry is away; never returns."""
+        delay = interval
+        while True:
+            answered = await self.look()
+            for follower in [*self._followers.values()]:
+                await follower.show_metrics(ask=answered)
+            delay = interval if answered else min(2 * delay, max(_LONGEST_DELAY, interval))
+            await asyncio.sleep(delay)
+
+    async def look(self) -> bool:
+        """Look once; whether the registry answered."""
+        reference = self.models.reference
+        try:
+            if reference.is_pattern:
+                found = await self.registry.search(reference)
+            else:
+                found = {reference.name: await self.registry.resolve(reference)}
+            self._has_answered = True
+            for name in self._followers.keys() - found.keys():
+                logger.info("'%s' is not in the registry any more, and not served", name)
+                del self._followers[name]
+                self.models.end(name)
+            for name, resolution in found.items():
+                if (follower := self._follower(name)) is not None:
+                    await follower.take(resolution)
+        except RegistryUnavailable as error:
+            self._registry_is_away(str(error))
+            return False
+        missing = self._missing(found) if reference.is_pattern else None
+        self._log_once(f"waiting: {missing}" if missing else "")
+        if reference.is_pattern:
+            self._tell(None, missing)
+        return True
+
+    def _registry_is_away(self, error: str) -> None:
+        self._log_once(f"the registry is away: {error}")
+        reference = self.models.reference
+        if not reference.is_pattern:
+            self._follower(reference.name)
+        elif not self._has_answered:
+            for name in self.models.served_last():
+                self._follower(name)
+        for follower in self._followers.values():
+            follower.registry_is_away(error)
+        if reference.is_pattern:
+            nothing = f"the registry is away and no model was served before: {error}"
+            self._tell(error, None if self._followers else nothing)
+
+    def _follower(self, name: str) -> Follower | None:
+        """That of the model, which is served from now on; None where it can't be."""
+        follower = self._followers.get(name)
+        if follower is None:
+            try:
+                model = self.models.add(name)
+            except UsageError as error:
+                if name not in self._refused:
+                    logger.error("'%s' is not served: %s", name, error)
+                self._refused.add(name)
+                return None
+            self._refused.discard(name)
+            follower = Follower(self.registry, model.switcher, model.cache)
+            self._followers[name] = follower
+        return follower
+
+    def _missing(self, found: dict[str, Resolution]) -> str | None:
+        """What is missing where nothing can be served."""
+        reference = self.models.reference
+        if not found:
+            return f"no registered model matches '{reference.name}' yet"
+        if any(each.version for each in found.values()):
+            return None
+        if any(model.switcher.active_version for model in self.models.by_name.values()):
+            return None
+        lacks = {
+            "alias": f"has the alias '{reference.selector}'",
+            "stage": f"has a version in {reference.selector}",
+        }.get(reference.kind, "has a version")
+        return f"none of the {len(found)} models that match '{reference.name}' {lacks} yet"
+
+    def _tell(self, error: str | None, message: str | None) -> None:
+        known = self.models.told.get("registry")
+        if not isinstance(known, dict) or known["error"] != error:
+            known = {"reachable": error is None, "error": error, "since": now()}
+        self.models.tell(message=message, registry=known)
+
+    def _log_once(self, text: str) -> None:
+        """Not again until something else, or nothing, was to be logged."""
+        if text and text != self._logged:
+            logger.info("%s", text)
+        self._logged = text

@@ -1,0 +1,85 @@
+"""What front workers count of one model, added up.
+
+Workers report differences, so that a worker's end takes nothing back: what it reported stays, and
+a counter never falls.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from hotserve.ipc.counts import BOUNDS, FAST, NONE, OTHER, PROCESS
+
+MOST_CATEGORIES = 100
+"""Categories with a series of their own; a model's answers can be any text."""
+
+
+class ModelMetrics:
+    """The sums of one model.
+
+    Series of a version stay when another takes over: a version takes a person's decision and
+    seconds to start, so there are few.
+
+    Attributes:
+        requests: by status, who answered, and version.
+        other_requests: those to other paths, by path and status.
+        products: by category and version.
+        client_requests: requests by the name of their client.
+        batches: joint requests by version and how many requests they were.
+        batch_rows, failed_batches: by version.
+        terms: by whether they are known, and version.
+        sure, top: texts with a probability, and the sum of these, by version.
+        buckets, seconds: how long answers took, by who answered.
+        in_flight: requests under way, by worker.
+    """
+
+    def __init__(self) -> None:
+        self.requests: Counter[tuple[str, ...]] = Counter()
+        self.other_requests: Counter[tuple[str, ...]] = Counter()
+        self.products: Counter[tuple[str, ...]] = Counter()
+        self.client_requests: Counter[tuple[str, ...]] = Counter()
+        self.batches: Counter[tuple[str, int]] = Counter()
+        self.batch_rows: Counter[tuple[str, ...]] = Counter()
+        self.failed_batches: Counter[tuple[str, ...]] = Counter()
+        self.terms: Counter[tuple[str, ...]] = Counter()
+        self.sure: Counter[str] = Counter()
+        self.top: dict[str, float] = {}
+        self.buckets = {lane: [0] * (len(BOUNDS) + 1) for lane in (FAST, PROCESS, NONE)}
+        self.seconds = dict.fromkeys((FAST, PROCESS, NONE), 0.0)
+        self.in_flight: dict[int, int] = {}
+        self._categories: set[str] = set()
+
+    def add(self, worker: int, report: Mapping[str, Any]) -> None:
+        """Add what a worker counted since its last report."""
+        self.in_flight[worker] = report["in_flight"]
+        for code, lane, version, count in report.get("requests", ()):
+            self.requests[str(code), lane, version] += count
+        for path, code, count in report.get("others", ()):
+            self.other_requests[path, str(code)] += count
+        for client, count in report.get("clients", ()):
+            self.client_requests[client,] += count
+        for version, size, count in report.get("batches", ()):
+            self.batches[version, size] += count
+        for version, rows in report.get("batch_rows", ()):
+            self.batch_rows[version,] += rows
+        for version, count in report.get("failed_batches", ()):
+            self.failed_batches[version,] += count
+        for version, category, count in report.get("products", ()):
+            self.products[self._bounded(category), version] += count
+        for version, known, unknown, sure, top in report.get("looks", ()):
+            self.terms["true", version] += known
+            self.terms["false", version] += unknown
+            self.sure[version] += sure
+            self.top[version] = self.top.get(version, 0.0) + top
+        for lane, (buckets, seconds) in report.get("latency", {}).items():
+            self.buckets[lane] = list(map(sum, zip(self.buckets[lane], buckets, strict=True)))
+            self.seconds[lane] += seconds
+
+    def _bounded(self, category: str) -> str:
+        # JSON can hold half a surrogate pair, which UTF-8 has no bytes for.
+        category = category.encode("utf-8", "replace").decode()
+        if category not in self._categories:
+            if len(self._categories) >= MOST_CATEGORIES:
+                return OTHER
+            self._categories.add(category)
+        return category

@@ -1,0 +1,138 @@
+"""The state of service as metrics: what is served, what is open, what went wrong."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
+from prometheus_client.metrics_core import Metric
+
+from hotserve import __version__
+
+
+@dataclass(frozen=True, slots=True)
+class ModelState:
+    """What the manager knows of a model at this moment.
+
+    Attributes:
+        model: the answer of `/model`.
+        ready: whether a request would be answered now.
+        switches: versions that took over so far.
+        failed_starts: starts of a version that failed so far.
+    """
+
+    model: Mapping[str, Any]
+    ready: bool
+    switches: int
+    failed_starts: int
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What the manager knows at this moment.
+
+    Attributes:
+        models: by name.
+        worker_restarts: front workers that ended and were replaced so far.
+        all: what is said of all models where many are served; None where it is one.
+    """
+
+    models: Mapping[str, ModelState]
+    worker_restarts: int
+    all: Mapping[str, Any] | None = None
+
+
+def _is_open(field: str) -> Callable[[ModelState], bool]:
+    return lambda state: (state.model.get(field) or {}).get("state") == "open"
+
+
+_GAUGES: tuple[tuple[str, str, Callable[[ModelState], float]], ...] = (
+    ("ready", "Whether /ping answers 200.", lambda state: state.ready),
+    ("lane_open", "Whether the fast lane is open.", _is_open("lane")),
+    ("batching_open", "Whether requests may go together.", _is_open("batching")),
+)
+_COUNTERS: tuple[tuple[str, str, Callable[[ModelState], float]], ...] = (
+    ("switches", "Versions that took over.", lambda state: state.switches),
+    ("failed_starts", "Starts of a version that failed.", lambda state: state.failed_starts),
+    (
+        "process_restarts",
+        "Times that the model's process died and was started again.",
+        lambda state: state.model.get("restarts", 0),
+    ),
+)
+
+
+Each = list[tuple[tuple[str, ...], ModelState]]
+"""The models, each with the value of the label `model` where there is one."""
+
+
+def of_state(state: State, label: tuple[str, ...]) -> Iterable[Metric]:
+    """The metrics; `label` is `model` where each model has series of its own, else nothing."""
+    each: Each = [(label and (name,), model) for name, model in sorted(state.models.items())]
+    for name, text, value in _GAUGES:
+        gauge = GaugeMetricFamily(f"hotserve_{name}", text, labels=label)
+        for model, known in each:
+            gauge.add_metric(model, float(value(known)))
+        yield gauge
+    for name, text, value in _COUNTERS:
+        counter = CounterMetricFamily(f"hotserve_{name}", text, labels=label)
+        for model, known in each:
+            counter.add_metric(model, value(known))
+        yield counter
+    registries = [state.all] if state.all is not None else [known.model for _, known in each]
+    for registry in filter(None, (shown.get("registry") for shown in registries)):
+        yield GaugeMetricFamily(
+            "hotserve_registry_reachable",
+            "Whether the registry answered last.",
+            value=float(registry["reachable"]),
+        )
+    yield from _served(each, label)
+    yield from _of_training(each, label)
+    yield CounterMetricFamily(
+        "hotserve_worker_restarts",
+        "Front workers that ended and were replaced.",
+        value=state.worker_restarts,
+    )
+    yield InfoMetricFamily("hotserve_build", "This hotserve.", value={"version": __version__})
+
+
+def _served(each: Each, label: tuple[str, ...]) -> Iterable[Metric]:
+    names = ("name", "version", "stage", "run_id")
+    served = GaugeMetricFamily(
+        "hotserve_model_info",
+        "The version that is served; always 1.",
+        labels=(*names, "aliases", *label),
+    )
+    for model, known in each:
+        if known.model.get("since") is not None:
+            values = [str(known.model.get(name) or "") for name in names]
+            served.add_metric([*values, ",".join(known.model["aliases"]), *model], 1)
+    yield served
+
+
+def _of_training(each: Each, label: tuple[str, ...]) -> Iterable[Metric]:
+    texts = "of texts that the model was not trained on, when it was made"
+    trained = [
+        (known.model["version"] or "", model, known.model["expected"])
+        for model, known in each
+        if known.model.get("expected")
+    ]
+    for name, text in (
+        ("unknown_terms", "Share of words that it did not know"),
+        ("top_probability", "Mean probability of its answers"),
+    ):
+        family = GaugeMetricFamily(
+            f"hotserve_expected_{name}", f"{text}, {texts}.", labels=("version", *label)
+        )
+        for version, model, expected in trained:
+            family.add_metric((version, *model), expected[name])
+        yield family
+    shares = GaugeMetricFamily(
+        "hotserve_expected_products",
+        f"Share of each category among its answers, {texts}.",
+        labels=("category", "version", *label),
+    )
+    for version, model, expected in trained:
+        for category, share in expected["products"].items():
+            shares.add_metric((category, version, *model), share)
+    yield shares

@@ -1,0 +1,151 @@
+"""One hotserve for every registered model that matches a pattern."""
+
+import json
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+import requests
+
+from tests.e2e.conftest import MlflowServer, running_mlflow_server
+from tests.e2e.hotserve_models import DIES, Registry, constant_model, text_model
+from tests.e2e.hotserve_process import CSV, PATIENCE, Hotserve, eventually, running_hotserve
+
+ANA, ESCAPED, BROKEN = "turma-ana", "turma-joão 50% off", "turma-quebrado"
+OPTIONS = ("--workers", "2")
+
+
+@dataclass
+class Turma:
+    """A hotserve of the models of a class, and the registry that it follows."""
+
+    hotserve: Hotserve
+    registry: Registry
+    mlflow: MlflowServer
+
+    def url(self, name: str, path: str = "") -> str:
+        return f"{self.hotserve.url}/models/{quote(name, safe='')}{path}"
+
+    def model(self, name: str) -> dict[str, Any]:
+        """What is said of a model; empty where it is not served."""
+        answer = requests.get(self.url(name, "/model"), timeout=PATIENCE)
+        found: dict[str, Any] = answer.json() if answer.ok else {}
+        return found
+
+    def predict(self, name: str, text: str = "halo") -> requests.Response:
+        return requests.post(
+            self.url(name, "/invocations"), text.encode(), headers=CSV, timeout=PATIENCE
+        )
+
+    def wait_for(self, name: str, version: str, lane: str = "open") -> None:
+        def is_there() -> bool:
+            model = self.model(name)
+            return bool(
+                model
+                and (model["version"], model["state"]) == (version, "serving")
+                and model["lane"]["state"] == lane
+            )
+
+        try:
+            eventually(is_there, f"{name} version {version} does not answer")
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.hotserve.log.read_text()}") from None
+
+    def listed(self) -> dict[str, str | None]:
+        """The versions in the list, by name."""
+        models = self.hotserve.get("/models").json()["models"]
+        return {model["name"]: model["version"] for model in models}
+
+    def register(self, name: str, model: Any) -> str:
+        version = self.registry.register(name, model)
+        self.registry.client.set_registered_model_alias(name, "champion", version)
+        return version
+
+
+@pytest.fixture(scope="module")
+def turma(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Turma]:
+    home = tmp_path_factory.mktemp("turma")
+    with running_mlflow_server(home / "mlflow") as mlflow:
+        registry = Registry(mlflow.url)
+        uri = "models:/turma-*@champion"
+        with running_hotserve(uri, home, mlflow.environment(), options=OPTIONS) as hotserve:
+            yield Turma(hotserve, registry, mlflow)
+
+
+def test_nothing_matches_yet(turma: Turma) -> None:
+    eventually(
+        lambda: "no registered model matches 'turma-*'" in turma.hotserve.get("/ping").text,
+        "it does not say what is missing",
+    )
+    assert turma.hotserve.get("/ping").status_code == 503
+    refused = turma.predict(ANA)
+    assert (refused.status_code, refused.json()["error_code"]) == (404, "ENDPOINT_NOT_FOUND")
+    assert "no registered model matches" in refused.json()["message"]
+
+
+def test_models_appear_and_answer_by_name(turma: Turma) -> None:
+    turma.register(ANA, text_model("-ana"))
+    turma.register(ESCAPED, text_model("-joão"))
+    turma.registry.register("outra", text_model())
+    turma.wait_for(ANA, "1")
+    turma.wait_for(ESCAPED, "1")
+    for name, mark in ((ANA, "ana"), (ESCAPED, "joão")):
+        answer = turma.predict(name)
+        assert answer.json() == {"predictions": [f"game-{mark}"]}
+        assert answer.headers["X-Hotserve-Lane"] == "fast"
+        # Probabilities are the process's to give.
+        table = {"dataframe_split": {"columns": ["x"], "data": [["halo"]]}}
+        slow = requests.post(turma.url(name, "/invocations"), json=table, timeout=PATIENCE)
+        assert slow.headers["X-Hotserve-Lane"] == "process"
+        tensor = {"name": "x", "datatype": "BYTES", "shape": [1], "data": ["halo"]}
+        v2 = f"{turma.hotserve.url}/v2/models/{quote(name, safe='')}"
+        inferred = requests.post(f"{v2}/infer", json={"inputs": [tensor]}, timeout=PATIENCE)
+        assert inferred.json()["model_name"] == name
+        assert inferred.json()["outputs"][0]["data"] == [f"game-{mark}"]
+    assert turma.listed() == {ANA: "1", ESCAPED: "1"}
+    assert turma.hotserve.get("/ping").status_code == 200
+    page = requests.get(turma.url(ANA, "/"), timeout=PATIENCE)
+    assert "page/page.js" in page.text
+
+
+def test_one_is_promoted_and_the_other_does_not_notice(turma: Turma) -> None:
+    version = turma.register(ANA, text_model("-ana2"))
+    turma.wait_for(ANA, version)
+    assert turma.predict(ANA).json() == {"predictions": ["game-ana2"]}
+    other = turma.model(ESCAPED)
+    assert (other["version"], len(other["switches"])) == ("1", 1)
+
+
+def test_a_broken_model_among_good_ones(turma: Turma) -> None:
+    version = turma.registry.register_faulty(BROKEN, DIES)
+    turma.registry.client.set_registered_model_alias(BROKEN, "champion", version)
+    eventually(
+        lambda: "would not start" in str(turma.model(BROKEN).get("message")), "it is not told"
+    )
+    refused = turma.predict(BROKEN)
+    assert refused.status_code == 503
+    assert "would not start" in refused.json()["message"]
+    assert turma.predict(ANA).status_code == 200
+    metrics = turma.hotserve.get("/metrics").text
+    assert f'hotserve_ready{{model="{BROKEN}"}} 0.0' in metrics
+    assert f'hotserve_ready{{model="{ANA}"}} 1.0' in metrics
+    ready = [line for line in metrics.splitlines() if line.startswith("hotserve_requests_total")]
+    assert any(f'model="{ESCAPED}"' in line and 'lane="fast"' in line for line in ready)
+
+
+def test_a_model_is_deleted_and_registered_again(turma: Turma) -> None:
+    turma.registry.client.delete_registered_model(BROKEN)
+    eventually(lambda: BROKEN not in turma.listed(), "it is still there")
+    assert turma.predict(BROKEN).status_code == 404
+    turma.register(BROKEN, constant_model("novo"))
+    turma.wait_for(BROKEN, "1", lane="shut")
+    assert turma.predict(BROKEN).json() == {"predictions": ["novo"]}
+
+
+def test_the_registry_is_asked_once_for_all(turma: Turma) -> None:
+    with urllib.request.urlopen(f"{turma.hotserve.url}/models") as answer:
+        registry = json.load(answer)["registry"]
+    assert registry["reachable"] is True
