@@ -3,6 +3,7 @@
 A `*` in a registered model's name stands for any text: every model that matches is meant.
 """
 
+import functools
 import os
 import re
 import urllib.parse
@@ -97,6 +98,7 @@ class ModelReference:
         return "latest" if self.kind == "latest" else ""
 
 
+@functools.lru_cache(1000)
 def matches(pattern: str, name: str) -> bool:
     """Whether a model's name matches a pattern, in which `*` is any text."""
     return re.fullmatch(".*".join(map(re.escape, pattern.split(_ANY))), name, re.DOTALL) is not None

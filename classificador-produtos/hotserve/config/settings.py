@@ -27,7 +27,7 @@ from hotserve.config.options import (
     option,
     options_of,
 )
-from hotserve.config.tokens import VARIABLE, read_tokens
+from hotserve.config.tokens import VARIABLE, Client, read_tokens
 from hotserve.log import FORMATS
 
 _PREFIX = "HOTSERVE_"
@@ -82,7 +82,8 @@ class Settings:
         FILE,
         "",
         "answer only to who shows one of the tokens in this file, one a line, its client's name "
-        "before it or not; HOTSERVE_TOKEN is one token",
+        "before it or not, the models that it is good for behind it (models:/NAME) or not; "
+        "HOTSERVE_TOKEN is one token",
     )
     workers: int = option(
         WORKERS,
@@ -113,7 +114,7 @@ class Settings:
         "folder for the output of the wrapped command, or - for standard error "
         "(default: in the cache)",
     )
-    tokens: dict[str, str] | None = field(default=None, repr=False)
+    tokens: dict[str, Client] | None = field(default=None, repr=False)
 
     @property
     def log_folder(self) -> Path | None:
@@ -153,7 +154,8 @@ examples:
 
 what -m may be:
   models:/NAME/Production, models:/NAME@alias, models:/NAME/latest are followed;
-  models:/NAME/3, runs:/..., s3://... and a folder are served as they are.
+  models:/NAME/3, runs:/..., s3://... and a folder are served as they are;
+  'models:/*/Production' and 'models:/shop-*@alias' are all models that match, at /models/NAME/.
 
 variables:
   Every option can be set as one: --poll-interval as HOTSERVE_POLL_INTERVAL. An option counts

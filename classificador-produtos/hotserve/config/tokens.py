@@ -1,24 +1,46 @@
 """The bearer tokens that clients may show: one from a variable, or several from a file.
 
-They are kept with the name of the client that each was given to, empty where it has none.
+They are kept with what is known of the client that each was given to.
 """
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 from hotserve.config.errors import UsageError
+from hotserve.config.model_uri import matches
 
 VARIABLE = "HOTSERVE_TOKEN"
 FILE_VARIABLE = "HOTSERVE_TOKEN_FILE"
 
 _TOKEN = re.compile(r"[!-~]+")
 # No name is as long as a random token: one that was written first is never taken for a name.
-_LINE = re.compile(rf"(?:([\w.@-]{{1,30}})\s+)?({_TOKEN.pattern})")
+_LINE = re.compile(
+    rf"(?:([\w.@-]{{1,30}})\s+)?((?!models:/){_TOKEN.pattern})((?:\s+models:/[^\s/]+)*)"
+)
 
 
-def read_tokens(environment: Mapping[str, str], file: str) -> dict[str, str] | None:
-    """The tokens of HOTSERVE_TOKEN, or of a file, with their names; None where neither is given.
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Who has a token.
+
+    Attributes:
+        name: may be empty.
+        models: names of the models that it may ask, in which `*` is any text; empty: all.
+    """
+
+    name: str = ""
+    models: tuple[str, ...] = ()
+
+    def may_ask(self, model: str) -> bool:
+        """Whether the model of that name answers this client."""
+        return not self.models or any(matches(pattern, model) for pattern in self.models)
+
+
+def read_tokens(environment: Mapping[str, str], file: str) -> dict[str, Client] | None:
+    """The tokens of HOTSERVE_TOKEN, or of a file, with who has them; None where neither is given.
 
     Args:
         environment: variables.
@@ -34,7 +56,7 @@ def read_tokens(environment: Mapping[str, str], file: str) -> dict[str, str] | N
     if variable:
         if not _TOKEN.fullmatch(variable):
             raise UsageError(f"{VARIABLE} must be visible ASCII characters without spaces")
-        return {variable: ""}
+        return {variable: Client()}
     if not file:
         return None
     if tokens := of_file(file):
@@ -42,8 +64,8 @@ def read_tokens(environment: Mapping[str, str], file: str) -> dict[str, str] | N
     raise UsageError(f"the token file {file} holds no token; write one into it, one a line")
 
 
-def of_file(file: str) -> dict[str, str]:
-    """Tokens with their names: `NAME TOKEN` or a bare `TOKEN` a line.
+def of_file(file: str) -> dict[str, Client]:
+    """Tokens with who has them: `NAME TOKEN models:/MODEL …` a line, of which TOKEN must be there.
 
     Blank lines and lines that begin with # do not count.
 
@@ -60,17 +82,19 @@ def of_file(file: str) -> dict[str, str]:
         raise UsageError(f"the token file {path} can't be read: whose home is that?") from None
     except UnicodeDecodeError:
         raise UsageError(f"the token file {path} is no text") from None
-    tokens: dict[str, str] = {}
+    tokens: dict[str, Client] = {}
     for number, line in enumerate(lines, 1):
         if not line or line.startswith("#"):
             continue
         if (match := _LINE.fullmatch(line)) is None:
             raise UsageError(
                 f"the token file {path}, line {number}: write a token of visible ASCII characters, "
-                "or before it a name of up to 30 letters, digits and . _ @ - and a space"
+                "or before it a name of up to 30 letters, digits and . _ @ - and a space; "
+                "behind it models:/NAME for each model that it is good for, if it is not for all"
             )
-        name, token = match.groups("")
+        name, token, models = match.groups("")
         if token in tokens:
             raise UsageError(f"the token file {path}, line {number}: a line above has this token")
-        tokens[token] = name
+        patterns = (unquote(each.removeprefix("models:/")) for each in models.split())
+        tokens[token] = Client(name, tuple(patterns))
     return tokens

@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any, get_args
 
+from hotserve.config.tokens import Client
 from hotserve.inputs.model_input import TextInput
 
 
@@ -88,7 +89,7 @@ class Configure:
     max_body: int
     csv: str
     private_folders: tuple[str, ...]
-    tokens: dict[str, str] | None
+    tokens: dict[str, Client] | None
     cors_origins: tuple[str, ...]
     access_log: bool
 
@@ -125,9 +126,9 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class UseTokens:
-    """From now on clients have to show one of these, each with its client's name or `""`."""
+    """From now on clients have to show one of these, each with who has it."""
 
-    tokens: dict[str, str]
+    tokens: dict[str, Client]
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +229,8 @@ def decode(line: bytes) -> Message:
         fields["lane"] = LaneTarget(**_tuples(lane, "forms", "columns"))
     if batching := fields.get("batching"):
         fields["batching"] = Batching(**_tuples(batching, "forms"))
+    if tokens := fields.get("tokens"):
+        fields["tokens"] = {t: Client(**_tuples(client, "models")) for t, client in tokens.items()}
     return kind(**_tuples(fields, "cors_origins", "private_folders"))
 
 

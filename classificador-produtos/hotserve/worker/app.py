@@ -10,6 +10,7 @@ from urllib.parse import quote
 from hotserve.ipc.counts import OTHER
 from hotserve.worker import open_inference
 from hotserve.worker.answer import JSON, Answer
+from hotserve.worker.auth import ANYBODY
 from hotserve.worker.errors import RequestError
 from hotserve.worker.http_protocol import REFUSED
 from hotserve.worker.models import FOLDER, Model, Models
@@ -20,7 +21,7 @@ from hotserve.worker.static_files import StaticFiles
 _CLIENT_GONE = 499
 """Not sent to anybody: how nginx counts a client that went away."""
 _WITHOUT_LENGTH = (204, 304)
-_CLIENT_NAME = "hotserve.client"  # in the scope of a request with a token
+_CLIENT = "hotserve.client"  # in the scope of a request with a token
 
 
 class App:
@@ -77,8 +78,8 @@ class App:
         model, route = self._route(scope)
         counters = model.counters
         counters.begun += route.predicts
-        answer = await self._answer(route, scope, receive, path)
-        client_name = scope.get(_CLIENT_NAME, "")
+        answer = await self._answer(model, route, scope, receive, path)
+        client_name = scope.get(_CLIENT, ANYBODY).name
         if route.predicts:
             seconds = perf_counter() - begun
             counters.request(answer.status, answer.lane, answer.version, seconds, client_name)
@@ -130,12 +131,14 @@ class App:
     def _of(self, path: str, routes: Mapping[str, Route]) -> Route | None:
         return routes.get(path) or routes.get(path.removesuffix("/"))
 
-    async def _answer(self, route: Route, scope: Scope, receive: Receive, path: str) -> Answer:
+    async def _answer(
+        self, model: Model, route: Route, scope: Scope, receive: Receive, path: str
+    ) -> Answer:
         try:
             if preflight := self._shared.cors.preflight(scope["method"], scope["headers"]):
                 return preflight
             if not route.public:
-                scope[_CLIENT_NAME] = self._shared.auth.require(scope["headers"])
+                scope[_CLIENT] = self._shared.auth.require(scope["headers"], model.name)
             if route.methods and scope["method"] not in route.methods:
                 allowed = ", ".join(route.methods)
                 message = f"{route.path} takes {allowed}, not {scope['method']}"
@@ -175,12 +178,17 @@ class App:
         return await self._models.root.routes["/ping"].handler(scope, receive)
 
     async def _list(self, scope: Scope, receive: Receive) -> Answer:  # noqa: ARG002
-        models = sorted(self._models.all(), key=lambda model: model.name)
+        """Those that the client may ask."""
+        client = scope[_CLIENT]
+        allowed = [model for model in self._models.all() if client.may_ask(model.name)]
+        models = sorted(allowed, key=lambda model: model.name)
         shown = {**self._models.root.serving.now().model, "models": [_entry(m) for m in models]}
         text = json.dumps(shown, ensure_ascii=False, indent=2)
         return Answer(200, [JSON], text.encode("utf-8", "replace") + b"\n")
 
     async def _metrics(self, scope: Scope, receive: Receive) -> Answer:  # noqa: ARG002
+        if self._models.are_many and scope[_CLIENT].models:
+            raise RequestError(403, "figures are of all models, and this token is good for some")
         accept = dict(scope["headers"]).get(b"accept", b"").decode("latin-1")
         try:
             content_type, body = await self._metrics_of_all(accept)

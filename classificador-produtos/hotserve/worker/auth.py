@@ -3,41 +3,49 @@
 import hmac
 from collections.abc import Iterable, Mapping
 
+from hotserve.config.tokens import Client
 from hotserve.worker.errors import RequestError
+
+ANYBODY = Client()
 
 
 class Auth:
     """Admits who shows one of some tokens.
 
     Args:
-        tokens: with the names of their clients, which may be empty; None: everybody is admitted.
+        tokens: with who has each; None: everybody is admitted.
     """
 
-    def __init__(self, tokens: Mapping[str, str] | None) -> None:
+    def __init__(self, tokens: Mapping[str, Client] | None) -> None:
         self.use(tokens)
 
-    def use(self, tokens: Mapping[str, str] | None) -> None:
+    def use(self, tokens: Mapping[str, Client] | None) -> None:
         """From now on these count, and no others."""
         self._is_on = tokens is not None
-        self._clients = [(token.encode("ascii"), name) for token, name in (tokens or {}).items()]
+        self._clients = [(token.encode("ascii"), who) for token, who in (tokens or {}).items()]
 
-    def client(self, headers: Iterable[tuple[bytes, bytes]]) -> str | None:
-        """The name of who sent these headers, `""` where it has none; None: it gets no answer."""
-        return self._search(headers)[0] if self._is_on else ""
+    def client(self, headers: Iterable[tuple[bytes, bytes]], model: str) -> Client | None:
+        """Who sent these headers to a model, if it gets an answer."""
+        if not self._is_on:
+            return ANYBODY
+        client = self._search(headers)[0]
+        return client if client is not None and client.may_ask(model) else None
 
-    def require(self, headers: Iterable[tuple[bytes, bytes]]) -> str:
-        """The same, but raise 401 instead of None."""
-        client, challenge = self._search(headers) if self._is_on else ("", b"")
+    def require(self, headers: Iterable[tuple[bytes, bytes]], model: str) -> Client:
+        """The same, but raise 401 or 403 instead of None; an empty name is no model's."""
+        client, challenge = self._search(headers) if self._is_on else (ANYBODY, b"")
         if client is None:
             raise RequestError(
                 401,
                 "this server answers to who has its token: send Authorization: Bearer <token>",
                 (b"www-authenticate", challenge),
             )
+        if model and not client.may_ask(model):
+            raise RequestError(403, f"this token is not good for the model '{model}'")
         return client
 
-    def _search(self, headers: Iterable[tuple[bytes, bytes]]) -> tuple[str | None, bytes]:
-        """The client's name, or None and the value of WWW-Authenticate.
+    def _search(self, headers: Iterable[tuple[bytes, bytes]]) -> tuple[Client | None, bytes]:
+        """The client, or None and the value of WWW-Authenticate.
 
         Every token is compared, each in a time that does not depend on where it differs.
         """

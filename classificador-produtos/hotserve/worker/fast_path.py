@@ -73,10 +73,10 @@ class FastPathProtocol(HttpProtocol):
                 return False
         if content_type is None or length is None or int(length) > LONGEST_BODY or hosts != 1:
             return False
-        client = self._shared.auth.client(self.headers)
+        client = self._shared.auth.client(self.headers, model.name)
         if client is None:
             return False
-        self._content_type, self._client_name, self._model = content_type, client, model
+        self._content_type, self._client_name, self._model = content_type, client.name, model
         return True
 
     def on_body(self, body: bytes) -> None:

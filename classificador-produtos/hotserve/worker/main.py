@@ -128,7 +128,7 @@ def _model(shared: Shared, channel: Channel, version: SharedVersion, name: str) 
     redactor = Redactor(settings.private_folders)
     upstream = UpstreamClient(shared, serving, counters, batcher, redactor)
     admission = Admission(settings.max_concurrency, settings.max_body)
-    paths = ModelPaths(shared, serving, upstream, admission)
+    paths = ModelPaths(name, shared, serving, upstream, admission)
     return Model(name, serving, counters, admission, paths.routes, paths.v2_routes)
 
 

@@ -28,8 +28,14 @@ class ModelPaths:
     """
 
     def __init__(
-        self, shared: Shared, serving: Serving, upstream: UpstreamClient, admission: Admission
+        self,
+        name: str,
+        shared: Shared,
+        serving: Serving,
+        upstream: UpstreamClient,
+        admission: Admission,
     ) -> None:
+        self._name = name
         self._shared = shared
         self._serving = serving
         self._upstream = upstream
@@ -53,7 +59,7 @@ class ModelPaths:
                 self._upstream.target()
             except RequestError as error:
                 # The reason can name the model, the registry's address, or what MLflow said.
-                if self._shared.auth.client(scope["headers"]) is not None:
+                if self._shared.auth.client(scope["headers"], self._name) is not None:
                     raise
                 message = "nothing is served at the moment; /model says why to who has the token"
                 retry_after = error.answer.headers[1:]

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from prometheus_client.metrics_core import Metric
 from prometheus_client.samples import Sample
 
+from hotserve.config.tokens import Client
 from hotserve.inputs.model_input import TextInput
 from hotserve.ipc.messages import (
     Acknowledge,
@@ -50,7 +51,7 @@ CONFIGURE = Configure(
     max_body=30,
     csv="auto",
     private_folders=("/a", "/b"),
-    tokens={"açaí": "ana"},
+    tokens={"açaí": Client("ana", ("loja-*", "b"))},
     cors_origins=("https://a.example",),
     access_log=True,
 )
@@ -61,7 +62,7 @@ MESSAGES: list[Message] = [
     Prepare(6, name="n", is_gone=True),
     Commit(),
     UseTokens({}),
-    UseTokens({"a": "", "b": "ana"}),
+    UseTokens({"a": Client(), "b": Client("ana")}),
     ReportCounts(4),
     MetricsAnswer(4, "text/plain", "a 1\nb 2\n"),
     Stop(),

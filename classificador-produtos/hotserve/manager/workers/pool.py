@@ -10,6 +10,7 @@ from dataclasses import replace
 from itertools import count as count_from
 
 from hotserve.backoff import Backoff
+from hotserve.config.tokens import Client
 from hotserve.ipc import messages
 from hotserve.ipc.channel import Channel
 from hotserve.log import logger
@@ -80,7 +81,7 @@ class WorkerPool:
         """
         self._commit.prepare(change)
 
-    def use_tokens(self, tokens: dict[str, str]) -> None:
+    def use_tokens(self, tokens: dict[str, Client]) -> None:
         """From now on clients have to show one of these."""
         self._settings = replace(self._settings, tokens=tokens)
         self._send_all(messages.UseTokens(tokens))

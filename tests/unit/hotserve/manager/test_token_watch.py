@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from hotserve.config.tokens import Client
 from hotserve.log import logger
 from hotserve.manager import token_watch
 
@@ -17,9 +18,9 @@ class FakePool:
     """Keeps the tokens that the workers would be given."""
 
     def __init__(self) -> None:
-        self.given: list[dict[str, str]] = []
+        self.given: list[dict[str, Client]] = []
 
-    def use_tokens(self, tokens: dict[str, str]) -> None:
+    def use_tokens(self, tokens: dict[str, Client]) -> None:
         self.given.append(tokens)
 
 
@@ -70,10 +71,10 @@ def test_a_changed_file_counts_once_it_stays_the_same(
             await clock.looks(1)
             assert pool.given == []
             await clock.looks(3)
-            assert pool.given == [{"one": "", "two": "ana"}]
+            assert pool.given == [{"one": Client(), "two": Client("ana")}]
             file.write_text("ana two\n")
             await clock.looks(2)
-            assert pool.given[1:] == [{"two": "ana"}]
+            assert pool.given[1:] == [{"two": Client("ana")}]
 
     asyncio.run(run())
 
@@ -93,7 +94,7 @@ def test_a_file_of_the_same_size_and_time_is_known_by_its_number(
             await clock.looks(1)
             other.replace(file)
             await clock.looks(2)
-            assert pool.given == [{"two": ""}]
+            assert pool.given == [{"two": Client()}]
 
     asyncio.run(run())
 
@@ -120,7 +121,7 @@ def test_a_file_that_can_not_be_used_changes_nothing_and_is_logged_once(
             assert message.endswith("; the tokens of before still count")
             file.write_text("three\n")
             await clock.looks(2)
-            assert pool.given == [{"three": ""}]
+            assert pool.given == [{"three": Client()}]
             assert caplog.messages[1:] == ["the token file was read again: 1 tokens"]
 
     asyncio.run(run())

@@ -10,6 +10,7 @@ from typing import Any, cast
 import uvicorn
 from uvicorn.server import ServerState
 
+from hotserve.config.tokens import Client
 from hotserve.inputs.model_input import TextInput
 from hotserve.ipc.messages import LaneTarget, Target
 from hotserve.ipc.shared_version import SharedVersion
@@ -242,6 +243,7 @@ class FrontWorker:
     """One worker, its lane open and its process healthy.
 
     Args:
+        tokens: with their names, or with who has them.
         models: served below `/models/`; none: it serves one, at `/`.
 
     Attributes:
@@ -254,7 +256,7 @@ class FrontWorker:
     def __init__(
         self,
         *,
-        tokens: dict[str, str] | None = None,
+        tokens: dict[str, str] | dict[str, Client] | None = None,
         origins: Sequence[str] = (),
         lane: bool = True,
         max_body: int = 100_000,
@@ -277,10 +279,13 @@ class FrontWorker:
             max_connections=connections,
             max_body=max_body,
         )
+        clients = None
+        if tokens is not None:
+            clients = {t: c if isinstance(c, Client) else Client(c) for t, c in tokens.items()}
         self.counters = Counters()
         self.shared = Shared(
             settings,
-            Auth(tokens),
+            Auth(clients),
             Cors(origins),
             self.counters,
             FaultLog(self.faults.append),
@@ -314,7 +319,7 @@ class FrontWorker:
         redactor = Redactor(["/srv/private"])
         upstream = UpstreamClient(self.shared, serving, counters, batcher, redactor)
         admission = Admission(self._max_requests, self.shared.settings.max_body)
-        paths = ModelPaths(self.shared, serving, upstream, admission)
+        paths = ModelPaths(name, self.shared, serving, upstream, admission)
         return Model(name, serving, counters, admission, paths.routes, paths.v2_routes)
 
     def serve(self, target: Target | None, lane: Lane | None, **model: object) -> None:

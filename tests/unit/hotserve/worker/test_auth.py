@@ -6,7 +6,7 @@ import pytest
 
 from hotserve.config import settings as settings_module
 from hotserve.config.errors import UsageError
-from hotserve.config.tokens import read_tokens
+from hotserve.config.tokens import Client, read_tokens
 from hotserve.worker.answer import Headers
 from hotserve.worker.auth import Auth
 from hotserve.worker.errors import RequestError
@@ -24,10 +24,10 @@ def test_nothing_set_is_open() -> None:
 
 
 def test_a_variable_or_a_file_with_several(tmp_path: Path) -> None:
-    assert read_tokens({"HOTSERVE_TOKEN": "abre-te"}, "") == {"abre-te": ""}
+    assert read_tokens({"HOTSERVE_TOKEN": "abre-te"}, "") == {"abre-te": Client()}
     file = tmp_path / "tokens"
     file.write_text("# the one that goes in May\n velho \r\n\nana.lima@loja \tnovo\n")
-    tokens = {"velho": "", "novo": "ana.lima@loja"}
+    tokens = {"velho": Client(), "novo": Client("ana.lima@loja")}
     assert read_tokens({}, str(file)) == tokens
     settings = settings_module.read(COMMAND, {"HOTSERVE_TOKEN_FILE": str(file)})
     assert settings.tokens == tokens
@@ -79,18 +79,20 @@ def test_what_can_not_be_meant_is_refused(tmp_path: Path) -> None:
 
 
 def test_who_is_let_in() -> None:
-    auth = Auth({"velho": "", "novo": "ana"})
+    auth = Auth({"velho": Client(), "novo": Client("ana")})
 
     def challenge(headers: Headers) -> bytes:
-        assert auth.client(headers) is None
+        assert auth.client(headers, "m") is None
         with pytest.raises(RequestError) as error:
-            auth.require(headers)
+            auth.require(headers, "m")
         assert error.value.answer.status == 401
         return dict(error.value.answer.headers)[b"www-authenticate"]
 
     for shown in ("Bearer novo", "bearer novo", "BEARER  novo "):
-        assert auth.client(bearer(shown)) == auth.require(bearer(shown)) == "ana", shown
-    assert auth.client(bearer("Bearer velho")) == auth.require(bearer("Bearer velho")) == ""
+        assert auth.client(bearer(shown), "m") == auth.require(bearer(shown), "m"), shown
+        assert auth.client(bearer(shown), "m") == Client("ana"), shown
+    assert auth.client(bearer("Bearer velho"), "m") == Client()
+    assert auth.require(bearer("Bearer velho"), "m") == Client()
     for nothing in ([], ["Basic bm92bzpub3Zv"], ["novo"]):
         assert challenge(bearer(*nothing)) == b"Bearer"
     for wrong in ("Bearer", "Bearer nov", "Bearer novoo", "Bearer velho novo", "Bearer \xe9"):
@@ -99,14 +101,45 @@ def test_who_is_let_in() -> None:
 
 def test_without_a_token_everybody_is_let_in() -> None:
     for headers in ([], bearer("Bearer novo")):
-        assert Auth(None).client(headers) == Auth(None).require(headers) == ""
+        assert Auth(None).client(headers, "m") == Auth(None).require(headers, "m") == Client()
 
 
 def test_tokens_that_change_count_at_once() -> None:
-    auth = Auth({"velho": ""})
-    auth.use({"novo": "ana"})
-    assert auth.client(bearer("Bearer novo")) == "ana"
-    assert auth.client(bearer("Bearer velho")) is None
+    auth = Auth({"velho": Client()})
+    auth.use({"novo": Client("ana")})
+    assert auth.client(bearer("Bearer novo"), "m") == Client("ana")
+    assert auth.client(bearer("Bearer velho"), "m") is None
     auth.use({})
     for headers in ([], bearer("Bearer novo"), bearer("Bearer "), bearer("Bearer")):
-        assert auth.client(headers) is None
+        assert auth.client(headers, "m") is None
+
+
+def test_tokens_that_are_good_for_some_models(tmp_path: Path) -> None:
+    file = tmp_path / "tokens"
+    lines = ("ana um  models:/aluno-ana\tmodels:/t%C3%AAnis%20*", "dois models:/prova-*", "tres")
+    file.write_text("\n".join(lines))
+    tokens = read_tokens({}, str(file))
+    assert tokens == {
+        "um": Client("ana", ("aluno-ana", "tênis *")),
+        "dois": Client("", ("prova-*",)),
+        "tres": Client(),
+    }
+    auth = Auth(tokens)
+    for token, good, bad in (
+        ("um", ["aluno-ana", "tênis 3"], ["aluno-ana2", "aluno", "prova-1"]),
+        ("dois", ["prova-1"], ["aluno-ana"]),
+        ("tres", ["aluno-ana", "x"], []),
+    ):
+        headers = bearer(f"Bearer {token}")
+        for model in good:
+            assert auth.client(headers, model) == auth.require(headers, model) == tokens[token]
+        for model in bad:
+            assert auth.client(headers, model) is None
+            with pytest.raises(RequestError) as error:
+                auth.require(headers, model)
+            assert error.value.answer.status == 403
+        # What is of no model.
+        assert auth.require(headers, "") == tokens[token]
+    file.write_text("ana um models:/a/b\n")
+    with pytest.raises(UsageError, match="line 1: write a token"):
+        read_tokens({}, str(file))

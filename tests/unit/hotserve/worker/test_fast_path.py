@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from hotserve.config.tokens import Client
 from hotserve.worker import fast_path
 from hotserve.worker.fast_path import LONGEST_BODY
 from hotserve.worker.models import Model
@@ -131,7 +132,7 @@ async def test_a_token_counts_here_too() -> None:
     await connection.answers(3)
     assert worker.logged()[-1]["client_name"] == "ana"
     assert worker.counters.take()["clients"] == [["ana", 2]]
-    worker.shared.auth.use({"outro": "bia"})
+    worker.shared.auth.use({"outro": Client("bia")})
     connection.send(shown)
     assert (await connection.answers(4))[-1].status == 401
     assert worker.logged()[-1]["client_name"] is None

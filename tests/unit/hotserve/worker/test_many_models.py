@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from hotserve.config.tokens import Client
 from hotserve.worker.answer import JSON, Answer
 from tests.unit.hotserve.worker.front_worker import FrontWorker, Lane, request, until
 
@@ -159,3 +160,26 @@ async def test_each_is_counted_and_logged_by_itself() -> None:
     assert counts[""]["others"] == [["/models", 200, 1]]
     logged = json.dumps([line["path"] for line in one.logged()], ensure_ascii=False)
     assert logged.count(f"/models/{NAMED}/invocations") == 2
+
+
+async def test_a_token_that_is_good_for_some_models() -> None:
+    one = worker(tokens={"da-ana": Client("ana", (ANA,)), "de-todos": Client()})
+
+    async def ask(method: str, path: str, token: str) -> int:
+        answer = await one.ask(method, path, b"halo", authorization=f"Bearer {token}")
+        return answer.status
+
+    for path in (f"/models/{ANA}", f"/v2/models/{ANA}/ready", f"/models/{ANA}/model"):
+        path = f"{path}/invocations" if path.endswith(ANA) else path
+        method = "POST" if path.endswith("invocations") else "GET"
+        other = path.replace(ANA, ESCAPED)
+        asked = [
+            await ask(method, p, t) for p in (path, other) for t in ("da-ana", "de-todos", "x")
+        ]
+        assert asked == [200, 200, 401, 403, 200, 401], path
+    listed = await one.ask("GET", "/models", authorization="Bearer da-ana")
+    assert [each["name"] for each in listed.json()["models"]] == [ANA]
+    # Figures are of all models.
+    assert [await ask("GET", "/metrics", t) for t in ("da-ana", "de-todos")] == [403, 200]
+    refused = await one.ask("GET", "/models/bia/model", authorization="Bearer x")
+    assert refused.status == 401, "who has no token is not told which models there are"

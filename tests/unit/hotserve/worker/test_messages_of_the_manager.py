@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from hotserve.config.tokens import Client
 from hotserve.ipc.messages import (
     Acknowledge,
     Commit,
@@ -134,9 +135,9 @@ async def test_an_open_lane_stays_open_and_another_one_takes_its_place(
 @fake_clock
 async def test_tokens_can_be_replaced() -> None:
     worker = Worker()
-    worker.inbox.take(UseTokens({"new": "ana"}))
-    assert worker.auth.client([]) is None
-    assert worker.auth.client([(b"authorization", b"Bearer new")]) == "ana"
+    worker.inbox.take(UseTokens({"new": Client("ana")}))
+    assert worker.auth.client([], "m") is None
+    assert worker.auth.client([(b"authorization", b"Bearer new")], "m") == Client("ana")
 
 
 @fake_clock
@@ -194,7 +195,7 @@ async def test_a_stop_ends_it_and_the_end_of_the_manager_ends_it_at_once(
             yield message
 
     listening = asyncio.create_task(main._listen(server, messages(), worker.inbox))  # type: ignore[arg-type]
-    queue.put_nowait(UseTokens({"t": ""}))
+    queue.put_nowait(UseTokens({"t": Client()}))
     await asyncio.sleep(1)
     assert not server.should_exit
     queue.put_nowait(Stop())

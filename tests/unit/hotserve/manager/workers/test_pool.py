@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from hotserve.config.tokens import Client
 from hotserve.ipc.channel import Channel
 from hotserve.ipc.messages import (
     Acknowledge,
@@ -164,12 +165,12 @@ async def test_a_worker_that_cannot_be_started_is_tried_again(
 async def test_tokens_reach_workers_that_run_and_that_come(monkeypatch: pytest.MonkeyPatch) -> None:
     pool = Pool(monkeypatch, 1)
     await pool.begin()
-    pool.use_tokens({"new": "ana"})
+    pool.use_tokens({"new": Client("ana")})
     await asyncio.sleep(0.1)
-    assert pool.workers[0].got(UseTokens) == [UseTokens({"new": "ana"})]
+    assert pool.workers[0].got(UseTokens) == [UseTokens({"new": Client("ana")})]
     pool.workers[0].end()
     await asyncio.sleep(1)
-    assert pool.workers[1].got(Configure)[0].tokens == {"new": "ana"}
+    assert pool.workers[1].got(Configure)[0].tokens == {"new": Client("ana")}
 
 
 @fake_clock
