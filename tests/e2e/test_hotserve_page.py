@@ -4,8 +4,10 @@ With PICTURES set to a folder, the pictures of docs/page.md are taken anew into 
 """
 
 import csv
+import json
 import os
 import re
+import subprocess
 from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -382,7 +384,7 @@ def test_both_languages(browser: Browser, at_first: Served) -> None:
     assert {text for text in same if re.search(r"[a-z]{3} ", text)} - allowed == set(EXAMPLES)
 
 
-EXAMPLES = ("boneca de pano", "senhor dos anéis")
+EXAMPLES = ("boneca de pano", "senhor dos anéis", "senhor dos aneis")
 
 
 def test_the_keyboard_is_enough(watched: Watched) -> None:
@@ -422,10 +424,43 @@ def test_a_phone_shows_all_of_it_with_contrast(
         watched.type("supercalifragilistico" * 8)
         expect(page.locator("#one")).to_be_visible()
         assert_fits_and_reads_well(page)
-        watched.type(SEVERAL + "supercalifragilistico" * 8)
+        watched.type(SEVERAL + "supercalifragilistico" * 20)
         expect(page.locator("#rows tr")).to_have_count(4)
         page.get_by_text("Perguntar de um programa").click()
         assert_fits_and_reads_well(page)
+        long = page.locator("#rows .text span").last
+        assert long.evaluate("e => e.scrollHeight > e.clientHeight")
+        long.tap()
+        assert long.evaluate("e => e.scrollHeight <= e.clientHeight")
+        assert_fits_and_reads_well(page)
+
+
+def test_a_request_of_the_description_is_sent_and_copied(
+    browser: Browser, at_first: Served, tmp_path: Path
+) -> None:
+    url = at_first.hotserve.url
+    permissions = ["clipboard-read", "clipboard-write"]
+    with opened(browser, f"{url}/docs", permissions=permissions) as watched:
+        page = watched.page
+        request = page.locator("#post-invocations form").first
+        request.get_by_role("button", name="Enviar").click()
+        expect(request.get_by_role("status")).to_contain_text("200 OK")
+        expect(request.get_by_role("status")).to_contain_text('"predictions": ["brinquedo"')
+        request.get_by_role("textbox").fill("senhor dos anéis\nd'água")
+        request.get_by_role("button", name="Copiar como curl").click()
+        expect(request.get_by_role("button", name="Copiado")).to_be_visible()
+        copied = page.evaluate("navigator.clipboard.readText()")
+        told = subprocess.run(
+            ["bash", "-c", copied], capture_output=True, check=True, timeout=PATIENCE, cwd=tmp_path
+        )
+        assert json.loads(told.stdout)["predictions"][0] == "livro"
+        assert told.stdout.endswith(b"}\n")
+        model = page.locator("#get-model form")
+        model.get_by_role("button", name="Enviar").click()
+        expect(model.get_by_role("status")).to_contain_text(f'"name": "{NAME}"')
+        explained = page.locator("#post-explain form")
+        explained.get_by_role("button", name="Enviar").click()
+        expect(explained.get_by_role("status")).to_contain_text('"runner_up"')
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -437,30 +472,106 @@ def test_the_description_of_the_api_is_a_page(
     with opened(browser, f"{url}/docs", viewport=size, color_scheme=scheme) as watched:
         page = watched.page
         expect(page.get_by_role("heading", name="POST /invocations")).to_be_visible()
+        expect(page.get_by_role("button", name="Enviar").first).to_be_visible()
         assert_fits_and_reads_well(page)
         page.get_by_role("link", name="GET /model").click()
         expect(page).to_have_url(re.compile("#get-model$"))
+        page.get_by_role("link", name="English").click()
+        expect(page.get_by_role("button", name="Send").first).to_be_visible()
+        assert_fits_and_reads_well(page)
     document = requests.get(f"{url}/openapi.json", timeout=PATIENCE)
     assert document.headers["Content-Type"] == "application/json"
     assert document.json()["openapi"].startswith("3.1")
 
 
-def test_everything_has_a_name(watched: Watched) -> None:
+def test_each_word_stands_with_its_weight(watched: Watched, at_first: Served) -> None:
     page = watched.page
-    unnamed = page.evaluate("""() => {
-        const named = (e) => e.labels?.length || e.getAttribute("aria-label") || e.innerText?.trim()
-            || e.getAttribute("aria-labelledby");
-        return [...document.querySelectorAll("button, input, textarea, progress, section, dialog")]
-            .filter((e) => !named(e) && !e.textContent.trim()).map((e) => e.outerHTML);
-    }""")
-    assert unnamed == []
-    assert page.locator("img:not([alt])").count() == 0
-    assert page.get_by_role("heading", level=1).count() == 1
-    assert page.locator("#category[aria-live=polite]").count() == 1
-    assert page.evaluate("""() => {
-        const ids = [...document.querySelectorAll("[id]")].map((e) => e.id);
-        return ids.length === new Set(ids).size;
-    }""")
+    watched.type("senhor dos aneis nuncavista")
+    watched.has_answered("livro")
+    why = page.locator("#why")
+    expect(why.get_by_role("heading")).to_have_text(re.compile("^Por que livro, e não "))
+    words = why.locator("li")
+    expect(words).to_have_text(
+        [
+            re.compile(r"^senhor\+\d"),
+            re.compile(r"^aneis\+\d"),
+            "nuncavistanão conhece",
+            re.compile("^antes de ler[+-]"),
+            re.compile(r"^soma\+\d"),
+        ]
+    )
+    *weights, total = (
+        float(word.locator("small").inner_text().replace(",", ".").replace("−", "-"))
+        for word in words.all()
+        if "nuncavista" not in word.inner_text()
+    )
+    assert sum(weights) == pytest.approx(total, abs=0.03)
+    assert words.nth(2).get_attribute("class") == "unknown"
+    expect(words.nth(1)).to_have_class("for")
+    assert_fits_and_reads_well(page)
+    watched.type("boneca boneca de pano")
+    expect(words.first).to_have_text(re.compile(r"^boneca ×2\+\d"))
+    at_first.promote(at_first.without)
+    watched.has_answered("sempre esta")
+    expect(why).to_be_hidden()
+
+
+LABELLED = """nome;categoria
+boneca de pano;brinquedo
+halo para xbox;brinquedo
+senhor dos anéis;livro
+batom;
+"""
+
+
+def test_a_table_with_categories_gets_hits_misses_and_a_matrix(watched: Watched) -> None:
+    page = watched.page
+    watched.type(LABELLED)
+    told = page.locator("#evaluation")
+    expect(told).to_contain_text("2 de 3 certos (66,7%) · 1 erro")
+    matrix = told.get_by_role("table")
+    expect(matrix.get_by_role("columnheader")).to_have_text(["brinquedo", "game", "livro"])
+    expect(matrix.locator("tbody tr")).to_have_text(
+        [
+            re.compile(r"brinquedo\s*1\s*1\s*0"),
+            re.compile(r"game\s*0\s*0\s*0"),
+            re.compile(r"livro\s*0\s*0\s*1"),
+        ]
+    )
+    expect(matrix.locator(".miss")).to_have_text("1")
+    expect(page.locator("#rows .miss")).to_have_text("na tabela: brinquedo")
+    assert_fits_and_reads_well(page)
+    watched.type(TABLE)
+    expect(page.locator("#rows tr")).to_have_count(3)
+    expect(told).to_be_hidden()
+
+
+def test_a_screen_reader_is_told_the_answer(watched: Watched) -> None:
+    assert watched.page.get_by_role("heading", level=1).count() == 1
+    assert watched.page.locator("#category[aria-live=polite]").count() == 1
+
+
+def test_a_version_on_its_way_is_told_with_step_and_seconds(watched: Watched) -> None:
+    # The real answer of /model, at a moment that is too short to look at.
+    on_its_way = {"version": "7", "state": "starting", "step": "start", "seconds": 4}
+
+    def add(route: Route) -> None:
+        answer = route.fetch()
+        switches = [{"at": "2026-01-02T03:04:05Z", "from": "1", "to": "2", "seconds": 8.1}]
+        told = {**answer.json(), "wanted": on_its_way, "switches": switches}
+        route.fulfill(response=answer, json=told)
+
+    watched.page.route("**/model", add)
+    remark = watched.page.locator(".remark")
+    expect(remark).to_have_text(
+        "A versão 7 está a caminho, iniciando o processo, há 4 s. A última troca levou 8,1 s."
+    )
+    on_its_way |= {"step": "compare", "seconds": 6}
+    expect(remark).to_contain_text("comparando as respostas, há 6 s")
+    watched.page.get_by_role("button", name="English").click()
+    expect(remark).to_have_text(
+        "Version 7 is on its way, comparing its answers, for 6 s. The last switch took 8.1 s."
+    )
 
 
 def test_text_is_never_markup(watched: Watched, tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ class ExactScorer:
         terms = 0
         same_bits = model.exact and not model.single
         for group in model.groups:
-            values, same_values = self._values(group, text)
+            values, same_values = self.values(group, text)
             same_bits = same_bits and same_values
             terms += len(values)
             for term, value in values:
@@ -55,7 +55,7 @@ class ExactScorer:
         rounding = SINGLE_ROUNDING if model.single else DOUBLE_ROUNDING
         return scores, 8 * (terms + 16) * rounding * max(sizes)
 
-    def _values(self, group: Group, text: str) -> tuple[list[tuple[int, float]], bool]:
+    def values(self, group: Group, text: str) -> tuple[list[tuple[int, float]], bool]:
         """A group's vector: numbers of terms in order, each with its value; and whether exact."""
         same_bits = True
         values: list[tuple[int, float]] = []

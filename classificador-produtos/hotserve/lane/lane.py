@@ -12,6 +12,7 @@ from hotserve.lane import container
 from hotserve.lane import model as models
 from hotserve.lane.errors import LaneError, Uncertain
 from hotserve.lane.exact_scorer import ExactScorer
+from hotserve.lane.explanation import Explanation, explain
 from hotserve.lane.fast_scorer import Scorer, fast_scorer, slack
 from hotserve.lane.probabilities import KINDS
 
@@ -83,6 +84,10 @@ class Lane:
             raise LaneError("this model gives no probabilities here")
         probabilities = KINDS[kind]
         return [probabilities(self._exact_scores(text)[0]) for text in texts]
+
+    def explain(self, text: str) -> Explanation:
+        """What each term of a text adds to the class that it gets."""
+        return explain(self.model, text)
 
     def look_at(self, text: str) -> tuple[int, int, float | None]:
         """How far a text is from what the model was trained on.

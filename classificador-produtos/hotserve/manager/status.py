@@ -72,7 +72,13 @@ class Status:
         """A version is starting; the one before goes on."""
         if self._active is None:
             self._shown |= {"state": "starting", "message": f"{title(version)} is starting"}
-        self._set(wanted={"version": version.label or None, "state": "starting", "since": now()})
+        self._set(wanted=self._wanted(version, "starting", "fetch"))
+
+    def step(self, name: str) -> None:
+        """How far the version is that is starting: `fetch`, `start` or `compare`."""
+        wanted = self._shown["wanted"]
+        if wanted and wanted["state"] == "starting":
+            self._set(wanted={**wanted, "step": name})
 
     def failed(self, version: ModelVersion, reason: str) -> None:
         """A version would not start."""
@@ -84,7 +90,8 @@ class Status:
 
     def not_started(self, version: ModelVersion, reason: str) -> None:
         """What is served is not what is desired, as that would not start."""
-        wanted = {"version": version.label or None, "state": "failed", "since": now()}
+        before = self._shown["wanted"] or {}
+        wanted = self._wanted(version, "failed", before.get("step"))
         self._set(wanted=wanted, last_error=self._error(version, reason))
 
     def serving_by_lane(self, version: ModelVersion, seconds: float) -> None:
@@ -188,6 +195,9 @@ class Status:
         switch = {"at": since, "from": before, "to": version.label or None}
         last = [*self._shown["switches"], {**switch, "seconds": round(seconds, 1)}]
         self._shown |= {"since": since, "switches": last[-_REMEMBERED_SWITCHES:]}
+
+    def _wanted(self, version: ModelVersion, state: str, step: str | None) -> dict[str, Any]:
+        return {"version": version.label or None, "state": state, "step": step, "since": now()}
 
     def _error(self, version: ModelVersion, reason: str) -> dict[str, Any]:
         message = self._redactor.text(reason)

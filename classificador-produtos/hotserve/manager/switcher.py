@@ -204,11 +204,13 @@ class Switcher:
             # Another environment may have to be made first: its process knows where it is.
             compiling = opener.compiling() if opener and opener.python else None
             try:
+                self.status.step("start")
                 await server.start(self._settings.start_timeout)
                 if opener is not None:
                     opener.python = opener.python or server.interpreter()
                 opening = self._publisher.open_lane(deployment, compiling)
                 if self._active is not None and self._active.started:
+                    self.status.step("compare")
                     await asyncio.wait([opening], timeout=_LANE_SECONDS)
                     if (reason := server.end()) is not None:
                         # The version before goes on, rather than that requests wait.

@@ -1,10 +1,12 @@
 // The answers on the page: bars for one product, a table for several.
 
 import { byId, make, say } from "./elements.js";
+import { showEvaluation } from "./evaluation.js";
 import { currentLanguage, number, percent, words } from "./words.js";
 
 const MOST_BARS = 8;
 const MOST_ROWS = 2000;
+const LONG = 60; // characters that fit into two lines on a phone
 
 /**
  * Shows one product's category and probabilities.
@@ -74,6 +76,7 @@ export function showMany(products, answers, version) {
   say(byId("read"), howRead(products, version));
   many.classList.toggle("plain", answers.every((answer) => !answer.probabilities));
   showTotals(answers);
+  showEvaluation(products.labels, answers);
   showRows(products, answers);
   const more = byId("more");
   more.hidden = done <= MOST_ROWS;
@@ -105,12 +108,12 @@ function showRows(products, answers) {
   }
   const rows = [];
   for (let at = body.children.length; at < Math.min(answers.length, MOST_ROWS); at += 1) {
-    rows.push(newRow(at, products.texts[at], answers[at]));
+    rows.push(newRow(at, products.texts[at], answers[at], products.labels?.[at]));
   }
   body.append(...rows);
 }
 
-function newRow(at, text, { category, probabilities }) {
+function newRow(at, text, { category, probabilities }, label) {
   const value = probabilities?.get(category) ?? null;
   const fill = make("span", { class: "fill" });
   if (value !== null) fill.style.transform = `scaleX(${value})`;
@@ -118,8 +121,15 @@ function newRow(at, text, { category, probabilities }) {
     "tr",
     {},
     make("td", { class: "number" }, number(at + 1)),
-    make("td", { class: "text", title: text }, make("span", {}, text)),
-    make("td", { class: "category" }, category),
+    make("td", { class: "text" }, shortened(text)),
+    make(
+      "td",
+      { class: "category" },
+      category,
+      label && label !== category
+        ? make("small", { class: "miss" }, words("labelled", label))
+        : null,
+    ),
     value === null
       ? make("td", { class: "probability" })
       : make(
@@ -129,6 +139,12 @@ function newRow(at, text, { category, probabilities }) {
           make("span", { class: "track", "aria-hidden": "true" }, fill),
         ),
   );
+}
+
+/** A long text shows its first lines, and all of them to who taps on it. */
+function shortened(text) {
+  if (text.length <= LONG) return text;
+  return make("details", {}, make("summary", {}, make("span", {}, text)));
 }
 
 /** Hands the browser a file to keep. */

@@ -1,9 +1,11 @@
 // The page: asks as the user types, shows what comes back, and looks at /model while it is seen.
 
 import { download, showMany, showOne } from "./answers.js";
+import { curl } from "./curl.js";
 import { byId, make, say } from "./elements.js";
+import { showWhy } from "./explanation.js";
 import { Unreadable, read, readFile, resultsCsv } from "./products.js";
-import { Problem, classify, hasToken, model, useToken } from "./service.js";
+import { Problem, classify, explain, hasToken, model, useToken } from "./service.js";
 import { showVersion } from "./version.js";
 import { currentLanguage, decimalMark, number, speak, words } from "./words.js";
 
@@ -15,7 +17,7 @@ const state = {
   model: null, // what /model said last
   reachable: true,
   problem: null, // why the question has no answer
-  shown: null, // { products, answers, version, milliseconds, signal }
+  shown: null, // { products, answers, version, milliseconds, why, signal }
   file: null, // { name, content }, instead of the text field
 };
 
@@ -60,7 +62,10 @@ async function answerAll(products, signal) {
   while (answers.length < products.texts.length) {
     const part = products.texts.slice(answers.length, answers.length + PART);
     const begun = performance.now();
-    const reply = await patiently(() => classify(part, signal), signal);
+    const [reply, told] = await patiently(
+      () => Promise.all([classify(part, signal), isOne(products) ? why(part[0], signal) : null]),
+      signal,
+    );
     const milliseconds = Math.max(1, Math.round(performance.now() - begun));
     if (answers.length && reply.version !== version) {
       [answers, version] = [[], null];
@@ -69,11 +74,19 @@ async function answerAll(products, signal) {
     version = reply.version;
     answers.push(...reply.answers);
     state.problem = null;
-    state.shown = { products, answers, version, milliseconds, signal };
+    const explanation = told?.version === version ? told.explanation : null;
+    state.shown = { products, answers, version, milliseconds, why: explanation, signal };
     render();
   }
   if (state.model && version !== state.model.version) look();
 }
+
+/** One product that was typed, not a table with one row. */
+const isOne = ({ texts, columns }) => texts.length === 1 && !columns;
+
+/** Not asked where the server has said that it can't tell. */
+const why = (text, signal) =>
+  (state.model?.lane?.state ?? "open") === "open" ? explain(text, signal) : null;
 
 /** What `send` answers, however long the server is away or has no model. */
 async function patiently(send, signal) {
@@ -94,6 +107,9 @@ async function patiently(send, signal) {
 
 // --- looking at /model
 
+/** What an answer depends on. */
+const answering = ({ version, lane }) => `${version} ${lane?.state}`;
+
 let nextLook = 0;
 let isLooking = false;
 
@@ -107,7 +123,7 @@ async function look({ isFirst = false } = {}) {
     const before = state.model;
     state.model = await model();
     state.reachable = true;
-    if (before && before.version !== state.model.version) ask();
+    if (before && answering(before) !== answering(state.model)) ask();
   } catch (error) {
     isRefused = error.kind === "token";
     state.reachable = isRefused;
@@ -127,11 +143,13 @@ async function look({ isFirst = false } = {}) {
 
 function render() {
   const { shown } = state;
-  const isOne = shown?.products.texts.length === 1 && !shown.products.columns;
-  byId("one").hidden = !isOne;
-  byId("many").hidden = !shown || isOne;
-  if (isOne) showOne(shown.answers[0], shown.version, shown.milliseconds);
-  else if (shown) showMany(shown.products, shown.answers, shown.version);
+  const single = shown && isOne(shown.products);
+  byId("one").hidden = !single;
+  byId("many").hidden = !shown || single;
+  if (single) {
+    showOne(shown.answers[0], shown.version, shown.milliseconds);
+    showWhy(shown.why);
+  } else if (shown) showMany(shown.products, shown.answers, shown.version);
   byId("file").hidden = !state.file;
   byId("text").hidden = Boolean(state.file);
   say(byId("file-name"), state.file?.name ?? "");
@@ -182,11 +200,7 @@ function notice() {
 
 function showCurl() {
   const text = byId("text").value.trim().split("\n")[0] || "boneca de pano";
-  const quoted = `'${text.replaceAll("'", "'\\''")}'`;
-  const address = new URL("invocations", location.href);
-  const lines = [`curl ${address}`, `-H 'Content-Type: text/csv'`, `--data-binary ${quoted}`];
-  if (hasToken()) lines.push(`-H "Authorization: Bearer $HOTSERVE_TOKEN"`);
-  say(byId("curl"), lines.join(" \\\n  "));
+  say(byId("curl"), curl("invocations", { type: "text/csv", body: text }));
 }
 
 function showLanguage() {
@@ -202,6 +216,7 @@ function showLanguage() {
   for (const button of document.querySelectorAll("[data-language]")) {
     button.setAttribute("aria-pressed", String(button.dataset.language === language));
   }
+  byId("docs").href = `docs?lang=${language}`;
   render();
 }
 

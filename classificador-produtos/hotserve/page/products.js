@@ -2,7 +2,8 @@
 // Tables are read as the server reads them (hotserve/inputs); tests hold both to the same ones.
 
 const TEXT_COLUMNS = [["texto"], ["informacao"], ["nome", "descricao"]];
-const KNOWN = [...TEXT_COLUMNS.flat(), "categoria"];
+const LABEL = "categoria";
+const KNOWN = [...TEXT_COLUMNS.flat(), LABEL];
 const SEPARATORS = [";", ",", "\t", "|"];
 const NONE = ""; // with one column a comma is part of the text
 const LINE_END = /\r\n|\n|\r/;
@@ -18,6 +19,8 @@ const ENCODED_TWICE = /Ã[\u0080-\u009F£§©¡ª³µº¢´¼±\u00ADƒ‡‰]|�
  * @property {string[]} used those of them that make the text
  * @property {string[][]} rows a row for each product; without a header, the text alone
  * @property {string[]} texts what the model is asked about, one for each row
+ * @property {string[]|null} labels the category that the table gives to each row; null without
+ *   such a column
  */
 
 /** What can't be read. kind: among `unreadable` in words.js. line: where, or 0. */
@@ -44,7 +47,7 @@ export function read(content, modelColumns = []) {
   const next = (from) => lines.findIndex((line, index) => index >= from && !BLANK.test(line));
   let first = next(0);
   if (SEPARATOR_LINE.test(lines[first]?.replace(/^\uFEFF+/, ""))) first = next(first + 1);
-  if (first < 0) return { columns: null, used: [], rows: [], texts: [] };
+  if (first < 0) return { columns: null, used: [], rows: [], texts: [], labels: null };
   lines[first] = lines[first].replace(/^[\s\uFEFF]*\uFEFF/, "");
   const header = headerOf(lines[first], known);
   if (header.known) return table(header, lines, first, groups);
@@ -53,7 +56,7 @@ export function read(content, modelColumns = []) {
     .findIndex((line) => headerOf(line, known).known > 1);
   if (below >= 0) throw new Unreadable("linesAboveHeader", first + below + 2);
   const texts = lines.slice(first).filter((line) => line.trim()).map(unquote);
-  return { columns: null, used: [], rows: texts.map((text) => [text]), texts };
+  return { columns: null, used: [], rows: texts.map((text) => [text]), texts, labels: null };
 }
 
 function refuseOtherKinds(content) {
@@ -92,7 +95,9 @@ function table({ names, separator }, lines, first, groups) {
     texts.push(text);
   }
   if (!rows.length) throw new Unreadable("noRows", first + 1, names.slice(0, 4).join(", "));
-  return { columns: names, used: indexes.map((index) => names[index]), rows, texts };
+  const label = folded.indexOf(LABEL);
+  const labels = label < 0 ? null : rows.map((row) => row[label].trim());
+  return { columns: names, used: indexes.map((index) => names[index]), rows, texts, labels };
 }
 
 /** A row as long as the header. */

@@ -38,7 +38,11 @@ async function problemOf(response) {
   return new Problem(kind, message || `HTTP ${response.status}`, retryAfter);
 }
 
-async function request(path, options) {
+/**
+ * `fetch`, with the token that is in use.
+ * @throws {Problem} no answer came; or AbortError
+ */
+export async function request(path, options) {
   const token = sessionStorage.getItem(TOKEN);
   const headers = { ...options.headers, ...(token && { Authorization: `Bearer ${token}` }) };
   try {
@@ -121,6 +125,38 @@ export async function classify(texts, signal) {
     throw new Problem("uncountable");
   }
   return { version: version || null, answers: predictions.map(answerOf) };
+}
+
+/**
+ * @typedef {object} Explanation
+ * @property {string} category
+ * @property {string|null} runner_up the category that came second
+ * @property {number} margin between the two: `start` and all weights together
+ * @property {number} start the margin of a text without words
+ * @property {{term: string, count: number, weight: number|null}[]} terms in the order of the text;
+ *   a weight is below zero where the term speaks for the runner-up, and null where the model does
+ *   not know it
+ */
+
+/**
+ * Which words of a text decided.
+ * @param {string} text
+ * @param {AbortSignal} signal
+ * @returns {Promise<{version: string|null, explanation: Explanation}|null>} null where it can't be
+ *   told: the answer is worth showing without
+ */
+export async function explain(text, signal) {
+  try {
+    const body = JSON.stringify({ inputs: [text] });
+    const headers = { "Content-Type": "application/json" };
+    const response = await request("explain", { method: "POST", headers, body, signal });
+    if (!response.ok) return null;
+    const [explanation] = (await read(response)).explanations;
+    return { version: response.headers.get("X-Model-Version"), explanation };
+  } catch (error) {
+    if (error instanceof Problem) return null;
+    throw error;
+  }
 }
 
 function invoke({ type, body }, signal) {

@@ -76,9 +76,10 @@ function metricRows(metrics) {
     .map(([name, value]) => [name, number(value, 4), null]);
 }
 
-function remarks({ wanted, last_error: error, registry, note }, serves) {
+function remarks({ wanted, last_error: error, registry, note, switches: all }, serves) {
   const said = [];
-  if (wanted?.state === "starting" && wanted.version) said.push([words("coming", wanted.version)]);
+  const took = all?.at(-1)?.seconds;
+  if (wanted?.state === "starting" && wanted.version) said.push([coming(wanted, took)]);
   if (wanted?.state === "failed" && serves) {
     said.push([words("failed", wanted.version ?? ""), error?.message]);
   }
@@ -88,6 +89,15 @@ function remarks({ wanted, last_error: error, registry, note }, serves) {
   return said.map(([text, line]) =>
     make("p", { class: "remark" }, text, ...(line ? [" ", make("span", { lang: "en" }, line)] : [])),
   );
+}
+
+/** Which version is on its way, at which step, for how long; and how long the last one took. */
+function coming({ version, step, seconds }, took) {
+  const parts = [words("coming", version)];
+  if (words("steps")[step]) parts.push(words("steps")[step]);
+  if (Number.isFinite(seconds)) parts.push(words("forSeconds", number(seconds)));
+  const before = Number.isFinite(took) ? ` ${words("lastTook", number(took, 1))}` : "";
+  return `${parts.join(", ")}.${before}`;
 }
 
 function switches(all) {

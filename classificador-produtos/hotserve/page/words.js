@@ -15,6 +15,7 @@ const WORDS = {
     product: "Produto",
     probability: "Probabi\u00ADlidade",
     download: "Baixar CSV",
+    table: "Tabela de respostas",
     progress: "Progresso",
     fileName: (name) => `${name}-categorias.csv`,
     program: "Perguntar de um programa",
@@ -27,6 +28,25 @@ const WORDS = {
     readTable: (columns) => `Lido como tabela, pelas colunas ${columns}.`,
     firstRows: (shown, all) => `As primeiras ${shown} de ${all}; no arquivo estão todas.`,
     mixed: (version) => `Respostas da versão ${version}.`,
+
+    why: (category, other) => `Por que ${category}, e não ${other}`,
+    onlyOne: "Este modelo só tem uma categoria.",
+    noTerms: "Nenhuma palavra que conte.",
+    start: "antes de ler",
+    sum: "soma",
+    unknownTerm: "não conhece",
+    moreTerms: (count) => `e mais ${count}`,
+    whyColours: (category, other) =>
+      `Verde puxa para ${category}, laranja para ${other}; tracejadas são as que o modelo não conhece.`,
+    whyExact:
+      "O modelo é linear: cada palavra tem um peso, e a soma decide. Estes números são a própria conta, não uma estimativa.",
+
+    score: (hits, counted, share) => `${hits} de ${counted} certos (${share})`,
+    misses: (count) => `${count} ${ONE_OR_MORE(count, "erro", "erros")}`,
+    scoreHint:
+      "Pela coluna categoria da tabela. De produtos com que o modelo foi treinado ele sabe a resposta; a acurácia que vale é a dos que nunca viu.",
+    matrix: "Matriz de confusão: nas linhas a categoria da tabela, nas colunas a do modelo",
+    labelled: (label) => `na tabela: ${label}`,
 
     unreadable: {
       tooLong: (line) => `A linha ${line} tem mais campos que o cabeçalho; ponha entre aspas um texto que tem o separador.`,
@@ -83,7 +103,14 @@ const WORDS = {
     first: (to) => `versão ${to} entrou`,
     switched: (from, to) => `versão ${from} → ${to}`,
     took: (seconds) => `em ${seconds} s`,
-    coming: (version) => `A versão ${version} está sendo iniciada.`,
+    coming: (version) => `A versão ${version} está a caminho`,
+    steps: {
+      fetch: "buscando os arquivos",
+      start: "iniciando o processo",
+      compare: "comparando as respostas",
+    },
+    forSeconds: (seconds) => `há ${seconds} s`,
+    lastTook: (seconds) => `A última troca levou ${seconds} s.`,
     failed: (version) => `A versão ${version} não iniciou; a atual continua.`,
     registryAway: "O MLflow não responde; a versão atual continua.",
 
@@ -103,6 +130,7 @@ const WORDS = {
     product: "Product",
     probability: "Proba\u00ADbility",
     download: "Download CSV",
+    table: "Table of answers",
     progress: "Progress",
     fileName: (name) => `${name}-categories.csv`,
     program: "Ask from a program",
@@ -115,6 +143,25 @@ const WORDS = {
     readTable: (columns) => `Read as a table, by the columns ${columns}.`,
     firstRows: (shown, all) => `The first ${shown} of ${all}; the file has all of them.`,
     mixed: (version) => `Answers of version ${version}.`,
+
+    why: (category, other) => `Why ${category}, and not ${other}`,
+    onlyOne: "This model has one category only.",
+    noTerms: "No word that counts.",
+    start: "before reading",
+    sum: "sum",
+    unknownTerm: "not known",
+    moreTerms: (count) => `and ${count} more`,
+    whyColours: (category, other) =>
+      `Green speaks for ${category}, orange for ${other}; dashed are those that the model does not know.`,
+    whyExact:
+      "The model is linear: each word has a weight, and the sum decides. These numbers are that sum itself, not an estimate.",
+
+    score: (hits, counted, share) => `${hits} of ${counted} right (${share})`,
+    misses: (count) => `${count} ${ONE_OR_MORE(count, "miss", "misses")}`,
+    scoreHint:
+      "By the table's column categoria. Of products that it was trained on the model knows the answer; the accuracy that counts is that on those it has never seen.",
+    matrix: "Confusion matrix: the table's category in the rows, the model's in the columns",
+    labelled: (label) => `in the table: ${label}`,
 
     unreadable: {
       tooLong: (line) => `Line ${line} has more fields than the header; put a text that has the separator in quotes.`,
@@ -171,7 +218,14 @@ const WORDS = {
     first: (to) => `version ${to} began`,
     switched: (from, to) => `version ${from} → ${to}`,
     took: (seconds) => `in ${seconds} s`,
-    coming: (version) => `Version ${version} is being started.`,
+    coming: (version) => `Version ${version} is on its way`,
+    steps: {
+      fetch: "fetching its files",
+      start: "starting its process",
+      compare: "comparing its answers",
+    },
+    forSeconds: (seconds) => `for ${seconds} s`,
+    lastTook: (seconds) => `The last switch took ${seconds} s.`,
     failed: (version) => `Version ${version} would not start; the present one goes on.`,
     registryAway: "MLflow does not answer; the present version goes on.",
 
@@ -226,6 +280,12 @@ export const percent = (value) =>
 /** A number with as many decimals as asked for. */
 export const number = (value, decimals = 0) =>
   new Intl.NumberFormat(locale(), { maximumFractionDigits: decimals }).format(value);
+
+/** A number with its sign: +1.5. */
+export const signed = (value) =>
+  new Intl.NumberFormat(locale(), { signDisplay: "exceptZero", maximumFractionDigits: 2 }).format(
+    value,
+  );
 
 /** `,` or `.`, between the whole part and the rest. */
 export const decimalMark = () => number(0.5, 1)[1];

@@ -9,6 +9,12 @@ Headers = list[tuple[bytes, bytes]]
 
 JSON = (b"content-type", b"application/json")
 
+TERMINALS = (b"curl/", b"Wget/")
+"""How the `User-Agent` of those begins who show an answer as it comes: it ends with a line end.
+
+For a client that reads JSON it is white space. MLflow's server sends none, so all others get none.
+"""
+
 
 @dataclass(slots=True)
 class Answer:
@@ -24,3 +30,8 @@ class Answer:
     body: bytes = b""
     lane: str = NONE
     version: str = ""
+
+
+def is_for_a_terminal(headers: Headers) -> bool:
+    """Whether who asks shows the answer as it comes."""
+    return dict(headers).get(b"user-agent", b"").startswith(TERMINALS)

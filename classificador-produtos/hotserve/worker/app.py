@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from hotserve.ipc.counts import OTHER
 from hotserve.worker import open_inference
-from hotserve.worker.answer import JSON, Answer
+from hotserve.worker.answer import JSON, Answer, is_for_a_terminal
 from hotserve.worker.auth import ANYBODY
 from hotserve.worker.errors import RequestError
 from hotserve.worker.http_protocol import REFUSED
@@ -88,6 +88,8 @@ class App:
         is_sent = answer.status != _CLIENT_GONE
         try:
             if is_sent:
+                if is_for_a_terminal(scope["headers"]) and answer.body[-1:] == b"}":
+                    answer.body += b"\n"
                 headers = [*answer.headers, *shared.cors.headers(scope["headers"])]
                 if answer.status not in _WITHOUT_LENGTH:
                     headers.append((b"content-length", b"%d" % len(answer.body)))

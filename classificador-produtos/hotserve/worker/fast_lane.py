@@ -146,6 +146,21 @@ class FastLane:
             return json.dumps({"predictions": answers}).encode()
         return self._lane.json_of(indexes)
 
+    def explain(self, text: str) -> dict[str, Any]:
+        """Why a text gets its category, as `/explain` tells it."""
+        found = self._lane.explain(text)
+        terms = [
+            {"term": each.term, "count": each.count, "weight": each.weight}
+            for each in found.contributions
+        ]
+        return {
+            "category": self._names[found.index],
+            "runner_up": None if found.runner_up is None else self._names[found.runner_up],
+            "margin": found.margin,
+            "start": found.start,
+            "terms": terms,
+        }
+
     def head(self, length: int) -> bytes:
         """The headers of an answer of that length as they are sent, and the empty line."""
         head = self._heads.get(length)

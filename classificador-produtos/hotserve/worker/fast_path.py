@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from hotserve.ipc.counts import FAST
+from hotserve.worker.answer import TERMINALS
 from hotserve.worker.fast_lane import FastLane
 from hotserve.worker.http_protocol import HttpProtocol
 from hotserve.worker.models import Model, Models
@@ -69,7 +70,9 @@ class FastPathProtocol(HttpProtocol):
                 length = value
             elif name == b"host":
                 hosts += 1
-            elif name in self._slow_headers:
+            elif name in self._slow_headers or (
+                name == b"user-agent" and value.startswith(TERMINALS)
+            ):
                 return False
         if content_type is None or length is None or int(length) > LONGEST_BODY or hosts != 1:
             return False

@@ -3,11 +3,15 @@
 import asyncio
 import json
 from collections.abc import Callable
+from datetime import datetime
+from time import time
+from typing import Any
 
 from hotserve.ipc.counts import FAST
 from hotserve.worker.admission import Admission
 from hotserve.worker.answer import JSON, Answer, Headers
 from hotserve.worker.errors import RequestError
+from hotserve.worker.explain import explain
 from hotserve.worker.fast_lane import LARGE_CSV, LONGEST_TEXT
 from hotserve.worker.open_inference import OpenInference
 from hotserve.worker.routing import PREDICTIONS, ClientGone, Receive, Route, Scope
@@ -48,6 +52,7 @@ class ModelPaths:
                 Route("/health", self._ping, public=True),
                 Route("/version", self._version),
                 Route("/model", self._model),
+                Route("/explain", self._explain, methods=("POST",)),
             )
         }
         v2 = OpenInference(serving, self._ping, self._predict_json)
@@ -72,7 +77,8 @@ class ModelPaths:
         return Answer(200, [JSON], target.mlflow.encode())
 
     async def _model(self, scope: Scope, receive: Receive) -> Answer:  # noqa: ARG002
-        text = json.dumps(self._serving.now().model, ensure_ascii=False, indent=2)
+        model = _with_seconds(self._serving.now().model)
+        text = json.dumps(model, ensure_ascii=False, indent=2)
         return Answer(200, [JSON], text.encode("utf-8", "replace") + b"\n")
 
     async def _predict(self, scope: Scope, receive: Receive) -> Answer:
@@ -90,6 +96,12 @@ class ModelPaths:
                 body = await self._read(body, receive, add)
             answer = None if at_once else await self._ask_lane(content_type, body)
             return answer or await self._upstream.answer(content_type, body, headers)
+
+    async def _explain(self, scope: Scope, receive: Receive) -> Answer:
+        self._require_plain(scope["headers"])
+        with self._admission.request() as add:
+            body = await self._read(b"", receive, add)
+        return explain(self._serving.now().lane, body)
 
     async def _predict_json(
         self, scope: Scope, receive: Receive, translate: Callable[[bytes], bytes]
@@ -161,6 +173,15 @@ class ModelPaths:
         largest = self._shared.settings.max_body
         if size > largest:
             raise RequestError(413, f"the body is larger than {largest} bytes; send it in parts")
+
+
+def _with_seconds(model: dict[str, Any]) -> dict[str, Any]:
+    """What `/model` shows, with how long the version that is on its way has been so."""
+    wanted = model.get("wanted")
+    if not wanted:
+        return model
+    seconds = time() - datetime.fromisoformat(wanted["since"]).timestamp()
+    return {**model, "wanted": {**wanted, "seconds": max(0, round(seconds))}}
 
 
 async def _part(receive: Receive) -> tuple[bytes, bool]:

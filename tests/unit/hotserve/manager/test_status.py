@@ -71,8 +71,15 @@ def test_from_one_version_to_the_next(moment: list[str]) -> None:
     assert status.to_json()["wanted"] == {
         "version": "1",
         "state": "starting",
+        "step": "fetch",
         "since": moment[0],
     }
+    moment.append(moment[0])
+    moment[0] = "2026-11-25T10:30:00Z"
+    status.step("start")
+    assert status.to_json()["wanted"]["step"] == "start"
+    assert status.to_json()["wanted"]["since"] == moment[1]
+    moment[0] = moment.pop()
     assert (status.state, status.message) == ("starting", "produtos version 1 is starting")
     status.serving(FIRST, 7.04)
     shown = status.to_json()
@@ -119,7 +126,10 @@ def test_a_version_that_would_not_start(moment: list[str]) -> None:
     status.failed(FIRST, "no files")
     shown = status.to_json()
     assert (shown["state"], shown["message"]) == ("serving", None)
-    assert shown["wanted"] == {"version": "1", "state": "failed", "since": moment[0]}
+    failed = {"version": "1", "state": "failed", "step": None, "since": moment[0]}
+    assert shown["wanted"] == failed
+    status.step("start")
+    assert status.to_json()["wanted"] == failed, "that is a step of another version"
     assert shown["last_error"] == {"at": moment[0], "version": "1", "message": "no files"}
     assert status.failed_starts == 2
     status.not_started(FIRST, "another is back")
@@ -127,6 +137,12 @@ def test_a_version_that_would_not_start(moment: list[str]) -> None:
     assert status.failed_starts == 2
     status.nothing_is_starting()
     assert status.to_json()["wanted"] is None
+    status.step("start")
+    assert status.to_json()["wanted"] is None
+    status.starting(SECOND)
+    status.step("compare")
+    status.failed(SECOND, "SIGKILL")
+    assert status.to_json()["wanted"]["step"] == "compare"
 
 
 def test_a_process_that_ended() -> None:
@@ -185,6 +201,7 @@ def test_every_change_is_published() -> None:
         lambda: status.restarting(FIRST, "z"),
         lambda: status.restarted(),
         lambda: status.starting(SECOND),
+        lambda: status.step("start"),
         lambda: status.nothing_is_starting(),
         lambda: status.note("n"),
         lambda: status.note(None),

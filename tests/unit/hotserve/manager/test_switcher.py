@@ -50,6 +50,18 @@ async def test_the_first_version() -> None:
 
 
 @fake_clock
+async def test_it_says_at_which_step_a_version_is() -> None:
+    bench = Bench()
+    bench.switcher.deploy(version("1"))
+    await until(lambda: bench.pool.answers == "1")
+    steps: list[object] = []
+    bench.switcher.status.step = lambda name: steps.append(name)  # type: ignore[method-assign]
+    bench.switcher.deploy(version("2"))
+    await until(lambda: bench.pool.answers == "2")
+    assert steps == ["start", "compare"]
+
+
+@fake_clock
 async def test_a_version_is_not_started_twice() -> None:
     bench = Bench()
     for _ in range(3):

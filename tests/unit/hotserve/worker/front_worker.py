@@ -56,6 +56,9 @@ class Lane:
     async def answer(self, content_type: bytes, body: bytes) -> bytes | None:
         return self.answer_now(content_type, body.strip())
 
+    def explain(self, text: str) -> dict[str, str]:
+        return {"text": text}
+
     def head(self, length: int) -> bytes:
         return FastLane.head(cast(FastLane, self), length)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -37,6 +38,84 @@ async def test_every_path_is_there(path: str, end: str) -> None:
     assert (last["bytes"], last["method"], last["lane"], last["version"]) == (0, "HEAD", None, None)
 
 
+async def test_how_long_a_version_has_been_on_its_way() -> None:
+    worker = FrontWorker()
+    since = datetime.now(UTC) - timedelta(seconds=90)
+    wanted = {"version": "2", "state": "starting", "since": since.isoformat()}
+    worker.serve(worker.serving.now().target, None, wanted=wanted)
+    told = (await worker.ask("GET", "/model")).json()["wanted"]
+    assert told["seconds"] >= 90
+    assert told == {**wanted, "seconds": told["seconds"]}
+    worker.serve(worker.serving.now().target, None, wanted={**wanted, "since": "2100-01-01T00:00Z"})
+    assert (await worker.ask("GET", "/model")).json()["wanted"]["seconds"] == 0
+
+
+@pytest.mark.parametrize("program", ["curl/8.14.1", "Wget/1.25.0", "python-requests/2.32", ""])
+@pytest.mark.parametrize("body", [b"halo", b"boneca"], ids=["lane", "process"])
+async def test_an_answer_in_a_terminal_ends_with_a_line_end(program: str, body: bytes) -> None:
+    worker = FrontWorker()
+    end = b"\n" if program.startswith(("curl", "Wget")) else b""
+    answer = await worker.ask("POST", "/invocations", body, user_agent=program)
+    assert answer.body in (
+        b'{"predictions": ["game"]}' + end,
+        b'{"predictions": ["process"]}' + end,
+    )
+    assert answer.headers["x-hotserve-lane"] == ("fast" if body == b"halo" else "process")
+    error = await worker.ask("GET", "/nowhere", user_agent=program)
+    assert error.body.endswith(b"}" + end)
+    # Never two.
+    ping = await worker.ask("GET", "/ping", user_agent=program)
+    assert ping.body == b"\n"
+
+
+async def test_which_words_decided() -> None:
+    worker = FrontWorker()
+    answer = await worker.ask("POST", "/explain", b'{"inputs": ["halo", "n\\u00e3o"]}')
+    assert (answer.status, answer.headers["x-model-version"]) == (200, "7")
+    assert answer.json() == {"explanations": [{"text": "halo"}, {"text": "não"}]}
+    assert worker.counters.take()["others"] == [["/explain", 200, 1]]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "message"),
+    [
+        (b"halo", 400, "not JSON"),
+        (b"[" * 100_000, 400, "not JSON"),
+        (b'["halo"]', 400, "send a list of texts"),
+        (b'{"inputs": "halo"}', 400, "send a list of texts"),
+        (b'{"inputs": ["halo", 7]}', 400, "send a list of texts"),
+        (b'{"inputs": []}', 400, "send 1 to 16 texts"),
+        (b'{"inputs": [' + b'"a", ' * 16 + b'"a"]}', 413, "send 1 to 16 texts"),
+        (b'{"inputs": ["' + b"a" * 20_001 + b'"]}', 413, "20000 characters"),
+    ],
+)
+async def test_a_text_that_can_not_be_explained(body: bytes, status: int, message: str) -> None:
+    answer = await FrontWorker().ask("POST", "/explain", body)
+    assert answer.status == status
+    assert message in answer.message
+
+
+async def test_no_lane_explains_nothing() -> None:
+    answer = await FrontWorker(lane=False).ask("POST", "/explain", b'{"inputs": ["halo"]}')
+    assert answer.status == 404
+    assert "the fast lane is not open" in answer.message
+
+
+async def test_the_description_speaks_the_readers_language() -> None:
+    worker = FrontWorker()
+
+    async def language(path: str, **headers: str) -> bytes:
+        answer = await worker.ask("GET", path, **headers)
+        assert (answer.status, answer.headers["vary"]) == (200, "Accept-Language")
+        return answer.body.partition(b"<html lang=")[2].partition(b">")[0]
+
+    assert await language("/docs") == b'"en"'
+    assert await language("/docs/", accept_language="pt-BR,pt;q=0.9,en;q=0.8") == b'"pt-BR"'
+    assert await language("/docs", accept_language="en-GB,pt;q=0.9") == b'"en"'
+    assert await language("/docs?lang=en", accept_language="pt") == b'"en"'
+    assert await language("/docs?lang=pt-BR", accept_language="de") == b'"pt-BR"'
+
+
 async def test_what_the_small_paths_say() -> None:
     worker = FrontWorker()
     worker.serve(worker.serving.now().target, None, name="m", note="não \ud800")
@@ -50,7 +129,7 @@ async def test_what_the_small_paths_say() -> None:
     assert metrics.headers["content-type"] == "text/plain; version=0.0.4"
 
 
-@pytest.mark.parametrize("path", [*PRIVATE, PREDICTIONS, "/nowhere", "/invocations/"])
+@pytest.mark.parametrize("path", [*PRIVATE, PREDICTIONS, "/explain", "/nowhere", "/invocations/"])
 async def test_who_has_no_token_learns_nothing(path: str) -> None:
     worker = FrontWorker(tokens={"abre-te": "ana"})
     for method in ("GET", "POST", "OPTIONS"):

@@ -1,0 +1,89 @@
+"""Why a text got its class: what each of its terms adds to the scores.
+
+The classifiers of the lane are linear: a score is a start of its own (prior or intercept) plus a
+weight for each term. So the sums told here are not an estimate; they are how the class was chosen.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hotserve.lane.exact_scorer import ExactScorer
+from hotserve.lane.model import Model
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """A term of the text, as the model reads it.
+
+    Attributes:
+        count: how often it is there.
+        weight: what all of them add to the margin, below zero where they speak for the runner-up;
+            None if the model does not know the term.
+    """
+
+    term: str
+    count: int
+    weight: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The class of a text against the one that came second.
+
+    Attributes:
+        index: of the class in the lane's `classes`.
+        runner_up: index of the second one; None where there is one class only.
+        margin: how far apart their scores are: `start` and all weights together.
+        start: how far apart they are on a text without terms.
+        contributions: in the order in which the terms are first met.
+    """
+
+    index: int
+    runner_up: int | None
+    margin: float
+    start: float
+    contributions: list[Contribution]
+
+
+def explain(model: Model, text: str) -> Explanation:
+    """Add up a text's scores once more, term by term."""
+    scorer = ExactScorer(model)
+    scores, _ = scorer.scores(text)
+    index, runner_up = _first_two(scores, len(model.classes))
+    between = _between(index, runner_up, model.columns)
+    columns = model.columns
+    found: list[Contribution] = []
+    for group in model.groups:
+        values = dict(scorer.values(group, text)[0])
+        for leaf in group.leaves:
+            for term, count in Counter(leaf.analyzer.terms(text)).items():
+                weight = None
+                if (at := leaf.terms.find(term)) is not None:
+                    at += leaf.offset
+                    row = model.coefficients[at * columns : (at + 1) * columns].tolist()
+                    weight = values[at] * between(row)
+                found.append(Contribution(term, count, weight))
+    return Explanation(index, runner_up, between(scores), between(model.intercept), found)
+
+
+def _first_two(scores: list[float], classes: int) -> tuple[int, int | None]:
+    """The indexes of the best class and the second one; of equal ones the first, as the lane."""
+    if classes == 1:
+        return 0, None
+    if len(scores) == 1:
+        return (1, 0) if scores[0] > 0.0 else (0, 1)
+    index, runner_up, *_ = sorted(range(len(scores)), key=lambda each: -scores[each])
+    return index, runner_up
+
+
+def _between(index: int, runner_up: int | None, columns: int) -> Callable[..., float]:
+    """A function from a row of numbers, one a column, to what it says for the best class."""
+    if runner_up is None:
+        return lambda _: 0.0
+    if columns == 1:
+        sign = 1.0 if index else -1.0
+        return lambda row: sign * row[0]
+    return lambda row: row[index] - row[runner_up]

@@ -1,0 +1,38 @@
+"""`/explain`: which words decided, from the compiled model of the fast lane."""
+
+import json
+from typing import Any
+
+from hotserve.worker.answer import JSON, Answer
+from hotserve.worker.errors import RequestError
+from hotserve.worker.fast_lane import FEW, LONGEST_TEXT, FastLane
+
+
+def explain(lane: FastLane | None, body: bytes) -> Answer:
+    """The answer to a body of JSON, `{"inputs": [text, …]}`.
+
+    Raises:
+        RequestError: the body is none, or no lane is open.
+    """
+    texts = _texts(body)
+    if lane is None:
+        message = "no words can be told: the fast lane is not open; /model says why"
+        raise RequestError(404, message)
+    told = {"explanations": [lane.explain(text) for text in texts]}
+    version = (b"x-model-version", lane.target.version.encode())
+    answer = json.dumps(told, ensure_ascii=False).encode("utf-8", "replace")
+    return Answer(200, [JSON, version], answer)
+
+
+def _texts(body: bytes) -> list[str]:
+    try:
+        request: Any = json.loads(body)
+    except (ValueError, RecursionError):
+        raise RequestError(400, "the body is not JSON") from None
+    texts = request.get("inputs") if type(request) is dict else None
+    if type(texts) is not list or not all(type(text) is str for text in texts):
+        raise RequestError(400, 'send a list of texts: {"inputs": ["boneca de pano"]}')
+    if not 0 < len(texts) <= FEW or sum(map(len, texts)) > LONGEST_TEXT:
+        most = f"1 to {FEW} texts, with {LONGEST_TEXT} characters together"
+        raise RequestError(413 if texts else 400, f"send {most}")
+    return texts
