@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect
 
 from tests.e2e.registry_page import PATIENCE
@@ -86,37 +87,27 @@ def shown_text(page: Page) -> set[str]:
 
 
 def assert_fits_and_reads_well(page: Page) -> None:
-    """No horizontal scrolling, and WCAG AA's contrast for every text that is shown."""
+    """No horizontal scrolling, no finding of axe-core, and nothing too small for a thumb."""
     assert page.evaluate(
         "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
     )
-    assert page.evaluate(POOR_CONTRAST) == []
+    # Colours that are still changing are none that anybody reads.
+    page.wait_for_function("document.getAnimations().length === 0")
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    assert page.evaluate(SMALL_TARGETS) == []
 
 
-POOR_CONTRAST = """() => {
-    const numbers = (color) => color.match(/[\\d.]+/g).map(Number);
-    const luminance = (color) => {
-        const [r, g, b] = numbers(color).slice(0, 3).map((part) => {
-            const c = part / 255;
-            return c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
-        });
-        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-    };
-    const ground = (element) => {
-        for (let e = element; e; e = e.parentElement) {
-            const color = getComputedStyle(e).backgroundColor;
-            if ((numbers(color)[3] ?? 1) > 0) return color;
-        }
-        return "rgb(255, 255, 255)";
-    };
-    const poor = [];
-    for (const element of document.querySelectorAll("body *")) {
-        const own = [...element.childNodes].some((n) => n.nodeType === 3 && n.data.trim());
-        if (!own || !element.checkVisibility() || element.disabled) continue;
-        const one = luminance(getComputedStyle(element).color);
-        const other = luminance(ground(element));
-        const ratio = (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);
-        if (ratio < 4.5) poor.push(`${element.outerHTML.slice(0, 80)}: ${ratio.toFixed(2)}`);
-    }
-    return poor;
+SMALL_TARGETS = """() => {
+    const inSentence = (e) => e.matches("a") && [...e.parentElement.childNodes].some(
+        (node) => node !== e && node.textContent.trim() && !node.matches?.("a"),
+    ) && !e.closest("nav");
+    return [...document.querySelectorAll("a[href], button, summary, input, textarea, select")]
+        .filter((e) => e.checkVisibility() && !inSentence(e))
+        .filter((e) => {
+            const { width, height } = e.getBoundingClientRect();
+            return Math.min(width, height) < 44;
+        })
+        .map((e) => e.outerHTML.slice(0, 120));
 }"""
+"""Below the 44 pixels of WCAG 2.2's criterion 2.5.5, links within a sentence left out as there."""

@@ -1,4 +1,4 @@
-"""What is static: the page at `/`, its files, and the description of the API.
+"""What is static: the page at `/`, its files, and the description of the API in two languages.
 
 Read once, with the headers that they are sent with.
 """
@@ -6,6 +6,7 @@ Read once, with the headers that they are sent with.
 import hashlib
 from collections.abc import Iterable
 from importlib import resources
+from urllib.parse import parse_qs
 
 from hotserve.worker.answer import Answer, Headers
 from hotserve.worker.routing import Receive, Scope
@@ -17,8 +18,10 @@ _TYPES = {
     "svg": "image/svg+xml",
 }
 
-_PAGES = {"index.html": "/", "docs.html": "/docs"}
-_PAGES_OF_MANY = {"models.html": "/", "docs.html": "/docs"}
+_DOCS, _DOCS_IN_PORTUGUESE = "/docs", "/docs.pt-BR"
+_DESCRIPTIONS = {"docs.html": _DOCS, "docs.pt-BR.html": _DOCS_IN_PORTUGUESE}
+_PAGES = {"index.html": "/", **_DESCRIPTIONS}
+_PAGES_OF_MANY = {"models.html": "/", **_DESCRIPTIONS}
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -55,11 +58,23 @@ class StaticFiles:
     async def answer(self, scope: Scope, receive: Receive) -> Answer:  # noqa: ARG002
         """Answer a request for one of the paths; 304 if the browser has the file."""
         path = scope["path"]
-        content, headers = self._files.get(path) or self._files[path.removesuffix("/")]
+        path = path if path in self._files else path.removesuffix("/")
+        content, headers = self._files[path]
+        if path == _DOCS:
+            if _is_for_portuguese(scope):
+                content, headers = self._files[_DOCS_IN_PORTUGUESE]
+            headers = [*headers, (b"vary", b"Accept-Language")]
         known = dict(scope["headers"]).get(b"if-none-match", b"").split(b",")
         if dict(headers)[b"etag"] in (each.strip().removeprefix(b"W/") for each in known):
             return Answer(304, headers)
         return Answer(200, headers, content)
+
+
+def _is_for_portuguese(scope: Scope) -> bool:
+    """By `?lang=` where somebody chose, else by the browser's first language."""
+    chosen = parse_qs(scope.get("query_string", b"")).get(b"lang")
+    language = chosen[0] if chosen else dict(scope["headers"]).get(b"accept-language", b"")
+    return bool(language.strip().lower().startswith(b"pt"))
 
 
 def _headers(content: bytes, content_type: str) -> Headers:

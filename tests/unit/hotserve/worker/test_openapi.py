@@ -3,9 +3,11 @@
 import json
 from html.parser import HTMLParser
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import pytest
+from babel.messages.pofile import read_po
 from openapi_spec_validator import validate
 
 import api_page
@@ -85,9 +87,10 @@ class _Page(HTMLParser):
         self.text += data
 
 
-def test_the_page_for_people_shows_every_path_and_asks_no_other_host() -> None:
+@pytest.mark.parametrize("language", api_page.PAGES)
+def test_the_page_for_people_shows_every_path_and_asks_no_other_host(language: str) -> None:
     page = _Page()
-    page.feed(api_page.page(DOCUMENT))
+    page.feed(api_page.page(DOCUMENT, language))
     assert page.open == []
     for path in DOCUMENT["paths"]:
         assert path in page.text
@@ -99,12 +102,23 @@ def test_the_page_for_people_shows_every_path_and_asks_no_other_host() -> None:
         assert not address.startswith("#") or address[1:] in page.ids
 
 
-def test_the_page_is_made_of_the_document_as_it_is() -> None:
-    assert api_page.PAGE.read_text("utf-8") == api_page.page(DOCUMENT), "run make api-page"
+@pytest.mark.parametrize("language", api_page.PAGES)
+def test_the_page_is_made_of_the_document_as_it_is(language: str) -> None:
+    made = api_page.page(DOCUMENT, language)
+    assert api_page.PAGES[language].read_text("utf-8") == made, "run make api-page"
+
+
+def test_no_translation_is_left_over() -> None:
+    written = Path(str(api_page.__file__)).with_name("api_page.html").read_text("utf-8")
+    english = written + json.dumps(DOCUMENT, ensure_ascii=False)
+    with api_page.CATALOGUE.open("rb") as file:
+        for message in read_po(file):
+            said = str(message.id)
+            assert said in english or json.dumps(said, ensure_ascii=False)[1:-1] in english, said
 
 
 def test_what_the_document_says_is_text_and_not_markup() -> None:
     info = {**DOCUMENT["info"], "description": "<script>alert(1)</script> `a<b`"}
     page = api_page.page({**DOCUMENT, "info": info})
-    assert "<script" not in page
+    assert "<script>" not in page
     assert "<code>a&lt;b</code>" in page
