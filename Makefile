@@ -130,8 +130,9 @@ api-page: env-dev ## write the page at /docs of the API again, after a change of
 	@.venv/bin/python tools/api_page.py
 
 .PHONY: pictures
-pictures: env-dev ## take the pictures of the tutorial and of the API's page again
-	@PICTURES=docs/images .venv/bin/pytest tests/e2e/test_tutorial.py tests/e2e/test_hotserve_page.py
+pictures: env-dev ## take the pictures of the tutorial and of the API's page again, and the notebook's outputs
+	@PICTURES=docs/images .venv/bin/pytest tests/e2e/test_tutorial.py tests/e2e/test_hotserve_page.py \
+	  tests/e2e/test_notebook.py
 
 .PHONY: dashboards
 dashboards: env-dev ## write Grafana's dashboards again, after a change of tools/dashboards.py
