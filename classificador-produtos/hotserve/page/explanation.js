@@ -6,12 +6,12 @@ import { currentLanguage, number, signed, words } from "./words.js";
 const MOST_TERMS = 30;
 
 /**
- * Shows which words decided about one product.
- * @param {import("./service.js").Explanation|null} explanation null hides it
+ * Shows which words decided about one product; nothing where there was nothing to decide.
+ * @param {import("./service.js").Explanation|null} explanation
  */
 export function showWhy(explanation) {
   const element = byId("why");
-  element.hidden = explanation === null;
+  element.hidden = !explanation?.runner_up;
   const key = JSON.stringify([explanation, currentLanguage()]);
   if (element.hidden || element.key === key) return;
   element.key = key;
@@ -20,7 +20,6 @@ export function showWhy(explanation) {
 
 function parts(explanation) {
   const { category, runner_up: other, terms } = explanation;
-  if (other === null) return [make("p", { class: "hint" }, words("onlyOne"))];
   return [
     make("h2", { class: "small" }, words("why", category, other)),
     terms.length ? chips(explanation) : make("p", {}, words("noTerms")),

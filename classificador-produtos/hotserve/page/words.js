@@ -30,7 +30,6 @@ const WORDS = {
     mixed: (version) => `Respostas da versão ${version}.`,
 
     why: (category, other) => `Por que ${category}, e não ${other}`,
-    onlyOne: "Este modelo só tem uma categoria.",
     noTerms: "Nenhuma palavra que conte.",
     start: "antes de ler",
     sum: "soma",
@@ -145,7 +144,6 @@ const WORDS = {
     mixed: (version) => `Answers of version ${version}.`,
 
     why: (category, other) => `Why ${category}, and not ${other}`,
-    onlyOne: "This model has one category only.",
     noTerms: "No word that counts.",
     start: "before reading",
     sum: "sum",
