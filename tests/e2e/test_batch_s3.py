@@ -9,8 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from produtos.data import dataset
+from produtos.data.source import SHIPPED
 from produtos.errors import BadInput
 from produtos.io import csv, parquet, sinks, storage
+from produtos.io.products import open_products
 from produtos.io.rows import batch_of, strings
 from tests.e2e.small_s3 import running_s3
 
@@ -73,6 +76,17 @@ def test_a_folder_of_all_kinds(s3: Any) -> None:
     for name, body in objects.items():
         s3.put_object(Bucket="lotes", Key=f"tudo/{name}", Body=body)
     assert texts("s3://lotes/tudo") == [*NAMES[:4], *NAMES[:3]]
+
+
+def test_products_to_train_on_are_read_from_a_prefix(s3: Any) -> None:
+    content = SHIPPED.read_bytes()
+    cut = content.index(b"\n", len(content) // 2) + 1
+    header = content[: content.index(b"\n") + 1]
+    for name, body in (("a.csv", content[:cut]), ("b.csv", header + content[cut:])):
+        s3.put_object(Bucket="lotes", Key=f"produtos/{name}", Body=body)
+    products = open_products("s3://lotes/produtos")
+    found = [product for block in products.blocks() for product in block]
+    assert found == list(dataset.load().products)
 
 
 def test_what_cannot_be_done_is_one_line(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:

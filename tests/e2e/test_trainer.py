@@ -283,6 +283,7 @@ class TestOneRun:
             "strip_accents": "sim",
             "classifier": "naive_bayes",
             "dataset": str(small),
+            "streaming": "'não'",
         }
         metrics = recorded.data.metrics
         for name in ("acuracia", "f1_macro", "acuracia_holdout", "f1_macro_holdout"):
@@ -312,6 +313,24 @@ class TestOneRun:
             for tag in entry.tags
         }
         assert purposes == {"training": "produtos", "holdout": "holdout"}
+
+    def test_in_blocks_from_a_folder(
+        self, server: MlflowServer, client: MlflowClient, recorded: Run, small: Path, tmp_path: Path
+    ) -> None:
+        header, *rows = small.read_text("utf-8").splitlines(keepends=True)
+        for name, some in (("a", rows[:200]), ("b", rows[200:])):
+            (tmp_path / f"{name}.csv").write_text("".join([header, *some]), "utf-8")
+        options = ("--streaming", "--include-names", "nao", "--dataset", tmp_path)
+        done = run(server, "train", *options, MLFLOW_EXPERIMENT_NAME="in-blocks")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert f"{tmp_path}: 402 rows, 400 products, 4 categories; left out: 1" in done.stdout
+        (made,) = runs(client, "in-blocks")
+        assert made.data.tags["holdout_digest"] == recorded.data.tags["holdout_digest"]
+        assert artifacts(client, made.info.run_id) == artifacts(client, recorded.info.run_id) - {
+            "dataset/produtos.csv"
+        }
+        model = mlflow.pyfunc.load_model(f"runs:/{made.info.run_id}/modelo")
+        assert list(model.predict(["de pano", "halo"])) == ["brinquedo", "game"]
 
     def test_pictures_and_reports(self, client: MlflowClient, recorded: Run) -> None:
         assert artifacts(client, recorded.info.run_id) >= {

@@ -5,6 +5,7 @@ scikit-learn unless a category is so rare that only the splits themselves can te
 """
 
 import sys
+from collections import Counter
 
 from produtos import command
 from produtos.data.dataset import Dataset, load
@@ -37,9 +38,11 @@ def main() -> None:
     """Check the data set named on the command line, and print what is in it."""
     dataset = load(sys.argv[1] if len(sys.argv) > 1 else None)
     check(dataset, Parameters())
-    print(dataset.summary())
-    print(dataset.category_counts())
-    if missing := gaps("hold-out", holdout_of(dataset).products, dataset.categories):
+    summary = dataset.summary()
+    print(summary)
+    print(summary.category_counts())
+    held_out = Counter(product.category for product in holdout_of(dataset).products)
+    if missing := gaps("hold-out", {each: held_out[each] for each in dataset.categories}):
         print(tr("figures will not tell much: {missing}").format(missing=missing))
 
 

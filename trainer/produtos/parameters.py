@@ -30,6 +30,7 @@ class Parameters:
     strip_accents: bool = True
     classifier: str = NAIVE_BAYES
     dataset: str = SHIPPED_NAME
+    streaming: bool = False
 
     def logged(self) -> dict[str, str]:
         """The same in the user's own words, by name; an address without its secrets.
@@ -42,6 +43,7 @@ class Parameters:
             "strip_accents": yes_or_no(self.strip_accents),
             "classifier": self.classifier,
             "dataset": without_secrets(self.dataset),
+            "streaming": yes_or_no(self.streaming),
         }
         return {name: shlex.quote(value) for name, value in written.items()}
 
@@ -155,6 +157,16 @@ def add_arguments(parser: argparse.ArgumentParser, names: Sequence[str]) -> None
         "dataset": {
             "metavar": "PATH|URL",
             "help": tr("a CSV file nome;descricao;categoria (default: the one that is shipped)"),
+        },
+        "streaming": {
+            "nargs": "?",
+            "const": True,
+            "type": parse_yes_or_no,
+            "metavar": "sim|não",
+            "help": tr(
+                "read the data set in blocks, never all of it at once; it may be a folder, "
+                "Parquet or s3://, too (default: não)"
+            ),
         },
     }
     for name in names:

@@ -61,6 +61,7 @@ def test_parameters_are_logged_as_mlflow_run_logs_them() -> None:
         "strip_accents": "sim",
         "classifier": "naive_bayes",
         "dataset": "produtos.csv",
+        "streaming": "'não'",
     }
 
 

@@ -5,10 +5,11 @@ Imports neither pandas, scikit-learn nor MLflow, so that a bad file is told at o
 
 import hashlib
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from produtos.data.columns import (
     CATEGORY,
@@ -22,26 +23,12 @@ from produtos.data.columns import (
 from produtos.data.csv import Table, read_table
 from produtos.data.formats import decode
 from produtos.data.source import location, read_bytes
+from produtos.data.summary import LINES_LISTED, REASONS, Summary
 from produtos.errors import BadInput, without_secrets
 from produtos.language import tr
 from produtos.text import has_word, normal_form, product_text, tidy
 
 COLUMNS = (*PART_COLUMNS, CATEGORY)
-
-REASONS = {
-    "no_text": tr("without a text"),
-    "no_category": tr("without a category"),
-    "repeated": tr("repeated"),
-    "conflicting": tr("repeated with another category"),
-    "misshapen": tr("with too many fields"),
-}
-"""Why a row is left out, as it is logged and as it is said."""
-
-CATEGORIES_SHOWN = 40
-"""How many categories the console names; the report has them all."""
-
-LINES_LISTED = 50
-"""How many line numbers the report names for each reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +43,25 @@ class Product:
     def text(self, *, include_name: bool) -> str:
         """What the model is given: name and description, or the description alone."""
         return product_text(self.name if include_name else None, self.description)
+
+
+class Columns(NamedTuple):
+    """Where a table has the parts of a product; None for one that it has not."""
+
+    name: int | None
+    description: int | None
+    category: int
+
+    def unused(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Those of the table's columns that are something else."""
+        others = (name.strip() for index, name in enumerate(names) if index not in self)
+        return tuple(filter(None, others))
+
+
+def product_of(name: str, description: str, category: str) -> Product:
+    """The product of a row's fields; it has no key where there is no text."""
+    name, description = name.strip(), description.strip()
+    return Product(name, description, tidy(category), normal_form(product_text(name, description)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,55 +109,18 @@ class Dataset:
         """How many products have nothing in their text that a model looks at."""
         return sum(not has_word(product.text(include_name=True)) for product in self.products)
 
-    def summary(self) -> str:
-        """One line for the console."""
-        left_out = [f"{len(lines):,} {REASONS[why]}" for why, lines in self.dropped.items()]
-        more = (
-            tr("; {without_words:,} without a word to learn").format(
-                without_words=self.without_words
-            )
-            if self.without_words
-            else ""
-        )
-        if self.unused:
-            more += tr("; columns not used: {shown}").format(shown=shown(self.unused))
-        return tr(
-            "{rows_read:,} rows, {products:,} products, {counts} categories; left out: "
-            "{left_out}{more}"
-        ).format(
+    def summary(self) -> Summary:
+        """What is in it."""
+        return Summary(
+            where=self.where,
+            digest=self.digest,
             rows_read=self.rows_read,
-            products=len(self.products),
-            counts=len(self.counts),
-            left_out=", ".join(left_out) or tr("none"),
-            more=more,
+            counts=self.counts,
+            left_out={reason: len(lines) for reason, lines in self.dropped.items()},
+            lines={reason: lines[:LINES_LISTED] for reason, lines in self.dropped.items()},
+            unused=self.unused,
+            without_words=self.without_words,
         )
-
-    def category_counts(self) -> str:
-        """One line for the console, the largest category first."""
-        listed = [f"{name} {count:,}" for name, count in Counter(self.counts).most_common()]
-        if (more := len(listed) - CATEGORIES_SHOWN) > 0:
-            listed[CATEGORIES_SHOWN:] = [tr("and {more} smaller ones").format(more=more)]
-        return tr("categories: {listed}").format(listed=", ".join(listed))
-
-    def report(self) -> dict[str, Any]:
-        """The same, in full, ready for JSON."""
-        return {
-            "source": self.where,
-            "sha256": self.digest,
-            "rows_read": self.rows_read,
-            "rows_kept": len(self.products),
-            "rows_dropped": {
-                reason: {
-                    "meaning": meaning,
-                    "rows": len(self.dropped.get(reason, [])),
-                    "lines": self.dropped.get(reason, [])[:LINES_LISTED],
-                }
-                for reason, meaning in REASONS.items()
-            },
-            "columns_not_used": list(self.unused),
-            "without_words": self.without_words,
-            "categories": self.counts,
-        }
 
 
 def load(source: str | None = None) -> Dataset:
@@ -167,7 +136,7 @@ def load(source: str | None = None) -> Dataset:
     where = without_secrets(address)
     try:
         dataset = parse(read_bytes(address), where)
-        _check_categories(dataset)
+        check_categories(dataset.summary())
     except BadInput as error:
         raise BadInput(tr("dataset {where}: {error}").format(where=where, error=error)) from None
     return dataset
@@ -180,8 +149,7 @@ def parse(content: bytes, where: str) -> Dataset:
         BadInput: it is no table of products.
     """
     table = read_table(decode(content))
-    texts, category = _columns(table)
-    name_column = index_of(PART_COLUMNS[0], table.names)
+    columns = columns_of(table)
     names = sorted(map(fold, table.names))
     kept: dict[str, Product] = {}
     dropped: dict[str, list[int]] = {reason: [] for reason in REASONS}
@@ -192,46 +160,44 @@ def parse(content: bytes, where: str) -> Dataset:
             dropped["misshapen"].append(line)
             continue
         row += [""] * (len(names) - len(row))
-        if fold(row[category]) in names and sorted(map(fold, row)) == names:
+        if fold(row[columns.category]) in names and sorted(map(fold, row)) == names:
             raise BadInput(
                 tr(
                     "the header is there again at line {line}; delete that line, and join files "
                     "without their headers"
                 ).format(line=line)
             )
-        name = row[name_column].strip() if name_column is not None and name_column in texts else ""
-        description = " ".join(row[each].strip() for each in texts if each != name_column)
-        key = normal_form(product_text(name, description))
-        product = Product(name, description, tidy(row[category]), key)
-        if not key:
+        product = product_of(*(row[each] if each is not None else "" for each in columns))
+        if not product.key:
             dropped["no_text"].append(line)
         elif not product.category:
             dropped["no_category"].append(line)
-        elif (first := kept.setdefault(key, product)) is not product:
+        elif (first := kept.setdefault(product.key, product)) is not product:
             same = first.category == product.category
             dropped["repeated" if same else "conflicting"].append(line)
-    others = (name for index, name in enumerate(table.names) if index not in (*texts, category))
-    unused = tuple(filter(None, map(str.strip, others)))
     dropped = {reason: lines for reason, lines in dropped.items() if lines}
-    return Dataset(tuple(kept.values()), content, where, rows_read, dropped, unused)
+    products = tuple(kept.values())
+    return Dataset(products, content, where, rows_read, dropped, columns.unused(table.names))
 
 
-def _columns(table: Table) -> tuple[list[int], int]:
+def columns_of(table: Table) -> Columns:
     """Where the text and the category are.
 
     Raises:
         BadInput: the header does not say, or names a column twice.
     """
-    if name := named_twice(table.names):
+    if twice := named_twice(table.names):
         raise BadInput(
             tr("the header at line {line} has {name} twice; rename or delete one").format(
-                line=table.line, name=name
+                line=table.line, name=twice
             )
         )
     texts = text_columns(table.names)
     category = index_of(CATEGORY, table.names)
     if texts and category is not None:
-        return texts, category
+        name = index_of(PART_COLUMNS[0], [table.names[each] for each in texts])
+        rest = [each for number, each in enumerate(texts) if number != name]
+        return Columns(None if name is None else texts[name], rest[0] if rest else None, category)
     below = next(table.rows, None)
     missing = [*([] if texts else PART_COLUMNS), *([CATEGORY] if category is None else [])]
     raise BadInput(
@@ -248,19 +214,19 @@ def _columns(table: Table) -> tuple[list[int], int]:
     )
 
 
-def _check_categories(dataset: Dataset) -> None:
+def check_categories(summary: Summary) -> None:
     """See that there are categories to tell apart, with products to learn each of them from.
 
     Raises:
         BadInput: there are not.
     """
-    counts = dataset.counts
+    counts = summary.counts
     if not counts:
         raise BadInput(
             tr(
                 "nothing left to train on ({summary}); each row needs a category and a nome "
                 "or a descricao"
-            ).format(summary=dataset.summary())
+            ).format(summary=summary)
         )
     spellings: dict[str, list[str]] = {}
     for category in counts:
@@ -276,7 +242,7 @@ def _check_categories(dataset: Dataset) -> None:
         raise BadInput(
             tr(
                 "every product is of one category, {categories}; a classifier needs two or more"
-            ).format(categories=dataset.categories[0])
+            ).format(categories=next(iter(counts)))
         )
     if alone := [category for category, count in counts.items() if count == 1]:
         raise BadInput(

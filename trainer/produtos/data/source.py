@@ -21,7 +21,7 @@ SHIPPED_NAME = "produtos.csv"
 """What stands for the shipped file where a path is asked for."""
 
 LARGEST = 200_000_000
-"""Bytes. Some fifty times the shipped file; more is a mistake, or a job for another tool."""
+"""Bytes. Some fifty times the shipped file; more is a mistake, or is to be read in blocks."""
 
 HTTP_TIMEOUT = 10.0
 """Seconds without a byte before a server is given up."""
@@ -79,7 +79,10 @@ def read_bytes(where: str) -> bytes:
     content = _download(where) if is_url(where) else _read_file(Path(where))
     if len(content) > LARGEST:
         raise BadInput(
-            tr("more than {LARGEST:,} bytes; give a smaller file").format(LARGEST=LARGEST)
+            tr(
+                "more than {LARGEST:,} bytes; give a smaller file, or train on it in blocks: "
+                "train.py --streaming"
+            ).format(LARGEST=LARGEST)
         )
     return content
 

@@ -5,7 +5,7 @@ Only the split itself imports scikit-learn, so that a check can do without.
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -22,6 +22,9 @@ RANDOM_STATE = 10
 
 TOO_FEW = 5
 """With fewer products of a category, its figures are chance."""
+
+TRAIN, TEST, HOLDOUT = "train", "test", "holdout"
+"""The parts of a table."""
 
 _OF_NAMES = {
     True: (tr("a text"), tr("texts"), tr("more rows")),
@@ -87,8 +90,19 @@ def in_holdout(product: Product) -> bool:
     Decided by a hash of the product alone, so that the answer stays the same when other rows are
     added, taken away or moved, and for every parameter of a run.
     """
-    digest = hashlib.blake2b(product.key.encode(), digest_size=8, person=b"holdout").digest()
-    return int.from_bytes(digest, "big") < HOLDOUT_SHARE * 2**64
+    return _drawn(product, b"holdout") < HOLDOUT_SHARE
+
+
+def part_of(product: Product, test_size: float) -> str:
+    """Which part of a table a product is in, where products come one by one: decided likewise."""
+    if in_holdout(product):
+        return HOLDOUT
+    return TEST if _drawn(product, b"test") < test_size else TRAIN
+
+
+def _drawn(product: Product, purpose: bytes) -> float:
+    digest = hashlib.blake2b(product.key.encode(), digest_size=8, person=purpose).digest()
+    return int.from_bytes(digest, "big") / 2**64
 
 
 @lru_cache(maxsize=1)
@@ -100,15 +114,43 @@ def holdout_of(dataset: Dataset) -> Holdout:
     """
     products = [product for product in dataset.products if in_holdout(product)]
     if not products:
-        raise BadInput(
-            tr(
-                "dataset {where}: {products} products are too few to set some aside for the "
-                "hold-out (about {share:.0%} of all); add more rows"
-            ).format(where=dataset.where, products=len(dataset.products), share=HOLDOUT_SHARE)
-        )
+        raise no_holdout(dataset.where, len(dataset.products))
     rest = [product for product in dataset.products if not in_holdout(product)]
-    lines = "".join(sorted(f"{each.key}\0{each.category}\n" for each in products))
-    return Holdout(products, rest, hashlib.blake2b(lines.encode(), digest_size=16).hexdigest())
+    return Holdout(products, rest, f"{digest_of(products):032x}")
+
+
+def digest_of(products: Iterable[Product], others: int = 0) -> int:
+    """A number of 128 bits that tells products from others, in whatever order they come.
+
+    Args:
+        products: no two of them the same.
+        others: the number of those before, if they come in parts.
+    """
+    for product in products:
+        line = f"{product.key}\0{product.category}".encode()
+        others += int.from_bytes(hashlib.blake2b(line, digest_size=16).digest(), "big")
+    return others % 2**128
+
+
+def no_holdout(where: str, products: int) -> BadInput:
+    """What is said where no product is in the hold-out."""
+    return BadInput(
+        tr(
+            "dataset {where}: {products} products are too few to set some aside for the "
+            "hold-out (about {share:.0%} of all); add more rows"
+        ).format(where=where, products=products, share=HOLDOUT_SHARE)
+    )
+
+
+def too_few(where: str, test_size: float, products: int, categories: int) -> BadInput:
+    """What is said where a category has no product to learn from, or none is left to test on."""
+    return BadInput(
+        tr(
+            "dataset {where}: with test_size {test_size} the {products} products beside "
+            "the hold-out leave too few to train on all {learnable} categories; add more "
+            "rows, or change test_size"
+        ).format(where=where, test_size=test_size, products=products, learnable=categories)
+    )
 
 
 @lru_cache(maxsize=2)
@@ -178,18 +220,7 @@ def split(dataset: Dataset, *, test_size: float, include_names: bool) -> Split:
     pool = pool_of(dataset, include_names=include_names)
     train, test = _train_and_test(pool.products, test_size)
     if not test or len(_learnable(train, include_names=include_names)) < len(pool.learnable):
-        raise BadInput(
-            tr(
-                "dataset {where}: with test_size {test_size} the {products} products beside "
-                "the hold-out leave too few to train on all {learnable} categories; add more "
-                "rows, or change test_size"
-            ).format(
-                where=dataset.where,
-                test_size=test_size,
-                products=len(pool.products),
-                learnable=len(pool.learnable),
-            )
-        )
+        raise too_few(dataset.where, test_size, len(pool.products), len(pool.learnable))
     return Split(train, test, holdout_of(dataset), pool.left_out)
 
 
@@ -211,30 +242,26 @@ def _train_and_test(pool: list[Product], test_size: float) -> tuple[list[Product
     return train, test
 
 
-def gaps(name: str, products: Sequence[Product], categories: Sequence[str]) -> str:
+def gaps(name: str, counts: Mapping[str, float]) -> str:
     """What figures on some products cannot tell; empty where there are enough of each category.
 
     Args:
         name: what the products are called, such as `hold-out`.
-        products: what a model was evaluated on.
-        categories: every category that there is.
+        counts: how many of them each category has, with every category that there is.
     """
-    counts = Counter(product.category for product in products)
     few = [
-        tr("{counts} of {each}").format(counts=counts[each] or tr("none"), each=each)
-        for each in categories
-        if counts[each] < TOO_FEW
+        tr("{counts} of {each}").format(counts=f"{count:.0f}" if count else tr("none"), each=each)
+        for each, count in counts.items()
+        if count < TOO_FEW
     ]
     if not few:
         return ""
     more = tr(" and few or none of {few} more").format(few=len(few) - 5) if len(few) > 5 else ""
     return tr("the {name} of {products} products has {few}{more}").format(
-        name=name, products=len(products), few=", ".join(few[:5]), more=more
+        name=name, products=f"{sum(counts.values()):.0f}", few=", ".join(few[:5]), more=more
     )
 
 
-def gaps_of_split(parts: Split, categories: Sequence[str]) -> str:
+def gaps_of(holdout: Mapping[str, float], test: Mapping[str, float]) -> str:
     """What the figures of a run cannot tell, for the console and as a tag; empty where they can."""
-    holdout = gaps("hold-out", parts.holdout.products, categories)
-    test = gaps(tr("test split"), parts.test, categories)
-    return "; ".join(filter(None, (holdout, test)))
+    return "; ".join(filter(None, (gaps("hold-out", holdout), gaps(tr("test split"), test))))

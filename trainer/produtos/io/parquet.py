@@ -78,7 +78,7 @@ class ParquetTable:
         return Part(start, end, end - start, chunks)
 
     def _chunk(self, batch: pa.RecordBatch, first: int, position: int) -> Chunk:
-        parts = [_strings_of(batch.column(index)) for index in self.text_columns]
+        parts = [strings_of(batch.column(index)) for index in self.text_columns]
         texts: list[str] = []
         bad: list[BadRow] = []
         kept: list[int] = []
@@ -101,7 +101,8 @@ def _groups(metadata: pq.FileMetaData) -> Iterator[tuple[int, int]]:
         first += rows
 
 
-def _strings_of(column: pa.Array) -> list[str]:
+def strings_of(column: pa.Array) -> list[str]:
+    """A column's values as they are written, nothing where there is none."""
     try:
         values: list[Any] = column.to_pylist()
     except UnicodeDecodeError:

@@ -201,7 +201,7 @@ def judge(
     text = verdict.format(new=new, old=old)
     if worse:
         text += f" ({'; '.join(worse)})"
-    missing = gaps("hold-out", holdout.products, dataset.categories)
+    missing = gaps("hold-out", comparison.current.evaluation.counts)
     if missing:
         text += tr("; its figures cannot tell much: {missing}").format(missing=missing)
     return Verdict(not worse, text, comparison)

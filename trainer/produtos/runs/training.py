@@ -3,6 +3,7 @@
 import json
 import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,8 +15,10 @@ from mlflow.data.pandas_dataset import from_pandas
 from mlflow.entities import DatasetInput, InputTag, Run
 from sklearn.pipeline import Pipeline
 
-from produtos.data.dataset import COLUMNS, REASONS, Dataset, Product
-from produtos.data.split import Split, gaps_of_split, holdout_of, split
+from produtos.data.dataset import COLUMNS, Dataset, Product
+from produtos.data.source import SHIPPED_NAME
+from produtos.data.split import gaps_of, holdout_of, split
+from produtos.data.summary import REASONS, Summary
 from produtos.model import flavor as model_flavor
 from produtos.model import pipeline as model
 from produtos.model import plots
@@ -27,13 +30,25 @@ from produtos.runs.tracking import Tracker, log, running
 
 @dataclass(frozen=True)
 class Trained:
-    """A pipeline, how good it is on two sets of products that it has not seen, and `expected`."""
+    """A pipeline, and how good it is on two sets of products that it has not seen.
+
+    Attributes:
+        summary: of the data set.
+        holdout_digest: see `split.Holdout`.
+        inputs: the data set as MLflow knows one: what is trained and tested on, and the hold-out.
+        figures: more metrics.
+        files: to keep with the run, by name.
+    """
 
     pipeline: Pipeline
-    parts: Split
     test: Evaluation
     holdout: Evaluation
     expected: dict[str, Any]
+    summary: Summary
+    holdout_digest: str
+    inputs: list[DatasetInput]
+    figures: dict[str, float]
+    files: dict[str, bytes]
 
     def metrics(self) -> dict[str, float]:
         """The figures that runs are listed and compared by."""
@@ -60,8 +75,17 @@ def train(dataset: Dataset, parameters: Parameters) -> Trained:
         evaluate(categories(part), pipeline.predict(texts(part)).tolist(), dataset.categories)
         for part in (parts.test, parts.holdout.products)
     )
+    left_out = {f"rows_left_out_{reason}": count for reason, count in parts.left_out.items()}
     return Trained(
-        pipeline, parts, test, holdout, expected(pipeline, texts(parts.holdout.products))
+        pipeline,
+        test,
+        holdout,
+        expected(pipeline, [texts(parts.holdout.products)]),
+        dataset.summary(),
+        parts.holdout.digest,
+        _inputs(dataset),
+        {"rows_train": len(parts.train), **left_out},
+        {SHIPPED_NAME: dataset.content},
     )
 
 
@@ -69,26 +93,33 @@ def train_and_record(
     tracker: Tracker, run: Run, dataset: Dataset, parameters: Parameters
 ) -> Outcome:
     """Train, and record everything about it with `run`, which stays open."""
+    return record(tracker, run, parameters, lambda: train(dataset, parameters))
+
+
+def record(
+    tracker: Tracker, run: Run, parameters: Parameters, do: Callable[[], Trained]
+) -> Outcome:
+    """Train as `do` does, and record everything about it with `run`, which stays open."""
     run_id = run.info.run_id
     log(tracker, run, parameters=parameters.logged())
     started = time.monotonic()
-    trained = train(dataset, parameters)
+    trained = do()
     seconds = time.monotonic() - started
-    gaps = gaps_of_split(trained.parts, dataset.categories)
-    tags = {DATASET_DIGEST: dataset.digest, HOLDOUT_DIGEST: trained.parts.holdout.digest}
-    log(tracker, run, metrics=trained.metrics(), tags=tags | ({GAPS: gaps} if gaps else {}))
-    tracker.client.log_inputs(run_id, datasets=_inputs(dataset))
+    gaps = gaps_of(trained.holdout.counts, trained.test.counts)
+    tags = {DATASET_DIGEST: trained.summary.digest, HOLDOUT_DIGEST: trained.holdout_digest}
+    tags |= {GAPS: gaps} if gaps else {}
+    log(tracker, run, metrics=trained.metrics(), tags={k: v for k, v in tags.items() if v})
+    tracker.client.log_inputs(run_id, datasets=trained.inputs)
     with ThreadPoolExecutor(1) as meanwhile:
         # Uploading waits for the server, saving the model is work: both at once.
-        files = meanwhile.submit(_log_files, tracker, run_id, dataset, trained)
+        files = meanwhile.submit(_log_files, tracker, run_id, trained)
         # MLflow copies the metrics that the run has by now to the model, with a request for each:
         # those that say how good the model is are there, the others come afterwards.
         # The metadata go wherever the model goes: who serves it sees what has changed since.
         metadata = {"expected": trained.expected}
         model_id = model_flavor.log(trained.pipeline, run_id, metadata=metadata)
         files.result()
-    rows = _rows(dataset, trained.parts)
-    log(tracker, run, metrics=rows | {"training_seconds": seconds})
+    log(tracker, run, metrics=_figures(trained) | {"training_seconds": seconds})
     return Outcome(run_id, model_id, parameters, trained.metrics(), gaps)
 
 
@@ -106,22 +137,19 @@ def train_child(
     return outcome, time.monotonic() - started
 
 
-def _rows(dataset: Dataset, parts: Split) -> dict[str, float]:
-    dropped = {f"rows_dropped_{reason}": len(dataset.dropped.get(reason, [])) for reason in REASONS}
-    left_out = {f"rows_left_out_{reason}": count for reason, count in parts.left_out.items()}
+def _figures(trained: Trained) -> dict[str, float]:
+    dropped = trained.summary.left_out
     return {
-        "rows_read": dataset.rows_read,
-        "rows_train": len(parts.train),
-        "rows_test": len(parts.test),
-        "rows_holdout": len(parts.holdout.products),
-        **dropped,
-        **left_out,
+        "rows_read": trained.summary.rows_read,
+        "rows_test": sum(trained.test.counts.values()),
+        "rows_holdout": sum(trained.holdout.counts.values()),
+        **{f"rows_dropped_{reason}": dropped.get(reason, 0) for reason in REASONS},
+        **trained.figures,
     }
 
 
 @lru_cache(maxsize=1)
 def _inputs(dataset: Dataset) -> list[DatasetInput]:
-    """The data set as MLflow knows one: what is trained and tested on, and the hold-out."""
     holdout = holdout_of(dataset)
     inputs = []
     for name, purpose, products in (
@@ -138,14 +166,15 @@ def _inputs(dataset: Dataset) -> list[DatasetInput]:
     return inputs
 
 
-def _log_files(tracker: Tracker, run_id: str, dataset: Dataset, trained: Trained) -> None:
+def _log_files(tracker: Tracker, run_id: str, trained: Trained) -> None:
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder, "dataset")
         figures = Path(folder, "evaluation")
         data.mkdir()
         figures.mkdir()
-        Path(data, "produtos.csv").write_bytes(dataset.content)
-        _write_json(Path(data, "report.json"), dataset.report())
+        for name, content in trained.files.items():
+            Path(data, name).write_bytes(content)
+        _write_json(Path(data, "report.json"), trained.summary.report())
         for name, evaluation in (("test", trained.test), ("holdout", trained.holdout)):
             _write_json(Path(figures, f"report_{name}.json"), evaluation.report())
             _write_json(Path(figures, f"confusion_matrix_{name}.json"), evaluation.confusion())

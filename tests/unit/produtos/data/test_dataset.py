@@ -64,25 +64,25 @@ def test_a_whole_text_may_be_in_one_column(write: Write) -> None:
     assert texts(dataset) == ["a", "b", "c", "d"]
     assert [product.text(include_name=False) for product in dataset.products] == texts(dataset)
     assert dataset.unused == ("id",)
-    assert "columns not used: id" in dataset.summary()
-    assert dataset.report()["columns_not_used"] == ["id"]
+    assert "columns not used: id" in str(dataset.summary())
+    assert dataset.summary().report()["columns_not_used"] == ["id"]
 
 
 def test_products_without_a_word_are_counted(write: Write) -> None:
     dataset = load(write(HEADER + "📚;;livro\nO;de a;livro\nNÃO,;à;game\nbola;;game\n"))
     assert dataset.without_words == 3
-    assert "3 without a word" in dataset.summary()
-    assert dataset.report()["without_words"] == 3
+    assert "3 without a word" in str(dataset.summary())
+    assert dataset.summary().report()["without_words"] == 3
 
 
 def test_the_console_names_the_largest_categories(
     write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("produtos.data.dataset.CATEGORIES_SHOWN", 2)
+    monkeypatch.setattr("produtos.data.summary.CATEGORIES_SHOWN", 2)
     dataset = load(write(HEADER + ENOUGH + "e;;game\n"))
-    assert dataset.category_counts() == "categories: game 3, livro 2"
+    assert dataset.summary().category_counts() == "categories: game 3, livro 2"
     dataset = load(write(HEADER + ENOUGH + "e;;game\nf;;arte\ng;;arte\nh;;arte\ni;;arte\n"))
-    assert dataset.category_counts() == "categories: arte 4, game 3, and 1 smaller ones"
+    assert dataset.summary().category_counts() == "categories: arte 4, game 3, and 1 smaller ones"
 
 
 def test_an_address_is_named_without_its_secrets() -> None:
@@ -124,8 +124,8 @@ def test_each_row_left_out_is_counted_with_why_and_where(write: Write) -> None:
         "misshapen": [10],
     }
     assert dataset.rows_read == len(dataset.products) + 6
-    assert dataset.report()["rows_dropped"]["repeated"]["rows"] == 1
-    assert "2 without a text" in dataset.summary()
+    assert dataset.summary().report()["rows_dropped"]["repeated"]["rows"] == 1
+    assert "2 without a text" in str(dataset.summary())
 
 
 def test_of_equal_texts_the_first_is_kept(write: Write) -> None:

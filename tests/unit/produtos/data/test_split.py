@@ -6,10 +6,8 @@ from produtos.data.dataset import Dataset, Product
 from produtos.data.split import (
     HOLDOUT_SHARE,
     TOO_FEW,
-    Holdout,
-    Split,
     gaps,
-    gaps_of_split,
+    gaps_of,
     holdout_of,
     in_holdout,
     split,
@@ -131,39 +129,28 @@ def test_too_few_products_are_told_in_one_line() -> None:
         split(dataset(nameless), test_size=0.2, include_names=False)
 
 
-def of_each(counts: dict[str, int]) -> list[Product]:
-    return [product(f"{c} {n}", category=c) for c, count in counts.items() for n in range(count)]
-
-
-def gaps_of(test: list[Product], holdout: list[Product]) -> str:
-    return gaps_of_split(Split([], test, Holdout(holdout, [], ""), {}), ["game", "livro"])
-
-
 def test_figures_on_enough_products_of_each_category_leave_nothing_unknown() -> None:
-    enough = of_each({"livro": TOO_FEW, "game": TOO_FEW})
-    assert gaps("hold-out", enough, ["game", "livro"]) == ""
+    enough = {"livro": TOO_FEW, "game": TOO_FEW}
+    assert gaps("hold-out", enough) == ""
     assert gaps_of(enough, enough) == ""
 
 
 def test_categories_without_products_are_named_with_how_many_there_are() -> None:
-    few = of_each({"livro": 9, "game": 1})
-    assert (
-        gaps("hold-out", few, ["game", "livro", "raro"])
-        == "the hold-out of 10 products has 1 of game, none of raro"
-    )
+    few = {"game": 1, "livro": 9, "raro": 0}
+    assert gaps("hold-out", few) == "the hold-out of 10 products has 1 of game, none of raro"
 
 
 def test_of_many_such_categories_five_are_named() -> None:
     assert (
-        gaps("hold-out", [], list("abcdefg"))
+        gaps("hold-out", dict.fromkeys("abcdefg", 0))
         == "the hold-out of 0 products has none of a, none of b, none of c, none of d, none of e"
         " and few or none of 2 more"
     )
 
 
 def test_the_test_split_is_looked_at_as_well() -> None:
-    enough, few = of_each({"livro": 9, "game": 9}), of_each({"livro": 9, "game": 4})
+    enough, few = {"livro": 9, "game": 9}, {"livro": 9, "game": 4}
     said = "the test split of 13 products has 4 of game"
-    assert gaps_of(few, enough) == said
+    assert gaps_of(enough, few) == said
     both = gaps_of(few, few)
     assert both == f"the hold-out of 13 products has 4 of game; {said}"

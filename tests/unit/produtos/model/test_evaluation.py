@@ -41,7 +41,7 @@ def test_what_a_server_will_see_worked_out_by_hand() -> None:
     pipeline = build("naive_bayes", strip_accents=True)
     pipeline.fit(["boneca pano", "livro conto"], ["brinquedo", "livro"])
     texts = ["Boneca de plástico", "livro", "livro conto"]
-    seen = expected(pipeline, texts)
+    seen = expected(pipeline, [texts])
     # `de` is no word here; of boneca, plastico, livro, livro and conto it does not know one.
     assert seen["unknown_terms"] == pytest.approx(1 / 5)
     assert seen["products"] == {"brinquedo": pytest.approx(1 / 3), "livro": pytest.approx(2 / 3)}
