@@ -19,6 +19,9 @@ from produtos.spark.master import add_options, master_of
 if TYPE_CHECKING:
     from produtos.runs.sweep import Trainer
 
+PARAMETERS = ["strip_accents", "classifier", "dataset", "alpha", "ngrams"]
+"""What all runs share, unless the grid has it."""
+
 
 def main() -> None:
     """Read the parameters and the data set, then train, compare, register and promote."""
@@ -26,17 +29,17 @@ def main() -> None:
 
     from produtos import check
     from produtos.data import dataset
+    from produtos.grid import grid, parse_grid
     from produtos.parameters import Parameters
 
-    common = Parameters(
-        strip_accents=options.strip_accents, classifier=options.classifier, dataset=options.dataset
-    )
+    axes = parse_grid(" ".join(options.grid))
+    common = Parameters(**{name: getattr(options, name) for name in PARAMETERS})
     if options.first and not options.check_only and _is_made(common.dataset):
         return
     data = dataset.load(common.dataset)
     shown = "" if options.check_only else f"{data.shown}: "
     print(f"{shown}{data.summary()}", flush=True)
-    check.check(data, common)
+    check.check(data, grid(common, axes))
     if options.check_only:
         return
 
@@ -51,7 +54,9 @@ def main() -> None:
 
     master = master_of(options)
     view.share(tracker)
-    resumed = first_start.interrupted_sweep(tracker, data, common) if options.first else None
+    resumed = None
+    if options.first:
+        resumed = first_start.interrupted_sweep(tracker, data, common, axes)
     report = partial(print, flush=True)
     with (
         _trainer(master) as trainer,
@@ -63,16 +68,17 @@ def main() -> None:
             resumed=resumed,
             first=options.first,
             trainer=trainer,
+            axes=axes,
         ) as done,
     ):
         version = promotion.register(tracker.client, data, done, first=options.first)
         stage, verdict = promotion.choose_stage(
             tracker.client, data, version, promote=options.promote
         )
-    print(f"\n{sweeping.table(done.outcomes)}\n")
+    print(f"\n{sweeping.table(done.outcomes, axes)}\n")
     print(
         tr("best: {described}, registered as {model} version {version}, {stage}").format(
-            described=done.outcomes[0].parameters.described(),
+            described=done.outcomes[0].parameters.described(axes),
             model=registry.MODEL_NAME,
             version=version.version,
             stage=stage,
@@ -134,7 +140,17 @@ def _parse() -> argparse.Namespace:
     from produtos.parameters import Parser, add_arguments
 
     parser = Parser(description=tr("Train ten classifiers, register the best one, and promote it."))
-    add_arguments(parser, ["strip_accents", "classifier", "dataset"])
+    add_arguments(parser, PARAMETERS)
+    parser.add_argument(
+        "--grid",
+        nargs="+",
+        default=[],
+        metavar="NAME=VALUE,VALUE",
+        help=tr(
+            "in place of the ten runs each value of a parameter with each of the others, such as "
+            "classifier=naive_bayes,logistic_regression alpha=0.1,1 ngrams=1,2"
+        ),
+    )
     best = tr("move the best one to Production if it is no worse than what is there (default: não)")
     parser.add_switch("promote", best)
     first = tr("only when there is no version yet; goes on where an earlier one was cut off")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 PARAMETERS = [
     *("test_size", "include_names", "strip_accents", "classifier", "dataset"),
-    "streaming",
+    *("alpha", "ngrams", "streaming"),
 ]
 
 

@@ -283,6 +283,8 @@ class TestOneRun:
             "strip_accents": "sim",
             "classifier": "naive_bayes",
             "dataset": str(small),
+            "alpha": "auto",
+            "ngrams": "1",
             "streaming": "'não'",
         }
         metrics = recorded.data.metrics

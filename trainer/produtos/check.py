@@ -6,38 +6,40 @@ scikit-learn unless a category is so rare that only the splits themselves can te
 
 import sys
 from collections import Counter
+from collections.abc import Sequence
 
 from produtos import command
 from produtos.data.dataset import Dataset, load
 from produtos.data.split import gaps, holdout_of, pool_of, split
+from produtos.grid import grid
 from produtos.language import tr
-from produtos.parameters import Parameters, grid
+from produtos.parameters import Parameters
 
 _SURE = 50
 """With so many products with a word of each category beside the hold-out, no split can fail."""
 
 
-def check(dataset: Dataset, common: Parameters) -> None:
-    """Try what every run of the sweep will do to the data set before it trains.
+def check(dataset: Dataset, runs: Sequence[Parameters]) -> None:
+    """Try what every run of a sweep will do to the data set before it trains.
 
     Raises:
         BadInput: for one of them the data set is too small.
     """
-    runs = grid(common)
+    splits = dict.fromkeys((each.include_names, each.test_size) for each in runs)
     rarest = min(
         min(pool_of(dataset, include_names=include_names).learnable.values())
-        for include_names in (True, False)
+        for include_names in dict.fromkeys(include_names for include_names, _ in splits)
     )
     if rarest >= _SURE:
         return
-    for parameters in runs:
-        split(dataset, test_size=parameters.test_size, include_names=parameters.include_names)
+    for include_names, test_size in splits:
+        split(dataset, test_size=test_size, include_names=include_names)
 
 
 def main() -> None:
     """Check the data set named on the command line, and print what is in it."""
     dataset = load(sys.argv[1] if len(sys.argv) > 1 else None)
-    check(dataset, Parameters())
+    check(dataset, grid(Parameters()))
     summary = dataset.summary()
     print(summary)
     print(summary.category_counts())

@@ -5,9 +5,8 @@ import math
 import shlex
 import sys
 import unicodedata
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from itertools import product
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Any, Never
 
 from produtos.data.source import SHIPPED_NAME
@@ -21,50 +20,74 @@ CLASSIFIERS = (NAIVE_BAYES, LOGISTIC_REGRESSION)
 YES, NO = "sim", "não"
 
 
+AUTO = "auto"
+"""A classifier's own value."""
+
+MOST_WORDS = 5
+"""Of a term."""
+
+LARGEST_ALPHA = 1000.0
+
+
 @dataclass(frozen=True)
 class Parameters:
-    """What one run is asked to do; the defaults are the project's."""
+    """What one run is asked to do; the defaults are the project's.
+
+    Attributes:
+        alpha: smoothing of naive Bayes, or regularisation (1/C) of logistic regression; None for
+            the classifier's own.
+        ngrams: so many words in a row are a term at most.
+        streaming: whether the data set is read in blocks.
+    """
 
     test_size: float = 0.2
     include_names: bool = True
     strip_accents: bool = True
     classifier: str = NAIVE_BAYES
     dataset: str = SHIPPED_NAME
+    alpha: float | None = None
+    ngrams: int = 1
     streaming: bool = False
 
-    def logged(self) -> dict[str, str]:
-        """The same in the user's own words, by name; an address without its secrets.
-
-        Quoted as `mlflow run` does, whose parameters can't be changed: one search finds both.
-        """
-        written = {
+    def written(self) -> dict[str, str]:
+        """The same in the user's own words, by name; an address without its secrets."""
+        return {
             "test_size": str(self.test_size),
             "include_names": yes_or_no(self.include_names),
             "strip_accents": yes_or_no(self.strip_accents),
             "classifier": self.classifier,
             "dataset": without_secrets(self.dataset),
+            "alpha": AUTO if self.alpha is None else f"{self.alpha:g}",
+            "ngrams": str(self.ngrams),
             "streaming": yes_or_no(self.streaming),
         }
-        return {name: shlex.quote(value) for name, value in written.items()}
+
+    def of_model(self) -> dict[str, Any]:
+        """What `model.pipeline.build` has to know."""
+        names = ("classifier", "strip_accents", "alpha", "ngrams")
+        return {name: getattr(self, name) for name in names}
+
+    def logged(self) -> dict[str, str]:
+        """Quoted as `mlflow run` does, whose parameters can't be changed: one search finds both."""
+        return {name: shlex.quote(value) for name, value in self.written().items()}
 
     def run_name(self) -> str:
         """What a run is called on the page, which shows the first twelve characters or so."""
-        return f"{self.test_size} {yes_or_no(self.include_names)} {yes_or_no(self.strip_accents)}"
+        written, usual = self.written(), Parameters().written()
+        more = [name for name in ("classifier", "alpha", "ngrams") if written[name] != usual[name]]
+        names = ("test_size", "include_names", "strip_accents", *more)
+        return " ".join(written[name] for name in names)
 
-    def described(self) -> str:
-        """The two parameters of the chapter, with their names."""
-        return f"test_size={self.test_size} include_names={yes_or_no(self.include_names)}"
-
-
-TEST_SIZES = (0.1, 0.2, 0.3, 0.4, 0.5)
-
-
-def grid(common: Parameters) -> list[Parameters]:
-    """The ten runs of a sweep: every test size of the chapter, with and without names."""
-    return [
-        replace(common, include_names=include_names, test_size=test_size)
-        for include_names, test_size in product((True, False), TEST_SIZES)
-    ]
+    def described(self, names: Collection[str] = ()) -> str:
+        """The two parameters of the chapter, those that are named, and what is not as usual."""
+        usual = Parameters().written()
+        return " ".join(
+            f"{name}={value}"
+            for name, value in self.written().items()
+            if name in names
+            or name in ("test_size", "include_names")
+            or (name in ("alpha", "ngrams") and value != usual[name])
+        )
 
 
 def yes_or_no(value: bool) -> str:
@@ -93,17 +116,53 @@ def parse_test_size(written: str) -> float:
     Raises:
         argparse.ArgumentTypeError: it is not.
     """
-    try:
-        value = float(written)
-    except ValueError:
-        value = math.nan
-    if not 0 < value < 1:
+    if not 0 < (value := _number(written)) < 1:
         raise argparse.ArgumentTypeError(
             tr("must be a number between 0 and 1, such as 0.2, not {written!r}").format(
                 written=written
             )
         )
     return value
+
+
+def parse_alpha(written: str) -> float | None:
+    """A positive number, or `auto`.
+
+    Raises:
+        argparse.ArgumentTypeError: it is neither.
+    """
+    if written.strip().lower() == AUTO:
+        return None
+    if not 0 < (value := _number(written)) <= LARGEST_ALPHA:
+        raise argparse.ArgumentTypeError(
+            tr("must be auto, or a number above 0 and up to {most:g}, not {written!r}").format(
+                most=LARGEST_ALPHA, written=written
+            )
+        )
+    return value
+
+
+def parse_ngrams(written: str) -> int:
+    """A number of words.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none, or too large.
+    """
+    value = _number(written)
+    if value not in range(1, MOST_WORDS + 1):
+        raise argparse.ArgumentTypeError(
+            tr("must be a number of words from 1 to {most}, not {written!r}").format(
+                most=MOST_WORDS, written=written
+            )
+        )
+    return int(value)
+
+
+def _number(written: str) -> float:
+    try:
+        return float(written)
+    except ValueError:
+        return math.nan
 
 
 class Parser(argparse.ArgumentParser):
@@ -157,6 +216,19 @@ def add_arguments(parser: argparse.ArgumentParser, names: Sequence[str]) -> None
         "dataset": {
             "metavar": "PATH|URL",
             "help": tr("a CSV file nome;descricao;categoria (default: the one that is shipped)"),
+        },
+        "alpha": {
+            "type": parse_alpha,
+            "metavar": "NUMBER",
+            "help": tr(
+                "smoothing of naive Bayes (auto: 1), or regularisation, 1/C, of logistic "
+                "regression (auto: 0.1)"
+            ),
+        },
+        "ngrams": {
+            "type": parse_ngrams,
+            "metavar": "NUMBER",
+            "help": tr("so many words in a row are a term at most (default: %(default)s)"),
         },
         "streaming": {
             "nargs": "?",

@@ -6,6 +6,7 @@ import pytest
 
 from produtos import check
 from produtos.data import dataset, split
+from produtos.grid import grid
 from produtos.parameters import Parameters
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -141,5 +142,5 @@ def test_a_rare_category_in_a_large_data_set_is_not_paid_for_ten_times(
         return original(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(split, "Pool", counted)
-    check.check(data, Parameters())
+    check.check(data, grid(Parameters()))
     assert made == 2

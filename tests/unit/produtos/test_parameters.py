@@ -1,18 +1,19 @@
 import argparse
 import unicodedata
+from dataclasses import fields
 
 import pytest
 
+from produtos.grid import grid
 from produtos.parameters import (
     Parameters,
     Parser,
     add_arguments,
-    grid,
     parse_test_size,
     parse_yes_or_no,
 )
 
-ALL = ["test_size", "include_names", "strip_accents", "classifier", "dataset"]
+ALL = [field.name for field in fields(Parameters)]
 
 
 def parse(*arguments: str) -> Parameters:
@@ -61,7 +62,14 @@ def test_parameters_are_logged_as_mlflow_run_logs_them() -> None:
         "strip_accents": "sim",
         "classifier": "naive_bayes",
         "dataset": "produtos.csv",
+        "alpha": "auto",
+        "ngrams": "1",
         "streaming": "'não'",
+    }
+    assert parse("--alpha", "0.10", "--ngrams=2", "--streaming").logged().items() >= {
+        ("alpha", "0.1"),
+        ("ngrams", "2"),
+        ("streaming", "sim"),
     }
 
 
@@ -75,6 +83,12 @@ def test_names_of_the_runs_of_a_sweep_differ_where_a_page_cuts_them_off() -> Non
     names = [each.run_name()[:12] for runs in both for each in runs]
     assert len(set(names)) == 20
     assert Parameters(test_size=0.25, include_names=False).run_name() == "0.25 não sim"
+    other = Parameters(classifier="logistic_regression", alpha=0.5, ngrams=2)
+    assert other.run_name() == "0.2 sim sim logistic_regression 0.5 2"
+    assert other.described() == "test_size=0.2 include_names=sim alpha=0.5 ngrams=2"
+    assert (
+        Parameters().described(["classifier"]).endswith("include_names=sim classifier=naive_bayes")
+    )
 
 
 @pytest.mark.parametrize(
@@ -82,6 +96,8 @@ def test_names_of_the_runs_of_a_sweep_differ_where_a_page_cuts_them_off() -> Non
     [
         (["--test-size", "2"], "number between 0 and 1"),
         (["--classifier", "svm"], "'svm' (choose from 'naive_bayes', 'logistic_regression')"),
+        (["--alpha", "-1"], "must be auto, or a number above 0"),
+        (["--ngrams", "9"], "a number of words from 1 to 5"),
         (["--nada"], "unrecognized arguments: --nada"),
     ],
 )

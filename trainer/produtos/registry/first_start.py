@@ -8,7 +8,7 @@ the version (tagged with its sweep), its stage, its alias, and last the end of t
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from mlflow.entities import Run
@@ -19,8 +19,9 @@ from mlflow.tracking import MlflowClient
 from produtos.data.dataset import Dataset
 from produtos.data.source import SHIPPED, is_url, location, read_bytes
 from produtos.errors import BadInput
+from produtos.grid import CHAPTER, Axes, grid
 from produtos.model.evaluation import METRICS
-from produtos.parameters import Parameters, grid
+from produtos.parameters import Parameters
 from produtos.registry import registry
 from produtos.runs import tracking
 from produtos.runs.outcome import DATASET_DIGEST, FIRST, GAPS, SWEEP, SWEEP_RUN, Outcome, Sweep
@@ -68,18 +69,21 @@ def is_untrained(client: MlflowClient, source: str | None) -> bool:
     return digest not in {run.data.tags.get(DATASET_DIGEST) for run in known}
 
 
-def interrupted_sweep(tracker: Tracker, dataset: Dataset, common: Parameters) -> Sweep | None:
+def interrupted_sweep(
+    tracker: Tracker, dataset: Dataset, common: Parameters, axes: Axes = CHAPTER
+) -> Sweep | None:
     """The newest unfinished sweep on the same file with the same parameters.
 
     Its runs that did not finish, and every other unfinished sweep, are closed as KILLED.
     """
-    shared = {k: v for k, v in common.logged().items() if k in ("strip_accents", "classifier")}
+    same = {"strip_accents", "classifier"} - axes.keys()
+    shared = {name: value for name, value in common.logged().items() if name in same}
     sweeps = _unfinished_sweeps(tracker.client, tracker.experiment_id)
     _close(tracker.client, sweeps)
     for run in sweeps:
         same_file = run.data.tags.get(DATASET_DIGEST) == dataset.digest
         if same_file and shared.items() <= run.data.params.items():
-            return Sweep(run.info.run_id, _finished(tracker.client, run, common))
+            return Sweep(run.info.run_id, _finished(tracker.client, run, grid(common, axes)))
     return None
 
 
@@ -103,11 +107,11 @@ def _close(client: MlflowClient, parents: Iterable[Run]) -> None:
                 client.set_terminated(run.info.run_id, "KILLED")
 
 
-def _finished(client: MlflowClient, parent: Run, common: Parameters) -> list[Outcome]:
+def _finished(client: MlflowClient, parent: Run, runs: Sequence[Parameters]) -> list[Outcome]:
     finished = []
     for run in _children(client, parent):
         data = run.data
-        same = [each for each in grid(common) if each.logged().items() <= data.params.items()]
+        same = [each for each in runs if each.logged().items() <= data.params.items()]
         if run.info.status != "FINISHED" or not same or not set(METRICS) <= data.metrics.keys():
             continue
         metrics = {name: data.metrics[name] for name in METRICS}

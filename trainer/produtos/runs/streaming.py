@@ -61,7 +61,7 @@ def train(products: Products, parameters: Parameters, most_terms: int = MOST_TER
     Raises:
         BadInput: the table cannot be read, or leaves too little to train or test on.
     """
-    untrained = model.build(parameters.classifier, strip_accents=parameters.strip_accents)
+    untrained = model.build(**parameters.of_model())
     counts = TermCounts(untrained, most_terms)
     own_texts = None if parameters.include_names else OwnTexts(products.again())
     left_out = own_texts.left_out if own_texts else dict.fromkeys(REASONS, 0)

@@ -1,16 +1,20 @@
-"""The ten runs of the chapter as children of one parent run."""
+"""The ten runs of the chapter, or those of a grid, as children of one parent run."""
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 
 from produtos.data.dataset import Dataset
 from produtos.data.split import holdout_of
+from produtos.grid import CHAPTER, Axes, grid
 from produtos.language import tr
 from produtos.model.evaluation import METRICS
-from produtos.parameters import Parameters, grid, yes_or_no
+from produtos.parameters import Parameters
 from produtos.runs.outcome import DATASET_DIGEST, FIRST, HOLDOUT_DIGEST, SWEEP, Outcome, Sweep
 from produtos.runs.tracking import Tracker, log, project_run_id, running
 from produtos.runs.training import train_child
+
+ROWS_SHOWN = 20
+"""Of a table of runs; the page lists them all."""
 
 Trained = tuple[Outcome, float]
 """A run that was recorded, and the seconds that it took."""
@@ -50,6 +54,7 @@ def sweep(
     resumed: Sweep | None = None,
     first: bool = False,
     trainer: Trainer = one_by_one,
+    axes: Axes = CHAPTER,
 ) -> Iterator[Sweep]:
     """Train all runs; the parent run stays open until the end of the block.
 
@@ -64,8 +69,9 @@ def sweep(
         resumed: an earlier sweep to go on with.
         first: whether this is the sweep that makes the first model.
         trainer: what does the work.
+        axes: in what the runs differ.
     """
-    runs = grid(common)
+    runs = grid(common, axes)
     done = {each.parameters: each for each in resumed.outcomes} if resumed else {}
     outcomes = []
     tags = {
@@ -74,11 +80,10 @@ def sweep(
         HOLDOUT_DIGEST: holdout_of(dataset).digest,
     }
     parent_id = resumed.parent_id if resumed else project_run_id()
-    name = f"sweep {common.classifier}"
+    name = f"sweep {'of a grid' if 'classifier' in axes else common.classifier}"
     with running(tracker, name, run_id=parent_id, tags=tags) as parent:
         parent_id = parent.info.run_id
-        logged = common.logged()
-        shared = {name: logged[name] for name in ("strip_accents", "classifier", "dataset")}
+        shared = {k: v for k, v in common.logged().items() if k not in (*axes, "streaming")}
         log(tracker, parent, parameters=shared)
         missing = [parameters for parameters in runs if parameters not in done]
         with closing(trainer(tracker, dataset, parent_id, missing)) as trained:
@@ -89,28 +94,38 @@ def sweep(
                     outcome, seconds = next(trained)
                     how = f"{seconds:.1f} s"
                 outcomes.append(outcome)
-                report(f"{number:2}/{len(runs)}  {_line(outcome)}  {how}")
+                report(f"{number:{len(str(len(runs)))}}/{len(runs)}  {_line(outcome, axes)}  {how}")
         best_first = ranked(outcomes)
         best = best_first[0]
         log(tracker, parent, metrics=best.metrics, tags={"best_run_id": best.run_id})
         yield Sweep(parent_id, best_first)
 
 
-def _line(outcome: Outcome) -> str:
-    parameters, metrics = outcome.parameters, outcome.metrics
+def _varied(outcome: Outcome, axes: Axes) -> dict[str, str]:
+    return {name: value for name, value in outcome.parameters.written().items() if name in axes}
+
+
+def _line(outcome: Outcome, axes: Axes) -> str:
+    varied = "  ".join(f"{name}={value}" for name, value in _varied(outcome, axes).items())
+    metrics = outcome.metrics
     return (
-        f"test_size={parameters.test_size}  include_names={yes_or_no(parameters.include_names)}  "
-        f"acuracia {metrics['acuracia']:.4f}  acuracia_holdout {metrics['acuracia_holdout']:.4f}"
+        f"{varied}  acuracia {metrics['acuracia']:.4f}  "
+        f"acuracia_holdout {metrics['acuracia_holdout']:.4f}"
     )
 
 
-def table(outcomes: Sequence[Outcome]) -> str:
-    """The runs as lines of text, in the given order."""
-    lines = ["test_size  include_names  " + "  ".join(f"{name:>16}" for name in METRICS)]
-    lines += [
-        f"{outcome.parameters.test_size:<9}  "
-        f"{yes_or_no(outcome.parameters.include_names):<13}  "
-        + "  ".join(f"{outcome.metrics[name]:16.4f}" for name in METRICS)
-        for outcome in outcomes
+def table(outcomes: Sequence[Outcome], axes: Axes = CHAPTER) -> str:
+    """The first runs as lines of text, in the given order."""
+    rows = [_varied(outcome, axes) for outcome in outcomes[:ROWS_SHOWN]]
+    widths = {name: max(map(len, (name, *(row[name] for row in rows)))) for name in rows[0]}
+    figures = [{name: f"{each.metrics[name]:.4f}" for name in METRICS} for each in outcomes]
+    cells = [(dict(zip(widths, widths, strict=True)), dict(zip(METRICS, METRICS, strict=True)))]
+    cells += zip(rows, figures, strict=False)
+    lines = [
+        "  ".join(f"{varied[name]:<{width}}" for name, width in widths.items())
+        + "".join(f"  {measured[name]:>16}" for name in METRICS)
+        for varied, measured in cells
     ]
+    if more := len(outcomes) - len(rows):
+        lines.append(tr("and {more} runs more").format(more=more))
     return "\n".join(lines)

@@ -2,9 +2,11 @@
 
 import os
 import pickle
+import tempfile
 from collections.abc import Generator, Sequence
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
+from pathlib import Path
 
 import mlflow
 from mlflow.tracking import MlflowClient
@@ -16,7 +18,7 @@ from produtos.runs import tracking
 from produtos.runs.sweep import Trained
 from produtos.runs.tracking import Tracker
 from produtos.runs.training import train_child
-from produtos.spark.session import Session
+from produtos.spark.session import Session, in_order, received
 
 TRIES = 2
 """A worker that is lost costs its runs only, which are tried again once."""
@@ -27,6 +29,10 @@ for it; they go to the cluster with the work."""
 
 NOT_SENT = ("MLFLOW_RUN_ID",)
 """The run of this process alone."""
+
+DATASET = "dados"
+FILE = "dataset.pickle"
+"""The folder that is sent, and what is in it."""
 
 
 def train_on_spark(
@@ -47,13 +53,15 @@ def train_on_spark(
         _train,
         experiment_id=tracker.experiment_id,
         parent_id=parent_id,
-        dataset=dataset,
         tags=tracking.source_tags(),
         settings=settings,
     )
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, FILE).write_bytes(pickle.dumps(dataset))
+        spark.send(folder, DATASET)
     try:
-        for future in [spark.submit(train, parameters) for parameters in runs]:
-            trained: Trained | BadInput = pickle.loads(future.result())
+        for _, done in in_order(runs, partial(spark.submit, train), spark.at_once):
+            trained: Trained | BadInput = pickle.loads(done)
             if isinstance(trained, BadInput):
                 raise trained
             yield trained
@@ -71,11 +79,17 @@ def _close(tracker: Tracker, parent_id: str) -> None:
             tracker.client.set_terminated(run.info.run_id, "KILLED")
 
 
+@cache
+def _dataset() -> Dataset:
+    """On the cluster: what was sent, read once by each process."""
+    dataset: Dataset = pickle.loads(Path(received(DATASET), FILE).read_bytes())
+    return dataset
+
+
 def _train(
     parameters: Parameters,
     experiment_id: str,
     parent_id: str,
-    dataset: Dataset,
     tags: dict[str, str],
     settings: dict[str, str],
 ) -> bytes:
@@ -86,6 +100,6 @@ def _train(
     mlflow.set_experiment(experiment_id=experiment_id)
     try:
         tracker = Tracker(MlflowClient(), experiment_id)
-        return pickle.dumps(train_child(tracker, dataset, parent_id, parameters, tags))
+        return pickle.dumps(train_child(tracker, _dataset(), parent_id, parameters, tags))
     except BadInput as error:
         return pickle.dumps(error)

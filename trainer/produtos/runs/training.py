@@ -69,7 +69,7 @@ def train(dataset: Dataset, parameters: Parameters) -> Trained:
     def categories(products: list[Product]) -> list[str]:
         return [product.category for product in products]
 
-    pipeline = model.build(parameters.classifier, strip_accents=parameters.strip_accents)
+    pipeline = model.build(**parameters.of_model())
     pipeline.fit(texts(parts.train), categories(parts.train))
     test, holdout = (
         evaluate(categories(part), pipeline.predict(texts(part)).tolist(), dataset.categories)

@@ -6,8 +6,9 @@ from types import SimpleNamespace
 import pytest
 from mlflow.tracking import MlflowClient
 
+from produtos.grid import grid
 from produtos.model.evaluation import METRICS
-from produtos.parameters import Parameters, grid
+from produtos.parameters import Parameters
 from produtos.registry import first_start, registry
 from produtos.registry.registry import PRODUCTION
 from produtos.runs import tracking

@@ -1,10 +1,13 @@
 """The ten runs: their order, what is kept of them, and how the parent run ends."""
 
+from dataclasses import replace
+
 import pytest
 from mlflow.tracking import MlflowClient
 
 from produtos.errors import Stopped
-from produtos.parameters import Parameters, grid
+from produtos.grid import grid, parse_grid
+from produtos.parameters import Parameters
 from produtos.runs import sweep as sweeping
 from produtos.runs import tracking, training
 from produtos.runs.outcome import Outcome, Sweep
@@ -69,6 +72,8 @@ def test_the_parent_run_is_open_until_the_best_one_is_registered(tracker: Tracke
         "strip_accents": "sim",
         "classifier": "naive_bayes",
         "dataset": "'https://a/b.csv?sig=…'",
+        "alpha": "auto",
+        "ngrams": "1",
     }
     assert [each.parameters.test_size for each in done.outcomes[:2]] == [0.5, 0.5]
     assert len(lines) == len(done.outcomes) == 10
@@ -107,6 +112,24 @@ def test_cut_off_while_the_best_one_is_registered_it_is_unfinished(tracker: Trac
     with pytest.raises(Stopped):
         register()
     assert tracker.client.get_run(parents[0]).info.status == "KILLED"
+
+
+def test_of_a_grid_is_said_in_what_the_runs_differ(tracker: Tracker) -> None:
+    lines: list[str] = []
+    axes = parse_grid("classifier=naive_bayes,logistic_regression alpha=0.1,1 ngrams=1,2")
+    with sweeping.sweep(tracker, DATA, COMMON, report=lines.append, axes=axes) as done:
+        assert len(done.outcomes) == 8
+    last = "8/8  classifier=logistic_regression  alpha=1  ngrams=2  acuracia "
+    assert lines[-1].startswith(last)
+    parent = tracker.client.get_run(done.parent_id)
+    assert parent.info.run_name == "sweep of a grid"
+    assert {"test_size", "include_names"} <= parent.data.params.keys()
+    assert not {"classifier", "alpha", "ngrams"} & parent.data.params.keys()
+    many = [outcome(replace(Parameters(), alpha=float(n))) for n in range(1, 31)]
+    head, first, *_, rest = sweeping.table(many, {"alpha": ()}).splitlines()
+    assert head.split()[:2] == ["alpha", "acuracia"]
+    assert first.split()[:2] == ["1", "0.2500"]
+    assert rest == "and 10 runs more"
 
 
 def test_the_table_of_runs() -> None:

@@ -2,7 +2,6 @@
 
 import os
 import pickle
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
@@ -19,7 +18,7 @@ from produtos.io import csv_parts
 from produtos.io.parquet import ParquetTable
 from produtos.io.rows import Chunk
 from produtos.io.storage import ENDPOINT_VARIABLES
-from produtos.spark.session import Session
+from produtos.spark.session import Session, in_order
 
 CSV_PART = 2 << 20
 """Bytes. A second or two of work: much more than Spark needs to hand it out."""
@@ -95,7 +94,8 @@ def classify(
         BadInput: a file or a model is of no use, or the cluster could not do it.
     """
     table, end, lines = None, 0, 0
-    for work, result in _in_order(submit, works, at_once):
+    for work, done in in_order(works, partial(_send, submit), at_once):
+        result = _result(done)
         if isinstance(work, Chunk):
             assert isinstance(result, list)
             yield form.of(work, result)
@@ -107,7 +107,7 @@ def classify(
             # A row of the part above goes on in this one, or beyond it.
             if end >= work.end:
                 continue
-            again = _result(submit(replace(work, start=end)))
+            again = _result(submit(replace(work, start=end)).result())
             assert isinstance(again, Done)
             result = again
         for some in result.answered:
@@ -116,22 +116,12 @@ def classify(
         end, lines = result.end, lines + result.lines
 
 
-def _in_order(
-    submit: Submit, works: Iterator[Reading | Chunk], at_once: Callable[[], int]
-) -> Iterator[tuple[Reading | Chunk, Result]]:
-    under_way: deque[tuple[Reading | Chunk, Future[bytes]]] = deque()
-    for work in works:
-        sent = work.texts if isinstance(work, Chunk) else work
-        under_way.append((work, submit(sent)))
-        while len(under_way) >= at_once():
-            oldest, future = under_way.popleft()
-            yield oldest, _result(future)
-    for oldest, future in under_way:
-        yield oldest, _result(future)
+def _send(submit: Submit, work: Reading | Chunk) -> Future[bytes]:
+    return submit(work.texts if isinstance(work, Chunk) else work)
 
 
-def _result(future: Future[bytes]) -> Result:
-    result: Result | BadInput = pickle.loads(future.result())
+def _result(done: bytes) -> Result:
+    result: Result | BadInput = pickle.loads(done)
     if isinstance(result, BadInput):
         raise result
     return result
