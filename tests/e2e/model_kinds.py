@@ -96,7 +96,7 @@ ESTIMATORS: dict[str, Callable[[], tuple[BaseEstimator, pd.DataFrame]]] = {
     ),
     "neighbours": lambda: (KNeighborsClassifier().fit(NUMBERS, CLASSES), NUMBERS),
     "clusters": lambda: (KMeans(4, n_init=1).fit(NUMBERS), NUMBERS),
-    "outliers": lambda: (IsolationForest(30).fit(NUMBERS), NUMBERS),
+    "outliers": lambda: (IsolationForest(n_estimators=30).fit(NUMBERS), NUMBERS),
     "neural network": lambda: (
         make_pipeline(StandardScaler(), MLPRegressor(max_iter=50)).fit(NUMBERS, TARGET),
         NUMBERS,
