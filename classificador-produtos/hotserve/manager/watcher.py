@@ -1,6 +1,7 @@
 """Asks the registry again and again: which models are meant, and which version of each."""
 
 import asyncio
+import random
 from dataclasses import dataclass, field
 
 from hotserve.config.errors import UsageError
@@ -33,7 +34,8 @@ class Watcher:
             for follower in [*self._followers.values()]:
                 await follower.show_metrics(ask=answered)
             delay = interval if answered else min(2 * delay, max(_LONGEST_DELAY, interval))
-            await asyncio.sleep(delay)
+            # Replicas that began, or lost the registry, at one moment would all ask at one moment.
+            await asyncio.sleep(delay * random.uniform(0.8, 1.0))
 
     async def look(self) -> bool:
         """Look once; whether the registry answered."""
