@@ -143,6 +143,7 @@ def _environment(chosen: Settings, runtime: Path) -> dict[str, str]:
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         # Nothing leaves the machine unless its owner wants it.
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        "HOTSERVE_COMPARE": "Staging",
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
         "PYTHONUNBUFFERED": "1",

@@ -91,7 +91,8 @@ def served(
     registry = Registry(mlflow_server.url)
     home = tmp_path_factory.mktemp("hotserve-page")
     uri = f"models:/{NAME}/Production"
-    with running_hotserve(uri, home, mlflow_server.environment()) as hotserve:
+    options = ("--compare", "Staging")
+    with running_hotserve(uri, home, mlflow_server.environment(), options=options) as hotserve:
         hotserve.get("/model")
         with opened(browser, hotserve.url) as early:
             notice = early.page.locator("#notice")
@@ -514,6 +515,28 @@ def test_each_word_stands_with_its_weight(watched: Watched, at_first: Served) ->
     at_first.promote(at_first.without)
     watched.has_answered("sempre esta")
     expect(why).to_be_hidden()
+
+
+def test_production_and_staging_stand_side_by_side(watched: Watched, at_first: Served) -> None:
+    registry, page = at_first.registry, watched.page
+    candidate = at_first.with_probabilities[LOGISTIC_REGRESSION]
+    watched.type("boneca de pano")
+    watched.has_answered("brinquedo")
+    registry.move(NAME, candidate, "Staging")
+    beside = page.get_by_role("region", name=f"Staging · Versão {candidate}")
+    expect(beside.locator(".category")).to_have_text("brinquedo")
+    expect(beside.locator("li").first).to_have_text(re.compile(r"^boneca\+\d"))
+    answering = page.get_by_role("region", name="Production · Versão 1")
+    expect(answering.locator("li").first).to_have_text(re.compile(r"^boneca\+\d"))
+    # Its weights are its own.
+    assert beside.locator("li").first.inner_text() != answering.locator("li").first.inner_text()
+    assert_fits_and_reads_well(page)
+    assert len(at_first.hotserve.server_processes()) == 1
+    watched.type("senhor dos anéis")
+    expect(beside.locator(".category")).to_have_text("livro")
+    registry.move(NAME, candidate, "None")
+    expect(beside).to_be_hidden()
+    expect(page.locator("#why li").first).to_be_visible()
 
 
 LABELLED = """nome;categoria

@@ -66,6 +66,16 @@ class ModelReference:
         means = f"@{self.selector}" if self.kind == "alias" else f"/{self.selector or 'latest'}"
         return replace(self, uri=f"models:/{name}{means}", name=name)
 
+    def beside(self, selector: str) -> "ModelReference | None":
+        """Another stage or `@alias` of the same model; None where it is not one registered model.
+
+        Raises:
+            UsageError: `selector` is neither.
+        """
+        if not selector or self.is_pattern or not self.in_registry:
+            return None
+        return parse(f"models:/{self.name}{'' if selector.startswith('@') else '/'}{selector}")
+
     @property
     def shown(self) -> str | None:
         """The URI, where it can be shown to anybody: a path or a bucket is nobody's business."""

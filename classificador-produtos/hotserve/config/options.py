@@ -158,3 +158,4 @@ ORIGINS = Kind(
     _origins, "ORIGINS", "origins as browsers send them (https://example.org), with commas between"
 )
 FILE = Kind(str, "FILE", "a file")
+TEXT = Kind(str, "NAME", "a name")

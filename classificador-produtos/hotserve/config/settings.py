@@ -20,6 +20,7 @@ from hotserve.config.options import (
     SECONDS,
     SIZE,
     SWITCH,
+    TEXT,
     WORKERS,
     Option,
     choice,
@@ -72,6 +73,12 @@ class Settings:
         "auto",
         "'auto' has requests that wait for the model's process go to it together, once rows "
         "together were found to be answered as one by one; 'off' sends each by itself",
+    )
+    compare: str = option(
+        TEXT,
+        "",
+        "a stage or @alias of the same model: the page shows the category and the words of its "
+        "version beside those of the one that answers; for models of the fast lane",
     )
     cors_origins: tuple[str, ...] = option(
         ORIGINS,

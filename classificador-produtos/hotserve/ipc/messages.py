@@ -107,6 +107,7 @@ class Prepare:
         batching: how requests go to `target` together, if they may.
         name: of the model; empty: what is said of all of them, where many are served.
         is_gone: whether the model is not served any more.
+        compared: the compiled model that is shown beside; it answers no request for predictions.
     """
 
     number: int = 0
@@ -117,6 +118,7 @@ class Prepare:
     batching: Batching | None = None
     name: str = ""
     is_gone: bool = False
+    compared: LaneTarget | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,8 +227,9 @@ def decode(line: bytes) -> Message:
     if target := fields.get("target"):
         text_input = TextInput(**_tuples(target["text_input"], "columns"))
         fields["target"] = Target(**{**target, "text_input": text_input})
-    if lane := fields.get("lane"):
-        fields["lane"] = LaneTarget(**_tuples(lane, "forms", "columns"))
+    for name in ("lane", "compared"):
+        if lane := fields.get(name):
+            fields[name] = LaneTarget(**_tuples(lane, "forms", "columns"))
     if batching := fields.get("batching"):
         fields["batching"] = Batching(**_tuples(batching, "forms"))
     if tokens := fields.get("tokens"):

@@ -23,6 +23,7 @@ from hotserve.config.settings import Settings
 from hotserve.ipc.messages import Configure
 from hotserve.log import logger
 from hotserve.manager import token_watch
+from hotserve.manager.comparison import Comparison
 from hotserve.manager.models import Models
 from hotserve.manager.registry import ModelVersion, connected
 from hotserve.manager.watcher import Watcher
@@ -72,8 +73,9 @@ async def run(
         scope: what the reference is looked up in, without secrets.
 
     Raises:
-        UsageError: the cache can't be written to.
+        UsageError: the cache can't be written to, or there is nothing to compare with by that name.
     """
+    beside = reference.beside(settings.compare)
     # A server process whose guard was killed becomes ours, not init's, until it is gone.
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     signalled = asyncio.Event()
@@ -99,6 +101,11 @@ async def run(
         if connection is not None and reference.in_registry:
             registry = await stack.enter_async_context(connected(connection))
             jobs.append(Watcher(registry, models).follow(settings.poll_interval))
+            if beside is not None:
+                model, asked = models.by_name[reference.name], connected(connection)
+                registry = await stack.enter_async_context(asked)
+                comparison = Comparison(registry, beside, model.preparation, model.switcher)
+                jobs.append(comparison.follow(settings.poll_interval))
         else:
             models.by_name[reference.name].switcher.deploy(_fixed(reference))
         tasks = [asyncio.create_task(job) for job in jobs]

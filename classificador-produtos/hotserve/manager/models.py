@@ -23,6 +23,7 @@ class ServedModel:
 
     switcher: Switcher
     cache: Cache
+    preparation: Preparation
 
 
 class Models:
@@ -85,7 +86,7 @@ class Models:
                 is_one_of_many=are_many,
             )
             parts = (self._settings, reference, self._pool, cache, preparation, self._redactor)
-            model = self.by_name[name] = ServedModel(Switcher(*parts), cache)
+            model = self.by_name[name] = ServedModel(Switcher(*parts), cache, preparation)
         return model
 
     def end(self, name: str) -> None:

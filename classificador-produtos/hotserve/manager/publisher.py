@@ -4,7 +4,7 @@ import asyncio
 
 from hotserve.config.model_uri import ModelReference
 from hotserve.config.settings import Settings
-from hotserve.ipc.messages import Prepare
+from hotserve.ipc.messages import LaneTarget, Prepare
 from hotserve.log import logger
 from hotserve.manager.batch_opener import COMPARING, BatchOpener, BatchVerdict
 from hotserve.manager.deployment import Deployment
@@ -19,6 +19,7 @@ class Publisher:
 
     Attributes:
         active: the deployment that answers, or would if its process were not starting again.
+        compared: the compiled model that is shown beside it.
         is_healthy: whether there is a process that requests can be sent to.
         status: the contents of `/model`.
     """
@@ -36,6 +37,7 @@ class Publisher:
         self._published: Prepare | None = None
         self.is_healthy = False
         self.active: Deployment | None = None
+        self.compared: LaneTarget | None = None
         self.status = Status(reference, redactor, self.publish)
         self.publish()
 
@@ -157,6 +159,7 @@ class Publisher:
             hold=self._hold,
             lane=active.lane_target(self._csv) if active else None,
             batching=active.batching_target(self._slots) if active else None,
+            compared=self.compared,
         )
         if change != self._published:
             self._published = change

@@ -52,7 +52,16 @@ class Status:
             "columns": [],
             "signature": None,
             **dict.fromkeys(
-                ("expected", "lane", "batching", "note", "wanted", "last_error", "registry")
+                (
+                    "expected",
+                    "lane",
+                    "batching",
+                    "note",
+                    "compared",
+                    "wanted",
+                    "last_error",
+                    "registry",
+                )
             ),
             "switches": [],
             "restarts": 0,
@@ -173,6 +182,12 @@ class Status:
     def note(self, text: str | None) -> None:
         """Something about what is served that a person should know, or nothing."""
         self._set(note=text)
+
+    def compared(self, shown: dict[str, object] | None) -> None:
+        """The version that is shown beside, if there is one."""
+        why = shown and shown.get("why")
+        redacted = {**shown, "why": self._redactor.text(str(why))} if shown and why else shown
+        self._set(compared=redacted)
 
     def registry(self, error: str | None) -> None:
         """The registry answered (None), or why it did not."""

@@ -8,6 +8,7 @@ from hotserve.backoff import Backoff
 from hotserve.config.folders import write_error
 from hotserve.config.model_uri import ModelReference
 from hotserve.config.settings import Settings
+from hotserve.ipc.messages import LaneTarget
 from hotserve.log import logger
 from hotserve.manager.cache import Cache
 from hotserve.manager.deployment import Deployment
@@ -115,6 +116,11 @@ class Switcher:
         self._publisher.end()
         drained = self._publisher.drained(active) if active and was_healthy else None
         await self.close(after=drained)
+
+    def show_beside(self, compared: LaneTarget | None, shown: dict[str, object] | None) -> None:
+        """Have the workers tell what that compiled model would answer; `shown` is for `/model`."""
+        self._publisher.compared = compared
+        self.status.compared(shown)
 
     async def close(self, after: asyncio.Event | None = None) -> None:
         """Stop every server process; the active one `after` that."""

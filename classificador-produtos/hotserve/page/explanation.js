@@ -7,24 +7,35 @@ const MOST_TERMS = 30;
 
 /**
  * Shows which words decided about one product; nothing where there was nothing to decide.
- * @param {import("./service.js").Explanation|null} explanation
+ * @param {import("./service.js").Told[]|null} told of the version that answers, then of the one that
+ *   is shown beside
+ * @param {(string|undefined)[]} stages of the same
  */
-export function showWhy(explanation) {
+export function showWhy(told, stages) {
   const element = byId("why");
-  element.hidden = !explanation?.runner_up;
-  const key = JSON.stringify([explanation, currentLanguage()]);
+  const decided = (told ?? []).filter(({ explanation }) => explanation.runner_up !== null);
+  element.hidden = !decided.length;
+  const key = JSON.stringify([told, stages, currentLanguage()]);
   if (element.hidden || element.key === key) return;
   element.key = key;
-  element.replaceChildren(...parts(explanation));
+  const blocks = decided.map((one) => block(one, told.length > 1 ? stages[told.indexOf(one)] : null));
+  const hint = make("p", { class: "hint" }, words("whyExact"));
+  element.replaceChildren(make("div", { class: "beside" }, ...blocks), hint);
 }
 
-function parts(explanation) {
+/** @param {string|null|undefined} stage null where there is one version only */
+function block({ version, explanation }, stage) {
   const { category, runner_up: other, terms } = explanation;
-  return [
+  const title = [stage, words("version", version)].filter(Boolean).join(" · ");
+  return make(
+    "section",
+    stage === null ? {} : { "aria-label": title },
+    stage === null ? null : make("p", { class: "eyebrow" }, title),
+    stage === null ? null : make("p", { class: "category" }, category),
     make("h2", { class: "small" }, words("why", category, other)),
     terms.length ? chips(explanation) : make("p", {}, words("noTerms")),
-    make("p", { class: "hint" }, `${words("whyColours", category, other)} ${words("whyExact")}`),
-  ];
+    make("p", { class: "hint" }, words("whyColours", category, other)),
+  );
 }
 
 /** The words in the order of the text; of many those that weigh most. */

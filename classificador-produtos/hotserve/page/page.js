@@ -74,8 +74,8 @@ async function answerAll(products, signal) {
     version = reply.version;
     answers.push(...reply.answers);
     state.problem = null;
-    const explanation = told?.version === version ? told.explanation : null;
-    state.shown = { products, answers, version, milliseconds, why: explanation, signal };
+    const explanations = told?.[0].version === version ? told : null;
+    state.shown = { products, answers, version, milliseconds, why: explanations, signal };
     render();
   }
   if (state.model && version !== state.model.version) look();
@@ -83,6 +83,10 @@ async function answerAll(products, signal) {
 
 /** One product that was typed, not a table with one row. */
 const isOne = ({ texts, columns }) => texts.length === 1 && !columns;
+
+/** Where in the registry the version is that answers. */
+const stageOf = ({ stage, aliases }) =>
+  [stage, ...(aliases ?? []).map((alias) => `@${alias}`)].find((label) => label && label !== "None");
 
 /** Not asked where the server has said that it can't tell. */
 const why = (text, signal) =>
@@ -108,7 +112,8 @@ async function patiently(send, signal) {
 // --- looking at /model
 
 /** What an answer depends on. */
-const answering = ({ version, lane }) => `${version} ${lane?.state}`;
+const answering = ({ version, lane, compared }) =>
+  JSON.stringify([version, lane?.state, compared?.version, compared?.state]);
 
 let nextLook = 0;
 let isLooking = false;
@@ -148,7 +153,7 @@ function render() {
   byId("many").hidden = !shown || single;
   if (single) {
     showOne(shown.answers[0], shown.version, shown.milliseconds);
-    showWhy(shown.why);
+    showWhy(shown.why, [stageOf(state.model ?? {}), state.model?.compared?.label]);
   } else if (shown) showMany(shown.products, shown.answers, shown.version);
   byId("file").hidden = !state.file;
   byId("text").hidden = Boolean(state.file);

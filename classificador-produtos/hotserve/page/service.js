@@ -139,11 +139,17 @@ export async function classify(texts, signal) {
  */
 
 /**
+ * @typedef {object} Told
+ * @property {string|null} version
+ * @property {Explanation} explanation
+ */
+
+/**
  * Which words of a text decided.
  * @param {string} text
  * @param {AbortSignal} signal
- * @returns {Promise<{version: string|null, explanation: Explanation}|null>} null where it can't be
- *   told: the answer is worth showing without
+ * @returns {Promise<Told[]|null>} of the version that answers, and of the one that is shown beside,
+ *   if there is one; null where it can't be told: the answer is worth showing without
  */
 export async function explain(text, signal) {
   try {
@@ -151,8 +157,11 @@ export async function explain(text, signal) {
     const headers = { "Content-Type": "application/json" };
     const response = await request("explain", { method: "POST", headers, body, signal });
     if (!response.ok) return null;
-    const [explanation] = (await read(response)).explanations;
-    return { version: response.headers.get("X-Model-Version"), explanation };
+    const { explanations, compared } = await read(response);
+    const version = response.headers.get("X-Model-Version");
+    const told = [{ version, explanation: explanations[0] }];
+    if (compared) told.push({ version: compared.version, explanation: compared.explanations[0] });
+    return told;
   } catch (error) {
     if (error instanceof Problem) return null;
     throw error;

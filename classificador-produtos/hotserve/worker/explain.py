@@ -1,14 +1,25 @@
 """`/explain`: which words decided, from the compiled model of the fast lane."""
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
+from hotserve.ipc.messages import LaneTarget
+from hotserve.lane import Lane
 from hotserve.worker.answer import JSON, Answer
 from hotserve.worker.errors import RequestError
 from hotserve.worker.fast_lane import FEW, LONGEST_TEXT, FastLane
 
 
-def explain(lane: FastLane | None, body: bytes) -> Answer:
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A compiled model that is shown beside the one that answers."""
+
+    target: LaneTarget
+    lane: Lane
+
+
+def explain(lane: FastLane | None, compared: Compared | None, body: bytes) -> Answer:
     """The answer to a body of JSON, `{"inputs": [text, …]}`.
 
     Raises:
@@ -18,10 +29,31 @@ def explain(lane: FastLane | None, body: bytes) -> Answer:
     if lane is None:
         message = "no words can be told: the fast lane is not open; /model says why"
         raise RequestError(404, message)
-    told = {"explanations": [lane.explain(text) for text in texts]}
+    told: dict[str, Any] = {"explanations": [_told(lane.compiled, text) for text in texts]}
+    if compared is not None:
+        told["compared"] = {
+            "version": compared.target.version,
+            "explanations": [_told(compared.lane, text) for text in texts],
+        }
     version = (b"x-model-version", lane.target.version.encode())
     answer = json.dumps(told, ensure_ascii=False).encode("utf-8", "replace")
     return Answer(200, [JSON, version], answer)
+
+
+def _told(lane: Lane, text: str) -> dict[str, Any]:
+    found = lane.explain(text)
+    names = [str(label) for label in lane.classes]
+    terms = [
+        {"term": each.term, "count": each.count, "weight": each.weight}
+        for each in found.contributions
+    ]
+    return {
+        "category": names[found.index],
+        "runner_up": None if found.runner_up is None else names[found.runner_up],
+        "margin": found.margin,
+        "start": found.start,
+        "terms": terms,
+    }
 
 
 def _texts(body: bytes) -> list[str]:

@@ -46,6 +46,7 @@ class FastLane:
     Attributes:
         target: the version, and the forms of request that it may answer.
         headers: of its answers.
+        compiled: the compiled model.
     """
 
     def __init__(self, target: LaneTarget, counters: Counters) -> None:
@@ -55,9 +56,7 @@ class FastLane:
             LaneError: it can't be used.
         """
         self.target = target
-        self._lane = lane = Lane(target.path)
-        if lane.checksum != target.checksum:
-            raise LaneError(f"{target.path} is not the compiled model that was compared")
+        self.compiled = lane = opened(target)
         self._class_index = lane.class_index
         self._forms, self._with_chances = lane_forms.by_probabilities(target.forms)
         self._names = [str(label) for label in lane.classes]
@@ -100,12 +99,12 @@ class FastLane:
         if probabilities or len(texts) > FEW or len(body) > LONGEST_TEXT:
             return None
         try:
-            indexes = self._lane.class_indexes(texts)
+            indexes = self.compiled.class_indexes(texts)
         except Uncertain:
             return None
         self._products.add(indexes)
         self._look_at(texts)
-        return self._lane.json_of(indexes)
+        return self.compiled.json_of(indexes)
 
     async def answer(self, content_type: bytes, body: bytes) -> bytes | None:
         """The body of the answer, or None where the model's process has to give it.
@@ -133,33 +132,18 @@ class FastLane:
                 if any(len(text) > LONGEST_TEXT for text in part):
                     return None
                 if probabilities:
-                    chances = self._lane.predict_proba(part)
+                    chances = self.compiled.predict_proba(part)
                     indexes += map(_most_likely, chances)
                     answers += map(self._chances_shown, chances)
                 else:
-                    indexes += self._lane.class_indexes(part)
+                    indexes += self.compiled.class_indexes(part)
                 self._look_at(part)
         except (CsvError, Uncertain):
             return None
         self._products.add(indexes)
         if probabilities:
             return json.dumps({"predictions": answers}).encode()
-        return self._lane.json_of(indexes)
-
-    def explain(self, text: str) -> dict[str, Any]:
-        """Why a text gets its category, as `/explain` tells it."""
-        found = self._lane.explain(text)
-        terms = [
-            {"term": each.term, "count": each.count, "weight": each.weight}
-            for each in found.contributions
-        ]
-        return {
-            "category": self._names[found.index],
-            "runner_up": None if found.runner_up is None else self._names[found.runner_up],
-            "margin": found.margin,
-            "start": found.start,
-            "terms": terms,
-        }
+        return self.compiled.json_of(indexes)
 
     def head(self, length: int) -> bytes:
         """The headers of an answer of that length as they are sent, and the empty line."""
@@ -177,7 +161,7 @@ class FastLane:
             if self._counters.looks <= 0:
                 return
             self._counters.looks -= 1 + len(text)
-            self._products.looked_at(*self._lane.look_at(text))
+            self._products.looked_at(*self.compiled.look_at(text))
 
     def _of_json(self, body: bytes) -> tuple[Texts, bool] | None:
         """The texts of a request, and whether it asks for probabilities."""
@@ -216,6 +200,18 @@ class FastLane:
     def _chances_shown(self, chances: list[float]) -> dict[str, Any]:
         shares = dict(zip(self._names, chances, strict=True))
         return {CATEGORY: self._names[_most_likely(chances)], PROBABILITIES: shares}
+
+
+def opened(target: LaneTarget) -> Lane:
+    """The compiled model of a target.
+
+    Raises:
+        LaneError: it can't be used, or is another one.
+    """
+    lane = Lane(target.path)
+    if lane.checksum != target.checksum:
+        raise LaneError(f"{target.path} is not the compiled model that was compared")
+    return lane
 
 
 def _most_likely(chances: list[float]) -> int:

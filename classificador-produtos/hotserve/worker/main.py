@@ -29,7 +29,8 @@ from hotserve.worker.auth import Auth
 from hotserve.worker.cors import Cors
 from hotserve.worker.counters import Counters
 from hotserve.worker.errors import FaultLog
-from hotserve.worker.fast_lane import FastLane
+from hotserve.worker.explain import Compared
+from hotserve.worker.fast_lane import FastLane, opened
 from hotserve.worker.fast_path import FastPathProtocol
 from hotserve.worker.model_paths import ModelPaths
 from hotserve.worker.models import Model, Models
@@ -144,10 +145,11 @@ class _Inbox:
     def take(self, message: messages.Message) -> None:
         """Do what a message says."""
         match message:
-            case messages.Prepare(number, target, shown, hold, lane, batching, name, is_gone):
+            case messages.Prepare(number, target, shown, hold, lane, batching, name, gone, beside):
                 model = self.models.take(name)
-                opened = self._lane(model, lane) if lane else None
-                prepared = Prepared(number, target, shown, hold, opened, batching, is_gone)
+                fast = self._lane(model, lane) if lane else None
+                compared = self._compared(model, beside) if beside else None
+                prepared = Prepared(number, target, shown, hold, fast, batching, gone, compared)
                 model.serving.prepare(prepared)
                 self.channel.send(messages.Acknowledge(number))
             case messages.Commit():
@@ -169,6 +171,16 @@ class _Inbox:
             return FastLane(target, model.counters)
         except LaneError as error:
             self.channel.send(messages.LogError(f"a front worker can't use the fast lane: {error}"))
+            return None
+
+    def _compared(self, model: Model, target: messages.LaneTarget) -> Compared | None:
+        known = model.serving.prepared.compared
+        if known is not None and known.target == target:
+            return known
+        try:
+            return Compared(target, opened(target))
+        except LaneError as error:
+            self.channel.send(messages.LogError(f"a front worker can't compare: {error}"))
             return None
 
 

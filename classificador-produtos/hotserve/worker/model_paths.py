@@ -101,7 +101,8 @@ class ModelPaths:
         self._require_plain(scope["headers"])
         with self._admission.request() as add:
             body = await self._read(b"", receive, add)
-        return explain(self._serving.now().lane, body)
+        now = self._serving.now()
+        return explain(now.lane, now.compared, body)
 
     async def _predict_json(
         self, scope: Scope, receive: Receive, translate: Callable[[bytes], bytes]

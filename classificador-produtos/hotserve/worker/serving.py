@@ -10,6 +10,7 @@ from typing import Any
 
 from hotserve.ipc.messages import Batching, Target
 from hotserve.ipc.shared_version import SharedVersion
+from hotserve.worker.explain import Compared
 from hotserve.worker.fast_lane import FastLane
 
 
@@ -24,6 +25,7 @@ class Prepared:
     lane: FastLane | None = None
     batching: Batching | None = None
     is_gone: bool = False
+    compared: Compared | None = None
 
 
 class Serving:

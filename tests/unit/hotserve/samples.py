@@ -58,6 +58,7 @@ CONFIGURE = Configure(
 MESSAGES: list[Message] = [
     CONFIGURE,
     Prepare(),
+    Prepare(compared=LANE),
     Prepare(5, TARGET, {"name": "n\nm", "version": None}, True, LANE, BATCHING, "n\nm"),
     Prepare(6, name="n", is_gone=True),
     Commit(),

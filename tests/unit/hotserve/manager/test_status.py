@@ -56,7 +56,9 @@ def test_before_anything() -> None:
         "state": "waiting",
         "message": "hotserve has just begun",
         **dict.fromkeys(("version", "stage", "run_id", "model_id", "metrics", "since", "lane")),
-        **dict.fromkeys(("batching", "note", "wanted", "last_error", "registry", "signature")),
+        **dict.fromkeys(
+            ("batching", "note", "wanted", "last_error", "registry", "signature", "compared")
+        ),
         "aliases": [],
         "columns": [],
         "expected": None,
@@ -204,6 +206,7 @@ def test_every_change_is_published() -> None:
         lambda: status.step("start"),
         lambda: status.nothing_is_starting(),
         lambda: status.note("n"),
+        lambda: status.compared({"version": "2", "why": "no /home/somebody/x"}),
         lambda: status.note(None),
         lambda: status.metrics(FIRST, {"a": 1.0}),
         lambda: status.waiting("w"),
@@ -213,6 +216,7 @@ def test_every_change_is_published() -> None:
         step()
         assert status.times == before + 1
     assert status.to_json()["lane"] == {"state": "shut", "why": "no …"}
+    assert status.to_json()["compared"] == {"version": "2", "why": "no …"}
     assert status.to_json()["aliases"] == []
 
 

@@ -14,6 +14,7 @@ from hotserve.config.tokens import Client
 from hotserve.inputs.model_input import TextInput
 from hotserve.ipc.messages import LaneTarget, Target
 from hotserve.ipc.shared_version import SharedVersion
+from hotserve.lane.explanation import Contribution, Explanation
 from hotserve.redaction import Redactor
 from hotserve.worker.access_log import AccessLog
 from hotserve.worker.admission import Admission
@@ -39,10 +40,21 @@ DATE = (b"date", b"Wed, 25 Nov 2026 13:00:00 GMT")
 READ_TIMEOUT, IDLE_TIMEOUT = 30.0, 75.0
 
 
+class Compiled:
+    """Stands for a compiled model that knows `halo` only."""
+
+    classes = ("brinquedo", "livro", "game")
+
+    def explain(self, text: str) -> Explanation:
+        weight = 2.0 if text == "halo" else None
+        return Explanation(2, 1, 2.5, 0.5, [Contribution(text, 1, weight)])
+
+
 class Lane:
     """Stands for a `FastLane`: it knows `halo`, and fails at `fault`."""
 
     target = LaneTarget("", 0, "7", "3.17", (), True, ())
+    compiled = Compiled()
 
     def __init__(self) -> None:
         self.headers: Headers = [JSON, (b"x-model-version", b"7"), (b"x-hotserve-lane", b"fast")]
@@ -55,9 +67,6 @@ class Lane:
 
     async def answer(self, content_type: bytes, body: bytes) -> bytes | None:
         return self.answer_now(content_type, body.strip())
-
-    def explain(self, text: str) -> dict[str, str]:
-        return {"text": text}
 
     def head(self, length: int) -> bytes:
         return FastLane.head(cast(FastLane, self), length)

@@ -72,7 +72,15 @@ async def test_which_words_decided() -> None:
     worker = FrontWorker()
     answer = await worker.ask("POST", "/explain", b'{"inputs": ["halo", "n\\u00e3o"]}')
     assert (answer.status, answer.headers["x-model-version"]) == (200, "7")
-    assert answer.json() == {"explanations": [{"text": "halo"}, {"text": "não"}]}
+    first, second = answer.json()["explanations"]
+    assert first == {
+        "category": "game",
+        "runner_up": "livro",
+        "margin": 2.5,
+        "start": 0.5,
+        "terms": [{"term": "halo", "count": 1, "weight": 2.0}],
+    }
+    assert second["terms"] == [{"term": "não", "count": 1, "weight": None}]
     assert worker.counters.take()["others"] == [["/explain", 200, 1]]
 
 
