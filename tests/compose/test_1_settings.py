@@ -21,6 +21,7 @@ CLIENT = {
     "NO_PROXY",
     "no_proxy",
 }
+OF_HOTSERVE = {"HOTSERVE_TOKEN", "HOTSERVE_COMPARE"}
 OVERLAYS = ("compose.team.yml", "compose.monitoring.yml", "compose.backup.yml")
 REQUIRED = [
     (file, name)
@@ -120,7 +121,7 @@ def test_no_client_is_given_the_keys_of_s3_or_the_database(
     new_stack: Callable[..., Stack],
 ) -> None:
     services = config(new_stack())["services"]
-    for client, own in (("trainer", set()), ("classificador-produtos", {"HOTSERVE_TOKEN"})):
+    for client, own in (("trainer", set()), ("classificador-produtos", OF_HOTSERVE)):
         assert set(services[client]["environment"]) == CLIENT | own
 
 
