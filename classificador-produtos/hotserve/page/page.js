@@ -2,12 +2,13 @@
 
 import { download, showMany, showOne } from "./answers.js";
 import { curl } from "./curl.js";
-import { byId, make, say } from "./elements.js";
+import { byId, say } from "./elements.js";
 import { showWhy } from "./explanation.js";
+import { showNotice } from "./notice.js";
 import { Unreadable, read, readFile, resultsCsv } from "./products.js";
 import { Problem, classify, explain, hasToken, model, useToken } from "./service.js";
-import { showVersion } from "./version.js";
-import { currentLanguage, decimalMark, number, speak, words } from "./words.js";
+import { labelsOf, showVersion } from "./version.js";
+import { currentLanguage, decimalMark, speak, words } from "./words.js";
 
 const PAUSE = 120; // milliseconds without a key until the server is asked
 const PART = 250; // products in one request
@@ -84,10 +85,6 @@ async function answerAll(products, signal) {
 /** One product that was typed, not a table with one row. */
 const isOne = ({ texts, columns }) => texts.length === 1 && !columns;
 
-/** Where in the registry the version is that answers. */
-const stageOf = ({ stage, aliases }) =>
-  [stage, ...(aliases ?? []).map((alias) => `@${alias}`)].find((label) => label && label !== "None");
-
 /** Not asked where the server has said that it can't tell. */
 const why = (text, signal) =>
   (state.model?.lane?.state ?? "open") === "open" ? explain(text, signal) : null;
@@ -153,7 +150,7 @@ function render() {
   byId("many").hidden = !shown || single;
   if (single) {
     showOne(shown.answers[0], shown.version, shown.milliseconds);
-    showWhy(shown.why, [stageOf(state.model ?? {}), state.model?.compared?.label]);
+    showWhy(shown.why, [labelsOf(state.model ?? {})[0], state.model?.compared?.label]);
   } else if (shown) showMany(shown.products, shown.answers, shown.version);
   byId("file").hidden = !state.file;
   byId("text").hidden = Boolean(state.file);
@@ -162,45 +159,8 @@ function render() {
     showVersion(state.model, state.reachable);
     say(byId("name"), String(state.model.name ?? "hotserve"));
   }
-  showNotice();
+  showNotice(state, { askForToken, ask });
   showCurl();
-}
-
-function showNotice() {
-  const [text, detail, action] = notice();
-  const element = byId("notice");
-  element.hidden = !text;
-  const key = JSON.stringify([text, detail]);
-  // The same words again would be announced again.
-  if (element.dataset.said === key) return;
-  element.dataset.said = key;
-  const line = detail ? [" ", make("span", { lang: "en" }, detail)] : [];
-  const parts = [make("p", {}, text, ...line)];
-  if (action) {
-    const button = make("button", { type: "button" }, words(action[0]));
-    button.addEventListener("click", action[1]);
-    parts.push(button);
-  }
-  element.replaceChildren(...parts);
-}
-
-/** [text, the server's own line, [word, what its button does]]. */
-function notice() {
-  const { problem } = state;
-  const kind = problem?.kind;
-  if (problem instanceof Unreadable) {
-    return [words("unreadable")[kind](number(problem.line), problem.detail)];
-  }
-  if (kind === "token") return [words("needsToken"), "", ["giveToken", askForToken]];
-  if (kind === "unreachable" || !state.reachable) return [words("unreachable")];
-  const serves = state.model?.since;
-  if (state.model && !serves) return [words("noVersion"), state.model.message];
-  if (kind === "unavailable") {
-    if (state.model?.state === "restarting") return [words("restarting")];
-    return [words("busy"), problem.message];
-  }
-  if (problem) return [words(kind), problem.message, ["again", () => ask()]];
-  return [""];
 }
 
 function showCurl() {

@@ -38,10 +38,14 @@ function heading(model, serves) {
   return model.version ? words("version", model.version) : String(model.name);
 }
 
-function labels({ stage, aliases }) {
-  const all = [stage, ...(aliases ?? []).map((alias) => `@${alias}`)].filter(
+/** The stage and the aliases of the version that answers. */
+export const labelsOf = ({ stage, aliases }) =>
+  [stage, ...(aliases ?? []).map((alias) => `@${alias}`)].filter(
     (label) => label && label !== "None",
   );
+
+function labels(model) {
+  const all = labelsOf(model);
   if (!all.length) return null;
   return make("ul", { class: "labels" }, ...all.map((label) => make("li", {}, label)));
 }
