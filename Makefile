@@ -35,6 +35,10 @@ backups: ## list what is kept
 restore: ## bring a backup back (make restore SNAPSHOT=latest; FORCE=yes in place of other data)
 	@FORCE='$(FORCE)' $(BACKUP) restore $(SNAPSHOT)
 
+.PHONY: reset
+reset: $(if $(LOCAL),env) ## begin anew: runs, models and versions are deleted (VERSION=1 keeps the first; LOCAL=yes, FORCE=yes)
+	@VERSION='$(VERSION)' FORCE='$(FORCE)' $(if $(LOCAL),.venv/bin/python -m local.reset,./deploy/reset.sh)
+
 .PHONY: upgrade
 upgrade: ## backup, build and migrate the containers; back to the backup if that fails
 	@./deploy/backup/stack.sh upgrade

@@ -1,0 +1,101 @@
+"""`make reset LOCAL=yes`: what it deletes, what it leaves, and when it does not."""
+
+import fcntl
+from pathlib import Path
+
+import pytest
+
+from local import reset
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data folder with something of everything, and a file of the user's."""
+    for name in ("mlflow.db", "artifacts/1/a", "hotserve/m", "logs/mlflow.log", "backup/lock"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("")
+    (tmp_path / "lock").touch()
+    (tmp_path / "notas.txt").touch()
+    monkeypatch.setenv("STACK_HOME", str(tmp_path))
+    for name in ("VERSION", "FORCE", "MLFLOW_PORT", "SERVE_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def answer(monkeypatch: pytest.MonkeyPatch, word: str) -> None:
+    """Somebody is there, and types a word."""
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", lambda _prompt: word)
+
+
+def left(home: Path) -> set[str]:
+    return {path.name for path in home.iterdir()}
+
+
+def test_who_says_yes_begins_anew_and_keeps_what_is_not_the_stacks(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer(monkeypatch, "yes")
+    assert reset.main() == 0
+    assert left(home) == {"lock", "notas.txt"}
+    assert "? runs and ? versions of models" in capsys.readouterr().out
+
+
+def test_who_says_anything_else_keeps_all(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = left(home)
+    answer(monkeypatch, "y")
+    assert reset.main() == 2
+    assert left(home) == before
+    assert capsys.readouterr().err == "make reset: nothing was deleted\n"
+
+
+def test_where_nobody_is_there_an_explicit_yes_is_needed(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
+    assert reset.main() == 2
+    assert "FORCE=yes" in capsys.readouterr().err
+    assert (home / "mlflow.db").exists()
+    monkeypatch.setenv("FORCE", "yes")
+    assert reset.main() == 0
+    assert not (home / "mlflow.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("lock", "told"), [("lock", "stop it first"), ("backup/lock", "a backup of")]
+)
+def test_not_while_somebody_else_needs_the_data(
+    home: Path,
+    lock: str,
+    told: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("FORCE", "yes")
+    with (home / lock).open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert reset.main() == 2
+    assert told in capsys.readouterr().err
+    assert (home / "mlflow.db").exists()
+
+
+def test_one_that_was_cut_off_can_be_repeated(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE", "yes")
+    (home / "mlflow.db").unlink()
+    assert reset.main() == 0
+    assert left(home) == {"lock", "notas.txt"}
+    assert reset.main() == 2
+
+
+@pytest.mark.parametrize("version", ["2", "um"])
+def test_only_version_1_can_be_gone_back_to(
+    home: Path, version: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("VERSION", version)
+    monkeypatch.setenv("FORCE", "yes")
+    assert reset.main() == 2
+    assert capsys.readouterr().err.startswith(f"make reset: VERSION={version}: only 1")
+    assert (home / "mlflow.db").exists()

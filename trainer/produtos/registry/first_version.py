@@ -1,0 +1,87 @@
+"""Back to the first version: the registry and the runs as they were when it was registered."""
+
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from produtos.errors import BadInput
+from produtos.language import tr
+from produtos.registry import registry
+from produtos.registry.registry import MODEL_NAME
+
+FIRST = "1"
+ASIDE = f"{MODEL_NAME}-reset"
+"""What the registered model is called until the one in its place is whole."""
+
+MARKS = ("promotion.", "rolled_back.", "before.")
+"""Tags of a version about its moves begin with one of these."""
+
+
+def find(client: MlflowClient) -> ModelVersion:
+    """The first version, also if an earlier reset was cut off half-way.
+
+    Raises:
+        BadInput: there is none, or it was deleted.
+    """
+    for name in (ASIDE, MODEL_NAME):
+        try:
+            return client.get_model_version(name, FIRST)
+        except MlflowException as error:
+            if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                raise
+    raise BadInput(
+        tr("there is no version 1 of {name} to go back to: leave VERSION out to begin anew").format(
+            name=MODEL_NAME
+        )
+    )
+
+
+def later_runs(client: MlflowClient, version: ModelVersion) -> list[str]:
+    """IDs of the runs that began after a version was registered, in every experiment."""
+    began = f"attributes.start_time > {version.creation_timestamp}"
+    found, token = [], None
+    while True:
+        page = client.search_runs(_experiments(client), began, max_results=1000, page_token=token)
+        found += [run.info.run_id for run in page]
+        token = page.token
+        if not token:
+            return found
+
+
+def restore(client: MlflowClient, version: ModelVersion) -> None:
+    """Leave the version alone in the registry and in Production, and delete all later runs.
+
+    Experiments stay, and other registered models. The version is registered again, since MLflow
+    never gives a version's number to another one: the next is 2 again. It can be repeated if it was
+    cut off.
+    """
+    for run_id in later_runs(client, version):
+        client.delete_run(run_id)
+    made = f"creation_timestamp > {version.creation_timestamp}"
+    while models := client.search_logged_models(_experiments(client), made):
+        for model in models:
+            client.delete_logged_model(model.model_id)
+    if version.name == MODEL_NAME:
+        client.rename_registered_model(MODEL_NAME, ASIDE)
+    elif client.search_registered_models(f"name='{MODEL_NAME}'"):
+        client.delete_registered_model(MODEL_NAME)
+    before = client.get_registered_model(ASIDE)
+    tags = {k: v for k, v in before.tags.items() if not k.startswith("history.")}
+    client.create_registered_model(MODEL_NAME, tags, before.description)
+    source = str(version.source)
+    # The registry gives it back only as part of the source, and wants both.
+    model_id = source.removeprefix("models:/") if source.startswith("models:/m-") else None
+    first = client.create_model_version(
+        MODEL_NAME,
+        source,
+        version.run_id or None,
+        {k: v for k, v in version.tags.items() if not k.startswith(MARKS)},
+        description=version.description,
+        model_id=model_id,
+    )
+    registry.move(client, first, registry.PRODUCTION)
+    client.delete_registered_model(ASIDE)
+
+
+def _experiments(client: MlflowClient) -> list[str]:
+    return [each.experiment_id for each in client.search_experiments()]
