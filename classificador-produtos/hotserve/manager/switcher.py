@@ -16,7 +16,7 @@ from hotserve.manager.lane_opener import LaneOpener
 from hotserve.manager.preparation import Preparation
 from hotserve.manager.publisher import Publisher
 from hotserve.manager.registry import ModelVersion
-from hotserve.manager.restarter import keep_running
+from hotserve.manager.supervisor import keep_running
 from hotserve.manager.status import title
 from hotserve.manager.workers.pool import WorkerPool
 from hotserve.processes.model_server import StartError
