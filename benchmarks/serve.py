@@ -53,7 +53,7 @@ GOALS = {
     "start to the first answer: mlflow / hotserve's lane": 5.0,
 }
 """What the ratios at 8 connections have to be at least."""
-WORKER_MB = 90.0
+WORKER_MB, ASLEEP_MB = 90.0, 130.0
 
 
 def texts(count: int) -> list[str]:
@@ -265,6 +265,14 @@ def main() -> None:
             "hotserve restarted": lambda: bench.run(
                 "hotserve restarted", lambda: servers.hotserve(folder, MODEL, environment), []
             ),
+            "hotserve asleep": lambda: bench.run(
+                "hotserve asleep",
+                lambda: servers.hotserve(
+                    folder, MODEL, environment, options=("--process", "asleep", "--process-idle=1")
+                ),
+                [],
+                ready=servers.wait_for_sleep,
+            ),
             "mlflow": lambda: bench.run(
                 "mlflow",
                 lambda: servers.stock(folder, MODEL, quick=False, environment=environment),
@@ -300,6 +308,9 @@ def main() -> None:
     workers = bench.figures.get("hotserve", {}).get("front_workers_mb", {})
     for megabytes in workers.values():
         print(f"{'memory of a front worker, MB':<55}{megabytes:>9,.1f}   at most {WORKER_MB:g}")
+    if asleep := bench.figures.get("hotserve asleep", {}).get("memory_mb"):
+        title, megabytes = "memory while the model's process sleeps, MB", sum(asleep.values())
+        print(f"{title:<55}{megabytes:>9,.1f}   at most {ASLEEP_MB:g}")
     if not given.no_write:
         result = {
             "machine": machine("mlflow", "scikit-learn", "uvicorn", "uvloop", "httptools"),

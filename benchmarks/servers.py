@@ -204,6 +204,26 @@ def wait_for_lane(server: Server) -> None:
         raise RuntimeError(f"the lane is shut: {lane['why']}")
 
 
+def wait_for_sleep(server: Server) -> None:
+    """Return once hotserve's lane is open and the model's process sleeps.
+
+    Raises:
+        RuntimeError: it does not come to that.
+    """
+    wait_for_lane(server)
+    deadline = time.perf_counter() + START_SECONDS
+    while _model(server)["process"]["state"] != "asleep" or server.memory_mb("scoring_server"):
+        if time.perf_counter() > deadline:
+            raise RuntimeError("the model's process does not sleep")
+        time.sleep(0.2)
+
+
+def _model(server: Server) -> dict[str, Any]:
+    with urllib.request.urlopen(server.url.replace("invocations", "model")) as answer:
+        model: dict[str, Any] = json.load(answer)
+    return model
+
+
 def wait_for_verdicts(server: Server) -> dict[str, Any]:
     """Return `/model` once hotserve's process is healthy, and nothing has to be found out any more.
 
@@ -212,8 +232,7 @@ def wait_for_verdicts(server: Server) -> dict[str, Any]:
     """
     deadline = time.perf_counter() + START_SECONDS
     while time.perf_counter() < deadline:
-        with urllib.request.urlopen(server.url.replace("invocations", "model")) as answer:
-            model: dict[str, Any] = json.load(answer)
+        model = _model(server)
         helpers = psutil.Process(server.pid).children(recursive=True)
         idle = not any("lane" in " ".join(each.cmdline()) for each in helpers)
         verdicts = {(model[each] or {}).get("state") for each in ("lane", "batching")}

@@ -98,6 +98,15 @@ class Settings:
         "front processes that share the port, one per core if left out, at most {most_workers} "
         "on this machine; each about 45 MB",
     )
+    process: str = option(
+        choice("always", "asleep"),
+        "always",
+        "'asleep' ends the model's process while the lane is open and no request needs it; the "
+        "first one that does starts it again, and waits for it",
+    )
+    process_idle: float = option(
+        SECONDS, "300", "seconds without a request after which the model's process falls asleep"
+    )
     hold_timeout: float = option(
         SECONDS, "30", "seconds a request waits while a server process that died is started again"
     )

@@ -103,6 +103,7 @@ class Prepare:
         target: where requests go; None while no process is healthy.
         model: the JSON object of `/model`.
         hold: whether a process is on its way back, so that requests should wait for it.
+        asleep: whether that is one that sleeps until a request needs it; see `Wake`.
         lane: the fast lane of the version that is served, if it is open.
         batching: how requests go to `target` together, if they may.
         name: of the model; empty: what is said of all of them, where many are served.
@@ -114,6 +115,7 @@ class Prepare:
     target: Target | None = None
     model: dict[str, Any] = field(default_factory=dict)
     hold: bool = False
+    asleep: bool = False
     lane: LaneTarget | None = None
     batching: Batching | None = None
     name: str = ""
@@ -177,6 +179,21 @@ class Idle:
 
 
 @dataclass(frozen=True, slots=True)
+class InUse:
+    """The server process of that generation has had requests in the last second."""
+
+    model: str
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """A request waits for the process of that model, which sleeps."""
+
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
 class Counts:
     """What was counted since the last report, by model; `scrape` is 0 where nobody asked."""
 
@@ -209,7 +226,7 @@ class LogError:
 
 
 ToWorker = Configure | Prepare | Commit | UseTokens | ReportCounts | MetricsAnswer | Stop
-ToManager = Acknowledge | Ready | Idle | Counts | Scrape | BatchingFailed | LogError
+ToManager = Acknowledge | Ready | Idle | InUse | Wake | Counts | Scrape | BatchingFailed | LogError
 Message = ToWorker | ToManager
 
 _KINDS: dict[str, type[Message]] = {kind.__name__: kind for kind in get_args(Message)}

@@ -32,6 +32,7 @@ class Deployment:
             the process answers.
         is_compared: whether `lane` is the outcome of a comparison that came to its end.
         generation: of the process that answers; grows with each one that takes over.
+        last_used: when its process was known to have a request, in seconds of the loop.
     """
 
     version: ModelVersion
@@ -48,6 +49,7 @@ class Deployment:
     opening: asyncio.Task[None] | None = None
     is_compared: bool = False
     generation: int = 0
+    last_used: float = 0.0
 
     @property
     def started(self) -> bool:

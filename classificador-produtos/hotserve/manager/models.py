@@ -61,6 +61,8 @@ class Models:
         self._ending: set[asyncio.Task[None]] = set()
         self.told: dict[str, object] = {}
         pool.on_batching_failed = self._batching_failed
+        pool.on_in_use = self._in_use
+        pool.on_needed = self._needed
         if reference.is_pattern:
             self.tell(message="hotserve has just begun")
         else:
@@ -133,3 +135,11 @@ class Models:
     def _batching_failed(self, name: str, version: str, why: str) -> None:
         if (model := self.by_name.get(name)) is not None:
             model.switcher.batching_failed(version, why)
+
+    def _in_use(self, name: str, generation: int) -> None:
+        if (model := self.by_name.get(name)) is not None:
+            model.switcher.in_use(generation)
+
+    def _needed(self, name: str) -> None:
+        if (model := self.by_name.get(name)) is not None:
+            model.switcher.wake()

@@ -21,6 +21,7 @@ class Publisher:
         active: the deployment that answers, or would if its process were not starting again.
         compared: the compiled model that is shown beside it.
         is_healthy: whether there is a process that requests can be sent to.
+        draining: set once no request is under way at the process that falls asleep.
         status: the contents of `/model`.
     """
 
@@ -32,10 +33,11 @@ class Publisher:
         self._slots = -(-settings.command.workers // settings.workers)
         self._pool = pool
         self._name = reference.name
-        self._hold = False
+        self._hold = self._asleep = False
         self._is_gone = False
         self._published: Prepare | None = None
         self.is_healthy = False
+        self.draining: asyncio.Event | None = None
         self.active: Deployment | None = None
         self.compared: LaneTarget | None = None
         self.status = Status(reference, redactor, self.publish)
@@ -50,11 +52,29 @@ class Publisher:
         """A process of `deployment` has started and answers from now on."""
         deployment.generation = next(self._pool.generations)
         self.active = deployment
-        self.is_healthy, self._hold = True, False
+        self.process_stays()
+
+    def process_stays(self) -> None:
+        """Its process answers from now on. The next change of the status publishes it."""
+        assert self.active is not None
+        self.active.last_used = asyncio.get_running_loop().time()
+        self.is_healthy, self._hold, self._asleep, self.draining = True, False, False, None
 
     def process_ended(self) -> None:
         """Requests for the process wait. The next change of the status publishes it."""
-        self.is_healthy, self._hold = False, True
+        self.is_healthy, self._hold, self._asleep, self.draining = False, True, False, None
+
+    def process_sleeps(self) -> asyncio.Event:
+        """No more requests go to the process; one for it asks for it, and waits.
+
+        Returns:
+            Set once the process has no request left.
+        """
+        assert self.active is not None
+        self.is_healthy, self._hold, self._asleep = False, True, True
+        self.status.asleep()
+        self.draining = self.drained(self.active)
+        return self.draining
 
     def stop_holding(self) -> None:
         """No request waits for the process any longer."""
@@ -133,10 +153,16 @@ class Publisher:
         logger.warning("requests for %s go one by one from now on: %s", name, why)
         self.lane_changed()
 
+    def in_use(self, generation: int) -> None:
+        """Its process had requests just now, if it is of that generation."""
+        if self.active is not None and self.active.generation == generation:
+            self.active.last_used = asyncio.get_running_loop().time()
+
     @property
     def is_ready(self) -> bool:
         """Whether a request would be answered now."""
-        return self._published is not None and bool(self._published.target or self._published.lane)
+        now = self._published
+        return now is not None and bool(now.target or now.lane or now.asleep)
 
     def end(self) -> None:
         """The model is not served any more, and nothing of it is published from now on."""
@@ -157,6 +183,7 @@ class Publisher:
             target=active.target() if active and self.is_healthy else None,
             model=self.status.to_json(),
             hold=self._hold,
+            asleep=self._asleep,
             lane=active.lane_target(self._csv) if active else None,
             batching=active.batching_target(self._slots) if active else None,
             compared=self.compared,

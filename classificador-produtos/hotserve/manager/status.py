@@ -56,6 +56,7 @@ class Status:
                     "expected",
                     "lane",
                     "batching",
+                    "process",
                     "note",
                     "compared",
                     "wanted",
@@ -81,6 +82,7 @@ class Status:
         """A version is starting; the one before goes on."""
         if self._active is None:
             self._shown |= {"state": "starting", "message": f"{title(version)} is starting"}
+            self._process("starting")
         self._set(wanted=self._wanted(version, "starting", "fetch"))
 
     def step(self, name: str) -> None:
@@ -117,6 +119,7 @@ class Status:
         if self._active is None or self._active.identity != version.identity:
             self._take_over(version, seconds)
         self._shown |= {"state": "serving", "message": None, "wanted": None}
+        self._process("running")
         self.refresh(version)
 
     def refresh(self, version: ModelVersion) -> None:
@@ -136,6 +139,7 @@ class Status:
 
     def restarting(self, version: ModelVersion, reason: str) -> None:
         """The server process ended and is started again."""
+        self._process("starting")
         self._set(
             state="restarting",
             message=f"{title(version)} is being started again: {self._redactor.text(reason)}",
@@ -143,9 +147,20 @@ class Status:
             restarts=self._shown["restarts"] + 1,
         )
 
-    def restarted(self) -> None:
-        """It is back."""
+    def process_is_back(self) -> None:
+        """The server process is there again, or still."""
+        self._process("running")
         self._set(state="serving", message=None)
+
+    def asleep(self) -> None:
+        """The server process sleeps until a request needs it."""
+        self._process("asleep")
+        self._changed()
+
+    def waking(self) -> None:
+        """A request needs it, and it is starting."""
+        self._process("starting", wakes=1)
+        self._changed()
 
     def lane(
         self,
@@ -199,6 +214,13 @@ class Status:
         """Its title, and in brackets which stage or alias is followed, if one is."""
         words = self._reference.describe()
         return f"{title(version)} ({words})" if words else title(version)
+
+    def _process(self, state: str, wakes: int = 0) -> None:
+        """`starting`, `running` or `asleep`; the next change of the rest tells it."""
+        before = self._shown["process"] or {"state": None, "wakes": 0}
+        if before["state"] != state:
+            wakes += before["wakes"]
+            self._shown["process"] = {"state": state, "since": now(), "wakes": wakes}
 
     def _set(self, **fields: Any) -> None:
         self._shown |= fields

@@ -1,4 +1,4 @@
-"""Starts the process of the active deployment again whenever it ends by itself."""
+"""Watches over the process of the active deployment: starts it again, and lets it sleep."""
 
 import asyncio
 
@@ -11,40 +11,127 @@ from hotserve.manager.status import title
 from hotserve.processes.model_server import StartError
 
 _LONGEST_DELAY = 30.0
+_STOP_GRACE = 3.0
+_LOOK = 1.0
+"""Seconds between two looks whether a process may sleep; workers say as often that it is in use."""
 
 
-async def keep_running(deployment: Deployment, publisher: Publisher, settings: Settings) -> None:
-    """Without end; to be cancelled when another version takes over.
+class Supervisor:
+    """Has a process running as long as it is wanted.
 
-    There is a back-off for a process that keeps ending; the lane answers meanwhile.
+    One that ends by itself is started again, with a back-off if it keeps ending. Whether one may
+    sleep is for others to say (`sleep`), and so is who needs it again (`wake`).
     """
-    loop = asyncio.get_running_loop()
-    backoff = Backoff(0.0, _LONGEST_DELAY)
-    status = publisher.status
-    while True:
-        started = loop.time()
-        reason = (await deployment.server.ended(settings.command.timeout)).reason()
-        lived = loop.time() - started
+
+    def __init__(self, deployment: Deployment, publisher: Publisher, settings: Settings) -> None:
+        self._deployment = deployment
+        self._publisher = publisher
+        self._settings = settings
+        self._backoff = Backoff(0.0, _LONGEST_DELAY)
+        self._may_sleep, self._is_needed = asyncio.Event(), asyncio.Event()
+
+    def sleep(self) -> None:
+        """End the process as soon as no request is under way there."""
+        self._is_needed.clear()
+        self._may_sleep.set()
+
+    def wake(self) -> None:
+        """Start it again; nothing to do where it is there, or on its way."""
+        self._may_sleep.clear()
+        self._is_needed.set()
+
+    async def run(self) -> None:
+        """Without end; to be cancelled when another version takes over."""
+        clock = asyncio.get_running_loop().time
+        deployment = self._deployment
+        while True:
+            started = clock()
+            reason, lived = await self._ended(), clock() - started
+            if reason is None:
+                reason, lived = await self._asleep(), 0.0
+            if reason is not None:
+                await self._restart(reason, lived)
+            if deployment.is_to_be_compared:
+                if deployment.opening is not None:
+                    await asyncio.wait([deployment.opening])
+                self._publisher.open_lane(deployment)
+
+    async def _ended(self) -> str | None:
+        """Why it ended by itself; None once it may sleep."""
+        ended = asyncio.create_task(self._deployment.server.ended(self._settings.command.timeout))
+        may_sleep = asyncio.create_task(self._may_sleep.wait())
+        try:
+            await asyncio.wait((ended, may_sleep), return_when=asyncio.FIRST_COMPLETED)
+            return ended.result().reason() if ended.done() else None
+        finally:
+            ended.cancel()
+            may_sleep.cancel()
+
+    async def _asleep(self) -> str | None:
+        """Return when it is there again, or with the reason why it would not start."""
+        deployment, publisher = self._deployment, self._publisher
+        drained = publisher.process_sleeps()
+        needed, idle = (asyncio.create_task(each.wait()) for each in (self._is_needed, drained))
+        try:
+            await asyncio.wait((needed, idle), return_when=asyncio.FIRST_COMPLETED)
+            if needed.done():
+                publisher.process_stays()
+                publisher.status.process_is_back()
+                return None
+            await deployment.server.stop(_STOP_GRACE)
+            logger.info("the process of %s sleeps", title(deployment.version))
+            await needed
+        finally:
+            needed.cancel()
+            idle.cancel()
+        logger.info("a request needs the process of %s; waking it", title(deployment.version))
+        publisher.status.waking()
+        try:
+            await deployment.server.start(self._settings.start_timeout)
+        except StartError as error:
+            return str(error)
+        publisher.serve_by_process(deployment)
+        publisher.status.process_is_back()
+        return None
+
+    async def _restart(self, reason: str, lived: float) -> None:
+        """Start it again until that succeeds; the lane answers meanwhile."""
+        deployment, publisher, status = self._deployment, self._publisher, self._publisher.status
         publisher.process_ended()
         # No request waits longer; after that, more would only queue up.
-        holding = loop.call_later(settings.hold_timeout, publisher.stop_holding)
+        loop = asyncio.get_running_loop()
+        holding = loop.call_later(self._settings.hold_timeout, publisher.stop_holding)
         try:
             while True:
                 status.restarting(deployment.version, reason)
                 name = title(deployment.version)
                 logger.error("the process of %s ended (%s); starting it again", name, reason)
-                await asyncio.sleep(backoff.delay(lived))
+                await asyncio.sleep(self._backoff.delay(lived))
                 try:
-                    await deployment.server.start(settings.start_timeout)
+                    await deployment.server.start(self._settings.start_timeout)
                     break
                 except StartError as error:
                     reason, lived = str(error), 0.0
         finally:
             holding.cancel()
         publisher.serve_by_process(deployment)
-        status.restarted()
+        status.process_is_back()
         logger.info("serving %s again", status.full_title(deployment.version))
-        if deployment.is_to_be_compared:
-            if deployment.opening is not None:
-                await asyncio.wait([deployment.opening])
-            publisher.open_lane(deployment)
+
+
+async def sleep_when_idle(
+    supervisor: Supervisor, deployment: Deployment, publisher: Publisher, settings: Settings
+) -> None:
+    """Without end: let a process sleep whose lane is open, once no request has needed it."""
+    if settings.process == "always":
+        return
+    clock = asyncio.get_running_loop().time
+    while True:
+        idle = clock() - deployment.last_used
+        is_compared = deployment.opening is None or deployment.opening.done()
+        if idle < settings.process_idle:
+            await asyncio.sleep(max(settings.process_idle - idle, _LOOK))
+            continue
+        if publisher.is_healthy and deployment.lane.is_open and is_compared:
+            supervisor.sleep()
+        await asyncio.sleep(_LOOK)

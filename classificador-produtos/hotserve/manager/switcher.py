@@ -16,8 +16,8 @@ from hotserve.manager.lane_opener import LaneOpener
 from hotserve.manager.preparation import Preparation
 from hotserve.manager.publisher import Publisher
 from hotserve.manager.registry import ModelVersion
-from hotserve.manager.supervisor import keep_running
 from hotserve.manager.status import title
+from hotserve.manager.supervisor import Supervisor, sleep_when_idle
 from hotserve.manager.workers.pool import WorkerPool
 from hotserve.processes.model_server import StartError
 from hotserve.redaction import Redactor
@@ -49,7 +49,8 @@ class Switcher:
         self._starting: ModelVersion | None = None
         self._start_task: asyncio.Task[None] | None = None
         self._one_start = asyncio.Lock()
-        self._restart_task: asyncio.Task[None] | None = None
+        self._supervisor: Supervisor | None = None
+        self._supervising: asyncio.Task[None] | None = None
         self._closing: set[asyncio.Task[None]] = set()
         self._publisher = Publisher(reference, settings, pool, redactor)
         self.status = self._publisher.status
@@ -105,6 +106,15 @@ class Switcher:
         """Rows of that version may not go together any more."""
         self._publisher.batching_failed(version, why)
 
+    def in_use(self, generation: int) -> None:
+        """The process of that generation had requests just now."""
+        self._publisher.in_use(generation)
+
+    def wake(self) -> None:
+        """A request waits for the process, if that sleeps."""
+        if self._supervisor is not None:
+            self._supervisor.wake()
+
     @property
     def is_ready(self) -> bool:
         """Whether a request would be answered now."""
@@ -113,8 +123,10 @@ class Switcher:
     async def end(self) -> None:
         """Serve nothing any more, and stop every server process when its last request is over."""
         active, was_healthy = self._active, self._publisher.is_healthy
+        drained = self._publisher.draining
         self._publisher.end()
-        drained = self._publisher.drained(active) if active and was_healthy else None
+        if active is not None and was_healthy:
+            drained = self._publisher.drained(active)
         await self.close(after=drained)
 
     def show_beside(self, compared: LaneTarget | None, shown: dict[str, object] | None) -> None:
@@ -124,7 +136,7 @@ class Switcher:
 
     async def close(self, after: asyncio.Event | None = None) -> None:
         """Stop every server process; the active one `after` that."""
-        await _cancel(self._start_task, self._restart_task)
+        await _cancel(self._start_task, self._supervising)
         if self._active is not None:
             self._close_later(self._active, after=after)
         if self._closing:
@@ -247,8 +259,9 @@ class Switcher:
         """From now on requests go to `deployment`; the one before ends when it has none left."""
         seconds = _now() - begun
         before, was_healthy = self._active, self._publisher.is_healthy
-        if self._restart_task is not None:
-            self._restart_task.cancel()
+        drained = self._publisher.draining
+        if self._supervising is not None:
+            self._supervising.cancel()
         self._publisher.serve_by_process(deployment)
         self._publisher.lane_changed()
         self.status.serving(deployment.version, seconds)
@@ -256,10 +269,11 @@ class Switcher:
         logger.info("serving %s, healthy after %.1f s", name, seconds)
         if before is not None and before is not deployment:
             # Where its process was dead, no worker has a request there, or will say so.
-            drained = self._publisher.drained(before) if was_healthy else None
+            if was_healthy:
+                drained = self._publisher.drained(before)
             self._close_later(before, after=drained)
-        restarting = keep_running(deployment, self._publisher, self._settings)
-        self._restart_task = asyncio.create_task(restarting)
+        self._supervisor = Supervisor(deployment, self._publisher, self._settings)
+        self._supervising = asyncio.create_task(self._supervise(deployment, self._supervisor))
         try:
             if remember and self._reference.kind != "path":
                 self._cache.save_last_served(deployment.version)
@@ -267,6 +281,13 @@ class Switcher:
         except OSError as error:
             why = write_error(error, self._cache.folder)
             logger.warning("the cache can't be written to: %s", why)
+
+    async def _supervise(self, deployment: Deployment, supervisor: Supervisor) -> None:
+        async with asyncio.TaskGroup() as both:
+            both.create_task(supervisor.run())
+            both.create_task(
+                sleep_when_idle(supervisor, deployment, self._publisher, self._settings)
+            )
 
     def _close_later(self, deployment: Deployment, after: asyncio.Event | None) -> None:
         async def close() -> None:

@@ -26,7 +26,7 @@ class StartError(Exception):
 
 
 class ModelServer:
-    """The wrapped command for one model folder; it can be started again after it died.
+    """The wrapped command for one model folder; it can be started again after it ended.
 
     Args:
         command: the wrapped command line.
@@ -123,9 +123,13 @@ class ModelServer:
                 await self._process.stop(grace=1)
         return exited.result()
 
-    async def close(self, grace: float) -> None:
+    async def stop(self, grace: float) -> None:
         """Stop the process, leaving nothing of it; `grace` seconds before SIGKILL."""
         if self._process is not None:
             await self._process.stop(grace)
+
+    async def close(self, grace: float) -> None:
+        """Stop the process for good: its port is free then."""
+        await self.stop(grace)
         with contextlib.suppress(OSError):
             self._reserved.close()

@@ -120,7 +120,11 @@ def _model(shared: Shared, channel: Channel, version: SharedVersion, name: str) 
     """What is the own of the model of that name."""
     settings = shared.settings
     counters = shared.counters if name == settings.model else Counters()
-    serving = Serving(lambda old: channel.send(messages.Idle(old)), version)
+    serving = Serving(
+        lambda old: channel.send(messages.Idle(old)),
+        lambda: channel.send(messages.Wake(name)),
+        version,
+    )
 
     def batching_failed(label: str, why: str) -> None:
         channel.send(messages.BatchingFailed(name, label, why))
@@ -145,13 +149,21 @@ class _Inbox:
     def take(self, message: messages.Message) -> None:
         """Do what a message says."""
         match message:
-            case messages.Prepare(number, target, shown, hold, lane, batching, name, gone, beside):
-                model = self.models.take(name)
-                fast = self._lane(model, lane) if lane else None
-                compared = self._compared(model, beside) if beside else None
-                prepared = Prepared(number, target, shown, hold, fast, batching, gone, compared)
+            case messages.Prepare() as change:
+                model = self.models.take(change.name)
+                prepared = Prepared(
+                    change.number,
+                    change.target,
+                    change.model,
+                    change.hold,
+                    change.asleep,
+                    self._lane(model, change.lane) if change.lane else None,
+                    change.batching,
+                    change.is_gone,
+                    self._compared(model, change.compared) if change.compared else None,
+                )
                 model.serving.prepare(prepared)
-                self.channel.send(messages.Acknowledge(number))
+                self.channel.send(messages.Acknowledge(change.number))
             case messages.Commit():
                 for model in self.models.everything():
                     model.serving.now()

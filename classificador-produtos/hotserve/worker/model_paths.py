@@ -59,7 +59,8 @@ class ModelPaths:
         self.v2_routes = v2.routes()
 
     async def _ping(self, scope: Scope, receive: Receive) -> Answer:  # noqa: ARG002
-        if self._serving.now().lane is None:
+        now = self._serving.now()
+        if now.lane is None and not now.asleep:
             try:
                 self._upstream.target()
             except RequestError as error:

@@ -43,7 +43,7 @@ class Model:
     def answers(self) -> bool:
         """Whether a request would be answered now."""
         now = self.serving.now()
-        return now.lane is not None or now.target is not None
+        return now.lane is not None or now.target is not None or now.asleep
 
 
 class Models:

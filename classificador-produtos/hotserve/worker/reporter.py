@@ -4,7 +4,7 @@ import asyncio
 from itertools import count
 
 from hotserve.ipc.channel import Channel
-from hotserve.ipc.messages import Counts, MetricsAnswer, Scrape
+from hotserve.ipc.messages import Counts, InUse, MetricsAnswer, Scrape
 from hotserve.worker.counters import FEWEST_LOOKS, LOOKS
 from hotserve.worker.models import Models
 
@@ -17,7 +17,7 @@ class Reporter:
     """Sends the manager what was counted.
 
     Args:
-        models: whose counts they are.
+        models: whose counts they are, and which know which processes had requests.
         channel: to the manager.
     """
 
@@ -32,6 +32,9 @@ class Reporter:
         while True:
             await asyncio.sleep(_INTERVAL)
             self.report()
+            for model in self._models.everything():
+                for generation in model.serving.take_used():
+                    self._channel.send(InUse(model.name, generation))
 
     def report(self, scrape: int = 0) -> None:
         """Report now, for the `scrape` of that number if there is one."""

@@ -22,6 +22,7 @@ class Prepared:
     target: Target | None = None
     model: dict[str, Any] = field(default_factory=dict)
     hold: bool = False
+    asleep: bool = False
     lane: FastLane | None = None
     batching: Batching | None = None
     is_gone: bool = False
@@ -33,17 +34,25 @@ class Serving:
 
     Args:
         on_idle: called with the generation of a replaced process that has no request left.
+        on_needed: called where a request waits for a process that sleeps.
 
     Attributes:
         prepared: what was prepared last; it is served as soon as it is committed.
     """
 
-    def __init__(self, on_idle: Callable[[int], None], shared: SharedVersion) -> None:
+    def __init__(
+        self,
+        on_idle: Callable[[int], None],
+        on_needed: Callable[[], None],
+        shared: SharedVersion,
+    ) -> None:
         self._committed = shared.words
         self._now = self.prepared = Prepared()
         self._waiting: deque[Prepared] = deque()
         self._in_flight: Counter[int] = Counter()
+        self._used: set[int] = set()
         self._on_idle = on_idle
+        self._on_needed = on_needed
         self._changed = asyncio.Event()
 
     def prepare(self, prepared: Prepared) -> None:
@@ -72,8 +81,13 @@ class Serving:
         self._changed = asyncio.Event()
 
     async def wait_until_not(self, target: Target | None, give_up: float) -> None:
-        """Return when requests no longer go to `target`, or at `give_up` (monotonic seconds)."""
+        """Return when requests no longer go to `target`, or at `give_up` (monotonic seconds).
+
+        A process that sleeps is woken.
+        """
         while (now := self.now()).target == target and (target or now.hold):
+            if now.asleep:
+                self._on_needed()
             left = give_up - time.monotonic()
             if left <= 0:
                 return
@@ -82,6 +96,7 @@ class Serving:
 
     def begin(self, target: Target) -> None:
         """Count a request that goes to `target`."""
+        self._used.add(target.generation)
         self._in_flight[target.generation] += 1
 
     def end(self, target: Target) -> None:
@@ -93,3 +108,8 @@ class Serving:
             active = self._now.target
             if active is None or active.generation != generation:
                 self._on_idle(generation)
+
+    def take_used(self) -> set[int]:
+        """The generations of processes that had a request since the last call, or have one."""
+        used, self._used = self._used | self._in_flight.keys(), set()
+        return used

@@ -15,6 +15,7 @@ from hotserve.ipc.messages import (
     Configure,
     Counts,
     Idle,
+    InUse,
     LaneTarget,
     LogError,
     Message,
@@ -26,6 +27,7 @@ from hotserve.ipc.messages import (
     Stop,
     Target,
     UseTokens,
+    Wake,
 )
 
 TARGET = Target(3, 1234, "7", "3.17", TextInput("columns", ("nome", "descricao")))
@@ -59,7 +61,7 @@ MESSAGES: list[Message] = [
     CONFIGURE,
     Prepare(),
     Prepare(compared=LANE),
-    Prepare(5, TARGET, {"name": "n\nm", "version": None}, True, LANE, BATCHING, "n\nm"),
+    Prepare(5, TARGET, {"name": "n\nm", "version": None}, True, True, LANE, BATCHING, "n\nm"),
     Prepare(6, name="n", is_gone=True),
     Commit(),
     UseTokens({}),
@@ -70,6 +72,8 @@ MESSAGES: list[Message] = [
     Acknowledge(5),
     Ready(),
     Idle(3),
+    InUse("n", 3),
+    Wake("n"),
     Counts({"a/b": {"in_flight": 1, "requests": [[200, "fast", "7", 3]]}}, 0),
     Scrape(2, "*/*"),
     BatchingFailed("n", "7", "it gave 1 predictions for 2 rows"),

@@ -42,6 +42,9 @@ class WorkerPool:
         generations: numbers for the models' processes, none of them twice.
         on_batching_failed: called with the model, the version, and why its rows may not go
             together.
+        on_in_use: called with the model and the generation of its process, which had requests just
+            now.
+        on_needed: called with the model, where a request waits for its process, which sleeps.
     """
 
     def __init__(
@@ -69,6 +72,8 @@ class WorkerPool:
         self.ready = asyncio.Event()
         self.generations = count_from(1)
         self.on_batching_failed: Callable[[str, str, str], None] = lambda *_: None
+        self.on_in_use: Callable[[str, int], None] = lambda *_: None
+        self.on_needed: Callable[[str], None] = lambda *_: None
 
     def start(self) -> None:
         """Begin."""
@@ -213,6 +218,10 @@ class WorkerPool:
                 self.ready.set()
             case messages.Idle(generation):
                 self._drains.done(worker, generation)
+            case messages.InUse(model, generation):
+                self.on_in_use(model, generation)
+            case messages.Wake(model):
+                self.on_needed(model)
             case messages.BatchingFailed(model, version, why):
                 self.on_batching_failed(model, version, why)
             case messages.LogError(text):

@@ -50,6 +50,11 @@ _GAUGES: tuple[tuple[str, str, Callable[[ModelState], float]], ...] = (
     ("ready", "Whether /ping answers 200.", lambda state: state.ready),
     ("lane_open", "Whether the fast lane is open.", _is_open("lane")),
     ("batching_open", "Whether requests may go together.", _is_open("batching")),
+    (
+        "process_asleep",
+        "Whether the model's process sleeps.",
+        lambda state: (state.model.get("process") or {}).get("state") == "asleep",
+    ),
 )
 _COUNTERS: tuple[tuple[str, str, Callable[[ModelState], float]], ...] = (
     ("switches", "Versions that took over.", lambda state: state.switches),
@@ -58,6 +63,11 @@ _COUNTERS: tuple[tuple[str, str, Callable[[ModelState], float]], ...] = (
         "process_restarts",
         "Times that the model's process died and was started again.",
         lambda state: state.model.get("restarts", 0),
+    ),
+    (
+        "process_wakes",
+        "Times that a request woke the model's process.",
+        lambda state: (state.model.get("process") or {}).get("wakes", 0),
     ),
 )
 

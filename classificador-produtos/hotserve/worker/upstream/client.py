@@ -90,9 +90,24 @@ class UpstreamClient:
     ) -> tuple[Target, int | None, Answer]:
         """Of one version, whichever it is by then; with the number of answers that there must be.
 
-        See `Translated.rows`.
+        See `Translated.rows`. A process that sleeps starts within the request's own time.
         """
-        deadline = time.monotonic() + self.shared.settings.hold_timeout
+        if not self.serving.now().asleep:
+            patience = self.shared.settings.hold_timeout
+            return await self._ask_again(content_type, body, headers, patience)
+        try:
+            async with asyncio.timeout(self.batcher.timeout):
+                patience = 2 * self.batcher.timeout  # not the limit that counts
+                return await self._ask_again(content_type, body, headers, patience)
+        except TimeoutError:
+            message = "the model's process was asleep and did not answer in time"
+            raise RequestError(504, message) from None
+
+    async def _ask_again(
+        self, content_type: bytes, body: bytes, headers: Headers, patience: float
+    ) -> tuple[Target, int | None, Answer]:
+        """Ask until a process answers; seconds of `patience` with one that does not come back."""
+        deadline = time.monotonic() + patience
         lost = Counter[int]()
         while True:
             await self.serving.wait_until_not(None, deadline)

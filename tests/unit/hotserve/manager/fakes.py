@@ -29,6 +29,8 @@ SETTINGS = SimpleNamespace(
     csv="auto",
     keep_versions=3,
     workers=2,
+    process="always",
+    process_idle=300.0,
     command=SimpleNamespace(timeout=60, workers=1),
 )
 
@@ -42,6 +44,7 @@ class FakeServer:
     def __init__(self, *steps: float | str) -> None:
         self.steps = [*steps]
         self.started_at: list[float] = []
+        self.stopped_at: list[float] = []
         self.closed_at: list[float] = []
         self._end: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
 
@@ -63,6 +66,12 @@ class FakeServer:
 
     def die(self, *output: str) -> None:
         self._end.set_result(Exit(1, output))
+
+    async def stop(self, grace: float) -> None:
+        assert grace == 3
+        self.stopped_at.append(now())
+        if not self._end.done():
+            self.die()
 
     async def close(self, grace: float) -> None:
         assert grace == 3
@@ -214,12 +223,17 @@ class FakeCache:
 class Bench:
     """A switcher among them."""
 
-    def __init__(self, uri: str = "models:/produtos/Production") -> None:
+    def __init__(self, uri: str = "models:/produtos/Production", **settings: Any) -> None:
         self.pool, self.cache, self.preparation = FakePool(), FakeCache(), FakePreparation()
         reference: ModelReference = parse(uri)
         make: Any = Switcher
         self.switcher: Switcher = make(
-            SETTINGS, reference, self.pool, self.cache, self.preparation, Redactor([FOLDER])
+            SimpleNamespace(**vars(SETTINGS) | settings),
+            reference,
+            self.pool,
+            self.cache,
+            self.preparation,
+            Redactor([FOLDER]),
         )
 
     def server(self, number: str, *steps: float | str) -> FakeServer:

@@ -56,9 +56,8 @@ def test_before_anything() -> None:
         "state": "waiting",
         "message": "hotserve has just begun",
         **dict.fromkeys(("version", "stage", "run_id", "model_id", "metrics", "since", "lane")),
-        **dict.fromkeys(
-            ("batching", "note", "wanted", "last_error", "registry", "signature", "compared")
-        ),
+        **dict.fromkeys(("batching", "process", "note", "wanted", "last_error", "registry")),
+        **dict.fromkeys(("signature", "compared")),
         "aliases": [],
         "columns": [],
         "expected": None,
@@ -112,6 +111,27 @@ def test_its_lane_answers_first_and_its_process_later() -> None:
     assert (status.state, status.switches) == ("serving", 1)
 
 
+def test_a_process_that_sleeps(moment: list[str]) -> None:
+    status = Published()
+    status.starting(FIRST)
+    status.serving(FIRST, 1.0)
+    since = moment[0]
+    assert status.to_json()["process"] == {"state": "running", "since": since, "wakes": 0}
+    moment[0] = "2026-11-25T11:00:00Z"
+    status.serving(FIRST, 1.0)
+    assert status.to_json()["process"]["since"] == since
+    status.asleep()
+    assert status.to_json()["process"] == {"state": "asleep", "since": moment[0], "wakes": 0}
+    # The lane answers, and nothing is wrong.
+    assert (status.state, status.message) == ("serving", None)
+    for wakes in (1, 2):
+        status.waking()
+        assert (status.to_json()["process"]["state"], status.state) == ("starting", "serving")
+        status.process_is_back()
+        assert status.to_json()["process"]["wakes"] == wakes
+        assert status.to_json()["process"]["state"] == "running"
+
+
 def test_the_last_ten_switches() -> None:
     status = Published()
     for number in range(12):
@@ -155,7 +175,8 @@ def test_a_process_that_ended() -> None:
     assert (shown["state"], shown["restarts"]) == ("restarting", 1)
     assert shown["message"] == "produtos version 1 is being started again: SIGKILL"
     assert (shown["last_error"]["version"], shown["last_error"]["message"]) == ("1", "SIGKILL")
-    status.restarted()
+    assert shown["process"]["state"] == "starting"
+    status.process_is_back()
     assert (status.state, status.message) == ("serving", None)
 
 
@@ -201,7 +222,7 @@ def test_every_change_is_published() -> None:
         ),
         lambda: status.refresh(replace(FIRST, aliases=())),
         lambda: status.restarting(FIRST, "z"),
-        lambda: status.restarted(),
+        lambda: status.process_is_back(),
         lambda: status.starting(SECOND),
         lambda: status.step("start"),
         lambda: status.nothing_is_starting(),

@@ -81,6 +81,20 @@ def test_it_is_started_when_it_is_healthy_and_again_on_the_same_port(tmp_path: P
     with_server(Command(delay=2), tmp_path, scenario)
 
 
+def test_it_is_ended_and_started_again_on_the_same_port(tmp_path: Path) -> None:
+    async def scenario(server: ModelServer) -> None:
+        port = server.port
+        for _ in range(2):
+            await server.start(60)
+            family = [psutil.Process(server.pid), *psutil.Process(server.pid).children()]
+            await server.stop(5)
+            assert not any(process.is_running() for process in family)
+            assert await server._get("/ping") is None
+            assert server.port == port
+
+    with_server(Command(), tmp_path, scenario)
+
+
 def test_a_process_that_hangs_is_ended_and_one_that_was_slow_once_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

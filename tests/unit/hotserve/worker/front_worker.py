@@ -325,7 +325,7 @@ class FrontWorker:
     def _model(self, name: str) -> Model:
         self.processes[name] = process = Process()
         counters = self.counters if name == self.shared.settings.model else Counters()
-        serving = Serving(lambda _: None, self._version)
+        serving = Serving(lambda _: None, lambda: None, self._version)
         pool = cast(ConnectionPool, process)
         batcher = Batcher(pool, counters, lambda *failed: self.failed.append(failed))
         redactor = Redactor(["/srv/private"])
@@ -334,9 +334,11 @@ class FrontWorker:
         paths = ModelPaths(name, self.shared, serving, upstream, admission)
         return Model(name, serving, counters, admission, paths.routes, paths.v2_routes)
 
-    def serve(self, target: Target | None, lane: Lane | None, **model: object) -> None:
+    def serve(
+        self, target: Target | None, lane: Lane | None, *, asleep: bool = False, **model: object
+    ) -> None:
         """As if the manager had said so; `model` is the answer of `/model`."""
-        self._say(self.models.root.name, target, lane, dict(model))
+        self._say(self.models.root.name, target, lane, dict(model), asleep=asleep)
 
     def say(
         self,
@@ -357,11 +359,12 @@ class FrontWorker:
         lane: Lane | None,
         shown: dict[str, Any],
         *,
+        asleep: bool = False,
         is_gone: bool = False,
     ) -> None:
         number = self._version.words[0] + 1
         opened = cast(FastLane | None, lane)
-        prepared = Prepared(number, target, shown, False, opened, is_gone=is_gone)
+        prepared = Prepared(number, target, shown, asleep, asleep, opened, is_gone=is_gone)
         serving = self.models.take(of).serving
         serving.prepare(prepared)
         self._version.words[0] = number

@@ -434,3 +434,15 @@ async def test_a_large_body_that_takes_the_lane_too_long(monkeypatch: Any) -> No
         await asyncio.sleep(0.001)
     answer = await connection.answer()
     assert (answer.status, answer.message) == (504, "so large a body can't be answered in time")
+
+
+async def test_a_process_that_sleeps_is_service() -> None:
+    worker = FrontWorker(lane=False)
+    target = worker.serving.now().target
+    worker.serve(None, None, asleep=True)
+    assert (await worker.ask("GET", "/ping")).status == 200
+    client = worker.connect().send(request(body=b"halo"))
+    await settle()
+    assert client.received() == []
+    worker.serve(target, None)
+    assert (await client.answer()).json() == {"predictions": ["process"]}

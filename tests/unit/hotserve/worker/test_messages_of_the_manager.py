@@ -14,6 +14,7 @@ from hotserve.ipc.messages import (
     Acknowledge,
     Commit,
     Counts,
+    InUse,
     LogError,
     Message,
     MetricsAnswer,
@@ -22,6 +23,7 @@ from hotserve.ipc.messages import (
     Scrape,
     Stop,
     UseTokens,
+    Wake,
 )
 from hotserve.ipc.shared_version import SharedVersion
 from hotserve.lane import LaneError
@@ -45,7 +47,7 @@ class Worker:
         self.shared = SharedVersion.create()
         self.counters = Counters()
         channel: Any = self
-        self.serving = Serving(self.idle.append, self.shared)
+        self.serving = Serving(self.idle.append, lambda: self.send(Wake("produtos")), self.shared)
         self.models = Models("produtos", self._model)
         self.reporter = Reporter(self.models, channel)
         self.auth = Auth(None)
@@ -99,6 +101,44 @@ async def test_who_waits_waits_while_a_process_is_on_its_way_and_no_longer_than_
     worker.serve(Prepare(2, hold=False))
     worker.inbox.take(Commit())
     await asyncio.wait_for(waiting, 1)
+
+
+@fake_clock
+async def test_who_waits_for_a_process_that_sleeps_wakes_it() -> None:
+    worker = Worker()
+    worker.serve(Prepare(1, TARGET))
+    worker.serve(Prepare(2, hold=True, asleep=True))
+    worker.inbox.take(Commit())
+    worker.sent.clear()
+    waiting = asyncio.create_task(worker.serving.wait_until_not(None, float("inf")))
+    await asyncio.sleep(100)
+    assert worker.sent == [Wake("produtos")]
+    assert not waiting.done()
+    worker.serve(Prepare(3, TARGET))
+    worker.inbox.take(Commit())
+    await asyncio.wait_for(waiting, 1)
+
+
+@fake_clock
+async def test_the_processes_in_use_are_told_each_second() -> None:
+    worker = Worker()
+    worker.serve(Prepare(1, TARGET))
+    reporting = asyncio.create_task(worker.reporter.run())
+
+    async def told(seconds: int) -> list[Message]:
+        worker.sent.clear()
+        await asyncio.sleep(seconds)
+        return [each for each in worker.sent if isinstance(each, InUse)]
+
+    await asyncio.sleep(0.5)
+    assert await told(5) == []
+    # One that ended, and one that goes on.
+    worker.serving.begin(TARGET)
+    worker.serving.end(TARGET)
+    assert await told(5) == [InUse("produtos", TARGET.generation)]
+    worker.serving.begin(TARGET)
+    assert await told(5) == [InUse("produtos", TARGET.generation)] * 5
+    reporting.cancel()
 
 
 @fake_clock

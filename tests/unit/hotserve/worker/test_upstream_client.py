@@ -41,19 +41,28 @@ class Manager:
     """Says which process is to be asked."""
 
     shared: SharedVersion = field(default_factory=SharedVersion.create)
+    wakes: int = 0
 
     def __post_init__(self) -> None:
-        self.serving = Serving(lambda _: None, self.shared)
+        self.serving = Serving(lambda _: None, self.wake, self.shared)
+
+    def wake(self) -> None:
+        self.wakes += 1
 
     def say(
-        self, generation: int | None, *, hold: bool = False, batching: Batching | None = None
+        self,
+        generation: int | None,
+        *,
+        hold: bool = False,
+        asleep: bool = False,
+        batching: Batching | None = None,
     ) -> None:
         target = None
         if generation is not None:
             target = Target(generation, 1, str(generation), "3.0", TextInput("texts", ()))
         number = self.shared.words[0] + 1
         model = {"message": "is being started again"}
-        self.serving.prepare(Prepared(number, target, model, hold, None, batching))
+        self.serving.prepare(Prepared(number, target, model, hold, asleep, None, batching))
         self.shared.words[0] = number
         self.serving.now()
 
@@ -185,3 +194,52 @@ async def test_an_answer_to_no_product_is_no_answer() -> None:
     with pytest.raises(RequestError, match="there is no product in the body") as error:
         await ask(manager, Processes([answers]), body=empty)
     assert error.value.answer.status == 400
+
+
+async def test_a_process_that_sleeps_is_woken_and_answers() -> None:
+    manager = Manager()
+    manager.say(None, hold=True, asleep=True)
+    # Longer than a request is held for a process that died.
+    asked = asyncio.create_task(ask(manager, Processes([answers]), hold_timeout=0.0))
+    await until(lambda: manager.wakes)
+    # It is on its way, and something else has changed meanwhile.
+    manager.say(None, hold=True, asleep=True)
+    await asyncio.sleep(0.01)
+    assert not asked.done()
+    manager.say(2)
+    assert await asked == "2"
+
+
+@pytest.mark.parametrize("wakes", [True, False], ids=["it is slow to answer", "it stays away"])
+async def test_a_process_that_sleeps_answers_within_a_request_s_own_time(wakes: bool) -> None:
+    manager = Manager()
+    manager.say(None, hold=True, asleep=True)
+
+    class Slow(Processes):
+        timeout = 0.05
+
+        async def post(self, *_: Any) -> Answer:
+            await asyncio.sleep(60)
+            raise AssertionError
+
+    asked = asyncio.create_task(ask(manager, Slow([])))
+    await until(lambda: manager.wakes)
+    if wakes:
+        manager.say(2)
+    with pytest.raises(RequestError, match="was asleep and did not answer in time") as error:
+        await asked
+    assert error.value.answer.status == 504
+
+
+async def test_a_process_that_will_not_wake_is_told() -> None:
+    manager = Manager()
+    manager.say(None, hold=True, asleep=True)
+    asked = asyncio.create_task(ask(manager, Processes([])))
+    await until(lambda: manager.wakes)
+    manager.say(None, hold=True)
+    await asyncio.sleep(0.01)
+    assert not asked.done()
+    manager.say(None)
+    with pytest.raises(RequestError, match="is being started again") as error:
+        await asked
+    assert error.value.answer.status == 503

@@ -96,6 +96,17 @@ def test_requests_that_went_together() -> None:
     assert scraped(Metrics(state)).value("hotserve_batching_open") == 0
 
 
+def test_a_process_that_sleeps() -> None:
+    asleep = {"state": "asleep", "since": "2026-11-25T11:00:00Z", "wakes": 3}
+    found = scraped(Metrics(lambda: state({**SERVING, "process": asleep})))
+    assert found.value("hotserve_process_asleep") == 1
+    assert found.value("hotserve_process_wakes_total") == 3
+    found = scraped(Metrics(lambda: state({**SERVING, "process": {**asleep, "state": "running"}})))
+    assert found.value("hotserve_process_asleep") == 0
+    for name in ("hotserve_process_asleep", "hotserve_process_wakes_total"):
+        assert scraped(Metrics(state)).value(name) == 0
+
+
 EXPECTED = {
     "unknown_terms": 0.02,
     "top_probability": 0.9,

@@ -16,6 +16,7 @@ from hotserve.ipc.messages import (
     Configure,
     Counts,
     Idle,
+    InUse,
     LogError,
     Message,
     MetricsAnswer,
@@ -25,6 +26,7 @@ from hotserve.ipc.messages import (
     Scrape,
     Stop,
     UseTokens,
+    Wake,
 )
 from hotserve.log import logger
 from hotserve.manager.workers.metrics import Metrics
@@ -368,3 +370,17 @@ async def test_a_worker_that_hangs_is_replaced(monkeypatch: pytest.MonkeyPatch) 
         lively.channel.send(Counts({"produtos": {"in_flight": 0}}, 0))
         await asyncio.sleep(1)
     assert pool.restarts == 2
+
+
+@fake_clock
+async def test_what_workers_say_of_the_process_that_may_sleep(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pool = Pool(monkeypatch)
+    told: list[object] = []
+    pool.on_in_use, pool.on_needed = lambda *used: told.append(used), told.append
+    await pool.begin()
+    for message in (InUse("m", 3), Wake("n")):
+        pool.workers[1].channel.send(message)
+    await asyncio.sleep(0.1)
+    assert told == [("m", 3), "n"]

@@ -28,7 +28,7 @@ class Worker:
     def __init__(self, shared: SharedVersion) -> None:
         self.idle: list[int] = []
         # Its own view of the same memory, as in another process.
-        self.serving = Serving(self.idle.append, SharedVersion(os.dup(shared.fd)))
+        self.serving = Serving(self.idle.append, lambda: None, SharedVersion(os.dup(shared.fd)))
         self.inbox: list[Message] = []
 
     def send(self, message: Message) -> None:
