@@ -2,6 +2,7 @@
 
 `mlflow models serve --env-manager local` keeps a parent of 240 MB that only waits for the server
 it started. This script is run by the Python that has MLflow, and imports nothing of hotserve's.
+A model that streams gets the application of predict_stream.py in place of MLflow's.
 """
 
 import os
@@ -10,7 +11,8 @@ import sys
 from typing import Any
 
 import uvicorn
-from mlflow.pyfunc import scoring_server
+from mlflow.models import Model
+from mlflow.pyfunc import FLAVOR_NAME, scoring_server
 
 
 def main(model: str, port: str, timeout: str, workers: str) -> None:
@@ -20,6 +22,9 @@ def main(model: str, port: str, timeout: str, workers: str) -> None:
         model, int(port), host, int(timeout), int(workers)
     )
     arguments = shlex.split(command)
+    if Model.load(model).flavors.get(FLAVOR_NAME, {}).get("streamable"):
+        folder = os.path.dirname(os.path.abspath(__file__))
+        arguments[-1:] = ["--factory", "--app-dir", folder, "predict_stream:application"]
     if arguments[0] != "uvicorn" or int(workers) > 1:
         # With several workers uvicorn's first process only watches them: it needs no MLflow.
         os.execvpe(sys.executable, [sys.executable, "-m", *arguments], environment)

@@ -1,8 +1,9 @@
-"""A whole answer to a client, whoever gives it."""
+"""An answer to a client, whoever gives it."""
 
 from dataclasses import dataclass, field
 
 from hotserve.ipc.counts import NONE
+from hotserve.worker.upstream.events import Events
 
 Headers = list[tuple[bytes, bytes]]
 """Names in small letters."""
@@ -23,6 +24,7 @@ class Answer:
     Attributes:
         lane: who predicted: `FAST`, `PROCESS`, or `NONE` for hotserve's own answers.
         version: of the model that predicted.
+        events: what comes in place of a body, piece by piece; to be closed by who has it.
     """
 
     status: int = 0
@@ -30,6 +32,12 @@ class Answer:
     body: bytes = b""
     lane: str = NONE
     version: str = ""
+    events: Events | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of its body, as far as they were sent."""
+        return self.events.sent if self.events is not None else len(self.body)
 
 
 def is_for_a_terminal(headers: Headers) -> bool:

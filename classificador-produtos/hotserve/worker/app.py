@@ -17,9 +17,8 @@ from hotserve.worker.models import FOLDER, Model, Models
 from hotserve.worker.routing import ClientGone, Receive, Route, Scope
 from hotserve.worker.shared import Shared
 from hotserve.worker.static_files import StaticFiles
+from hotserve.worker.upstream.events import CLIENT_GONE, send_events
 
-_CLIENT_GONE = 499
-"""Not sent to anybody: how nginx counts a client that went away."""
 _WITHOUT_LENGTH = (204, 304)
 _CLIENT = "hotserve.client"  # in the scope of a request with a token
 
@@ -79,22 +78,24 @@ class App:
         counters = model.counters
         counters.begun += route.predicts
         answer = await self._answer(model, route, scope, receive, path)
+        headers = [*answer.headers, *shared.cors.headers(scope["headers"])]
+        start = {"type": "http.response.start", "status": answer.status, "headers": headers}
+        if answer.events is not None:
+            answer.status = await send_events(answer.events, start, receive, send)
         client_name = scope.get(_CLIENT, ANYBODY).name
         if route.predicts:
             seconds = perf_counter() - begun
             counters.request(answer.status, answer.lane, answer.version, seconds, client_name)
         else:
             counters.other(route.path, answer.status)
-        is_sent = answer.status != _CLIENT_GONE
+        is_sent = answer.status != CLIENT_GONE
         try:
-            if is_sent:
+            if is_sent and answer.events is None:
                 if is_for_a_terminal(scope["headers"]) and answer.body[-1:] == b"}":
                     answer.body += b"\n"
-                headers = [*answer.headers, *shared.cors.headers(scope["headers"])]
                 if answer.status not in _WITHOUT_LENGTH:
                     headers.append((b"content-length", b"%d" % len(answer.body)))
-                start = {"type": "http.response.start", "status": answer.status}
-                await send({**start, "headers": headers})
+                await send(start)
                 await send({"type": "http.response.body", "body": answer.body})
         finally:
             if shared.access_log is not None:
@@ -104,8 +105,8 @@ class App:
                     method=scope["method"],
                     # Without what stands behind a ?, which may hold a secret.
                     path=path,
-                    status=answer.status if is_sent else scope.get(REFUSED, _CLIENT_GONE),
-                    size=0 if scope["method"] == "HEAD" else len(answer.body),
+                    status=answer.status if is_sent else scope.get(REFUSED, CLIENT_GONE),
+                    size=0 if scope["method"] == "HEAD" else answer.size,
                     seconds=perf_counter() - begun,
                     lane=answer.lane,
                     version=answer.version,
@@ -152,7 +153,7 @@ class App:
             is_v2 = path.startswith(open_inference.PREFIX)
             return open_inference.in_form(answer) if is_v2 else answer
         except ClientGone:
-            return Answer(_CLIENT_GONE)
+            return Answer(CLIENT_GONE)
         except asyncio.CancelledError:
             return RequestError(503, "hotserve is stopping", (b"retry-after", b"1")).answer
         except Exception as fault:

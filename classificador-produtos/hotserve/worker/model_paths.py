@@ -1,6 +1,7 @@
 """The paths of one model: whether it answers, what it is, its predictions."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Callable
 from datetime import datetime
@@ -90,13 +91,17 @@ class ModelPaths:
         at_once = not more and len(body) <= LONGEST_TEXT
         if at_once and (answer := await self._ask_lane(content_type, body)):
             return answer
-        with self._admission.request() as add:
+        with contextlib.ExitStack() as room:
+            add = room.enter_context(self._admission.request())
             self._require_size(len(body))
             add(len(body))
             if more:
                 body = await self._read(body, receive, add)
             answer = None if at_once else await self._ask_lane(content_type, body)
-            return answer or await self._upstream.answer(content_type, body, headers)
+            answer = answer or await self._upstream.answer(content_type, body, headers)
+            if answer.events is not None:
+                answer.events.closing.push(room.pop_all())
+            return answer
 
     async def _explain(self, scope: Scope, receive: Receive) -> Answer:
         self._require_plain(scope["headers"])
@@ -117,7 +122,11 @@ class ModelPaths:
             is_large = len(body) > LARGE_CSV
             body = await asyncio.to_thread(translate, body) if is_large else translate(body)
             answer = await self._ask_lane(JSON[1], body)
-            return answer or await self._upstream.answer(JSON[1], body, headers)
+            answer = answer or await self._upstream.answer(JSON[1], body, headers)
+            if answer.events is not None:
+                answer.events.close()
+                raise RequestError(500, "the model gives events, which this protocol has not")
+            return answer
 
     def _require_plain(self, headers: Headers) -> None:
         for name, value in headers:

@@ -122,6 +122,10 @@ class UpstreamClient:
                 answer = await self.batcher.post(
                     target, None if lost else batching, sent.content_type, sent.body, headers
                 )
+                if answer.events is not None:
+                    # Under way as long as they come.
+                    self.serving.begin(target)
+                    answer.events.closing.callback(self.serving.end, target)
                 return target, sent.rows, answer
             except TimeoutError:
                 raise _failed(504, "the model did not answer in time", target) from None

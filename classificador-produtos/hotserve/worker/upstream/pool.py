@@ -65,7 +65,9 @@ class ConnectionPool:
         async with asyncio.timeout(self.timeout):
             for last_try in (False, True):
                 try:
-                    connection = self._take(target) or await Connection.open(target.port)
+                    connection = self._take(target) or await Connection.open(
+                        target.port, self.timeout
+                    )
                     answer = await connection.ask(head, body)
                 except OSError:
                     raise NoAnswer(refused=True) from None
@@ -73,15 +75,19 @@ class ConnectionPool:
                     if last_try:
                         raise NoAnswer(refused=False) from None
                 else:
-                    if target.generation != self._generation:
-                        connection.close()
-                    elif connection.is_usable:
-                        self._idle.append(connection)
+                    if answer.events is None:
+                        self._put_back(connection, target)
                     answer.headers = [
                         pair for pair in answer.headers if pair[0] not in _NOT_RETURNED
                     ]
                     return answer
         raise AssertionError("unreachable")
+
+    def _put_back(self, connection: Connection, target: Target) -> None:
+        if target.generation != self._generation:
+            connection.close()
+        elif connection.is_usable:
+            self._idle.append(connection)
 
     def _take(self, target: Target) -> Connection | None:
         """The connection that was used last; those that were idle for too long are closed."""

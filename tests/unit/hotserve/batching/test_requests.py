@@ -205,6 +205,7 @@ def test_params_stay_with_their_requests() -> None:
         (JSON, b'{"dataframe_records": {"a": [1]}}'),
         (JSON, b'{"dataframe_records": [[1]]}'),
         (JSON, b'{"inputs": [9007199254740993]}'),
+        (JSON, b'{"inputs": [1], "stream": true}'),
         (JSON, b"[1]"),
         (JSON, b"{"),
         (JSON, b'{"inputs": ' + b"[" * 5_000 + b"]" * 5_000 + b"}"),

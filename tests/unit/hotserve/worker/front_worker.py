@@ -261,8 +261,9 @@ class FrontWorker:
     Attributes:
         faults: what it reported to the manager.
         failed: versions whose rows may not go together any more, and why.
-        process: of the model.
+        process: of the model; not where a `pool` leads to another one.
         processes: of each of many models.
+        idle: generations of processes that have no request left.
     """
 
     def __init__(
@@ -276,12 +277,15 @@ class FrontWorker:
         connections: int = 10,
         metrics: Callable[[str], Awaitable[tuple[str, bytes]]] = _no_metrics,
         models: Sequence[str] = (),
+        pool: ConnectionPool | None = None,
     ) -> None:
         self.faults: list[str] = []
         self.failed: list[tuple[str, str]] = []
         self._version = SharedVersion.create()
+        self.idle: list[int] = []
         self._log_out, self._log_in = os.pipe()
         self._max_requests = max_requests
+        self._pool = pool
         settings = replace(
             CONFIGURE,
             model="" if models else CONFIGURE.model,
@@ -325,8 +329,8 @@ class FrontWorker:
     def _model(self, name: str) -> Model:
         self.processes[name] = process = Process()
         counters = self.counters if name == self.shared.settings.model else Counters()
-        serving = Serving(lambda _: None, lambda: None, self._version)
-        pool = cast(ConnectionPool, process)
+        serving = Serving(self.idle.append, lambda: None, self._version)
+        pool = self._pool or cast(ConnectionPool, process)
         batcher = Batcher(pool, counters, lambda *failed: self.failed.append(failed))
         redactor = Redactor(["/srv/private"])
         upstream = UpstreamClient(self.shared, serving, counters, batcher, redactor)
