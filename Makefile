@@ -93,6 +93,7 @@ endif
 
 .PHONY: test-spark
 test-spark: env-dev env-spark ## run the tests on a real Spark cluster of a master and two workers (needs Java)
+	@./tests/install-tools.sh java
 	@.venv/bin/pytest tests/spark $(ARGS)
 
 .PHONY: test-kubernetes
@@ -172,7 +173,8 @@ bench-batch: env-dev ## time a batch job of a million rows against one big predi
 	@PYTHONPATH=.:trainer .venv/bin/python -m benchmarks.batch
 
 .PHONY: bench-scale
-bench-scale: env-dev env-spark ## time batch jobs of several sizes, on one machine's processes and on Spark
+bench-scale: env-dev env-spark ## time batch jobs of several sizes, here and on Spark, and training in blocks
+	@./tests/install-tools.sh java
 	@PYTHONPATH=.:trainer .venv/bin/python -m benchmarks.scale $(ARGS)
 
 .PHONY: lock

@@ -1,21 +1,25 @@
 #!/usr/bin/env bash
 # What the tests need from the system: Chromium for the browser tests, shellcheck for the
 # shell scripts, restic and sqlite3 for backups, Prometheus and Alertmanager for the monitoring,
-# a C compiler for clocks that are moved.
+# a C compiler for clocks that are moved. With `java` only what Spark needs.
 # On Debian and Ubuntu as root it installs them; elsewhere it says what is missing, and the tests
 # that need it say that they were skipped.
 set -euo pipefail
 
 missing=()
-command -v chromium >/dev/null || command -v chromium-browser >/dev/null ||
-  command -v google-chrome >/dev/null || missing+=(chromium)
-command -v shellcheck >/dev/null || missing+=(shellcheck)
-command -v restic >/dev/null || missing+=(restic)
-command -v sqlite3 >/dev/null || missing+=(sqlite3)
-command -v gcc >/dev/null || missing+=(gcc libc6-dev)
 programs=()
-command -v promtool >/dev/null || programs+=(prometheus)
-command -v amtool >/dev/null || programs+=(prometheus-alertmanager)
+if [[ ${1:-} == java ]]; then
+  [[ ${JAVA_HOME:-} ]] || command -v java >/dev/null || missing+=(default-jre-headless)
+else
+  command -v chromium >/dev/null || command -v chromium-browser >/dev/null ||
+    command -v google-chrome >/dev/null || missing+=(chromium)
+  command -v shellcheck >/dev/null || missing+=(shellcheck)
+  command -v restic >/dev/null || missing+=(restic)
+  command -v sqlite3 >/dev/null || missing+=(sqlite3)
+  command -v gcc >/dev/null || missing+=(gcc libc6-dev)
+  command -v promtool >/dev/null || programs+=(prometheus)
+  command -v amtool >/dev/null || programs+=(prometheus-alertmanager)
+fi
 ((${#missing[@]} + ${#programs[@]})) || exit 0
 
 if [[ $(id -u) != 0 ]] || ! command -v apt-get >/dev/null; then
