@@ -1,9 +1,8 @@
 """One hotserve for every registered model that matches a pattern."""
 
-import json
-import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -15,7 +14,10 @@ from tests.e2e.hotserve_models import DIES, Registry, constant_model, text_model
 from tests.e2e.hotserve_process import CSV, PATIENCE, Hotserve, eventually, running_hotserve
 
 ANA, ESCAPED, BROKEN = "turma-ana", "turma-joão 50% off", "turma-quebrado"
+URI = "models:/turma-*@champion"
 OPTIONS = ("--workers", "2")
+NUMBERS = {"dataframe_split": {"columns": ["x"], "data": [["halo"]]}}
+"""What no lane answers."""
 
 
 @dataclass
@@ -25,6 +27,7 @@ class Turma:
     hotserve: Hotserve
     registry: Registry
     mlflow: MlflowServer
+    home: Path
 
     def url(self, name: str, path: str = "") -> str:
         return f"{self.hotserve.url}/models/{quote(name, safe='')}{path}"
@@ -39,6 +42,9 @@ class Turma:
         return requests.post(
             self.url(name, "/invocations"), text.encode(), headers=CSV, timeout=PATIENCE
         )
+
+    def ask_process(self, name: str) -> requests.Response:
+        return requests.post(self.url(name, "/invocations"), json=NUMBERS, timeout=PATIENCE)
 
     def wait_for(self, name: str, version: str, lane: str = "open") -> None:
         def is_there() -> bool:
@@ -70,9 +76,8 @@ def turma(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Turma]:
     home = tmp_path_factory.mktemp("turma")
     with running_mlflow_server(home / "mlflow") as mlflow:
         registry = Registry(mlflow.url)
-        uri = "models:/turma-*@champion"
-        with running_hotserve(uri, home, mlflow.environment(), options=OPTIONS) as hotserve:
-            yield Turma(hotserve, registry, mlflow)
+        with running_hotserve(URI, home, mlflow.environment(), options=OPTIONS) as hotserve:
+            yield Turma(hotserve, registry, mlflow, home)
 
 
 def test_nothing_matches_yet(turma: Turma) -> None:
@@ -96,10 +101,7 @@ def test_models_appear_and_answer_by_name(turma: Turma) -> None:
         answer = turma.predict(name)
         assert answer.json() == {"predictions": [f"game-{mark}"]}
         assert answer.headers["X-Hotserve-Lane"] == "fast"
-        # Probabilities are the process's to give.
-        table = {"dataframe_split": {"columns": ["x"], "data": [["halo"]]}}
-        slow = requests.post(turma.url(name, "/invocations"), json=table, timeout=PATIENCE)
-        assert slow.headers["X-Hotserve-Lane"] == "process"
+        assert turma.ask_process(name).headers["X-Hotserve-Lane"] == "process"
         tensor = {"name": "x", "datatype": "BYTES", "shape": [1], "data": ["halo"]}
         v2 = f"{turma.hotserve.url}/v2/models/{quote(name, safe='')}"
         inferred = requests.post(f"{v2}/infer", json={"inputs": [tensor]}, timeout=PATIENCE)
@@ -145,7 +147,20 @@ def test_a_model_is_deleted_and_registered_again(turma: Turma) -> None:
     assert turma.predict(BROKEN).json() == {"predictions": ["novo"]}
 
 
-def test_the_registry_is_asked_once_for_all(turma: Turma) -> None:
-    with urllib.request.urlopen(f"{turma.hotserve.url}/models") as answer:
-        registry = json.load(answer)["registry"]
-    assert registry["reachable"] is True
+def test_processes_start_when_they_are_needed_and_make_room_for_each_other(turma: Turma) -> None:
+    options = (*OPTIONS, "--max-processes", "1")
+    environment = turma.mlflow.environment()
+    with running_hotserve(URI, turma.home, environment, options=options) as again:
+        small = replace(turma, hotserve=again)
+        again.get("/models")
+        for name in (ANA, ESCAPED):
+            small.wait_for(name, turma.listed()[name] or "")
+            assert small.predict(name).headers["X-Hotserve-Lane"] == "fast"
+        small.wait_for(BROKEN, "1", lane="shut")
+        assert again.server_processes() == [], "the lane answers, and nobody needed one"
+        for name in (BROKEN, ANA, BROKEN):
+            answer = small.predict(name) if name == BROKEN else small.ask_process(name)
+            assert (answer.status_code, answer.headers["X-Hotserve-Lane"]) == (200, "process")
+            assert len(again.guarded_servers()) == 1
+            others = {each for each in (ANA, ESCAPED, BROKEN) if each != name}
+            assert {small.model(other)["process"]["state"] for other in others} == {"asleep"}

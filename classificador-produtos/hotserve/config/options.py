@@ -1,5 +1,6 @@
 """What a setting can be: how its text is read, what help calls it, what an error asks for."""
 
+import contextlib
 import dataclasses
 import os
 import re
@@ -73,8 +74,17 @@ def machine_values(environment: Mapping[str, str]) -> dict[str, str]:
         "cores": str(cores),
         # More than this help nobody, and a slip of the pen must not take the whole memory.
         "most_workers": str(max(_WORKERS_ANYWHERE, _WORKERS_PER_CORE * cores)),
+        "processes": str(max(2, _memory() >> 30)),
         "cache_home": environment.get("XDG_CACHE_HOME") or "~/.cache",
     }
+
+
+def _memory() -> int:
+    """Bytes that this machine has, or this container may use."""
+    found = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    with contextlib.suppress(OSError, ValueError):
+        found = min(found, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    return found
 
 
 def number(text: str) -> int:

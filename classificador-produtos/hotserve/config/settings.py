@@ -107,6 +107,12 @@ class Settings:
     process_idle: float = option(
         SECONDS, "300", "seconds without a request after which the model's process falls asleep"
     )
+    max_processes: int = option(
+        COUNT,
+        "{processes}",
+        "models' processes that may run at a time where many models are served, one per GB of "
+        "memory if left out; the one least recently used goes to sleep for another",
+    )
     hold_timeout: float = option(
         SECONDS, "30", "seconds a request waits while a server process that died is started again"
     )

@@ -32,6 +32,7 @@ class Deployment:
             the process answers.
         is_compared: whether `lane` is the outcome of a comparison that came to its end.
         generation: of the process that answers; grows with each one that takes over.
+        is_known: whether its process was healthy in an earlier hotserve, and need not be tried.
         last_used: when its process was known to have a request, in seconds of the loop.
     """
 
@@ -49,12 +50,13 @@ class Deployment:
     opening: asyncio.Task[None] | None = None
     is_compared: bool = False
     generation: int = 0
+    is_known: bool = False
     last_used: float = 0.0
 
     @property
     def started(self) -> bool:
         """Whether its process was healthy once."""
-        return self.generation > 0
+        return self.generation > 0 or self.is_known
 
     @property
     def is_to_be_compared(self) -> bool:

@@ -22,11 +22,11 @@ from hotserve.config.registry_credentials import Connection
 from hotserve.config.settings import Settings
 from hotserve.ipc.messages import Configure
 from hotserve.log import logger
-from hotserve.manager import token_watch
 from hotserve.manager.comparison import Comparison
 from hotserve.manager.models import Models
 from hotserve.manager.registry import ModelVersion, connected
 from hotserve.manager.watcher import Watcher
+from hotserve.manager.workers import token_watch
 from hotserve.manager.workers.metrics import Metrics
 from hotserve.manager.workers.pool import WorkerPool
 from hotserve.processes.guarded_process import ProcessContext, run_to_end

@@ -1,6 +1,7 @@
 """The models that are served: each with what is its own, made and ended one by one."""
 
 import asyncio
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from hotserve.manager.preparation import Preparation
 from hotserve.manager.switcher import Switcher
 from hotserve.manager.workers.pool import WorkerPool
 from hotserve.manager.workers.state_metrics import ModelState, State
+from hotserve.processes.slots import ProcessSlots
 from hotserve.redaction import Redactor
 
 
@@ -58,6 +60,10 @@ class Models:
         self._environment = environment
         self._session = session
         self._redactor = redactor
+        self._slots = ProcessSlots()
+        if reference.is_pattern:
+            turns = max(2, len(os.sched_getaffinity(0)))
+            self._slots = ProcessSlots(settings.max_processes, turns)
         self._ending: set[asyncio.Task[None]] = set()
         self.told: dict[str, object] = {}
         pool.on_batching_failed = self._batching_failed
@@ -86,6 +92,7 @@ class Models:
                 environment=self._environment,
                 session=self._session,
                 is_one_of_many=are_many,
+                slots=self._slots,
             )
             parts = (self._settings, reference, self._pool, cache, preparation, self._redactor)
             model = self.by_name[name] = ServedModel(Switcher(*parts), cache, preparation)

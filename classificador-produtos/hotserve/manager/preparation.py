@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import aiohttp
@@ -21,6 +21,7 @@ from hotserve.manager.lane_verdict import LaneFiles, LaneVerdict
 from hotserve.manager.registry import ModelVersion
 from hotserve.processes.guarded_process import ProcessContext, run_to_end
 from hotserve.processes.model_server import ModelServer, StartError
+from hotserve.processes.slots import ProcessSlots
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,7 @@ class Preparation:
     environment: Mapping[str, str]
     session: aiohttp.ClientSession
     is_one_of_many: bool = False
+    slots: ProcessSlots = field(default_factory=ProcessSlots)
 
     def is_cached(self, version: ModelVersion) -> bool:
         """Whether its files are here from an earlier start."""
@@ -63,7 +65,7 @@ class Preparation:
             raise StartError(f"the cache can't be used: {why}") from None
         model = folder or entry.model
         command, context = self.settings.command, self._context(version)
-        server = ModelServer(command, model, context, self.session)
+        server = ModelServer(command, model, context, self.session, self.slots)
         files, text_input = LaneFiles(entry.lane), model_input.read(model)
         deployment = Deployment(
             version,
@@ -119,9 +121,10 @@ class Preparation:
         uri = f"models:/{version.name}/{version.version}" if is_registered else version.source
         try:
             with self.cache.scratch() as scratch:
-                end = await run_to_end(
-                    command.download(uri, str(scratch)), self._context(version), timeout=timeout
-                )
+                async with self.slots.turn():
+                    end = await run_to_end(
+                        command.download(uri, str(scratch)), self._context(version), timeout=timeout
+                    )
                 if end.code != 0:
                     full = disk_full("\n".join(end.tail), self.cache.folder)
                     why = full or end.error() or end.reason()

@@ -54,6 +54,11 @@ class Publisher:
         self.active = deployment
         self.process_stays()
 
+    def serve_asleep(self, deployment: Deployment) -> None:
+        """Its process starts when a request needs it; so far it never did."""
+        self.active = deployment
+        self.is_healthy, self._hold, self._asleep = False, True, True
+
     def process_stays(self) -> None:
         """Its process answers from now on. The next change of the status publishes it."""
         assert self.active is not None
@@ -73,7 +78,7 @@ class Publisher:
         assert self.active is not None
         self.is_healthy, self._hold, self._asleep = False, True, True
         self.status.asleep()
-        self.draining = self.drained(self.active)
+        self.draining = self.drained(self.active) if self.active.generation else _set_event()
         return self.draining
 
     def stop_holding(self) -> None:
@@ -191,3 +196,9 @@ class Publisher:
         if change != self._published:
             self._published = change
             self._pool.publish(change)
+
+
+def _set_event() -> asyncio.Event:
+    event = asyncio.Event()
+    event.set()
+    return event

@@ -30,6 +30,22 @@ class Supervisor:
         self._backoff = Backoff(0.0, _LONGEST_DELAY)
         self._may_sleep, self._is_needed = asyncio.Event(), asyncio.Event()
 
+    @property
+    def last_used(self) -> float:
+        """When its process was known to have a request, in seconds of the loop."""
+        return self._deployment.last_used
+
+    @property
+    def is_told_to_sleep(self) -> bool:
+        """Whether it was, and nobody has needed the process since."""
+        return self._may_sleep.is_set()
+
+    def may_sleep(self) -> bool:
+        """Whether its process answers, and nothing is asked of it but by clients."""
+        opening = self._deployment.opening
+        is_compared = opening is None or opening.done()
+        return self._publisher.is_healthy and is_compared and not self.is_told_to_sleep
+
     def sleep(self) -> None:
         """End the process as soon as no request is under way there."""
         self._is_needed.clear()
@@ -42,19 +58,30 @@ class Supervisor:
 
     async def run(self) -> None:
         """Without end; to be cancelled when another version takes over."""
-        clock = asyncio.get_running_loop().time
         deployment = self._deployment
-        while True:
-            started = clock()
-            reason, lived = await self._ended(), clock() - started
-            if reason is None:
-                reason, lived = await self._asleep(), 0.0
-            if reason is not None:
-                await self._restart(reason, lived)
-            if deployment.is_to_be_compared:
-                if deployment.opening is not None:
-                    await asyncio.wait([deployment.opening])
-                self._publisher.open_lane(deployment)
+        server = deployment.server
+        server.slots.sleepers[server] = self
+        try:
+            while True:
+                await self._until_it_is_there_again()
+                if deployment.is_to_be_compared:
+                    if deployment.opening is not None:
+                        await asyncio.wait([deployment.opening])
+                    self._publisher.open_lane(deployment)
+        finally:
+            del server.slots.sleepers[server]
+
+    async def _until_it_is_there_again(self) -> None:
+        """Return when it ended, or slept, and answers again."""
+        clock = asyncio.get_running_loop().time
+        started = clock()
+        # One that was never there sleeps.
+        reason = await self._ended() if self._deployment.generation else None
+        lived = clock() - started
+        if reason is None:
+            reason, lived = await self._asleep(), 0.0
+        if reason is not None:
+            await self._restart(reason, lived)
 
     async def _ended(self) -> str | None:
         """Why it ended by itself; None once it may sleep."""
@@ -74,12 +101,13 @@ class Supervisor:
         needed, idle = (asyncio.create_task(each.wait()) for each in (self._is_needed, drained))
         try:
             await asyncio.wait((needed, idle), return_when=asyncio.FIRST_COMPLETED)
-            if needed.done():
+            if needed.done() and deployment.generation:
                 publisher.process_stays()
                 publisher.status.process_is_back()
                 return None
-            await deployment.server.stop(_STOP_GRACE)
-            logger.info("the process of %s sleeps", title(deployment.version))
+            if deployment.generation:
+                await deployment.server.stop(_STOP_GRACE)
+                logger.info("the process of %s sleeps", title(deployment.version))
             await needed
         finally:
             needed.cancel()
@@ -120,18 +148,21 @@ class Supervisor:
 
 
 async def sleep_when_idle(
-    supervisor: Supervisor, deployment: Deployment, publisher: Publisher, settings: Settings
+    supervisor: Supervisor, deployment: Deployment, settings: Settings
 ) -> None:
-    """Without end: let a process sleep whose lane is open, once no request has needed it."""
-    if settings.process == "always":
+    """Without end: let a process sleep that no request has needed for a while.
+
+    Where one model is served, only while its lane is open: any request may need it otherwise.
+    """
+    slots = deployment.server.slots
+    if settings.process == "always" and not slots.are_few:
         return
     clock = asyncio.get_running_loop().time
     while True:
         idle = clock() - deployment.last_used
-        is_compared = deployment.opening is None or deployment.opening.done()
         if idle < settings.process_idle:
             await asyncio.sleep(max(settings.process_idle - idle, _LOOK))
             continue
-        if publisher.is_healthy and deployment.lane.is_open and is_compared:
+        if supervisor.may_sleep() and (deployment.lane.is_open or slots.are_few):
             supervisor.sleep()
         await asyncio.sleep(_LOOK)

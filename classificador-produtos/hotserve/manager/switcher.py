@@ -12,19 +12,16 @@ from hotserve.ipc.messages import LaneTarget
 from hotserve.log import logger
 from hotserve.manager.cache import Cache
 from hotserve.manager.deployment import Deployment
-from hotserve.manager.lane_opener import LaneOpener
 from hotserve.manager.preparation import Preparation
 from hotserve.manager.publisher import Publisher
 from hotserve.manager.registry import ModelVersion
 from hotserve.manager.status import title
 from hotserve.manager.supervisor import Supervisor, sleep_when_idle
+from hotserve.manager.version_start import STOP_GRACE, VersionStart, cancel
 from hotserve.manager.workers.pool import WorkerPool
 from hotserve.processes.model_server import StartError
 from hotserve.redaction import Redactor
 
-_STOP_GRACE = 3.0
-_LANE_SECONDS = 30.0
-"""That a healthy version waits for its lane while another one answers."""
 _DRAIN_MARGIN = 5.0
 """Seconds beyond the longest that one request may take."""
 
@@ -53,6 +50,7 @@ class Switcher:
         self._supervising: asyncio.Task[None] | None = None
         self._closing: set[asyncio.Task[None]] = set()
         self._publisher = Publisher(reference, settings, pool, redactor)
+        self._version_start = VersionStart(settings, cache, preparation, self._publisher)
         self.status = self._publisher.status
 
     @property
@@ -136,7 +134,7 @@ class Switcher:
 
     async def close(self, after: asyncio.Event | None = None) -> None:
         """Stop every server process; the active one `after` that."""
-        await _cancel(self._start_task, self._supervising)
+        await cancel(self._start_task, self._supervising)
         if self._active is not None:
             self._close_later(self._active, after=after)
         if self._closing:
@@ -167,7 +165,8 @@ class Switcher:
                     # Its files may have been damaged here, or put right there; once, as they can
                     # be large.
                     refetch = was_cached and tries == 2
-                    self._switch(await self._start_once(version, begun, refetch=refetch), begun)
+                    deployment = await self._version_start.once(version, begun, refetch=refetch)
+                    self._switch(deployment, begun)
                     break
                 except StartError as error:
                     await self._report_failure(version, error)
@@ -197,63 +196,10 @@ class Switcher:
             return
         begun = _now()
         with contextlib.suppress(StartError):
-            deployment = await self._start_once(version, begun)
+            deployment = await self._version_start.once(version, begun)
             logger.info("falling back to the version served last")
             self._switch(deployment, begun, remember=False)
             self.status.not_started(failed, f"{reason}; the version served last is back")
-
-    async def _start_once(
-        self, version: ModelVersion, begun: float, *, refetch: bool = False
-    ) -> Deployment:
-        """Fetch it, start it, wait until it is healthy.
-
-        With nothing to serve yet, a lane that was open before answers at once. Where another
-        version answers, this one's lane is opened before it takes over. Whatever is raised,
-        nothing of it stays.
-
-        Raises:
-            StartError: it would not start.
-        """
-        with contextlib.ExitStack() as in_use:
-            deployment = await self._preparation.prepare(version, in_use, refetch=refetch)
-            server, opener = deployment.server, deployment.opener
-            if opener is not None and self._active is None:
-                await self._serve_by_lane(deployment, opener, begun)
-            # Another environment may have to be made first: its process knows where it is.
-            compiling = opener.compiling() if opener and opener.python else None
-            try:
-                self.status.step("start")
-                await server.start(self._settings.start_timeout)
-                if opener is not None:
-                    opener.python = opener.python or server.interpreter()
-                opening = self._publisher.open_lane(deployment, compiling)
-                if self._active is not None and self._active.started:
-                    self.status.step("compare")
-                    await asyncio.wait([opening], timeout=_LANE_SECONDS)
-                    if (reason := server.end()) is not None:
-                        # The version before goes on, rather than that requests wait.
-                        raise StartError(reason)
-            except BaseException:
-                await _cancel(deployment.opening, compiling)
-                await server.close(_STOP_GRACE)
-                raise
-            deployment.in_use = in_use.pop_all()
-            return deployment
-
-    async def _serve_by_lane(
-        self, deployment: Deployment, opener: LaneOpener, begun: float
-    ) -> None:
-        """Answer from a lane that was open before, while the process is still starting."""
-        verdict = await opener.saved_verdict()
-        if verdict is None or not verdict.is_open or self._active is not None:
-            return
-        deployment.lane = verdict
-        self._publisher.serve_by_lane(deployment)
-        seconds = _now() - begun
-        self._publisher.lane_changed()
-        self.status.serving_by_lane(deployment.version, seconds)
-        name = self.status.full_title(deployment.version)
-        logger.info("the fast lane of %s answers after %.2f s", name, seconds)
 
     def _switch(self, deployment: Deployment, begun: float, *, remember: bool = True) -> None:
         """From now on requests go to `deployment`; the one before ends when it has none left."""
@@ -262,11 +208,15 @@ class Switcher:
         drained = self._publisher.draining
         if self._supervising is not None:
             self._supervising.cancel()
-        self._publisher.serve_by_process(deployment)
+        name = self.status.full_title(deployment.version)
+        if deployment.is_known:
+            self._publisher.serve_asleep(deployment)
+            logger.info("serving %s, whose process starts when a request needs it", name)
+        else:
+            self._publisher.serve_by_process(deployment)
+            logger.info("serving %s, healthy after %.1f s", name, seconds)
         self._publisher.lane_changed()
         self.status.serving(deployment.version, seconds)
-        name = self.status.full_title(deployment.version)
-        logger.info("serving %s, healthy after %.1f s", name, seconds)
         if before is not None and before is not deployment:
             # Where its process was dead, no worker has a request there, or will say so.
             if was_healthy:
@@ -285,18 +235,16 @@ class Switcher:
     async def _supervise(self, deployment: Deployment, supervisor: Supervisor) -> None:
         async with asyncio.TaskGroup() as both:
             both.create_task(supervisor.run())
-            both.create_task(
-                sleep_when_idle(supervisor, deployment, self._publisher, self._settings)
-            )
+            both.create_task(sleep_when_idle(supervisor, deployment, self._settings))
 
     def _close_later(self, deployment: Deployment, after: asyncio.Event | None) -> None:
         async def close() -> None:
-            await _cancel(deployment.opening)
+            await cancel(deployment.opening)
             if after is not None:
                 with contextlib.suppress(TimeoutError):
                     timeout = self._settings.command.timeout + _DRAIN_MARGIN
                     await asyncio.wait_for(after.wait(), timeout)
-            await deployment.server.close(_STOP_GRACE)
+            await deployment.server.close(STOP_GRACE)
             deployment.in_use.close()
 
         task = asyncio.create_task(close())
@@ -306,11 +254,3 @@ class Switcher:
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
-
-
-async def _cancel(*tasks: asyncio.Task[object] | None) -> None:
-    running = [task for task in tasks if task is not None]
-    for task in running:
-        task.cancel()
-    if running:
-        await asyncio.wait(running)

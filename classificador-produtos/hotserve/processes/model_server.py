@@ -12,6 +12,7 @@ from hotserve.config.mlflow_command import WrappedCommand
 from hotserve.log import logger
 from hotserve.processes import guard
 from hotserve.processes.guarded_process import Exit, GuardedProcess, ProcessContext
+from hotserve.processes.slots import ProcessSlots
 
 _PING_TIMEOUT = aiohttp.ClientTimeout(total=5)
 _PING_INTERVAL = 0.1
@@ -33,6 +34,7 @@ class ModelServer:
         model: folder with the model.
         context: of the process.
         session: HTTP client of the manager.
+        slots: for the process: it waits for one before it starts.
     """
 
     def __init__(
@@ -41,7 +43,9 @@ class ModelServer:
         model: Path,
         context: ProcessContext,
         session: aiohttp.ClientSession,
+        slots: ProcessSlots | None = None,
     ) -> None:
+        self.slots = slots or ProcessSlots()
         self._command = command
         self._model = model
         self._context = context
@@ -66,6 +70,15 @@ class ModelServer:
         Raises:
             StartError: it ended, or was not healthy after `timeout` seconds.
         """
+        await self.slots.take(self)
+        try:
+            async with self.slots.turn():
+                await self._start(timeout)
+        except BaseException:
+            await self.slots.give_back(self)
+            raise
+
+    async def _start(self, timeout: float) -> None:
         self._process = process = await GuardedProcess.start(
             self._command.serve(str(self._model), self.port), self._context
         )
@@ -127,6 +140,7 @@ class ModelServer:
         """Stop the process, leaving nothing of it; `grace` seconds before SIGKILL."""
         if self._process is not None:
             await self._process.stop(grace)
+        await self.slots.give_back(self)
 
     async def close(self, grace: float) -> None:
         """Stop the process for good: its port is free then."""

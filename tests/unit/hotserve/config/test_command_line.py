@@ -326,6 +326,7 @@ def test_help_names_every_option_with_its_default() -> None:
 def test_the_documentation_lists_every_setting_as_it_is_declared() -> None:
     machine = {
         "cores": "one per core",
+        "processes": "one per GB",
         "most_workers": "four per core (64 if that is more)",
         "cache_home": "~/.cache",
     }

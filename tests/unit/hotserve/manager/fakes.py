@@ -18,6 +18,7 @@ from hotserve.manager.registry import ModelVersion
 from hotserve.manager.switcher import Switcher
 from hotserve.processes.guarded_process import Exit
 from hotserve.processes.model_server import StartError
+from hotserve.processes.slots import ProcessSlots
 from hotserve.redaction import Redactor
 from tests.support.fake_clock import now
 
@@ -46,6 +47,7 @@ class FakeServer:
         self.started_at: list[float] = []
         self.stopped_at: list[float] = []
         self.closed_at: list[float] = []
+        self.slots = ProcessSlots()
         self._end: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
 
     async def start(self, timeout: float) -> None:
@@ -239,6 +241,10 @@ class Bench:
     def server(self, number: str, *steps: float | str) -> FakeServer:
         """Lay a server process ready for a version."""
         self.preparation.servers[number] = FakeServer(*steps)
+        return self.preparation.servers[number]
+
+    def server_of(self, number: str) -> FakeServer:
+        """What was laid ready."""
         return self.preparation.servers[number]
 
     def batch_opener(self, number: str, opener: FakeBatchOpener) -> FakeBatchOpener:

@@ -11,7 +11,7 @@ import pytest
 
 from hotserve.config.tokens import Client
 from hotserve.log import logger
-from hotserve.manager import token_watch
+from hotserve.manager.workers import token_watch
 
 
 class FakePool:
@@ -46,7 +46,7 @@ class Clock:
 @asynccontextmanager
 async def watching(file: Path, patch: pytest.MonkeyPatch) -> AsyncIterator[tuple[FakePool, Clock]]:
     pool, clock = FakePool(), Clock()
-    patch.setattr("hotserve.manager.token_watch.asyncio.sleep", clock.sleep)
+    patch.setattr("hotserve.manager.workers.token_watch.asyncio.sleep", clock.sleep)
     task = asyncio.create_task(token_watch.follow(str(file), pool))  # type: ignore[arg-type]
     try:
         yield pool, clock

@@ -1,0 +1,117 @@
+"""One start of a version: fetched, its process healthy, its lane compared; or why not."""
+
+import asyncio
+import contextlib
+
+from hotserve.config.settings import Settings
+from hotserve.log import logger
+from hotserve.manager.cache import Cache
+from hotserve.manager.deployment import Deployment
+from hotserve.manager.lane_opener import LaneOpener
+from hotserve.manager.preparation import Preparation
+from hotserve.manager.publisher import Publisher
+from hotserve.manager.registry import ModelVersion
+from hotserve.processes.model_server import StartError
+
+STOP_GRACE = 3.0
+_LANE_SECONDS = 30.0
+"""That a healthy version waits for its lane while another one answers."""
+
+
+class VersionStart:
+    """Starts versions of one model."""
+
+    def __init__(
+        self, settings: Settings, cache: Cache, preparation: Preparation, publisher: Publisher
+    ) -> None:
+        self._settings = settings
+        self._cache = cache
+        self._preparation = preparation
+        self._publisher = publisher
+
+    async def once(
+        self, version: ModelVersion, begun: float, *, refetch: bool = False
+    ) -> Deployment:
+        """Fetch it, start it, wait until it is healthy.
+
+        With nothing to serve yet, a lane that was open before answers at once. Where another
+        version answers, this one's lane is opened before it takes over. Whatever is raised,
+        nothing of it stays.
+
+        Raises:
+            StartError: it would not start.
+        """
+        with contextlib.ExitStack() as in_use:
+            deployment = await self._preparation.prepare(version, in_use, refetch=refetch)
+            server, opener = deployment.server, deployment.opener
+            if self._publisher.active is None:
+                if await self._is_known(deployment):
+                    deployment.is_known, deployment.in_use = True, in_use.pop_all()
+                    return deployment
+                if opener is not None:
+                    await self._serve_by_lane(deployment, opener, begun)
+            # Another environment may have to be made first: its process knows where it is.
+            compiling = opener.compiling() if opener and opener.python else None
+            try:
+                self._publisher.status.step("start")
+                await server.start(self._settings.start_timeout)
+                if opener is not None:
+                    opener.python = opener.python or server.interpreter()
+                opening = self._publisher.open_lane(deployment, compiling)
+                if self._publisher.active is not None and self._publisher.active.started:
+                    self._publisher.status.step("compare")
+                    await asyncio.wait([opening], timeout=_LANE_SECONDS)
+                    if (reason := server.end()) is not None:
+                        # The version before goes on, rather than that requests wait.
+                        raise StartError(reason)
+            except BaseException:
+                await cancel(deployment.opening, compiling)
+                await server.close(STOP_GRACE)
+                raise
+            deployment.in_use = in_use.pop_all()
+            return deployment
+
+    async def _is_known(self, deployment: Deployment) -> bool:
+        """Whether its process need not start before a request asks for it.
+
+        It has answered before, and what its lane can do is known from then. Where one model is
+        served its process starts all the same.
+        """
+        version, opener = self._cache.last_served(), deployment.opener
+        was_served = version is not None and version.identity == deployment.version.identity
+        if not deployment.server.slots.are_few or not was_served:
+            return False
+        if opener is not None:
+            verdict = await opener.saved_verdict()
+            if verdict is None:
+                return False
+            deployment.lane, deployment.is_compared = verdict, True
+        return True
+
+    async def _serve_by_lane(
+        self, deployment: Deployment, opener: LaneOpener, begun: float
+    ) -> None:
+        """Answer from a lane that was open before, while the process is still starting."""
+        verdict = await opener.saved_verdict()
+        if verdict is None or not verdict.is_open or self._publisher.active is not None:
+            return
+        deployment.lane = verdict
+        self._publisher.serve_by_lane(deployment)
+        seconds = _now() - begun
+        self._publisher.lane_changed()
+        self._publisher.status.serving_by_lane(deployment.version, seconds)
+        name = self._publisher.status.full_title(deployment.version)
+        logger.info("the fast lane of %s answers after %.2f s", name, seconds)
+
+
+async def cancel(*tasks: asyncio.Task[object] | None) -> None:
+    """Cancel those that run, and wait for their end."""
+    running = [task for task in tasks if task is not None]
+    for task in running:
+        task.cancel()
+    if running:
+        await asyncio.wait(running)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
