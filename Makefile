@@ -168,6 +168,10 @@ bench-serve: env-dev ## serve three models with hotserve and with what one would
 	@.venv/bin/python -m benchmarks.serve
 	@.venv/bin/python -m benchmarks.serve_models
 
+.PHONY: bench-registry
+bench-registry: env-dev ## serve a hundred registered models with one hotserve: start, memory, p99 (needs wrk)
+	@.venv/bin/python -m benchmarks.registry $(ARGS)
+
 .PHONY: bench-batch
 bench-batch: env-dev ## time a batch job of a million rows against one big predict
 	@PYTHONPATH=.:trainer .venv/bin/python -m benchmarks.batch
