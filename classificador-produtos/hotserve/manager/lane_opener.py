@@ -5,8 +5,9 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ _COMPILE = Path(__file__).resolve().parents[1] / "lane" / "compile.py"
 _COMPILE_SECONDS = 120.0
 _CHECK_SECONDS = 120.0
 _VERSIONS_SECONDS = 30.0
+_KNOWN_SECONDS = 60.0
 _NOT_FOR_THE_LANE = 3
 
 _VERSIONS = """\
@@ -48,6 +50,29 @@ class NoVerdict(Exception):
         self.was_killed = was_killed
 
 
+class Installed:
+    """What is installed beside a Python: asked once for all who want to know it in one minute."""
+
+    def __init__(self) -> None:
+        self._asked: dict[str, tuple[float, asyncio.Task[dict[str, str]]]] = {}
+
+    async def beside(
+        self, python: str, ask: Callable[[], Coroutine[Any, Any, dict[str, str]]]
+    ) -> dict[str, str]:
+        """What `ask` found, or what another one found a moment ago."""
+        now = asyncio.get_running_loop().time()
+        asked, task = self._asked.get(python, (0.0, None))
+        if task is None or now - asked > _KNOWN_SECONDS or _has_failed(task):
+            task = asyncio.create_task(ask())
+            self._asked[python] = now, task
+        # Who gives up ends it for nobody else.
+        return await asyncio.shield(task)
+
+
+def _has_failed(task: asyncio.Task[dict[str, str]]) -> bool:
+    return task.done() and (task.cancelled() or task.exception() is not None)
+
+
 @dataclass(slots=True)
 class LaneOpener:
     """What has to happen before the lane of one version may answer.
@@ -57,6 +82,7 @@ class LaneOpener:
         model: the model's folder.
         files: where the lane's files go.
         context: of the helpers.
+        installed: shared with other models.
         python: the interpreter of the model's own environment; None as long as it is not known.
     """
 
@@ -64,6 +90,7 @@ class LaneOpener:
     model: Path
     files: LaneFiles
     context: ProcessContext
+    installed: Installed = field(default_factory=Installed)
     python: str | None = field(init=False)
     _versions: dict[str, str] = field(init=False, default_factory=dict)
 
@@ -149,14 +176,18 @@ class LaneOpener:
 
     async def _environment_versions(self, python: str) -> dict[str, str]:
         if not self._versions:
-            _, result = await self._run(
-                [python, "-c", _VERSIONS],
-                replace(self.context, log=Path(os.devnull)),
-                _VERSIONS_SECONDS,
-                "asking for versions",
-            )
-            self._versions = {name: str(version) for name, version in result.items()}
+            ask = partial(self._ask_for_versions, python)
+            self._versions = await self.installed.beside(python, ask)
         return self._versions
+
+    async def _ask_for_versions(self, python: str) -> dict[str, str]:
+        _, result = await self._run(
+            [python, "-c", _VERSIONS],
+            replace(self.context, log=Path(os.devnull)),
+            _VERSIONS_SECONDS,
+            "asking for versions",
+        )
+        return {name: str(version) for name, version in result.items()}
 
     def _own_python(self) -> str:
         if self.python is None:

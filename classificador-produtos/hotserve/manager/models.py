@@ -11,6 +11,7 @@ from hotserve.config.model_uri import ModelReference
 from hotserve.config.settings import Settings
 from hotserve.ipc.messages import Prepare
 from hotserve.manager.cache import Cache, models_served_last
+from hotserve.manager.lane_opener import Installed
 from hotserve.manager.preparation import Preparation
 from hotserve.manager.switcher import Switcher
 from hotserve.manager.workers.pool import WorkerPool
@@ -60,6 +61,7 @@ class Models:
         self._environment = environment
         self._session = session
         self._redactor = redactor
+        self._installed = Installed()
         self._slots = ProcessSlots()
         if reference.is_pattern:
             turns = max(2, len(os.sched_getaffinity(0)))
@@ -93,6 +95,7 @@ class Models:
                 session=self._session,
                 is_one_of_many=are_many,
                 slots=self._slots,
+                installed=self._installed,
             )
             parts = (self._settings, reference, self._pool, cache, preparation, self._redactor)
             model = self.by_name[name] = ServedModel(Switcher(*parts), cache, preparation)

@@ -16,7 +16,7 @@ from hotserve.log import logger
 from hotserve.manager.batch_opener import BatchOpener, BatchVerdict
 from hotserve.manager.cache import Cache, content_of
 from hotserve.manager.deployment import Deployment
-from hotserve.manager.lane_opener import LaneOpener
+from hotserve.manager.lane_opener import Installed, LaneOpener
 from hotserve.manager.lane_verdict import LaneFiles, LaneVerdict
 from hotserve.manager.registry import ModelVersion
 from hotserve.processes.guarded_process import ProcessContext, run_to_end
@@ -35,6 +35,7 @@ class Preparation:
     session: aiohttp.ClientSession
     is_one_of_many: bool = False
     slots: ProcessSlots = field(default_factory=ProcessSlots)
+    installed: Installed = field(default_factory=Installed)
 
     def is_cached(self, version: ModelVersion) -> bool:
         """Whether its files are here from an earlier start."""
@@ -79,7 +80,7 @@ class Preparation:
         if self.settings.lane == "off":
             deployment.lane = LaneVerdict("shut", "it is switched off (--lane off)")
         else:
-            deployment.opener = LaneOpener(command, model, files, context)
+            deployment.opener = LaneOpener(command, model, files, context, self.installed)
         if self.settings.batching == "off":
             deployment.batching = BatchVerdict("shut", "it is switched off (--batching off)")
         else:

@@ -12,9 +12,10 @@ import pytest
 
 from hotserve.config.mlflow_command import parse
 from hotserve.log import logger
-from hotserve.manager.lane_opener import LaneOpener, NoVerdict
+from hotserve.manager.lane_opener import Installed, LaneOpener, NoVerdict
 from hotserve.manager.lane_verdict import LaneFiles, LaneVerdict
 from hotserve.processes.guarded_process import Exit, ProcessContext
+from tests.support.fake_clock import fake_clock
 
 PYTHON = "/env/bin/python"
 VERSIONS = {"python": "3.11.7", "executable": PYTHON}
@@ -248,3 +249,28 @@ def test_of_several_environment_managers_the_last_one_counts(
     make: Make, options: tuple[str, ...], known: bool
 ) -> None:
     assert (make(*options).python is not None) is known
+
+
+@fake_clock
+async def test_what_is_installed_is_asked_once_for_all_models_and_again_after_a_minute() -> None:
+    installed, asked = Installed(), list[str]()
+
+    async def ask() -> dict[str, str]:
+        asked.append("asked")
+        await asyncio.sleep(1)
+        if len(asked) == 1:
+            raise NoVerdict("it was killed", was_killed=True)
+        return {"python": f"3.{len(asked)}"}
+
+    both = (installed.beside("/usr/bin/python", ask) for _ in range(2))
+    failed = await asyncio.gather(*both, return_exceptions=True)
+    assert [type(each) for each in failed] == [NoVerdict, NoVerdict]
+    waiting = asyncio.create_task(installed.beside("/usr/bin/python", ask))
+    given_up = asyncio.create_task(installed.beside("/usr/bin/python", ask))
+    await asyncio.sleep(0.5)
+    given_up.cancel()
+    assert await waiting == {"python": "3.2"}
+    assert await installed.beside("/usr/bin/python", ask) == {"python": "3.2"}
+    assert await installed.beside("/opt/python", ask) == {"python": "3.3"}
+    await asyncio.sleep(61)
+    assert await installed.beside("/usr/bin/python", ask) == {"python": "3.4"}
