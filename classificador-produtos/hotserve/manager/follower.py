@@ -21,6 +21,7 @@ class Follower:
     _logged: str = ""
     _measured: object = None
     _changed: object = None
+    _taken: Resolution | None = None
 
     async def take(self, resolution: Resolution) -> None:
         """The registry answered, and says what is meant now.
@@ -28,6 +29,11 @@ class Follower:
         Raises:
             RegistryUnavailable: it did not answer when it was asked for more.
         """
+        is_known = resolution.changed is not None and resolution == self._taken
+        if is_known and resolution.version in (None, self.switcher.active_version):
+            # Many models are looked at each second, and few of them were changed.
+            return
+        self._taken = None
         if resolution.version is None:
             await self._nothing_meant(resolution)
         self.switcher.status.registry(None)
@@ -36,9 +42,11 @@ class Follower:
             self._log_once(note)
             self.switcher.status.note(note or None)
             self.switcher.deploy(resolution.version)
+        self._taken = resolution
 
     def registry_is_away(self, error: str) -> None:
         """What is served stays; with nothing served yet, the version served last begins."""
+        self._taken = None
         self.switcher.status.registry(error)
         if self.switcher.active_version is None and not self.switcher.is_starting:
             self._begin_with_last_served(error)

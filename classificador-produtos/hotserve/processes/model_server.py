@@ -134,6 +134,7 @@ class ModelServer:
             if unanswered * _LOOK_SECONDS > patience:
                 logger.error("the model's process hangs; ending it")
                 await self._process.stop(grace=1)
+        await self.slots.give_back(self)
         return exited.result()
 
     async def stop(self, grace: float) -> None:

@@ -9,6 +9,22 @@ from hotserve.worker.errors import RequestError
 _LARGE = 1 << 20
 BODIES = 4
 """Bodies of the largest size that a worker holds at a time."""
+_SMALL = 64 << 10
+"""Bytes of a body that needs no room in what all models share."""
+
+
+class Room:
+    """For the bytes of large bodies, of all models of a worker together.
+
+    Args:
+        size: in bytes.
+
+    Attributes:
+        free: what is left of it.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.free = size
 
 
 class Admission:
@@ -19,11 +35,13 @@ class Admission:
     Args:
         max_requests: how many may be under way.
         max_body: bytes of the largest body.
+        room: where there are others, which share it; half of it is the most that one may take.
     """
 
-    def __init__(self, max_requests: int, max_body: int) -> None:
+    def __init__(self, max_requests: int, max_body: int, room: Room | None = None) -> None:
         self._max_requests = max_requests
-        self._max_bytes = BODIES * max_body
+        self._max_bytes = (BODIES // 2 if room else BODIES) * max_body
+        self._room = room or Room(self._max_bytes)
         self._requests = 0
         self._bytes = 0
         self._was_large = False
@@ -41,9 +59,11 @@ class Admission:
 
         def add(size: int) -> None:
             nonlocal held
-            if self._bytes + size > self._max_bytes:
+            is_small = held + size <= _SMALL
+            if self._bytes + size > self._max_bytes or (size > self._room.free and not is_small):
                 raise _busy("other large requests are under way")
             self._bytes += size
+            self._room.free -= size
             held += size
 
         self._requests += 1
@@ -52,6 +72,7 @@ class Admission:
         finally:
             self._requests -= 1
             self._bytes -= held
+            self._room.free += held
             self._was_large |= held > _LARGE
 
     def release_memory(self) -> None:

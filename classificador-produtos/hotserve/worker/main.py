@@ -23,7 +23,7 @@ from hotserve.lane import LaneError
 from hotserve.redaction import Redactor
 from hotserve.worker import http_protocol
 from hotserve.worker.access_log import AccessLog
-from hotserve.worker.admission import Admission
+from hotserve.worker.admission import BODIES, Admission, Room
 from hotserve.worker.app import App
 from hotserve.worker.auth import Auth
 from hotserve.worker.cors import Cors
@@ -46,6 +46,8 @@ _LAST_MOMENT = 1.0
 _TICKS_PER_CHECK = 10
 _OTHER_FILES = 128
 """Open files that are no client's connections, with a margin."""
+_FILES_OF_MANY = 2048
+"""The same where many models are served: each lane is one."""
 
 
 class _Server(uvicorn.Server):
@@ -92,7 +94,8 @@ async def serve(channel_fd: int, shared_fd: int, listener_fds: list[int]) -> Non
         FaultLog(lambda text: channel.send(messages.LogError(text))),
         AccessLog() if settings.access_log else None,
     )
-    make = functools.partial(_model, shared, channel, SharedVersion(shared_fd))
+    room = None if settings.model else Room(BODIES * settings.max_body)
+    make = functools.partial(_model, shared, channel, SharedVersion(shared_fd), room)
     models = Models(settings.model, make)
     reporter = Reporter(models, channel)
     inbox = _Inbox(channel, models, reporter, shared.auth)
@@ -116,7 +119,9 @@ async def serve(channel_fd: int, shared_fd: int, listener_fds: list[int]) -> Non
     reporting.cancel()
 
 
-def _model(shared: Shared, channel: Channel, version: SharedVersion, name: str) -> Model:
+def _model(
+    shared: Shared, channel: Channel, version: SharedVersion, room: Room | None, name: str
+) -> Model:
     """What is the own of the model of that name."""
     settings = shared.settings
     counters = shared.counters if name == settings.model else Counters()
@@ -132,7 +137,7 @@ def _model(shared: Shared, channel: Channel, version: SharedVersion, name: str) 
     batcher = Batcher(ConnectionPool(settings.request_timeout), counters, batching_failed)
     redactor = Redactor(settings.private_folders)
     upstream = UpstreamClient(shared, serving, counters, batcher, redactor)
-    admission = Admission(settings.max_concurrency, settings.max_body)
+    admission = Admission(settings.max_concurrency, settings.max_body, room)
     paths = ModelPaths(name, shared, serving, upstream, admission)
     return Model(name, serving, counters, admission, paths.routes, paths.v2_routes)
 
@@ -221,12 +226,13 @@ def _within_open_files(settings: messages.Configure) -> messages.Configure:
     More open files are asked for first.
     """
     # Every connection is an open file, and so is each request that goes to the process.
-    needed = settings.max_connections + settings.max_concurrency + _OTHER_FILES
+    others = _OTHER_FILES if settings.model else _FILES_OF_MANY
+    needed = settings.max_connections + settings.max_concurrency + others
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < needed:
         soft = min(needed, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    spare = soft - settings.max_concurrency - _OTHER_FILES
+    spare = soft - settings.max_concurrency - others
     return replace(settings, max_connections=max(1, min(settings.max_connections, spare)))
 
 

@@ -159,6 +159,15 @@ def test_with_the_registry_away_at_the_start_those_served_last_begin(world: Worl
     assert world.ended == ["loja-b"]
 
 
+def test_what_was_not_changed_is_not_looked_at_again(world: World) -> None:
+    for _ in range(3):
+        world.look(meant("loja-a"))
+    assert world.deployed("loja-a") == ["1"]
+    world.look_in_vain()
+    world.look(meant("loja-a"))
+    assert world.by_name["loja-a"].switcher.status.to_json()["registry"]["reachable"]
+
+
 def test_a_model_whose_folder_can_not_be_had_leaves_the_others(
     world: World, log: pytest.LogCaptureFixture
 ) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import hotserve
-from hotserve.worker.admission import BODIES, Admission
+from hotserve.worker.admission import BODIES, Admission, Room
 from hotserve.worker.errors import RequestError
 
 
@@ -46,6 +46,24 @@ def test_a_request_that_fails_gives_its_room_back() -> None:
     refused(admission, "other large requests", BODIES * 100 + 1)
     with admission.request() as add:
         add(BODIES * 100)
+
+
+def test_large_bodies_for_some_models_leave_room_for_small_ones_for_others() -> None:
+    large = 1 << 20
+    room = Room(BODIES * large)
+    models = [Admission(10, large, room) for _ in range(3)]
+    with models[0].request() as first, models[1].request() as second:
+        first(2 * large)
+        # Half of the room is the most that one model may take.
+        refused(models[0], "other large requests", 1)
+        second(2 * large)
+        refused(models[2], "other large requests", large)
+        for _ in range(3):
+            with models[2].request() as add:
+                add(1000)
+    assert room.free == BODIES * large
+    with models[2].request() as add:
+        add(large)
 
 
 def test_memory_is_given_back_after_large_bodies_once(monkeypatch: pytest.MonkeyPatch) -> None:
