@@ -780,12 +780,13 @@ def test_a_promotion_shows_without_a_reload(watched: Watched, at_first: Served) 
 @pytest.mark.skipif(not PICTURES, reason="PICTURES names no folder: none are wanted")
 def test_pictures(browser: Browser, served: Served) -> None:
     served.promote(served.with_probabilities[LOGISTIC_REGRESSION])
+    served.registry.move(NAME, served.with_probabilities[NAIVE_BAYES], "Staging")
     folder = Path(str(PICTURES))
     wide = {"width": 1100, "height": 640}
     phone = {"width": 360, "height": 740}
     for name, text, size, scheme in (
-        ("page", "boneca de pano", wide, "light"),
-        ("page-table", "boneca de pano\nsenhor dos anéis\nhalo\nbatom vermelho", wide, "dark"),
+        ("page", "senhor dos aneis", wide, "light"),
+        ("page-table", LABELLED, wide, "dark"),
         ("page-phone", "senhor dos anéis", phone, "light"),
     ):
         with opened(browser, served.hotserve.url, viewport=size, color_scheme=scheme) as watched:
@@ -794,6 +795,8 @@ def test_pictures(browser: Browser, served: Served) -> None:
             expect(watched.page.locator("#served")).to_have_text("Versão 2")
             # Its figures are read beside, and may come a moment later.
             expect(watched.page.locator("#version")).to_contain_text("Acurácia")
+            if name != "page-table":
+                expect(watched.page.locator("#why section")).to_have_count(2)
             # The bars have grown when nothing moves any more.
             watched.page.wait_for_function("document.getAnimations().length === 0")
             watched.page.screenshot(path=folder / f"{name}.png", full_page=name != "page-phone")
