@@ -19,7 +19,7 @@ import pytest
 import requests
 from mlflow import MlflowClient
 from PIL import Image
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from tests.e2e import pictures, tutorial_text
 from tests.e2e.conftest import free_port
@@ -85,18 +85,24 @@ class Walk:
         self.page.open(self.here(listed_at()))
 
     @contextmanager
-    def watching_the_api(self, text: str, before: str, after: str) -> Iterator[None]:
-        """The API's page in a window beside, where the answer for a text changes by itself."""
+    def page_of_the_api(self, text: str) -> Iterator[Page]:
+        """It in a window beside, with a text typed."""
         browser = self.page.page.context.browser
         assert browser is not None
         beside = browser.new_page()
         beside.goto(self.stack.serve_url)
         beside.get_by_role("textbox").fill(text)
-        category = beside.locator("#category")
-        expect(category).to_have_text(before)
-        yield
-        expect(category).to_have_text(after)
+        yield beside
         beside.close()
+
+    @contextmanager
+    def watching_the_api(self, text: str, before: str, after: str) -> Iterator[None]:
+        """The API's page in a window beside, where the answer for a text changes by itself."""
+        with self.page_of_the_api(text) as beside:
+            category = beside.locator("#category")
+            expect(category).to_have_text(before)
+            yield
+            expect(category).to_have_text(after)
 
     def answered_by(self) -> str:
         """The version that answers on its own, all switching done; empty while there is more."""
@@ -262,6 +268,14 @@ def register_accents(walk: Walk) -> None:
     walk.page.move_to("Staging")
 
 
+def side_by_side(walk: Walk) -> None:
+    with walk.page_of_the_api("senhor dos aneis") as page:
+        for stage, version, category in (("Production", 2, "brinquedo"), ("Staging", 4, "livro")):
+            block = page.get_by_role("region", name=f"{stage} · Version {version}")
+            expect(block.locator(".category")).to_have_text(category)
+            expect(block.locator("li.for", has_text="aneis")).to_be_visible()
+
+
 def exchange(walk: Walk) -> None:
     text = "senhor dos aneis"
     with (
@@ -291,6 +305,7 @@ PAGE_STEPS: dict[str, Callable[[Walk], None]] = {
         promote,
         register_quarter,
         register_accents,
+        side_by_side,
         exchange,
     )
 }
