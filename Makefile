@@ -77,6 +77,10 @@ certificate: ## write root.crt, the authority that has signed a team's certifica
 alarm: ## send a test alert to whom .env names (needs compose.monitoring.yml)
 	@docker compose exec -T alertmanager /etc/monitoring/alarm.sh
 
+.PHONY: bundle
+bundle: env ## pack all that `make run` needs into one file, for a room without internet (IMAGES=yes: for `make up`, too)
+	@IMAGES='$(IMAGES)' ./local/bundle.sh '$(or $(BUNDLE),bundle.tar)'
+
 .PHONY: images
 images: ## build the base images from packages, for a site without a registry
 	@./deploy/offline-images/build.sh >offline.env && echo "written to offline.env; docs/offline.md says how to use it"

@@ -40,14 +40,19 @@ stop_counting() { if [[ $counter ]]; then kill "$counter" 2>/dev/null || true; f
 trap stop_counting EXIT
 
 find_python() {
-  local candidate
-  for candidate in ${PYTHON:+"$PYTHON"} python3.11 python3.12 python3.13 python3; do
+  local candidate candidates=(python3.11 python3.12 python3.13 python3) machine
+  if [[ -f wheels/made-for ]]; then
+    read -r candidate machine <wheels/made-for
+    candidates=("$candidate")
+    [[ $machine == "$(uname -m)" ]] || fail "this bundle was made on $machine, and this machine is $(uname -m): make one on a machine like this"
+  fi
+  for candidate in ${PYTHON:+"$PYTHON"} "${candidates[@]}"; do
     if "$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; then
       echo "$candidate"
       return
     fi
   done
-  fail "no Python 3.11, 3.12 or 3.13 was found; install one, or name it: make run PYTHON=/path/to/python3.11"
+  fail "${candidates[*]}: none was found; install one, or name it: make run PYTHON=/path/to/python3.11"
 }
 
 # Debian and Ubuntu keep `python -m venv` in a package of its own.
@@ -63,6 +68,9 @@ ensure_venv_module() {
     fail "this Python has no venv module; install it first: sudo apt-get install $package"
   fi
 }
+
+# In a bundle (bundle.sh) all packages are there, and nothing is fetched.
+[[ ! -d wheels ]] || export PIP_NO_INDEX=1 PIP_FIND_LINKS=wheels UV_OFFLINE=1 UV_NO_INDEX=1 UV_FIND_LINKS=wheels
 
 # A link leads to the environment of another checkout: it is used, and never changed, from here.
 [[ -L $venv ]] && exit 0

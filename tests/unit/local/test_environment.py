@@ -123,3 +123,13 @@ def test_it_says_what_it_does_and_how_much(project: Path) -> None:
     assert first == "first its installer, uv"
     assert re.fullmatch(r"installing \d+ pinned packages \(run\); .*", installing)
     assert re.fullmatch(r"\d+ packages installed in \d+ s", installed)
+
+
+def test_a_bundle_of_another_kind_of_machine_is_refused_with_what_to_do(project: Path) -> None:
+    (project / "wheels").mkdir()
+    (project / "wheels" / "made-for").write_text("python3.11 pdp11\n")
+    process = start(project)
+    _, said = process.communicate()
+    assert process.returncode == 2
+    assert said.startswith("make: this bundle was made on pdp11, and this machine is ")
+    assert not (project / "calls").exists()
