@@ -143,6 +143,10 @@ pictures: env-dev ## take the pictures of the tutorial and of the API's page aga
 	@PICTURES=docs/images .venv/bin/pytest tests/e2e/test_tutorial.py tests/e2e/test_hotserve_page.py \
 	  tests/e2e/test_notebook.py
 
+.PHONY: slides
+slides: ## write docs/slides.html of docs/slides.pt-BR.md, by Marp (needs Node.js)
+	@npx --yes @marp-team/marp-cli@4.5.1 docs/slides.pt-BR.md --output docs/slides.html
+
 .PHONY: dashboards
 dashboards: env-dev ## write Grafana's dashboards again, after a change of tools/dashboards.py
 	@.venv/bin/python tools/dashboards.py

@@ -9,8 +9,20 @@ import pytest
 from tests.e2e import tutorial_text
 
 ROOT = Path(__file__).resolve().parents[2]
-PORTUGUESE = sorted([*ROOT.glob("*.pt-BR.md"), *(ROOT / "docs").rglob("*.pt-BR.md")])
-STUDENTS = ["tutorial", "what-changed", "promotion", "batch", "page", "notebook/README"]
+ALONE = [ROOT / "docs" / "slides.pt-BR.md"]
+"""What is shown in class, in Portuguese only."""
+
+PAGES = [*ROOT.glob("*.pt-BR.md"), *(ROOT / "docs").rglob("*.pt-BR.md")]
+PORTUGUESE = sorted(page for page in PAGES if page not in ALONE)
+STUDENTS = [
+    "tutorial",
+    "exercises",
+    "what-changed",
+    "promotion",
+    "batch",
+    "page",
+    "notebook/README",
+]
 """What a student opens from the README."""
 
 BLOCK = re.compile(r"^```(\w*)\n.*?^```$", re.M | re.S)

@@ -10,6 +10,7 @@ from tests.e2e.tutorial_text import Command, PageStep, Program, missing_line, re
 
 ROOT = Path(__file__).resolve().parents[2]
 TUTORIALS = ["tutorial.md", "tutorial.pt-BR.md"]
+EXERCISES = ["exercises.md", "exercises.pt-BR.md"]
 PAGE = """\
 # A page
 
@@ -139,7 +140,7 @@ def test_what_is_to_be_replaced_is_named_above_where_it_stands(name: str) -> Non
         before += block
 
 
-@pytest.mark.parametrize("name", TUTORIALS)
+@pytest.mark.parametrize("name", [*TUTORIALS, *EXERCISES])
 def test_powershell_asks_for_the_same(name: str) -> None:
     for step in read(ROOT / "docs" / name).steps():
         if isinstance(step, Command):
@@ -150,7 +151,7 @@ def test_powershell_asks_for_the_same(name: str) -> None:
 def trainers_lines(block: str) -> list[str]:
     """What a block has the trainer do, in whatever shell and folder."""
     lines = [line.strip().removeprefix("treinador ") for line in block.splitlines()]
-    gone = r'trainer/(?=promote|batch|produtos)|/fora/|"| --env-manager local'
+    gone = r'trainer/(?=promote|batch|produtos|sweep|train)|/fora/|"| --env-manager local'
     return [re.sub(gone, "", line) for line in lines if re.match("mlflow|python", line)]
 
 
