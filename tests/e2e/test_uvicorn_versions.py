@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-TESTS = "tests/unit/hotserve/worker/test_http_protocol.py"
+TESTS = "tests/unit/hotserve/worker/http/test_protocol.py"
 
 
 def requirement() -> str:

@@ -12,7 +12,7 @@ from hotserve.worker import open_inference
 from hotserve.worker.answer import JSON, Answer, is_for_a_terminal
 from hotserve.worker.auth import ANYBODY
 from hotserve.worker.errors import RequestError
-from hotserve.worker.http_protocol import REFUSED
+from hotserve.worker.http.protocol import REFUSED
 from hotserve.worker.models import FOLDER, Model, Models
 from hotserve.worker.routing import ClientGone, Receive, Route, Scope
 from hotserve.worker.shared import Shared

@@ -21,7 +21,6 @@ from hotserve.ipc.channel import Channel
 from hotserve.ipc.shared_version import SharedVersion
 from hotserve.lane import LaneError
 from hotserve.redaction import Redactor
-from hotserve.worker import http_protocol
 from hotserve.worker.access_log import AccessLog
 from hotserve.worker.admission import BODIES, Admission, Room
 from hotserve.worker.app import App
@@ -31,7 +30,8 @@ from hotserve.worker.counters import Counters
 from hotserve.worker.errors import FaultLog
 from hotserve.worker.explain import Compared
 from hotserve.worker.fast_lane import FastLane, opened
-from hotserve.worker.fast_path import FastPathProtocol
+from hotserve.worker.http.fast_path import FastPathProtocol
+from hotserve.worker.http.protocol import check_timeouts
 from hotserve.worker.model_paths import ModelPaths
 from hotserve.worker.models import Model, Models
 from hotserve.worker.reporter import Reporter
@@ -73,7 +73,7 @@ class _Server(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         """Every tenth of a second."""
         if counter % _TICKS_PER_CHECK == 0:
-            http_protocol.check_timeouts(self.server_state.connections, time.monotonic())
+            check_timeouts(self.server_state.connections, time.monotonic())
             self._on_check()
         return await super().on_tick(counter)
 

@@ -25,7 +25,7 @@ from hotserve.worker.cors import Cors
 from hotserve.worker.counters import Counters
 from hotserve.worker.errors import FaultLog
 from hotserve.worker.fast_lane import FastLane
-from hotserve.worker.fast_path import FastPathProtocol
+from hotserve.worker.http.fast_path import FastPathProtocol
 from hotserve.worker.model_paths import ModelPaths
 from hotserve.worker.models import Model, Models
 from hotserve.worker.serving import Prepared, Serving

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 from hotserve.ipc.counts import FAST
 from hotserve.worker.answer import TERMINALS
 from hotserve.worker.fast_lane import FastLane
-from hotserve.worker.http_protocol import HttpProtocol
+from hotserve.worker.http.protocol import HttpProtocol
 from hotserve.worker.models import Model, Models
 
 LONGEST_BODY = 16 << 10

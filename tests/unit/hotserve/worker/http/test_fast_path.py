@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from hotserve.config.tokens import Client
-from hotserve.worker import fast_path
-from hotserve.worker.fast_path import LONGEST_BODY
+from hotserve.worker.http import fast_path
+from hotserve.worker.http.fast_path import LONGEST_BODY
 from hotserve.worker.models import Model
 from tests.unit.hotserve.worker.front_worker import (
     DATE,

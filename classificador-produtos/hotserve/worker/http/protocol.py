@@ -18,7 +18,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from hotserve.worker import errors
 from hotserve.worker.answer import JSON, Headers
-from hotserve.worker.http_limits import (
+from hotserve.worker.http.limits import (
     LAST_REQUEST,
     LINGER,
     MAX_AHEAD,
