@@ -11,6 +11,7 @@ from hotserve.ipc.counts import OTHER
 from hotserve.worker import open_inference
 from hotserve.worker.answer import JSON, Answer, is_for_a_terminal
 from hotserve.worker.auth import ANYBODY
+from hotserve.worker.description import OF_A_MODEL
 from hotserve.worker.errors import RequestError
 from hotserve.worker.http.protocol import REFUSED
 from hotserve.worker.models import FOLDER, Model, Models
@@ -47,23 +48,27 @@ class App:
         server = [Route("/metrics", self._metrics), *open_inference.server_routes(self._ping)]
         own = models.root.routes
         if models.are_many:
-            listed = StaticFiles(of_many=True)
-            self._routes = dict.fromkeys(listed.paths, Route(OTHER, listed.answer, public=True))
+            below = [f"{OF_A_MODEL}{path}" for path in (*own, *(page.path for page in pages))]
             routes = [
                 Route("/models", self._list),
                 Route("/ping", self._ping, public=True),
                 Route("/health", self._ping, public=True),
                 *server,
-                *(Route(page.path, listed.answer, public=True) for page in pages),
             ]
-            below = [*own, *(page.path for page in pages)]
-            self.paths = [f"{FOLDER}{{name}}{path}" for path in below]
+            self.paths = [*below, *(route.path for route in routes), "/", "/openapi.json"]
+            self.paths += models.root.v2_routes
+            listed = StaticFiles(self.paths)
+            file = Route(OTHER, listed.answer, public=True)
+            routes += [
+                Route("/", listed.answer, public=True),
+                Route("/openapi.json", listed.answer, public=True),
+            ]
+            self._routes = dict.fromkeys(listed.paths, file)
         else:
-            self._routes = dict(self._files)
             routes = [*own.values(), *server, *pages]
-            self.paths = []
+            self.paths = [*(route.path for route in routes), *models.root.v2_routes]
+            self._routes = dict(self._files)
         self._routes |= {route.path: route for route in routes}
-        self.paths += [*(route.path for route in routes), *models.root.v2_routes]
         self._unknown = Route(OTHER, self._not_found, methods=())
         self._no_model = Route(OTHER, self._no_such_model, methods=())
 

@@ -4,11 +4,12 @@ Read once, with the headers that they are sent with.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib import resources
 from urllib.parse import parse_qs
 
 from hotserve.worker.answer import Answer, Headers
+from hotserve.worker.description import of_many as description_of_many
 from hotserve.worker.routing import Receive, Scope
 
 _TYPES = {
@@ -21,7 +22,7 @@ _TYPES = {
 _DOCS, _DOCS_IN_PORTUGUESE = "/docs", "/docs.pt-BR"
 _DESCRIPTIONS = {"docs.html": _DOCS, "docs.pt-BR.html": _DOCS_IN_PORTUGUESE}
 _PAGES = {"index.html": "/", **_DESCRIPTIONS}
-_PAGES_OF_MANY = {"models.html": "/", **_DESCRIPTIONS}
+_PAGES_OF_MANY = {"models.html": "/"}
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -35,13 +36,15 @@ class StaticFiles:
     """The files by the path that they are asked for: `/`, `/page/…`, `/openapi.json`, `/docs`.
 
     Args:
-        of_many: whether `/` lists models instead of trying one.
+        of_many: the paths of a server of many models, whose `/` lists them instead of trying one.
     """
 
-    def __init__(self, of_many: bool = False) -> None:
+    def __init__(self, of_many: Sequence[str] = ()) -> None:
         pages = _PAGES_OF_MANY if of_many else _PAGES
         package = resources.files("hotserve")
         description = package.joinpath("openapi.json").read_bytes()
+        if of_many:
+            description = description_of_many(description, [*of_many, "/page/{file}"])
         self._files = {"/openapi.json": (description, _headers(description, "application/json"))}
         for each in package.joinpath("page").iterdir():
             content_type = _TYPES.get(each.name.rpartition(".")[2])

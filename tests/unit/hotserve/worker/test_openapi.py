@@ -122,3 +122,19 @@ def test_what_the_document_says_is_text_and_not_markup() -> None:
     page = api_page.page({**DOCUMENT, "info": info})
     assert "<script>" not in page
     assert "<code>a&lt;b</code>" in page
+
+
+@pytest.mark.anyio
+async def test_of_many_models_it_has_their_paths() -> None:
+    worker = FrontWorker(models=["a"])
+    document = (await worker.ask("GET", "/openapi.json")).json()
+    validate(document)
+    assert set(document["paths"]) == {*worker.app.paths, "/page/{file}"}
+    for path in worker.app.paths:
+        asked = path.replace("{name}", "a").replace("{version}", "7")
+        method = "GET" if "get" in document["paths"][path] else "POST"
+        answer = await worker.ask(method, asked, b"halo")
+        assert answer.status in (200, 400, 415), path
+    own = (await worker.ask("GET", "/models/a/openapi.json")).json()
+    assert set(own["paths"]) == set(DOCUMENT["paths"])
+    assert (await worker.ask("GET", "/docs")).status == 404
