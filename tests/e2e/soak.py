@@ -228,7 +228,7 @@ def _kind(command: list[str]) -> str | None:
     for mark, kind in (
         ("/guard.py", "guard"),
         ("scoring_server", "server"),
-        ("artifacts download", "fetching helper"),
+        ("processes/fetch.py", "fetching helper"),
         ("/lane/compile.py", "compiling helper"),
         ("hotserve.manager.lane_check", "comparing helper"),
         ("hotserve.manager.batch_check", "comparing helper"),

@@ -12,7 +12,8 @@ from typing import NoReturn
 from hotserve.config.errors import UsageError
 from hotserve.config.options import number
 
-_SERVER = Path(__file__).resolve().parents[1] / "processes" / "scoring_server.py"
+_SCRIPTS = Path(__file__).resolve().parents[1] / "processes"
+_SERVER, _FETCH = _SCRIPTS / "scoring_server.py", _SCRIPTS / "fetch.py"
 
 
 class HelpWanted(Exception):
@@ -108,6 +109,9 @@ class WrappedCommand:
 
     def download(self, uri: str, destination: str) -> list[str]:
         """The command by which the same MLflow fetches a model's files."""
+        python = self.python()
+        if python and self._is_mlflow():
+            return [python, str(_FETCH), uri, destination]
         return [*self.program, "artifacts", "download", "-u", uri, "-d", destination]
 
 

@@ -65,6 +65,20 @@ def test_in_this_environment_the_server_has_no_parent_that_waits(
     assert started(pip, model, *LOCAL) == ["/usr/bin/python3", *server, "1"]
 
 
+def test_files_are_fetched_by_mlflow_without_its_command_line(tmp_path: Path) -> None:
+    def fetched(program: str | Path) -> list[str]:
+        return parse([*str(program).split(), "models", "serve", "-m", "x"], {}).download("u", "/d")
+
+    assert mlflow_command._FETCH.is_file()
+    script_of_ours = [str(mlflow_command._FETCH), "u", "/d"]
+    assert fetched(f"{sys.executable} -m mlflow") == [sys.executable, *script_of_ours]
+    pip = script(tmp_path / "mlflow", PIP_SCRIPT)
+    assert fetched(pip) == ["/usr/bin/python3", *script_of_ours]
+    for other in ("ddtrace-run mlflow", script(tmp_path / "other" / "mlflow")):
+        command = [*str(other).split(), "artifacts", "download", "-u", "u", "-d", "/d"]
+        assert fetched(other) == command
+
+
 @pytest.mark.parametrize(
     ("program", "options"),
     [
