@@ -50,6 +50,7 @@ GOALS = {
     "single CSV, p99: mlflow / hotserve": 30.0,
     "batch of 1,000 lines, lines/s: hotserve / mlflow": 3.0,
     "Parquet, requests/s: hotserve / mlflow": 0.8,
+    "cold start to the first answer: mlflow / hotserve": 0.83,
     "start to the first answer: mlflow / hotserve's lane": 5.0,
 }
 """What the ratios at 8 connections have to be at least."""
@@ -164,6 +165,10 @@ def ratios(figures: Mapping[str, Any]) -> dict[str, float]:
             choose(each["load"][f"{request} x8"][figure] for each in candidates if "load" in each)
         )
 
+    def quicker_than(name: str) -> float:
+        starts = [each["first_answer_s"] for each in candidates if "first_answer_s" in each]
+        return float(min(starts) / figures[name]["first_answer_s"])
+
     made: dict[str, Callable[[], float]] = {
         "single CSV, requests/s: hotserve / mlflow": lambda: (
             of("hotserve", "csv", "requests_per_second") / best("csv", "requests_per_second", max)
@@ -186,9 +191,9 @@ def ratios(figures: Mapping[str, Any]) -> dict[str, float]:
             of("hotserve", "parquet", "requests_per_second")
             / best("parquet", "requests_per_second", max)
         ),
-        "start to the first answer: mlflow / hotserve's lane": lambda: (
-            min(each["first_answer_s"] for each in candidates if "first_answer_s" in each)
-            / figures["hotserve restarted"]["first_answer_s"]
+        "cold start to the first answer: mlflow / hotserve": lambda: quicker_than("hotserve"),
+        "start to the first answer: mlflow / hotserve's lane": lambda: quicker_than(
+            "hotserve restarted"
         ),
     }
     found = {}
