@@ -22,7 +22,7 @@ def main() -> None:
     print(
         tr(
             "version 1 of {name} stays, in Production; deleted: {versions} later versions, {runs} "
-            "later runs of all experiments"
+            "later runs"
         ).format(
             name=registry.MODEL_NAME,
             versions=sum(str(each.version) != "1" for each in registry.versions(client)),

@@ -7,7 +7,7 @@ from mlflow.tracking import MlflowClient
 from produtos.errors import BadInput
 from produtos.language import tr
 from produtos.registry import registry
-from produtos.registry.registry import MODEL_NAME
+from produtos.registry.registry import MODEL_NAME, STUDENT
 
 FIRST = "1"
 ASIDE = f"{MODEL_NAME}-reset"
@@ -37,7 +37,10 @@ def find(client: MlflowClient) -> ModelVersion:
 
 
 def later_runs(client: MlflowClient, version: ModelVersion) -> list[str]:
-    """IDs of the runs that began after a version was registered, in every experiment."""
+    """IDs of the runs that began after a version was registered.
+
+    Those of a student, for a student's model; else of every experiment that is no student's.
+    """
     began = f"attributes.start_time > {version.creation_timestamp}"
     found, token = [], None
     while True:
@@ -84,4 +87,7 @@ def restore(client: MlflowClient, version: ModelVersion) -> None:
 
 
 def _experiments(client: MlflowClient) -> list[str]:
-    return [each.experiment_id for each in client.search_experiments()]
+    found = client.search_experiments()
+    own = [each for each in found if each.name == MODEL_NAME and STUDENT in each.tags]
+    others = [each for each in found if STUDENT not in each.tags]
+    return [each.experiment_id for each in own or others]

@@ -4,6 +4,7 @@ A stage is what the web page moves and what is served from; `Production` = `@pro
 `Staging` = `@staging` whenever this module sets them.
 """
 
+import os
 import warnings
 
 from mlflow.entities.model_registry import ModelVersion
@@ -11,7 +12,12 @@ from mlflow.tracking import MlflowClient
 
 from produtos.registry.history import History
 
-MODEL_NAME = "classificador-produtos"
+MODEL_NAME = os.environ.get("REGISTERED_MODEL_NAME") or "classificador-produtos"
+"""The registered model that commands work on; in a class each student has one."""
+
+STUDENT = "classroom.student"
+"""The tag of a student's experiment and registered model."""
+
 PRODUCTION = "Production"
 STAGING = "Staging"
 

@@ -125,3 +125,15 @@ def test_other_registered_models_stay(client: MlflowClient, kept: str) -> None:
         assert {m.name for m in client.search_registered_models()} == {MODEL_NAME, "outro"}
     finally:
         client.delete_registered_model("outro")
+
+
+def test_work_of_a_class_stays_and_a_students_reset_is_the_students(
+    client: MlflowClient, kept: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ana = client.create_experiment("ana", tags={registry.STUDENT: "Ana"})
+    run_id = a_run(client, ana)
+    first = first_version.find(client)
+    assert run_id not in first_version.later_runs(client, first)
+    monkeypatch.setattr(first_version, "MODEL_NAME", "ana")
+    assert first_version.later_runs(client, first) == [run_id]
+    assert kept
