@@ -157,7 +157,8 @@ class Cache:
 
     def forget_last_served(self) -> None:
         """The model is not to be served when MLflow is down any more."""
-        self._last_served.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self._last_served.unlink()
 
     def prune(self, keep: int) -> None:
         """Remove all but the `keep` versions used last; what is in use anywhere stays."""

@@ -46,6 +46,8 @@ class Watcher:
             else:
                 found = {reference.name: await self.registry.resolve(reference)}
             self._has_answered = True
+            # A registry without any is rather another database than one that was cleared.
+            found = found or {name: _not_there(name) for name in self._followers}
             for name in self._followers.keys() - found.keys():
                 logger.info("'%s' is not in the registry any more, and not served", name)
                 del self._followers[name]
@@ -118,3 +120,8 @@ class Watcher:
         if text and text != self._logged:
             logger.info("%s", text)
         self._logged = text
+
+
+def _not_there(name: str) -> Resolution:
+    reason = f"there is no registered model '{name}' in the registry yet"
+    return Resolution(None, reason, changed=reason)

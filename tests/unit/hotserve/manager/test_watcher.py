@@ -117,6 +117,19 @@ def test_a_model_that_lost_its_stage_is_served_until_there_is_another(world: Wor
     assert "is served until there is" in world.by_name["loja-a"].switcher.status.to_json()["note"]
 
 
+def test_a_registry_without_any_model_ends_none(world: World) -> None:
+    world.look(meant("loja-a"), meant("loja-b"))
+    for _ in range(2):
+        world.look()
+    assert world.ended == []
+    note = world.by_name["loja-a"].switcher.status.to_json()["note"]
+    assert note.startswith(
+        "there is no registered model 'loja-a' in the registry; loja-a version 1"
+    )
+    world.look(meant("loja-b"))
+    assert world.ended == ["loja-a"]
+
+
 def test_what_is_missing(world: World, log: pytest.LogCaptureFixture) -> None:
     world.look()
     assert world.told["message"] == "no registered model matches 'loja-*' yet"
