@@ -72,7 +72,7 @@ class ModelServer:
         """
         await self.slots.take(self)
         try:
-            async with self.slots.turn():
+            async with self.slots.turn(self):
                 await self._start(timeout)
         except BaseException:
             await self.slots.give_back(self)

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Protocol
 
 _LONGEST_TURN = 30.0
-"""Seconds that a start may keep others from starting; one that hangs makes room for them."""
+"""Seconds that a start may keep others from starting; one that hangs keeps nobody longer."""
 _LOOK = 1.0
 """Seconds until it is looked again for one that may sleep."""
 
@@ -81,19 +81,30 @@ class ProcessSlots:
                 self._freed.notify()
 
     @contextlib.asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """Wait for a turn, and have it as long as the context lasts, or as turns last."""
+    async def turn(self, holder: object = None) -> AsyncIterator[None]:
+        """Wait for a turn, and have it as long as the context lasts, or as turns last.
+
+        A `holder` that takes longer has no slot either, until it has come to its end.
+        """
         if self._turns is None:
             yield
             return
         await self._turns.acquire()
         release = _Once(self._turns)
-        late = asyncio.get_running_loop().call_later(_LONGEST_TURN, release)
+
+        async def end() -> None:
+            await asyncio.sleep(_LONGEST_TURN)
+            release()
+            await self.give_back(holder)
+
+        late = asyncio.create_task(end())
         try:
             yield
         finally:
             late.cancel()
             release()
+        if holder is not None:
+            await self.take(holder)
 
     def _make_room(self) -> None:
         running = [each for holder, each in self.sleepers.items() if holder in self._holders]

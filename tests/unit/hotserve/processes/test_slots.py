@@ -106,3 +106,27 @@ async def test_turns_are_few_and_end_by_themselves() -> None:
     await asyncio.gather(start(5), start(100), start(5), start(5))
     # The second one hangs, and the others wait for it no longer than a turn lasts.
     assert ended == [5, 40, 45, 105]
+
+
+@fake_clock
+async def test_starts_that_hang_keep_nobody_from_a_slot_for_long() -> None:
+    slots = ProcessSlots(1, turns=2)
+
+    async def start(holder: str, seconds: float) -> float:
+        await slots.take(holder)
+        async with slots.turn(holder):
+            await asyncio.sleep(seconds)
+        return now()
+
+    hanging = asyncio.create_task(start("hangs", 100))
+    await asyncio.sleep(1)
+    assert await start("another", 5) <= 36
+    # It is there after all, and takes its place when there is one.
+    await asyncio.sleep(80)
+    assert not hanging.done()
+    await slots.give_back("another")
+    await hanging
+    waiting = asyncio.create_task(slots.take("a third"))
+    await asyncio.sleep(5)
+    assert not waiting.done()
+    waiting.cancel()
