@@ -86,6 +86,24 @@ def test_the_runs_are_those_of_one_process_though_a_worker_is_killed(
     eventually(lambda: not cluster.executors(), "an executor has stayed behind")
 
 
+def test_a_grid_gives_the_same_best_model_in_both(
+    server: MlflowServer, cluster: Cluster, table: Path
+) -> None:
+    grid = ("--grid", "classifier=naive_bayes,logistic_regression", "alpha=0.1,1", "ngrams=1,2")
+    on_spark = ("--engine", "spark", "--spark-master", cluster.master)
+    named, found = [], []
+    for experiment, options in (("grid-local", ()), ("grid-spark", on_spark)):
+        done = start(server, experiment, table, *grid, *options)
+        said, errors = done.communicate(timeout=PATIENCE * 2)
+        assert done.returncode == 0, errors
+        named.append(said.split("best: ")[1].split(",")[0])
+        (_,), children = runs(server, experiment)
+        found.append({run.info.run_name: (figures(run), run.data.params) for run in children})
+    assert named[0] == named[1]
+    assert len(found[0]) == 8
+    assert found[0] == found[1]
+
+
 def test_a_sweep_that_is_stopped_leaves_no_run_open(
     server: MlflowServer, cluster: Cluster, table: Path
 ) -> None:
