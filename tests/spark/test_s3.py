@@ -1,14 +1,20 @@
 """From S3 to S3: the cluster gets keys and address with the work, and nothing in its settings."""
 
+import subprocess
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from produtos.io import storage
 from tests.e2e.conftest import MlflowServer
+from tests.e2e.hotserve_process import PATIENCE, eventually
 from tests.e2e.small_s3 import running_s3
+from tests.e2e.test_batch import command
 from tests.spark.conftest import Cluster
 from tests.spark.test_batch import job, untidy
 
@@ -20,15 +26,34 @@ def variables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, st
         yield variables
 
 
+@contextmanager
+def client_of(variables: dict[str, str]) -> Iterator[Any]:
+    with pytest.MonkeyPatch.context() as own:
+        for name in storage.ENDPOINT_VARIABLES:
+            own.delenv(name, raising=False)
+        for name, value in variables.items():
+            own.setenv(name, value)
+        storage.s3.cache_clear()
+        yield storage.s3()
+        storage.s3.cache_clear()
+
+
 @pytest.fixture
-def s3(variables: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    for name in storage.ENDPOINT_VARIABLES:
-        monkeypatch.delenv(name, raising=False)
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    storage.s3.cache_clear()
-    yield storage.s3()
-    storage.s3.cache_clear()
+def s3(variables: dict[str, str]) -> Iterator[Any]:
+    with client_of(variables) as client:
+        yield client
+
+
+def start(
+    server: MlflowServer, cluster: Cluster, variables: dict[str, str], cwd: Path, *options: str
+) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        command(*options, "--engine", "spark", "--spark-master", cluster.master),
+        env=server.environment(**variables),
+        cwd=cwd,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def test_a_prefix_to_an_object(
@@ -58,3 +83,32 @@ def test_a_prefix_to_an_object(
             outputs.append([s3.get_object(Bucket="lotes", Key=k)["Body"].read() for k in keys])
         assert said[0] == said[1]
         assert outputs[0] == outputs[1]
+
+
+def gateway(variables: dict[str, str]) -> psutil.Process:
+    """The S3 with this address."""
+    port = variables["MLFLOW_S3_ENDPOINT_URL"].rpartition(":")[2]
+    children = psutil.Process().children()
+    return next(each for each in children if each.cmdline()[-1].endswith(f":{port}"))
+
+
+def test_an_s3_that_is_away_for_seconds_is_waited_for(
+    server: MlflowServer, cluster: Cluster, variables: dict[str, str], s3: Any, tmp_path: Path
+) -> None:
+    s3.create_bucket(Bucket="longe")
+    s3.upload_file(str(untidy(tmp_path / "a.csv", 12_000)), "longe", "a.csv")
+    address = ("--input", "s3://longe/a.csv")
+    done = job(server, *address, "--output", "local.csv", cwd=tmp_path, **variables)
+    assert done.returncode == 0, done.stderr
+    process = start(server, cluster, variables, tmp_path, *address, "--output", "saida.csv")
+    eventually(lambda: cluster.executors() or process.poll() is not None, "no executor has begun")
+    store = gateway(variables)
+    store.suspend()
+    try:
+        # Shorter than what the client waits for an answer.
+        time.sleep(storage.S3_SECONDS / 2)
+    finally:
+        store.resume()
+    _, said = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, said
+    assert (tmp_path / "saida.csv").read_bytes() == (tmp_path / "local.csv").read_bytes()
