@@ -188,7 +188,7 @@ def test_a_model_that_is_to_be_asked_row_by_row(
 def waits_for_each(table: Any) -> Any:
     """As a model that asks another service for each row."""
     for _ in range(len(table)):
-        time.sleep(0.03)
+        time.sleep(0.1)
     return sums(table)
 
 
