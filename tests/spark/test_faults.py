@@ -1,8 +1,9 @@
 """What becomes of a job on Spark when a part of it is killed, stopped, or of no use."""
 
 import signal
+import sqlite3
 import subprocess
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import psutil
@@ -157,4 +158,20 @@ def test_a_file_that_is_cut_off_in_the_end_leaves_yesterdays_output(
     assert (tmp_path / "saida.csv").read_text(encoding="utf-8") == "de ontem"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["saida.csv", "tabelas"]
     assert last_run(server).info.status == "FAILED"
+
+    # Into a table, of which the rows above the cut are in one transaction.
+    (tmp_path / "ontem.csv").write_text("id;nome;descricao;preco\n1;halo;;9\n", encoding="utf-8")
+    url = f"sqlite:///{tmp_path}/saidas.db"
+    codes = []
+    for source in ("ontem.csv", "tabelas"):
+        done = job(
+            *(server, "--input", source, "--output-table", "saida", "--engine", "spark"),
+            cwd=tmp_path,
+            BATCH_DATABASE_URL=url,
+            SPARK_MASTER=cluster.master,
+        )
+        with closing(sqlite3.connect(tmp_path / "saidas.db")) as connection:
+            ((rows,),) = connection.execute("select count(*) from saida")
+        codes.append((done.returncode, last_run(server).info.status, rows > 1))
     ended(cluster)
+    assert codes == [(0, "FINISHED", False), (2, "FAILED", False)]
