@@ -59,6 +59,8 @@ def watching(browser: Browser, *, locale: str = "pt-BR", **options: object) -> I
         yield watched
         assert not watched.complaints, watched.complaints
     finally:
+        # A page that asks every second may be asking: its answer must not come after the end.
+        watched.page.unroute_all(behavior="ignoreErrors")
         context.close()
 
 
