@@ -5,8 +5,12 @@ It has no process: its model is compiled, and the front workers tell from that w
 
 import asyncio
 import contextlib
+import math
+import time
 from dataclasses import dataclass, field
+from functools import partial
 
+from hotserve.backoff import Backoff
 from hotserve.config.model_uri import ModelReference
 from hotserve.ipc.messages import LaneTarget
 from hotserve.lane import Lane, LaneError
@@ -18,12 +22,15 @@ from hotserve.manager.registry import ModelVersion, Registry
 from hotserve.manager.switcher import Switcher
 from hotserve.processes.model_server import StartError
 
+_backoff = partial(Backoff, 5.0, 300.0)
+
 
 @dataclass(slots=True)
 class Comparison:
     """Keeps what is shown beside at the version that `reference` means.
 
-    Nothing depends on it: while the registry is away it stays as it is.
+    Nothing depends on it: while the registry is away it stays as it is. Files that can't be had are
+    tried again, more and more seldom.
     """
 
     registry: Registry
@@ -31,6 +38,8 @@ class Comparison:
     preparation: Preparation
     switcher: Switcher
     _shown: object = None
+    _retry_at: float = math.inf
+    _backoff: Backoff = field(default_factory=_backoff)
     _in_use: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     async def follow(self, interval: float) -> None:
@@ -53,9 +62,11 @@ class Comparison:
         if version is not None and version.identity == active.identity:
             version = None
         identity = version.identity if version else None
-        if identity == self._shown:
+        if identity != self._shown:
+            self._backoff = _backoff()
+        elif time.monotonic() < self._retry_at:
             return
-        self._shown = identity
+        self._shown, self._retry_at = identity, math.inf
         if version is None:
             self._in_use.close()
             self.switcher.show_beside(None, None)
@@ -69,6 +80,8 @@ class Comparison:
             try:
                 target = await self._compiled(version, in_use)
             except (StartError, NoVerdict, LaneError) as error:
+                if isinstance(error, StartError):
+                    self._retry_at = time.monotonic() + self._backoff.delay()
                 logger.info("version %s is not shown beside: %s", version.label, error)
                 self.switcher.show_beside(None, {**shown, "state": "shut", "why": str(error)})
                 return

@@ -162,3 +162,27 @@ def test_while_the_registry_is_away_it_stays(world: World) -> None:
     with pytest.raises(RegistryUnavailable):
         world.look()
     assert world.shown[0] is not None
+
+
+def test_files_that_can_not_be_had_are_tried_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr(
+        "hotserve.manager.comparison.time", SimpleNamespace(monotonic=lambda: clock[0])
+    )
+    world.fails = StartError("its files can't be fetched")
+    world.look()
+    clock[0] += 4
+    world.look()
+    assert world.prepared == ["2"]
+    clock[0] += 2
+    world.look()
+    clock[0] += 9
+    world.look()
+    assert world.prepared == ["2", "2"]
+    clock[0] += 2
+    world.fails = None
+    world.look()
+    assert world.shown[0] is not None
+    assert (world.prepared, world.states[-1]) == (["2"] * 3, "open")
