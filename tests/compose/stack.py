@@ -244,7 +244,7 @@ class Stack:
             "COMPOSE_FILE": ":".join(map(str, self.files)),
         }
         return subprocess.run(
-            ["make", "--no-print-directory", target, *variables],
+            ["make", target, *variables],
             cwd=ROOT,
             env=self.environment() | mine | dict(settings or {}),
             stdin=subprocess.DEVNULL,

@@ -124,8 +124,8 @@ def parameters_of(run: dict[str, Any]) -> dict[str, str]:
 
 
 def make_run_environment() -> dict[str, str]:
-    """This process's environment without what an outer `make` or a user's settings put there."""
-    ours = re.compile(r"MAKE|MFLAGS|MLFLOW_|SERVE_PORT|STACK_|DATASET|HOTSERVE_")
+    """This process's environment without what a user's settings put there."""
+    ours = re.compile(r"MLFLOW_|SERVE_PORT|STACK_|DATASET|HOTSERVE_")
     return {name: value for name, value in os.environ.items() if not ours.match(name)}
 
 

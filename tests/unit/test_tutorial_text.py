@@ -157,7 +157,7 @@ def trainers_lines(block: str) -> list[str]:
 
 def test_every_target_that_a_page_names_is_listed() -> None:
     listed = subprocess.run(
-        ["make", "--no-print-directory", "help"],
+        ["make", "help"],
         cwd=ROOT,
         capture_output=True,
         text=True,
