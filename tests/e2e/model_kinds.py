@@ -49,13 +49,18 @@ MIXED = pd.DataFrame(
 PRODUCTS = pd.DataFrame({"texto": [text for group in TEXTS.values() for text in group] * 10})
 LABELS = [label for label, group in TEXTS.items() for _ in group] * 10
 
+COUNTS = "pyfunc that counts"
+"""Answers how often it was asked: no two servers can agree about that."""
 PYFUNC = """\
 import mlflow
 import pandas as pd
 
 
 class Model(mlflow.pyfunc.PythonModel):
+    asked = 0
+
     def predict(self, context, model_input, params=None):
+        self.asked += 1
         {code}
 
 
@@ -81,6 +86,7 @@ PYFUNCS = {
         "if (model_input['c0'] > 9).any(): raise ValueError('c0 is over 9')\n"
         "        return model_input['c0'].tolist()"
     ),
+    COUNTS: "return [self.asked] * len(model_input)",
 }
 
 ESTIMATORS: dict[str, Callable[[], tuple[BaseEstimator, pd.DataFrame]]] = {
@@ -125,7 +131,7 @@ ESTIMATORS: dict[str, Callable[[], tuple[BaseEstimator, pd.DataFrame]]] = {
         PRODUCTS,
     ),
 }  # fmt: skip
-KINDS = (*ESTIMATORS, *PYFUNCS)
+KINDS = tuple(kind for kind in (*ESTIMATORS, *PYFUNCS) if kind != COUNTS)
 
 
 def save(kind: str, folder: Path) -> pd.DataFrame:

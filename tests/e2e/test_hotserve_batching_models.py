@@ -8,74 +8,34 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
-import numpy as np
 import pandas as pd
 import pytest
-from mlflow.models import infer_signature
 from prometheus_client.parser import text_string_to_metric_families
-from sklearn.ensemble import HistGradientBoostingRegressor
 
+from tests.e2e import model_kinds
 from tests.e2e.conftest import MlflowServer
 from tests.e2e.hotserve_models import Registry
 from tests.e2e.hotserve_process import Hotserve, ask_all, running_hotserve
+from tests.e2e.model_kinds import COLUMNS
 from tests.unit.hotserve.samples import Samples
 
 NAME = "hotserve-batching-models"
-COLUMNS = [f"c{number}" for number in range(8)]
-TABLE = pd.DataFrame(np.random.default_rng(5).random((400, 8)) * 10, columns=COLUMNS)
-TARGET = (TABLE["c0"] * 3 + TABLE["c1"] * TABLE["c2"]).to_numpy()
-
 # MLflow has deprecated stages, and asks for type hints.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*transition_model_version_stage"),
     pytest.mark.filterwarnings("ignore:.*type hint"),
 ]
 
-CUSTOM = """\
-import mlflow
-
-
-class Model(mlflow.pyfunc.PythonModel):
-    asked = 0
-
-    def predict(self, context, model_input, params=None):
-        self.asked += 1
-        {answer}
-
-
-mlflow.models.set_model(Model())
-"""
-CUSTOMS = {
-    "normalises": "return ((model_input - model_input.mean()).sum(axis=1) + 1).tolist()",
-    "counts": "return [self.asked] * len(model_input)",
-    "objects": (
-        "return [{'soma': float(row.sum()), 'linha': [str(v) for v in row]} "
-        "for row in model_input.to_numpy()]"
-    ),
-}
-
-
-def save(folder: Path, kind: str) -> Path:
-    """A model of that kind, with an example and a signature."""
-    more = {
-        "pip_requirements": ["mlflow", "scikit-learn"],
-        "input_example": TABLE.head(2),
-        "signature": infer_signature(TABLE, TARGET if kind == "tree" else None),
-    }
-    if kind == "tree":
-        tree = HistGradientBoostingRegressor(max_iter=50).fit(TABLE, TARGET)
-        mlflow.sklearn.save_model(tree, folder, serialization_format="cloudpickle", **more)
-        return folder
-    script = folder.with_suffix(".py")
-    script.write_text(CUSTOM.format(answer=CUSTOMS[kind]))
-    mlflow.pyfunc.save_model(folder, python_model=str(script), **more)
-    return folder
+TREE, OBJECTS, NORMALISES = "boosted regression", "pyfunc of objects", "pyfunc that normalises"
+KINDS = (TREE, OBJECTS, NORMALISES, model_kinds.COUNTS)
 
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     home = tmp_path_factory.mktemp("models")
-    return {kind: save(home / kind, kind) for kind in ("tree", *CUSTOMS)}
+    for kind in KINDS:
+        model_kinds.save(kind, home / kind)
+    return {kind: home / kind for kind in KINDS}
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +91,7 @@ def joint_requests(hotserve: Hotserve) -> float:
     return samples.total("hotserve_batch_requests_count")
 
 
-@pytest.mark.parametrize("kind", ["tree", "objects", "normalises"])
+@pytest.mark.parametrize("kind", [TREE, OBJECTS, NORMALISES])
 def test_each_answer_is_the_one_to_a_request_alone(
     kind: str, served: Callable[[str], Hotserve], models: dict[str, Path]
 ) -> None:
@@ -146,13 +106,13 @@ def test_each_answer_is_the_one_to_a_request_alone(
         assert status == 200, (content_type, sent, body)
         told = json.loads(body)["predictions"]
         wanted = list(expected[place // len(requests_of(rows[0]))])
-        if kind == "objects":
+        if kind == OBJECTS:
             assert told == wanted
         else:
             assert all(map(math.isclose, told, wanted)), (content_type, sent)
             assert len(told) == len(wanted)
     went_together = joint_requests(hotserve) > before
-    assert went_together == (kind != "normalises")
+    assert went_together == (kind != NORMALISES)
     shown = hotserve.model()["batching"]
     assert shown["state"] == ("open" if went_together else "shut"), shown
     if not went_together:
@@ -162,7 +122,7 @@ def test_each_answer_is_the_one_to_a_request_alone(
 def test_a_model_with_a_state_is_asked_as_often_as_there_are_requests(
     served: Callable[[str], Hotserve],
 ) -> None:
-    hotserve = served("counts")
+    hotserve = served(model_kinds.COUNTS)
     before = joint_requests(hotserve)
     asked = requests_of([[1.0] * 8]) * 12
     told = [json.loads(body)["predictions"] for _, body in ask_all(hotserve, asked, clients=16)]

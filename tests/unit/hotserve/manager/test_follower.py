@@ -1,7 +1,6 @@
 """What is done with the registry's answers, where one model is followed."""
 
 import asyncio
-import logging
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,7 +9,6 @@ from typing import Any
 import pytest
 
 from hotserve.config import model_uri
-from hotserve.log import logger
 from hotserve.manager.cache import Cache
 from hotserve.manager.follower import Follower
 from hotserve.manager.mlflow_api import RegistryUnavailable
@@ -116,15 +114,6 @@ class World:
 @pytest.fixture
 def world(tmp_path: Path) -> World:
     return World(tmp_path)
-
-
-@pytest.fixture
-def log(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> pytest.LogCaptureFixture:
-    monkeypatch.setattr(logger, "propagate", True)
-    caplog.set_level(logging.INFO, "hotserve")
-    return caplog
 
 
 def test_what_is_meant_is_deployed(world: World) -> None:

@@ -1,7 +1,6 @@
 """Models that come and go with the registry, where a pattern means many."""
 
 import asyncio
-import logging
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,7 +9,6 @@ import pytest
 
 from hotserve.config import model_uri
 from hotserve.config.errors import UsageError
-from hotserve.log import logger
 from hotserve.manager.cache import Cache
 from hotserve.manager.mlflow_api import RegistryUnavailable
 from hotserve.manager.registry import ModelVersion, Resolution
@@ -86,15 +84,6 @@ class World:
 @pytest.fixture
 def world(tmp_path: Path) -> World:
     return World(tmp_path)
-
-
-@pytest.fixture
-def log(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> pytest.LogCaptureFixture:
-    monkeypatch.setattr(logger, "propagate", True)
-    caplog.set_level(logging.INFO, "hotserve")
-    return caplog
 
 
 def test_models_come_and_go(world: World, log: pytest.LogCaptureFixture) -> None:
