@@ -63,6 +63,8 @@ class Products:
 
     def texts(self) -> list[str]:
         """The text of each product."""
+        if len(self.columns) < 2:
+            return [text for (text,) in self.rows]
         return list(map(text_of, self.rows))
 
 
@@ -76,28 +78,43 @@ class _Header:
     separator: str
     indexes: dict[str, int]
 
-    def row(self, fields: list[str], line: int) -> list[str]:
-        """The text's columns of a row.
+    def rows(self, read: list[list[str]], line: int) -> list[list[str]]:
+        """The text's columns of rows as read, the first of which begins at a line.
 
         Raises:
-            CsvError: it has too many fields, or is the header once more.
+            CsvError: one has too many fields, or is the header once more.
         """
+        width = len(self.names)
+        # Most texts are longer than the name of their column, and need no closer look.
+        short = len(self.names[0]) + _PADDING
+        fitted = {}
+        for at, fields in enumerate(read):
+            if len(fields) != width or len(fields[0]) <= short:
+                try:
+                    fitted[at] = self._fitted(fields)
+                except CsvError as error:
+                    raise CsvError(f"line {_line_below(read[:at], line)} {error}") from None
+        for at, fields in fitted.items():
+            read[at] = fields
+        wanted = [*self.indexes.values()]
+        if wanted == [*range(width)]:
+            return read
+        return [[fields[at] for at in wanted] for fields in read]
+
+    def _fitted(self, fields: list[str]) -> list[str]:
         width = len(self.names)
         if len(fields) != width:
             if len(fields) == 1 and self.separator in fields[0]:
                 fields = _whole_line_in_quotes(fields, self.separator, width)
             if len(fields) > width and any(map(str.strip, fields[width:])):
                 raise CsvError(
-                    f"line {line} has {len(fields)} fields and the header {width}; "
+                    f"has {len(fields)} fields and the header {width}; "
                     f"put a text that has a '{self.separator}' in it in double quotes"
                 )
             fields = (fields + [""] * width)[:width]
-        # Most texts are longer than the name of their column, and need no closer look.
-        if len(fields[0]) <= len(self.names[0]) + _PADDING and [*map(_bare, fields)] == self.bare:
-            raise CsvError(
-                f"line {line} is the header again; send one table, with one header, at a time"
-            )
-        return [fields[at] for at in self.indexes.values()]
+        if [*map(_bare, fields)] == self.bare:
+            raise CsvError("is the header again; send one table, with one header, at a time")
+        return fields
 
 
 def read(
@@ -137,10 +154,9 @@ def read(
         return
     if end is None:
         raise CsvError(_LINE_ENDS_LOST.format(shown(header.names)))
-    rows = _rows(text, stop, header)
     columns = tuple(header.indexes)
     empty = True
-    while part := list(itertools.islice(rows, size)):
+    for part in _parts(text, stop, header, size):
         full = [row for row in part if "".join(row).strip()]
         empty = empty and not full
         yield Products(columns, full)
@@ -228,8 +244,8 @@ def _pieces(text: str, start: int) -> Iterator[str]:
         start = stop
 
 
-def _lines(text: str, start: int, number: int, separator: str) -> Iterator[str]:
-    """Each line with its end, in little memory.
+def _lines(text: str, start: int, number: int, separator: str) -> Iterator[list[str]]:
+    """The lines with their ends, some at a time, in little memory.
 
     Raises:
         CsvError: one has more fields than any table.
@@ -240,32 +256,38 @@ def _lines(text: str, start: int, number: int, separator: str) -> Iterator[str]:
             for at, line in enumerate(lines, number):
                 if line.count(separator) > _MOST_FIELDS:
                     raise CsvError(f"line {at} has more than {_MOST_FIELDS} fields")
-        yield from lines
+        yield lines
         number += len(lines)
 
 
-def _rows(text: str, start: int, header: _Header) -> Iterator[list[str]]:
-    """The rows of a table below its header, which ends at `start`."""
+def _parts(text: str, start: int, header: _Header, size: int) -> Iterator[list[list[str]]]:
+    """The rows of a table below its header, which ends at `start`, some `size` at a time."""
     at_end = False
-
-    def lines() -> Iterator[str]:
-        nonlocal at_end
-        yield from _lines(text, start, header.line + 1, header.separator)
-        at_end = True
-        yield _END
-
-    reader = csv.reader(lines(), delimiter=header.separator)
     begins = header.line + 1
+
+    def lines() -> Iterator[list[str]]:
+        nonlocal at_end
+        yield from _lines(text, start, begins, header.separator)
+        at_end = True
+        yield [_END]
+
+    # Whatever is done for each row here is most of what a large table costs.
+    reader = csv.reader(itertools.chain.from_iterable(lines()), delimiter=header.separator)
     try:
-        for fields in reader:
-            if at_end:
-                if fields != _END_READ:
-                    raise CsvError(_NEVER_CLOSED.format(begins))
-            elif fields:
-                yield header.row(fields, begins)
+        while read := list(itertools.islice(reader, size)):
+            last = read.pop() if at_end else _END_READ
+            ends = _line_below(read, begins) if last != _END_READ else 0
+            yield header.rows(read, begins)
+            if last != _END_READ:
+                raise CsvError(_NEVER_CLOSED.format(ends))
             begins = header.line + reader.line_num + 1
     except csv.Error as error:
         raise CsvError(f"line {header.line + reader.line_num}: {error}") from None
+
+
+def _line_below(rows: list[list[str]], line: int) -> int:
+    """The line below rows as read, the first of which begins at a line."""
+    return line + sum(1 + sum(len(LINE_END.findall(field)) for field in row) for row in rows)
 
 
 def _whole_line_in_quotes(fields: list[str], separator: str, width: int) -> list[str]:

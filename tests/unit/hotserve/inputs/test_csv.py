@@ -89,6 +89,8 @@ def test_a_header_of_known_names_makes_a_table(body: str, expected: list[str]) -
         (b"\x1f\x8b\x08", "gzipped"),
         (b"\xd0\xcf\x11\xe0", "xls"),
         (b"nome,descricao\na,b,c", "line 2 has 3 fields"),
+        (b'nome,descricao\n\n"a\r\n b",c\n,\n"a,b"\na,b,c', "line 7 has 3 fields"),
+        (b'texto\n"a\n\n b"\n\nTEXTO\n', "line 6 is the header again"),
         (b'nome,descricao\na,b\n"c,d\ne,f\n', "line 3: a double quote .* never closed"),
         (b'texto\n"', "line 2: a double quote"),
         (b'texto\n"a\n b"\n"c', "line 4: a double quote"),
