@@ -20,6 +20,8 @@ esac
 packages=$(cat "${files[@]}" | grep '^[a-z].*==' | sort -u | wc -l)
 
 fail() { printf 'make: %s\n' "$*" >&2; exit 2; }
+# hotserve asks Linux itself to end what it started.
+[[ $(uname -s) == Linux ]] || fail "this needs Linux, and here is $(uname -s): use Docker (docs/compose.md), or on Windows WSL"
 say() { "${PYTHON:-python3}" -m local.environment_says "$@" 2>/dev/null || printf '%s\n' "$*"; }
 
 # A line now and then while something works in silence: how many packages are in uv's cache that were not there before.

@@ -1,4 +1,4 @@
-"""What tools leave in the folders of the project is not offered to git."""
+"""What tools leave in the folders is not offered to git, and what git leaves there can be run."""
 
 import shutil
 import subprocess
@@ -31,3 +31,18 @@ def test_what_a_tool_left_is_no_change(left: str, tmp_path: Path) -> None:
         check=True,
     )
     assert told.stdout == "?? .gitignore\n"
+
+
+def test_a_clone_on_windows_has_the_line_ends_of_linux(tmp_path: Path) -> None:
+    there, here = tmp_path / "there", tmp_path / "here"
+    there.mkdir()
+    for name in (".gitattributes", "wait-for-it.sh"):
+        shutil.copy(ROOT / name, there)
+    ours = ["git", "-C", str(there), "-c", "user.name=Ana", "-c", "user.email=ana@example.org"]
+    subprocess.run(["git", "init", "--quiet", there], check=True)
+    subprocess.run([*ours, "add", "."], check=True)
+    subprocess.run([*ours, "commit", "--quiet", "--message", "Um"], check=True)
+    # What its installer sets.
+    windows = ["git", "clone", "--quiet", "--config", "core.autocrlf=true"]
+    subprocess.run([*windows, str(there), str(here)], check=True)
+    assert b"\r" not in (here / "wait-for-it.sh").read_bytes()

@@ -133,3 +133,19 @@ def test_a_bundle_of_another_kind_of_machine_is_refused_with_what_to_do(project:
     assert process.returncode == 2
     assert said.startswith("make: this bundle was made on pdp11, and this machine is ")
     assert not (project / "calls").exists()
+
+
+def test_a_mac_is_told_to_use_docker(project: Path, tmp_path: Path) -> None:
+    uname = tmp_path / "bin" / "uname"
+    uname.parent.mkdir()
+    uname.write_text("#!/bin/sh\necho Darwin\n")
+    uname.chmod(0o755)
+    done = subprocess.run(
+        [project / "local" / "environment.sh", "run"],
+        env={**os.environ, "PATH": f"{uname.parent}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("make: this needs Linux, and here is Darwin: use Docker")
+    assert not (project / ".venv").exists()
