@@ -24,6 +24,9 @@ def main() -> None:
         description=tr("Make a place for each student that standard input names, one a line.")
     )
     parser.add_switch("status", tr("show how far each one is, and make nothing"))
+    parser.add_switch(
+        "logins", tr("leave marks where a password and a token belong; `make class` fills them in")
+    )
     parser.add_argument(
         "--address",
         default="http://localhost:5000",
@@ -52,28 +55,44 @@ def main() -> None:
         return
     places = classroom.read(sys.stdin.read().splitlines())
     for place in classroom.make(tracking.reach(), places):
-        print(_hand_out(place, address, api))
+        print(_hand_out(place, address, api, logins=given.logins))
 
 
-def _hand_out(place: Place, address: str, api: str) -> str:
+def _hand_out(place: Place, address: str, api: str, *, logins: bool) -> str:
     """What a student gets: Markdown, with what to paste first."""
     variables = {
         "MLFLOW_TRACKING_URI": address,
         "MLFLOW_EXPERIMENT_NAME": place.name,
         "REGISTERED_MODEL_NAME": place.name,
     }
+    token = ""
+    if logins:
+        # Of server/accounts.py and deploy/team/tokens.sh.
+        has_one = tr("the-one-you-have")
+        variables["MLFLOW_TRACKING_USERNAME"] = place.name
+        variables["MLFLOW_TRACKING_PASSWORD"] = (
+            f"{{password|{place.name}|{place.experiment_id}|{has_one}}}"
+        )
+        token = f" -H 'Authorization: Bearer {{token|{place.name}|{has_one}}}'"
     shell = "\n".join(f"export {name}={value}" for name, value in variables.items())
     powershell = "\n".join(f"$env:{name} = '{value}'" for name, value in variables.items())
     own = f"{api}/models/{place.name}/"
-    ask = f"curl {own}invocations -H 'Content-Type: text/csv' -d 'boneca de pano'"
-    return (
-        f"# {place.student}\n\n"
-        f"{tr('Paste this first, in each new terminal:')}\n\n```sh\n{shell}\n```\n\n"
-        f"```powershell\n{powershell}\n```\n\n"
-        f"- {tr('your runs')}: {address}/#/experiments/{place.experiment_id}/runs\n"
-        f"- {tr('your model')}: {address}/#/models/{place.name}\n"
-        f"- {tr('your API, once a version of it is in Production')}: {own}\n"
-        f"- {tr('ask it')}: `{ask}`\n"
+    addresses = {
+        tr("your runs"): f"{address}/#/experiments/{place.experiment_id}/runs",
+        tr("your model"): f"{address}/#/models/{place.name}",
+        tr("your API, once a version of it is in Production"): own,
+        tr("ask it (in PowerShell: curl.exe)"): (
+            f"`curl {own}invocations{token} -H 'Content-Type: text/csv' -d 'boneca de pano'`"
+        ),
+    }
+    return "\n".join(
+        (
+            f"# {place.student}\n",
+            tr("Paste this first, in each new terminal:"),
+            f"\n```sh\n{shell}\n```\n\n```powershell\n{powershell}\n```\n",
+            *(f"- {what}: {where}" for what, where in addresses.items()),
+            "",
+        )
     )
 
 

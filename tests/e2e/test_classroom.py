@@ -126,6 +126,9 @@ def test_a_sheet_for_each_student(teacher: Teacher) -> None:
         assert f"{teacher.api}/models/{place}/\n" in sheet
     again = teacher.make("class")
     assert (again.returncode, again.stdout) == (0, made.stdout)
+    portuguese = teacher.make("class", LINGUA="pt", HAND_OUT=teacher.folder / "turma.md").stdout
+    assert "- o seu modelo: " in portuguese
+    assert re.findall(r"http\S+", portuguese) == re.findall(r"http\S+", made.stdout)
 
 
 def test_a_list_that_is_no_good_leaves_what_was_handed_out(teacher: Teacher) -> None:

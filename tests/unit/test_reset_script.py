@@ -58,9 +58,10 @@ def test_volumes_are_named_and_go_only_after_a_yes(calls: Path) -> None:
 
 
 def test_version_1_is_the_trainers_work(calls: Path) -> None:
-    assert reset(calls, VERSION="1", FORCE="yes").returncode == 0
+    assert reset(calls, VERSION="1", FORCE="yes", LANGUAGE="pt_BR").returncode == 0
     last = calls.read_text().splitlines()[-1]
-    assert last.endswith("run --rm --env LINGUA --no-TTY trainer python reset.py --yes")
+    assert "run --rm --env LINGUA --env LANGUAGE=pt_BR --no-TTY" in last
+    assert last.endswith("trainer python reset.py --yes")
     assert reset(calls, VERSION="1").returncode == 0
     assert calls.read_text().splitlines()[-1].endswith("trainer python reset.py")
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from urllib.error import HTTPError
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
@@ -173,10 +174,16 @@ def progress(client: MlflowClient, place: Place) -> Progress:
     )
 
 
+def _asked(url: str) -> Request:
+    """A question to the class's hotserve, with the token in HOTSERVE_TOKEN if there is one."""
+    token = os.environ.get("HOTSERVE_TOKEN")
+    return Request(url, headers={"Authorization": f"Bearer {token}"} if token else {})
+
+
 def api_answers(api: str) -> bool:
     """Whether the class's hotserve is there, even with nothing to serve."""
     try:
-        with urlopen(f"{api}/models", timeout=PATIENCE):
+        with urlopen(_asked(f"{api}/models"), timeout=PATIENCE):
             return True
     except HTTPError:
         return True
@@ -187,7 +194,7 @@ def api_answers(api: str) -> bool:
 def served(api: str, place: Place) -> Served:
     """What a hotserve of many models, which is there, says of a student's."""
     try:
-        with urlopen(f"{api}/models/{place.name}/model", timeout=PATIENCE) as answer:
+        with urlopen(_asked(f"{api}/models/{place.name}/model"), timeout=PATIENCE) as answer:
             model = json.load(answer)
     except (OSError, ValueError):
         # Most of all a 404: it has no version in Production yet.
