@@ -165,16 +165,16 @@ class App:
             self._shared.faults.log(fault, f"{scope['method']} {path}")
             return RequestError(500, "a fault of hotserve; its log says where").answer
 
-    async def _not_found(self, scope: Scope, receive: Receive) -> Answer:  # noqa: ARG002
+    async def _not_found(self, _scope: Scope, _receive: Receive) -> Answer:
         known = ", ".join(self.paths)
         raise RequestError(404, f"there is nothing at this path; there is {known}")
 
-    async def _no_such_model(self, scope: Scope, receive: Receive) -> Answer:  # noqa: ARG002
+    async def _no_such_model(self, _scope: Scope, _receive: Receive) -> Answer:
         missing = self._models.root.serving.now().model.get("message")
         why = f": {missing}" if missing else "; /models lists those that are served"
         raise RequestError(404, f"no model of this name is served{why}")
 
-    async def _with_slash(self, scope: Scope, receive: Receive) -> Answer:  # noqa: ARG002
+    async def _with_slash(self, scope: Scope, _receive: Receive) -> Answer:
         # Relative, so that it is right behind a proxy that adds a path in front.
         name = scope["path"].rpartition("/")[2]
         return Answer(307, [(b"location", f"{quote(name)}/".encode())])
@@ -185,7 +185,7 @@ class App:
             return Answer(200, [JSON], b"\n")
         return await self._models.root.routes["/ping"].handler(scope, receive)
 
-    async def _list(self, scope: Scope, receive: Receive) -> Answer:  # noqa: ARG002
+    async def _list(self, scope: Scope, _receive: Receive) -> Answer:
         """Those that the client may ask."""
         client = scope[_CLIENT]
         allowed = [model for model in self._models.all() if client.may_ask(model.name)]
@@ -194,7 +194,7 @@ class App:
         text = json.dumps(shown, ensure_ascii=False, indent=2)
         return Answer(200, [JSON], text.encode("utf-8", "replace") + b"\n")
 
-    async def _metrics(self, scope: Scope, receive: Receive) -> Answer:  # noqa: ARG002
+    async def _metrics(self, scope: Scope, _receive: Receive) -> Answer:
         if self._models.are_many and scope[_CLIENT].models:
             raise RequestError(403, "figures are of all models, and this token is good for some")
         accept = dict(scope["headers"]).get(b"accept", b"").decode("latin-1")

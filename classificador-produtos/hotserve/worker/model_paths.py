@@ -59,7 +59,7 @@ class ModelPaths:
         v2 = OpenInference(serving, self._ping, self._predict_json)
         self.v2_routes = v2.routes()
 
-    async def _ping(self, scope: Scope, receive: Receive) -> Answer:  # noqa: ARG002
+    async def _ping(self, scope: Scope, _receive: Receive) -> Answer:
         now = self._serving.now()
         if now.lane is None and not now.asleep:
             try:
@@ -73,12 +73,12 @@ class ModelPaths:
                 raise RequestError(error.answer.status, message, *retry_after) from None
         return Answer(200, [JSON], b"\n")
 
-    async def _version(self, scope: Scope, receive: Receive) -> Answer:  # noqa: ARG002
+    async def _version(self, _scope: Scope, _receive: Receive) -> Answer:
         lane = self._serving.now().lane
         target = lane.target if lane is not None else self._upstream.target()
         return Answer(200, [JSON], target.mlflow.encode())
 
-    async def _model(self, scope: Scope, receive: Receive) -> Answer:  # noqa: ARG002
+    async def _model(self, _scope: Scope, _receive: Receive) -> Answer:
         model = _with_seconds(self._serving.now().model)
         text = json.dumps(model, ensure_ascii=False, indent=2)
         return Answer(200, [JSON], text.encode("utf-8", "replace") + b"\n")

@@ -42,7 +42,7 @@ class OpenInference:
             routes += [Route(path, self._model), Route(f"{path}/ready", self._model_ready), infer]
         return {route.path: route for route in routes}
 
-    async def _model(self, scope: Scope, receive: Receive) -> Answer:  # noqa: ARG002
+    async def _model(self, scope: Scope, _receive: Receive) -> Answer:
         model, _ = self._required(scope)
         signature = model.get("signature") or {}
         inputs = v2.tensors(signature.get("inputs"), v2.UNNAMED_INPUT)
@@ -111,10 +111,10 @@ class OpenInference:
 def server_routes(ping: Handler) -> list[Route]:
     """The protocol's paths of the server; `ping` raises RequestError while nothing can answer."""
 
-    async def server(scope: Scope, receive: Receive) -> Answer:  # noqa: ARG001
+    async def server(_scope: Scope, _receive: Receive) -> Answer:
         return _json(name="hotserve", version=metadata.version("hotserve"), extensions=[])
 
-    async def live(scope: Scope, receive: Receive) -> Answer:  # noqa: ARG001
+    async def live(_scope: Scope, _receive: Receive) -> Answer:
         return _json(live=True)
 
     async def ready(scope: Scope, receive: Receive) -> Answer:

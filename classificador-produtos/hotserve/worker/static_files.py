@@ -58,7 +58,7 @@ class StaticFiles:
         """All of them."""
         return self._files
 
-    async def answer(self, scope: Scope, receive: Receive) -> Answer:  # noqa: ARG002
+    async def answer(self, scope: Scope, _receive: Receive) -> Answer:
         """Answer a request for one of the paths; 304 if the browser has the file."""
         path = scope["path"]
         path = path if path in self._files else path.removesuffix("/")
