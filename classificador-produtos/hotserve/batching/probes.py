@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from hotserve.batching.requests import CSV, FORMS, JSON, ONLY_INPUT
 
 MOST = 8
@@ -68,15 +66,20 @@ def column_types(inputs: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 
 
 def samples(
-    model: Path, inputs: Sequence[Mapping[str, Any]], *, takes_texts: bool
+    model: Path,
+    mlmodel: Mapping[str, Any],
+    inputs: Sequence[Mapping[str, Any]],
+    *,
+    takes_texts: bool,
 ) -> Samples | None:
     """Rows for the model in that folder; None if neither example nor signature gives any.
 
     Args:
+        mlmodel: what its file of that name says.
         inputs: of its signature.
         takes_texts: whether it is known to take a list of texts.
     """
-    example = _of_example(model, _declared(model))
+    example = _of_example(model, mlmodel)
     made = _of_signature(inputs)
     if example is None:
         return made or (Samples(None, _TEXTS) if takes_texts and not inputs else None)
@@ -87,14 +90,6 @@ def samples(
     rows += [_varied(row, number) for number in range(1, MOST) for row in example.rows[:2]]
     kept = {json.dumps(row): row for row in rows}
     return Samples(example.columns, tuple(itertools.islice(kept.values(), MOST)))
-
-
-def _declared(model: Path) -> Mapping[str, Any]:
-    try:
-        declared = yaml.safe_load((model / "MLmodel").read_text("utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
-        return {}
-    return declared if isinstance(declared, dict) else {}
 
 
 def _of_signature(inputs: Sequence[Mapping[str, Any]]) -> Samples | None:
@@ -138,10 +133,10 @@ def _tensor(shape: Sequence[int], numbers: Any) -> Any:
     return [_tensor(shape[1:], numbers) for _ in range(shape[0])]
 
 
-def _of_example(model: Path, declared: Mapping[str, Any]) -> Samples | None:
+def _of_example(model: Path, mlmodel: Mapping[str, Any]) -> Samples | None:
     """The rows of the request that MLflow keeps beside the example."""
     try:
-        path = declared["saved_input_example_info"]["serving_input_path"]
+        path = mlmodel["saved_input_example_info"]["serving_input_path"]
         request = json.loads((model / str(path)).read_text("utf-8"))
     except (OSError, ValueError, KeyError, TypeError):
         return None

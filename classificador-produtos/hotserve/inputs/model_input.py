@@ -36,54 +36,60 @@ TEXTS = TextInput("texts")
 TABLE = TextInput("table")
 
 
-def read(model: Path) -> TextInput:
+def read_mlmodel(model: Path) -> Mapping[str, Any]:
+    """What the MLmodel file in a model's folder says; nothing where it can't be read."""
+    try:
+        found = yaml.safe_load((model / "MLmodel").read_text("utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def read(model: Path, mlmodel: Mapping[str, Any]) -> TextInput:
     """How the model in the folder `model` takes products.
 
     A model takes texts if its signature, or else its input example, has one input of strings or
     the known columns; or if it has neither and is a pipeline that begins with a text vectorizer.
     """
     try:
-        declared = yaml.safe_load((model / "MLmodel").read_text("utf-8"))
-        vectorizes = _begins_with_vectorizer(model, declared.get("flavors") or {})
-        if inputs := (declared.get("signature") or {}).get("inputs"):
+        vectorizes = _begins_with_vectorizer(model, mlmodel.get("flavors") or {})
+        if inputs := (mlmodel.get("signature") or {}).get("inputs"):
             found = _of_signature(json.loads(inputs))
             misdeclared = vectorizes and found.kind == "columns"
             return TextInput("misdeclared", found.columns) if misdeclared else found
-        found = _of_example(model, declared.get("saved_input_example_info") or {})
+        found = _of_example(model, mlmodel.get("saved_input_example_info") or {})
         return TEXTS if vectorizes else found
-    except (OSError, ValueError, AttributeError, TypeError, yaml.YAMLError):
+    except (OSError, ValueError, AttributeError, TypeError, KeyError):
         return TABLE
 
 
-def signature(model: Path) -> dict[str, Any]:
+def signature(mlmodel: Mapping[str, Any]) -> dict[str, Any]:
     """MLflow's lists of the model's `inputs`, `outputs` and `params`, each if it is there."""
     try:
-        declared = yaml.safe_load((model / "MLmodel").read_text("utf-8"))
-        found = {key: json.loads(text) for key, text in declared["signature"].items() if text}
+        found = {key: json.loads(text) for key, text in mlmodel["signature"].items() if text}
         return {
             key: [each for each in specs if isinstance(each, dict)]
             for key, specs in found.items()
             if isinstance(specs, list)
         }
-    except (OSError, ValueError, AttributeError, TypeError, KeyError, yaml.YAMLError):
+    except (ValueError, AttributeError, TypeError, KeyError):
         return {}
 
 
-def expected(model: Path) -> dict[str, Any] | None:
+def expected(mlmodel: Mapping[str, Any]) -> dict[str, Any] | None:
     """What its trainer saw on texts that it was not trained on, if it says so in its metadata.
 
     Returns:
         `unknown_terms`, `top_probability`, and `products`: the share of each category.
     """
     try:
-        declared = yaml.safe_load((model / "MLmodel").read_text("utf-8"))
-        figures = declared["metadata"]["expected"]
+        figures = mlmodel["metadata"]["expected"]
         numbers = {name: float(figures[name]) for name in ("unknown_terms", "top_probability")}
         shares = {str(name): float(share) for name, share in figures["products"].items()}
         # What is no number has no place in JSON.
         is_known = all(map(isfinite, (*numbers.values(), *shares.values())))
         return {**numbers, "products": shares} if is_known else None
-    except (OSError, ValueError, AttributeError, TypeError, KeyError, yaml.YAMLError):
+    except (ValueError, AttributeError, TypeError, KeyError):
         return None
 
 

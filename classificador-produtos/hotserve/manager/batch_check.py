@@ -50,8 +50,9 @@ class _Refused(Exception):
 def check(model: Path, port: int, kind: str) -> dict[str, Any]:
     """The line to write."""
     try:
-        inputs = model_input.signature(model).get("inputs", [])
-        samples = probes.samples(model, inputs, takes_texts=kind == "texts")
+        mlmodel = model_input.read_mlmodel(model)
+        inputs = model_input.signature(mlmodel).get("inputs", [])
+        samples = probes.samples(model, mlmodel, inputs, takes_texts=kind == "texts")
         if samples is None:
             raise Shut(NOT_KNOWN)
         return {"forms": _forms(_Process(port), samples, probes.column_types(inputs))}

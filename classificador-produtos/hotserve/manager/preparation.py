@@ -67,15 +67,16 @@ class Preparation:
         model = folder or entry.model
         command, context = self.settings.command, self._context(version)
         server = ModelServer(command, model, context, self.session, self.slots)
-        files, text_input = LaneFiles(entry.lane), model_input.read(model)
+        mlmodel = model_input.read_mlmodel(model)
+        files, text_input = LaneFiles(entry.lane), model_input.read(model, mlmodel)
         deployment = Deployment(
             version,
             server,
             text_input,
             contextlib.ExitStack(),
             files,
-            model_input.expected(model),
-            model_input.signature(model),
+            model_input.expected(mlmodel),
+            model_input.signature(mlmodel),
         )
         if self.settings.lane == "off":
             deployment.lane = LaneVerdict("shut", "it is switched off (--lane off)")

@@ -16,9 +16,13 @@ from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from hotserve.inputs import model_input
-from hotserve.inputs.model_input import TABLE, TEXTS, TextInput, expected, read
+from hotserve.inputs.model_input import TABLE, TEXTS, TextInput, expected, read_mlmodel
 
 EXPECTED = {"unknown_terms": 0.02, "top_probability": 0.9, "products": {"livro": 1.0}}
+
+
+def read(model: Path) -> TextInput:
+    return model_input.read(model, read_mlmodel(model))
 
 
 def signature(*inputs: object) -> str:
@@ -51,6 +55,7 @@ def signature(*inputs: object) -> str:
             TABLE,
         ),
         ("][", TABLE),
+        ("flavors:\n  python_function: {loader_module: mlflow.sklearn}\n", TABLE),
     ],
 )
 def test_the_signature_tells_whether_csv_is_texts(
@@ -148,9 +153,9 @@ def test_a_model_whose_files_can_not_be_read_takes_tables(damage: str, tmp_path:
 def test_what_its_trainer_expects_stands_in_the_metadata(
     metadata: Any, found: Any, tmp_path: Path
 ) -> None:
-    assert expected(tmp_path) is None
+    assert expected(read_mlmodel(tmp_path)) is None
     (tmp_path / "MLmodel").write_text(yaml.safe_dump({"metadata": metadata}))
-    assert expected(tmp_path) == found
+    assert expected(read_mlmodel(tmp_path)) == found
 
 
 @pytest.mark.parametrize(
@@ -165,9 +170,9 @@ def test_what_its_trainer_expects_stands_in_the_metadata(
     ],
 )
 def test_a_signature_is_mlflow_s_lists(declared: Any, found: Any, tmp_path: Path) -> None:
-    assert model_input.signature(tmp_path) == {}
+    assert model_input.signature(read_mlmodel(tmp_path)) == {}
     (tmp_path / "MLmodel").write_text(yaml.safe_dump({"signature": declared}))
-    assert model_input.signature(tmp_path) == found
+    assert model_input.signature(read_mlmodel(tmp_path)) == found
 
 
 def test_another_library_s_model_is_not_looked_into(tmp_path: Path) -> None:

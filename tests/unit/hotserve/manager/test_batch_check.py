@@ -58,7 +58,8 @@ def served(model: Path) -> Iterator[int]:
 
 def verdict(model: Path) -> dict[str, Any]:
     with served(model) as port:
-        return check(model, port, model_input.read(model).kind)
+        mlmodel = model_input.read_mlmodel(model)
+        return check(model, port, model_input.read(model, mlmodel).kind)
 
 
 class Custom(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined, misc]
