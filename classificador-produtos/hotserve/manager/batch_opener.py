@@ -100,14 +100,10 @@ class BatchOpener:
                 end = await run_to_end(argv, context, timeout=_CHECK_SECONDS)
             except TimeoutError:
                 return {"shut": f"comparing its answers took longer than {_CHECK_SECONDS:g} s"}
-            for line in reversed(end.tail):
-                with contextlib.suppress(ValueError):
-                    result = json.loads(line)
-                    if isinstance(result, dict):
-                        return result
-            if end.code is not None and end.code >= 0:
+            if (result := end.answer()) is not None:
+                return result
+            if not end.was_killed:
                 break
-            # Somebody ended it, which says nothing of the model.
         return {"shut": f"comparing its answers failed: {end.reason()}"}
 
     def _keep(self, what: dict[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import os
 import sys
 from collections.abc import Callable, Coroutine, Sequence
@@ -205,11 +204,6 @@ class LaneOpener:
             end = await run_to_end(argv, context, timeout=seconds)
         except TimeoutError:
             raise NoVerdict(f"{what} took longer than {seconds:g} s") from None
-        for line in reversed(end.tail):
-            with contextlib.suppress(ValueError):
-                result = json.loads(line)
-                if isinstance(result, dict):
-                    return end.code, result
-        if end.code is None or end.code < 0:
+        if (result := end.answer()) is None and end.was_killed:
             raise NoVerdict(f"{what} was {end.reason()}", was_killed=True)
-        return end.code, {}
+        return end.code, result or {}

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from hotserve.redaction import without_secrets
 
@@ -43,6 +43,20 @@ class Exit:
 
     code: int | None
     tail: tuple[str, ...]
+
+    @property
+    def was_killed(self) -> bool:
+        """Whether somebody ended it, which says nothing of what it was to do."""
+        return self.code is None or self.code < 0
+
+    def answer(self) -> dict[str, Any] | None:
+        """The last line that is a JSON object; None where none is."""
+        for line in reversed(self.tail):
+            with contextlib.suppress(ValueError):
+                found = json.loads(line)
+                if isinstance(found, dict):
+                    return found
+        return None
 
     def reason(self) -> str:
         """One line: its exit code or signal, then the error that it wrote last."""
