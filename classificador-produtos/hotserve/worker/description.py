@@ -6,56 +6,8 @@ from typing import Any
 
 OF_A_MODEL = "/models/{name}"
 
-_NAME = {
-    "name": "name",
-    "in": "path",
-    "required": True,
-    "description": "Of the registered model.",
-    "schema": {"type": "string"},
-}
+_NAME = {"$ref": "#/components/parameters/Name"}
 _NOT_FOUND = {"$ref": "#/components/responses/NotFound"}
-_LIST: dict[str, Any] = {
-    "get": {
-        "tags": ["Service"],
-        "summary": "The models that are served",
-        "responses": {
-            "200": {
-                "description": "Those that the token is good for.",
-                "content": {
-                    "application/json": {
-                        "schema": {
-                            "type": "object",
-                            "required": ["uri", "message", "registry", "models"],
-                            "properties": {
-                                "uri": {"type": "string"},
-                                "message": {
-                                    "type": ["string", "null"],
-                                    "description": "Why there is none.",
-                                },
-                                "registry": {"type": ["object", "null"]},
-                                "models": {
-                                    "type": "array",
-                                    "items": {
-                                        "type": "object",
-                                        "required": ["name", "version", "state", "path"],
-                                        "properties": {
-                                            "name": {"type": "string"},
-                                            "version": {"type": ["string", "null"]},
-                                            "state": {"type": "string"},
-                                            "path": {"type": "string"},
-                                        },
-                                    },
-                                },
-                            },
-                        }
-                    }
-                },
-            },
-            "401": {"$ref": "#/components/responses/Unauthorized"},
-            "405": {"$ref": "#/components/responses/MethodNotAllowed"},
-        },
-    }
-}
 
 
 def of_many(document: bytes, paths: Iterable[str]) -> bytes:
@@ -68,9 +20,10 @@ def of_many(document: bytes, paths: Iterable[str]) -> bytes:
     """
     described: dict[str, Any] = json.loads(document)
     of_one, of_all = described["paths"], dict[str, Any]()
+    list_of_models = described["components"]["pathItems"]["Models"]
     for path in paths:
         own = path.removeprefix(OF_A_MODEL)
-        item = of_one.get(own, _LIST)
+        item = of_one.get(own, list_of_models)
         of_all[path] = _below_a_model(item) if own != path else item
     described["paths"] = of_all
     return json.dumps(described, ensure_ascii=False, indent=2).encode() + b"\n"
