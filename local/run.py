@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
+from hotserve.config.proxies import bypass_on_loopback
 from local import settings as settings_module
 from local.language import tr
 from local.services import Services, ServicesError
@@ -31,9 +32,6 @@ PROGRESS = "trainer-progress.log"
 CONSOLE = "supervisord-console.log"
 LAST_START = "last-start-seconds"
 POLL_SECONDS = 0.2
-
-LOOPBACK = "localhost,127.0.0.1,::1,[::1]"
-"""What no proxy is asked for."""
 
 NEARLY_FULL = 1_000_000
 """Bytes that are too few to write a model."""
@@ -134,11 +132,7 @@ def _folder_of_socket() -> Path:
 
 
 def _environment(chosen: Settings, runtime: Path) -> dict[str, str]:
-    # Libraries differ in which of the two names they read. A star stands for every host already.
-    direct = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
-    if direct != "*":
-        direct = f"{direct},{LOOPBACK}" if direct else LOOPBACK
-    return {
+    environment = {
         # Seven more processes of some 250 MB each, for features that nothing here uses.
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         # Nothing leaves the machine unless its owner wants it.
@@ -147,8 +141,6 @@ def _environment(chosen: Settings, runtime: Path) -> dict[str, str]:
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
         "PYTHONUNBUFFERED": "1",
-        "no_proxy": direct,
-        "NO_PROXY": direct,
         "STACK_HOME": str(chosen.home),
         "STACK_RUNTIME": str(runtime),
         "MLFLOW_PORT": str(chosen.mlflow_port),
@@ -157,6 +149,8 @@ def _environment(chosen: Settings, runtime: Path) -> dict[str, str]:
         "MLFLOW_TRACKING_URI": chosen.mlflow_url,
         "HOTSERVE_CACHE": str(chosen.home / "hotserve"),
     }
+    bypass_on_loopback(environment)
+    return environment
 
 
 def _watch(chosen: Settings, services: Services) -> None:

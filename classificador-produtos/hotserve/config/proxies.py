@@ -9,10 +9,11 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 def bypass_on_loopback(environment: MutableMapping[str, str]) -> None:
     """Have nobody ask a proxy for what runs on this machine."""
+    # Libraries differ in which of the two names they read. A star stands for every host already.
     known = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
     if known.strip() != "*":
-        hosts = ",".join(filter(None, [known, *_LOOPBACK]))
-        environment["no_proxy"] = environment["NO_PROXY"] = hosts
+        known = ",".join(filter(None, [known, *_LOOPBACK]))
+    environment["no_proxy"] = environment["NO_PROXY"] = known
 
 
 def proxy_for(url: str) -> str:

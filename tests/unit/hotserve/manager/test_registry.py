@@ -374,7 +374,7 @@ def test_this_machine_is_never_asked_through_a_proxy(before: dict[str, str], aft
 def test_no_proxy_for_anybody_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     environment = {"NO_PROXY": "*"}
     bypass_on_loopback(environment)
-    assert environment == {"NO_PROXY": "*"}
+    assert environment == {"no_proxy": "*", "NO_PROXY": "*"}
     monkeypatch.setenv("http_proxy", "http://u:p@proxy:3128")
     assert proxy_for("http://mlflow") == "proxy:3128"
     assert proxy_for("https://mlflow") == ""
