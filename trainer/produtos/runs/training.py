@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -89,13 +89,6 @@ def train(dataset: Dataset, parameters: Parameters) -> Trained:
     )
 
 
-def train_and_record(
-    tracker: Tracker, run: Run, dataset: Dataset, parameters: Parameters
-) -> Outcome:
-    """Train, and record everything about it with `run`, which stays open."""
-    return record(tracker, run, parameters, lambda: train(dataset, parameters))
-
-
 def record(
     tracker: Tracker, run: Run, parameters: Parameters, do: Callable[[], Trained]
 ) -> Outcome:
@@ -133,7 +126,7 @@ def train_child(
     """Train, and record it as a child of another run; the seconds that it took, too."""
     started = time.monotonic()
     with running(tracker, parameters.run_name(), parent_id=parent_id, tags=tags) as run:
-        outcome = train_and_record(tracker, run, dataset, parameters)
+        outcome = record(tracker, run, parameters, partial(train, dataset, parameters))
     return outcome, time.monotonic() - started
 
 

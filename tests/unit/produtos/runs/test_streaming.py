@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -76,13 +77,10 @@ def test_a_run_is_recorded_as_one_at_once(
         with running(tracker, "um") as run:
             if parameters.streaming:
                 products = open_products(parameters.dataset)
-
-                def train() -> training.Trained:
-                    return streaming.train(products, parameters)  # noqa: B023
-
-                training.record(tracker, run, parameters, train)
+                train = partial(streaming.train, products, parameters)
             else:
-                training.train_and_record(tracker, run, DATA, parameters)
+                train = partial(training.train, DATA, parameters)
+            training.record(tracker, run, parameters, train)
         runs.append(tracker.client.get_run(run.info.run_id))
     at_once, in_blocks = runs
     assert in_blocks.data.params == at_once.data.params | {"streaming": "sim"}

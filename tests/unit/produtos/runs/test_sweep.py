@@ -46,12 +46,12 @@ def tracker(
     monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
     trained: list[Parameters] = []
 
-    def train(_tracker: object, run: object, _data: object, parameters: Parameters) -> Outcome:
+    def train(_tracker: object, run: object, parameters: Parameters, _: object) -> Outcome:
         assert run
         trained.append(parameters)
         return outcome(parameters, accuracy=parameters.test_size)
 
-    monkeypatch.setattr(training, "train_and_record", train)
+    monkeypatch.setattr(training, "record", train)
     made = tracking.connect()
     monkeypatch.setattr(made.client, "trained", trained, raising=False)
     return made

@@ -32,7 +32,9 @@ def test_a_run_says_what_it_was_made_from_and_what_its_figures_cannot_tell(
     monkeypatch.setattr("produtos.model.flavor.log", lambda *_, **_more: "m-1")
     parameters = Parameters(dataset="https://a/produtos.csv?sig=SECRET", test_size=0.3)
     with running(tracker, "um") as run:
-        outcome = training.train_and_record(tracker, run, data, parameters)
+        outcome = training.record(
+            tracker, run, parameters, lambda: training.train(data, parameters)
+        )
     recorded = tracker.client.get_run(run.info.run_id)
     assert outcome.model_id == "m-1"
     assert outcome.metrics == {name: recorded.data.metrics[name] for name in outcome.metrics}
