@@ -1,8 +1,9 @@
 // The page at `/` of a server of many models: which there are, each with a page of its own.
 
 import { byId, make, say } from "./elements.js";
+import { showLanguage } from "./languages.js";
 import { models, useToken } from "./service.js";
-import { currentLanguage, speak, words } from "./words.js";
+import { currentLanguage, words } from "./words.js";
 
 const LOOK = 3000; // milliseconds between two looks
 
@@ -54,19 +55,6 @@ function row({ name, version, state, message, path }) {
   );
 }
 
-function showLanguage() {
-  const language = currentLanguage();
-  document.documentElement.lang = language;
-  document.title = words("models");
-  for (const element of document.querySelectorAll("[data-words]")) {
-    say(element, words(element.dataset.words));
-  }
-  for (const button of document.querySelectorAll("[data-language]")) {
-    button.setAttribute("aria-pressed", String(button.dataset.language === language));
-  }
-  render();
-}
-
 byId("token-form").addEventListener("submit", (event) => {
   event.preventDefault();
   useToken(byId("token").value.trim());
@@ -74,14 +62,7 @@ byId("token-form").addEventListener("submit", (event) => {
   look();
 });
 
-for (const button of document.querySelectorAll("[data-language]")) {
-  button.addEventListener("click", () => {
-    speak(button.dataset.language);
-    showLanguage();
-  });
-}
-
 document.addEventListener("visibilitychange", look);
 
-showLanguage();
+showLanguage("models", render);
 look();

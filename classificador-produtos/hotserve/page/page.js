@@ -4,11 +4,12 @@ import { download, showMany, showOne } from "./answers.js";
 import { curl } from "./curl.js";
 import { byId, say } from "./elements.js";
 import { showWhy } from "./explanation.js";
+import { showLanguage } from "./languages.js";
 import { showNotice } from "./notice.js";
 import { Unreadable, read, readFile, resultsCsv } from "./products.js";
 import { Problem, classify, explain, hasToken, model, useToken } from "./service.js";
 import { labelsOf, showVersion } from "./version.js";
-import { currentLanguage, decimalMark, speak, words } from "./words.js";
+import { currentLanguage, decimalMark, words } from "./words.js";
 
 const PAUSE = 120; // milliseconds without a key until the server is asked
 const PART = 250; // products in one request
@@ -168,23 +169,6 @@ function showCurl() {
   say(byId("curl"), curl("invocations", { type: "text/csv", body: text }));
 }
 
-function showLanguage() {
-  const language = currentLanguage();
-  document.documentElement.lang = language;
-  document.title = words("title");
-  for (const element of document.querySelectorAll("[data-words]")) {
-    say(element, words(element.dataset.words));
-  }
-  for (const element of document.querySelectorAll("[data-label]")) {
-    element.setAttribute("aria-label", words(element.dataset.label));
-  }
-  for (const button of document.querySelectorAll("[data-language]")) {
-    button.setAttribute("aria-pressed", String(button.dataset.language === language));
-  }
-  byId("docs").href = `docs?lang=${language}`;
-  render();
-}
-
 // --- the token
 
 let isDismissed = false;
@@ -275,16 +259,12 @@ byId("download").addEventListener("click", () => {
   download(words("fileName", name), content);
 });
 
-for (const button of document.querySelectorAll("[data-language]")) {
-  button.addEventListener("click", () => {
-    speak(button.dataset.language);
-    showLanguage();
-  });
-}
-
 document.addEventListener("visibilitychange", () => look());
 
-showLanguage();
+showLanguage("title", () => {
+  byId("docs").href = `docs?lang=${currentLanguage()}`;
+  render();
+});
 look({ isFirst: true });
 // The browser may have kept the text over a reload.
 if (text.value) ask();
