@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -41,7 +42,9 @@ def test_a_model_is_kept_whole_and_found_again(tmp_path: Path) -> None:
 
 def test_a_number_given_again_is_another_model(tmp_path: Path) -> None:
     store = cache(tmp_path)
-    versions = (version("1"), version("1", created=2), version("1", source="s3://b"), version("2"))
+    versions = [version("1"), version("1", created=2), version("1", source="s3://b"), version("2")]
+    # Those that no registry numbers differ in their files.
+    versions += [replace(version(""), content=content) for content in ("", "a", "b")]
     assert len({store.entry(each).folder for each in versions}) == len(versions)
 
 

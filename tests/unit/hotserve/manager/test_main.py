@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from hotserve.config import model_uri
 from hotserve.config.errors import UsageError
 from hotserve.log import logger
 from hotserve.manager import main
@@ -72,6 +73,17 @@ def test_the_wrapped_command_sees_none_of_hotserves_variables() -> None:
     assert seen == {"PATH": "/bin", **added}
     for name in added:
         assert main._child_environment({name: "of the user"})[name] == "of the user"
+
+
+@pytest.mark.parametrize(
+    ("uri", "label"),
+    [("runs:/1a/model", "1a"), ("models:/m-2b", "m-2b"), ("s3://bucket/modelo", "")],
+)
+def test_a_model_that_no_registry_numbers_is_called_by_its_run_or_its_id(
+    uri: str, label: str
+) -> None:
+    fixed = main._fixed(model_uri.parse(uri))
+    assert (fixed.label, fixed.version, fixed.source) == (label, "", uri)
 
 
 @pytest.mark.parametrize(

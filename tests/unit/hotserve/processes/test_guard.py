@@ -282,6 +282,17 @@ def test_a_command_with_a_time_limit_leaves_nothing(tmp_path: Path, seconds: flo
     asyncio.run(scenario())
 
 
+def test_without_a_log_each_line_is_shown_with_whose_it_is(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    output = guard.Output(None, "[7] ")
+    output.write(b"one\ntwo\nthr")
+    output.write(b"ee")
+    output.close()
+    assert capfd.readouterr().err == "[7] one\n[7] two\n[7] three\n"
+    assert list(output.tail) == ["one", "two", "three"]
+
+
 def test_the_log_does_not_grow_for_ever(tmp_path: Path) -> None:
     output = guard.Output(str(tmp_path / "log"), "")
     for _ in range(3 * guard.LOG_BYTES // 50_000):

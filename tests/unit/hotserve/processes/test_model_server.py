@@ -14,6 +14,8 @@ import pytest
 from hotserve.processes import model_server
 from hotserve.processes.guarded_process import ProcessContext
 from hotserve.processes.model_server import ModelServer, StartError
+from hotserve.processes.slots import ProcessSlots
+from tests.support.fake_clock import fake_clock
 
 SERVER = """
 import http.server, sys, time
@@ -135,6 +137,21 @@ def test_a_start_that_fails_leaves_nothing(tmp_path: Path, command: Command, why
         assert not psutil.pid_exists(server.pid)
 
     with_server(command, tmp_path, scenario)
+
+
+@fake_clock
+async def test_a_start_that_fails_leaves_its_slot_to_others() -> None:
+    class Failing(ModelServer):
+        async def _start(self, timeout: float) -> None:
+            raise StartError(f"not healthy after {timeout} s")
+
+    nothing: Any = None
+    context, slots = ProcessContext({}, None), ProcessSlots(1)
+    server = Failing(nothing, Path("/model"), context, nothing, slots)
+    with pytest.raises(StartError):
+        await server.start(1)
+    await asyncio.wait_for(slots.take("another"), 10)
+    await server.close(0)
 
 
 def test_a_start_that_is_given_up_leaves_nothing(tmp_path: Path) -> None:

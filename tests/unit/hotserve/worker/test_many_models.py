@@ -1,11 +1,14 @@
 """Many models behind one port: each at its own path, with its own limits and counts."""
 
 import json
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from hotserve.config.tokens import Client
 from hotserve.worker.answer import JSON, Answer
+from hotserve.worker.reporter import Reporter
 from tests.unit.hotserve.worker.front_worker import FrontWorker, Lane, request, until
 
 pytestmark = pytest.mark.anyio
@@ -123,7 +126,8 @@ async def test_a_model_that_goes_and_comes_back() -> None:
     # What was under way is answered.
     one.processes[ANA].gate.set()
     assert (await connection.answer()).status == 200
-    one.models.forget_those_gone()
+    manager: Any = SimpleNamespace(send=lambda _: None)
+    Reporter(one.models, manager).report()
     assert (await one.ask("POST", path, b"halo")).status == 404
     assert [each.name for each in one.models.everything()] == ["", NAMED]
     one.say(ANA, None, Lane(), name=ANA, version="1")

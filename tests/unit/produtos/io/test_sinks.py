@@ -1,6 +1,7 @@
 """Outputs are there in whole or not at all."""
 
 import csv
+import os
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -110,6 +111,17 @@ def test_a_place_that_cannot_be_written(make: Callable[[Path], Sink], tmp_path: 
         make(tmp_path / "nada" / "saida")
     with pytest.raises(BadInput, match="this is a folder"):
         make(tmp_path)
+
+
+@both
+def test_what_another_job_is_writing_is_left_to_it(
+    make: Callable[[Path], Sink], tmp_path: Path
+) -> None:
+    others = tmp_path / f".saida.{os.getpid()}.part"
+    others.write_text("half", encoding="utf-8")
+    with pytest.raises(BadInput, match="cannot be written"):
+        make(tmp_path / "saida")
+    assert others.read_text(encoding="utf-8") == "half"
 
 
 def test_bad_rows_are_listed_and_no_bad_rows_are_no_file(tmp_path: Path) -> None:

@@ -1,9 +1,12 @@
 """How Spark is set up, and what is said of what goes wrong in it."""
 
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from produtos.errors import BadInput
 from produtos.spark import session
 
 
@@ -31,3 +34,75 @@ def test_spark_s_own_file_of_settings_wins(tmp_path: Path, monkeypatch: pytest.M
     settings = session._settings(3)
     assert not {"spark.executor.memory", "spark.ui.enabled"} & settings.keys()
     assert (settings["spark.cores.max"], settings["spark.driver.memory"]) == ("3", "512m")
+
+
+class Context:
+    """Stands for pyspark's: it does the work at once, and `broken` calls fail."""
+
+    defaultParallelism = 4
+
+    def __init__(self, *broken: str) -> None:
+        self.calls: list[str] = []
+        self.archives: list[str] = []
+        self._broken = broken
+
+    def _call(self, name: str) -> None:
+        self.calls.append(name)
+        if name in self._broken:
+            raise RuntimeError(name)
+
+    def addArchive(self, path: str) -> None:
+        self.archives.append(path)
+
+    def parallelize(self, items: list[Any], parts: int) -> Any:
+        assert parts == 1
+        self._items = items
+        return self
+
+    def map(self, do: Any) -> Any:
+        self._items = [do(item) for item in self._items]
+        return self
+
+    def collect(self) -> list[Any]:
+        self._call("collect")
+        return self._items
+
+    def cancelAllJobs(self) -> None:
+        self._call("cancelAllJobs")
+
+    def stop(self) -> None:
+        self._call("stop")
+
+
+def test_work_is_done_on_the_cluster_and_its_failure_is_said(tmp_path: Path) -> None:
+    spark = session.Session(Context(), tmp_path)
+    assert spark.submit(lambda item: item * 2, b"ab").result() == b"abab"
+    assert spark.at_once() == 9
+    broken = session.Session(Context("collect"), tmp_path)
+    with pytest.raises(BadInput, match="Spark could not do it: collect"):
+        broken.submit(lambda item: item, b"").result()
+    for each in (spark, broken):
+        each.end()
+
+
+def test_a_folder_is_sent_in_one_piece_under_its_name(tmp_path: Path) -> None:
+    (tmp_path / "modelo").mkdir()
+    (tmp_path / "modelo" / "MLmodel").write_text("x")
+    (tmp_path / "work").mkdir()
+    context = Context()
+    session.Session(context, tmp_path / "work").send(str(tmp_path / "modelo"), "modelo-0")
+    [(path, name)] = [archive.split("#") for archive in context.archives]
+    assert name == "modelo-0"
+    assert zipfile.ZipFile(path).read("MLmodel") == b"x"
+
+
+@pytest.mark.parametrize("broken", [(), ("cancelAllJobs",), ("cancelAllJobs", "stop")])
+def test_its_end_is_the_end_of_all_work_even_of_a_cluster_that_is_gone(
+    tmp_path: Path, broken: tuple[str, ...]
+) -> None:
+    context = Context(*broken)
+    spark = session.Session(context, tmp_path)
+    spark.end()
+    assert context.calls == ["cancelAllJobs", "stop"]
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        spark.submit(lambda item: item, b"")
