@@ -1,16 +1,22 @@
 """The manager's own process: its port, and how it ends."""
 
 import asyncio
+import contextlib
+import os
+import signal
 import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from hotserve.config import model_uri
+from hotserve.config import model_uri, settings
 from hotserve.config.errors import UsageError
 from hotserve.log import logger
 from hotserve.manager import main
+from hotserve.manager.registry import ModelVersion
 from hotserve.processes.guarded_process import Exit
 
 
@@ -132,3 +138,129 @@ def test_it_says_where_it_listens_once_a_worker_answers(
 
     asyncio.run(scenario())
     assert caplog.messages == [f"listening on http://{shown}:8080"]
+
+
+class Pool:
+    """Stands for the front workers."""
+
+    def __init__(self, count: int, listeners: list[socket.socket], configure: Any, _: Any) -> None:
+        self.count, self.listeners, self.configure = count, listeners, configure
+        self.ready = asyncio.Event()
+        self.done: list[Any] = []
+
+    def start(self) -> None:
+        self.done.append("started")
+
+    async def stop(self, seconds: float) -> None:
+        assert all(listener.fileno() == -1 for listener in self.listeners)
+        self.done.append(("stopped", seconds))
+
+
+class World:
+    """What `run` puts together, all of it but the command line stood in for.
+
+    Attributes:
+        jobs: what it does at the same time, by name.
+        fault: what one of them raises.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, root: Path, *arguments: str) -> None:
+        command = ("--cache", str(root), *arguments)
+        self.settings = settings.read(command, {})
+        self.reference = model_uri.parse(self.settings.command.model_uri)
+        self.jobs: list[str] = []
+        self.deployed: list[str] = []
+        self.fault: Exception | None = None
+        self.is_closed = False
+        self.pools: list[Pool] = []
+        self.by_name = {self.reference.name: SimpleNamespace(switcher=self, preparation=None)}
+        monkeypatch.setattr(main, "WorkerPool", self.make_pool)
+        monkeypatch.setattr(main, "Models", lambda *_: self)
+        monkeypatch.setattr(main, "connected", self.connected)
+        monkeypatch.setattr(main, "Watcher", lambda *_: self.follower("watcher"))
+        monkeypatch.setattr(main, "Comparison", lambda *_: self.follower("comparison"))
+        monkeypatch.setattr(
+            "hotserve.manager.workers.token_watch.follow", lambda *_: self.job("tokens")
+        )
+        # The rest of the tests are to go on as they are.
+        monkeypatch.setattr("ctypes.CDLL", lambda _: SimpleNamespace(prctl=lambda *_: 0))
+
+    def make_pool(self, *given: Any) -> Pool:
+        self.pools.append(Pool(*given))
+        return self.pools[-1]
+
+    @contextlib.asynccontextmanager
+    async def connected(self, _: object) -> AsyncIterator[None]:
+        yield
+
+    def follower(self, name: str) -> Any:
+        return SimpleNamespace(follow=lambda interval: self.job(f"{name} every {interval:g} s"))
+
+    async def job(self, name: str) -> None:
+        self.jobs.append(name)
+        if self.fault:
+            raise self.fault
+        await asyncio.Event().wait()
+
+    def deploy(self, version: ModelVersion) -> None:
+        self.deployed.append(version.source)
+
+    async def close(self) -> None:
+        self.is_closed = True
+
+    def run(self, connection: object = None) -> int:
+        """Until it is ended by a signal, which comes when everything is under way."""
+        given: Any = connection
+
+        async def run() -> int:
+            loop = asyncio.get_running_loop()
+            loop.call_later(0.05, os.kill, os.getpid(), signal.SIGTERM)
+            listeners = main.listen("127.0.0.1", 0)
+            return await main.run(self.settings, self.reference, given, (), listeners, {})
+
+        return asyncio.run(run())
+
+
+SERVE = ("mlflow", "models", "serve", "-m")
+
+
+def test_a_signal_ends_everything_in_order(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    options = ("--workers", "3", "--stop-timeout", "5", "--poll-interval", "2", *SERVE)
+    world = World(monkeypatch, tmp_path, *options, "models:/produtos/Production")
+    assert world.run(connection="a registry") == 0
+    [pool] = world.pools
+    assert pool.done == ["started", ("stopped", 6)]
+    assert (pool.count, pool.configure.model) == (3, "produtos")
+    assert world.jobs == ["watcher every 2 s"]
+    assert world.is_closed
+    assert world.deployed == []
+
+
+def test_each_thing_that_was_asked_for_is_followed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "tokens").write_text("a-token")
+    options = ("--token-file", str(tmp_path / "tokens"), "--compare", "Staging", *SERVE)
+    world = World(monkeypatch, tmp_path, *options, "models:/produtos/Production")
+    world.run(connection="a registry")
+    assert sorted(world.jobs) == ["comparison every 1 s", "tokens", "watcher every 1 s"]
+
+
+def test_a_model_outside_of_the_registry_is_deployed_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    world = World(monkeypatch, tmp_path, *SERVE, "s3://bucket/modelo")
+    assert world.run() == 0
+    assert (world.deployed, world.jobs) == (["s3://bucket/modelo"], [])
+
+
+def test_a_fault_is_no_clean_stop_and_leaves_nothing_running(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    world = World(monkeypatch, tmp_path, *SERVE, "models:/produtos/Production")
+    world.fault = ZeroDivisionError()
+    monkeypatch.setattr(os, "kill", lambda *_: None)
+    with pytest.raises(ZeroDivisionError):
+        world.run(connection="a registry")
+    assert world.pools[0].done == ["started", ("stopped", 9)]
+    assert world.is_closed

@@ -1,0 +1,115 @@
+"""The models of one manager: each has what is its own, and hears what is said of it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hotserve.config import model_uri, settings
+from hotserve.ipc.messages import Prepare
+from hotserve.manager.models import Models, ServedModel
+from hotserve.redaction import Redactor
+from tests.support.fake_clock import fake_clock
+from tests.unit.hotserve.manager.fakes import FakePool
+from tests.unit.hotserve.manager.samples import version
+
+MANY, ONE = "models:/loja-*/Production", "models:/produtos/Production"
+
+
+class Pool(FakePool):
+    """The workers, which say things of models."""
+
+    restarts = 4
+    on_batching_failed: Any = None
+    on_in_use: Any = None
+    on_needed: Any = None
+
+
+def models(root: Path, uri: str = MANY) -> tuple[Models, Pool]:
+    pool: Any = Pool()
+    read = settings.read(("--cache", str(root), "mlflow", "models", "serve", "-m", uri), {})
+    session: Any = None
+    reference = model_uri.parse(uri)
+    return Models(read, reference, ("http://h",), pool, {}, session, Redactor([])), pool
+
+
+def told_of(pool: Pool, name: str) -> list[Prepare]:
+    return [change for change in pool.changes if change.name == name]
+
+
+@fake_clock
+async def test_one_model_is_there_from_the_beginning(tmp_path: Path) -> None:
+    served, pool = models(tmp_path, ONE)
+    assert [*served.by_name] == ["produtos"]
+    assert served.state().all is None
+    assert [change.name for change in pool.changes] == ["produtos"]
+    await served.close()
+
+
+@fake_clock
+async def test_each_of_many_has_its_own_cache_and_is_told_by_its_name(tmp_path: Path) -> None:
+    served, pool = models(tmp_path)
+    assert served.by_name == {}
+    assert told_of(pool, "")[-1].model["message"] == "hotserve has just begun"
+    first, second = served.add("loja-a"), served.add("loja-b")
+    assert served.add("loja-a") is first
+    assert first.cache.folder != second.cache.folder
+    assert first.preparation.slots is second.preparation.slots
+    assert first.preparation.slots.are_few
+    assert told_of(pool, "loja-a")[-1].model["name"] == "loja-a"
+    state = served.state()
+    assert (sorted(state.models), state.worker_restarts) == (["loja-a", "loja-b"], 4)
+    assert state.all == served.told
+    await served.close()
+
+
+@fake_clock
+async def test_what_is_of_all_is_told_when_it_changes(tmp_path: Path) -> None:
+    served, pool = models(tmp_path)
+    for message in ("away", "away", None):
+        served.tell(message=message)
+    told = [change.model["message"] for change in told_of(pool, "")]
+    assert told == ["hotserve has just begun", "away", None]
+    assert served.told["uri"] == MANY
+
+
+@fake_clock
+async def test_what_a_worker_says_of_a_model_reaches_that_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served, pool = models(tmp_path)
+    heard: list[Any] = []
+
+    def listen(model: ServedModel, name: str) -> None:
+        for method in ("in_use", "batching_failed", "wake"):
+            monkeypatch.setattr(
+                model.switcher, method, lambda *said, of=(name, method): heard.append((*of, *said))
+            )
+
+    for name in ("loja-a", "loja-b"):
+        listen(served.add(name), name)
+    for name in ("loja-b", "gone"):
+        pool.on_in_use(name, 3)
+        pool.on_batching_failed(name, "7", "it gave 1 prediction for 2 rows")
+        pool.on_needed(name)
+    assert heard == [
+        ("loja-b", "in_use", 3),
+        ("loja-b", "batching_failed", "7", "it gave 1 prediction for 2 rows"),
+        ("loja-b", "wake"),
+    ]
+    await served.close()
+
+
+@fake_clock
+async def test_a_model_that_ends_is_not_served_again_by_the_next_start(tmp_path: Path) -> None:
+    served, pool = models(tmp_path)
+    for name in ("loja-a", "loja-b"):
+        served.add(name).cache.save_last_served(version())
+    # Both notes are of this name; of which model they are, their folders say.
+    notes = sorted(tmp_path.glob("*/serving-*.json"))
+    assert [note.parent.name[:6] for note in notes] == ["loja-a", "loja-b"]
+    served.end("loja-a")
+    await served.close()
+    assert [*served.by_name] == ["loja-b"]
+    assert [note.exists() for note in notes] == [False, True]
+    assert told_of(pool, "loja-a")[-1].is_gone

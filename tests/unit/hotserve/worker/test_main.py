@@ -1,0 +1,105 @@
+"""A front worker from its first message to its last, on a socket of its own."""
+
+import asyncio
+import os
+import resource
+import socket
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from hotserve.ipc.channel import Channel
+from hotserve.ipc.messages import Acknowledge, Commit, Configure, Message, Prepare, Ready, Stop
+from hotserve.ipc.shared_version import SharedVersion
+from hotserve.worker import main
+from tests.unit.hotserve.samples import CONFIGURE
+
+pytestmark = pytest.mark.anyio
+
+OPEN = replace(CONFIGURE, tokens=None, cors_origins=(), access_log=False, stop_timeout=0.5)
+
+
+class Manager:
+    """The other end of a worker's channel."""
+
+    def __init__(self) -> None:
+        self.shared = SharedVersion.create()
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.received: list[Message] = []
+
+    async def start(self, *messages: Message) -> None:
+        """Start the worker, and send it these."""
+        ours, theirs = socket.socketpair()
+        self.channel = await Channel.open(ours)
+        listeners = [os.dup(self.listener.fileno())]
+        served = main.serve(theirs.detach(), self.shared.fd, listeners)
+        self.worker = asyncio.create_task(served)
+        self.listening = asyncio.create_task(self._listen())
+        for message in messages:
+            self.channel.send(message)
+
+    async def _listen(self) -> None:
+        async for message in self.channel.messages():
+            self.received.append(message)
+
+    async def got(self, message: Message) -> None:
+        """Wait until the worker says that."""
+        while message not in self.received:
+            await asyncio.sleep(0)
+            assert not self.worker.done()
+
+    async def ended(self) -> None:
+        """Wait until the worker is gone."""
+        await asyncio.wait_for(self.worker, 60)
+        self.channel.close()
+        self.listening.cancel()
+        self.listener.close()
+
+    async def ask(self, path: str) -> bytes:
+        """The answer to a GET."""
+        reader, writer = await asyncio.open_connection(*self.listener.getsockname())
+        writer.write(b"GET %b HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n" % path.encode())
+        answer = await reader.read()
+        writer.close()
+        return answer
+
+
+@pytest.fixture(autouse=True)
+def _limits_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resource, "setrlimit", lambda *_: None)
+
+
+async def test_it_answers_once_the_first_change_is_committed_and_until_it_is_told_to_stop() -> None:
+    manager = Manager()
+    model: dict[str, Any] = {"name": "produtos", "message": "nothing yet"}
+    await manager.start(OPEN, Prepare(1, model=model))
+    await manager.got(Acknowledge(1))
+    assert Ready() not in manager.received
+    manager.shared.words[0] = 1
+    manager.channel.send(Commit())
+    await manager.got(Ready())
+    answer = await manager.ask("/model")
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b'"message": "nothing yet"' in answer
+    assert b"503" in (await manager.ask("/ping")).splitlines()[0]
+    manager.channel.send(Stop())
+    await manager.ended()
+
+
+@pytest.mark.parametrize("messages", [(Stop(),), (OPEN, Stop()), (OPEN, Prepare(1), Stop())])
+async def test_one_that_is_stopped_before_it_began_answers_nothing(
+    messages: tuple[Message, ...],
+) -> None:
+    manager = Manager()
+    await manager.start(*messages)
+    await manager.ended()
+    assert Ready() not in manager.received
+
+
+@pytest.mark.parametrize("first", [(), (OPEN,)])
+async def test_one_whose_manager_is_gone_before_it_began_ends(first: tuple[Configure, ...]) -> None:
+    manager = Manager()
+    await manager.start(*first)
+    manager.channel.close()
+    await manager.ended()
