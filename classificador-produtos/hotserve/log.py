@@ -23,6 +23,19 @@ def to_stderr(kind: str) -> None:
     logger.propagate = False
 
 
+class Once:
+    """Logs a line, and not again until another one, or none, was to be logged."""
+
+    def __init__(self) -> None:
+        self._last = ""
+
+    def info(self, text: str) -> None:
+        """Log the line; an empty text is none."""
+        if text and text != self._last:
+            logger.info("%s", text)
+        self._last = text
+
+
 class _Json(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")

@@ -1,9 +1,9 @@
 """What follows for one model from what the registry says, or from its silence."""
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from hotserve.log import logger
+from hotserve.log import Once
 from hotserve.manager.cache import Cache
 from hotserve.manager.mlflow_api import RegistryUnavailable
 from hotserve.manager.registry import Registry, Resolution
@@ -18,7 +18,7 @@ class Follower:
     registry: Registry
     switcher: Switcher
     cache: Cache
-    _logged: str = ""
+    _log: Once = field(default_factory=Once)
     _measured: object = None
     _changed: object = None
     _taken: Resolution | None = None
@@ -39,7 +39,7 @@ class Follower:
         self.switcher.status.registry(None)
         if resolution.version is not None:
             note = _several(resolution)
-            self._log_once(note)
+            self._log.info(note)
             self.switcher.status.note(note or None)
             self.switcher.deploy(resolution.version)
         self._taken = resolution
@@ -75,11 +75,11 @@ class Follower:
         switcher.deploy_nothing()
         served = switcher.active_version
         if served is None:
-            self._log_once(f"waiting: {reason}")
+            self._log.info(f"waiting: {reason}")
             switcher.status.waiting(reason)
             return
         note = f"{reason.removesuffix(' yet')}; {title(served)} is served until there is"
-        self._log_once(note)
+        self._log.info(note)
         switcher.status.note(note)
         if resolution.changed is None or resolution.changed != self._changed:
             switcher.refresh(await self.registry.refreshed(served))
@@ -93,15 +93,9 @@ class Follower:
             )
             return
         note = f"the registry is away: {title(version)} is served from the cache"
-        self._log_once(note)
+        self._log.info(note)
         self.switcher.status.note(note)
         self.switcher.deploy(version)
-
-    def _log_once(self, text: str) -> None:
-        """Not again until something else was to be logged; an empty text is nothing to log."""
-        if text and text != self._logged:
-            logger.info("%s", text)
-        self._logged = text
 
 
 def _several(resolution: Resolution) -> str:

@@ -5,7 +5,7 @@ import random
 from dataclasses import dataclass, field
 
 from hotserve.config.errors import UsageError
-from hotserve.log import logger
+from hotserve.log import Once, logger
 from hotserve.manager.follower import Follower
 from hotserve.manager.mlflow_api import RegistryUnavailable
 from hotserve.manager.models import Models
@@ -24,7 +24,7 @@ class Watcher:
     _followers: dict[str, Follower] = field(default_factory=dict)
     _has_answered: bool = False
     _refused: set[str] = field(default_factory=set)
-    _logged: str = ""
+    _log: Once = field(default_factory=Once)
 
     async def follow(self, interval: float) -> None:
         """Look every `interval` seconds, more seldom while the registry is away; never returns."""
@@ -59,13 +59,13 @@ class Watcher:
             self._registry_is_away(str(error))
             return False
         missing = self._missing(found) if reference.is_pattern else None
-        self._log_once(f"waiting: {missing}" if missing else "")
+        self._log.info(f"waiting: {missing}" if missing else "")
         if reference.is_pattern:
             self._tell(None, missing)
         return True
 
     def _registry_is_away(self, error: str) -> None:
-        self._log_once(f"the registry is away: {error}")
+        self._log.info(f"the registry is away: {error}")
         reference = self.models.reference
         if not reference.is_pattern:
             self._follower(reference.name)
@@ -114,12 +114,6 @@ class Watcher:
         if not isinstance(known, dict) or known["error"] != error:
             known = {"reachable": error is None, "error": error, "since": now()}
         self.models.tell(message=message, registry=known)
-
-    def _log_once(self, text: str) -> None:
-        """Not again until something else, or nothing, was to be logged."""
-        if text and text != self._logged:
-            logger.info("%s", text)
-        self._logged = text
 
 
 def _not_there(name: str) -> Resolution:
