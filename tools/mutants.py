@@ -1,9 +1,10 @@
 """How many small faults the unit tests see: `make mutants`, `make mutants ARGS="--count 300"`.
 
 Takes a random sample of single changes to the product's code (an inverted condition, a step left
-out, a wrong constant, a clean-up left out), makes each of them alone in a copy of the project, and
-runs the unit tests of that package until one fails. The sample depends on `--seed` only, so that a
-run can be repeated. Survivors are listed with their line, to be judged by a person.
+out, a wrong constant, a clean-up left out) and makes each of them alone in a copy of the project.
+The unit tests are run once before, to know which of them run which line: a change is seen when one
+of those that run its lines fails. The sample depends on `--seed` only, so that a run can be
+repeated. Survivors are listed with their line, to be judged by a person.
 """
 
 from __future__ import annotations
@@ -12,24 +13,32 @@ import argparse
 import ast
 import os
 import random
-import shutil
+import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Queue
 
+import coverage
+import pytest
+
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = {
-    "hotserve": ROOT / "classificador-produtos" / "hotserve",
-    "produtos": ROOT / "trainer" / "produtos",
-    "server": ROOT / "server",
-    "local": ROOT / "local",
-}
+PACKAGES = ("classificador-produtos/hotserve", "trainer/produtos", "server", "local")
 _LOGGERS = ("logger", "log", "logging", "warnings")
+# Each process of the tests is measured on its own, and says for which test it was started.
+_COVERAGE = """\
+[run]
+include = {include}
+data_file = {copy}/.coverage
+parallel = true
+context = ${{MUTANTS_TEST-}}
+patch = _exit, fork
+sigterm = true
+"""
 
 
 @dataclass(frozen=True)
@@ -37,38 +46,31 @@ class Mutant:
     """One change: the characters from `start` to `end` of a file become `text`."""
 
     file: Path
-    line: int
+    lines: range
     kind: str
     start: int
     end: int
     text: str
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}  {self.kind}  {' '.join(self.text.split())[:60]}"
+        return f"{self.file}:{self.lines[0]}  {self.kind}  {' '.join(self.text.split())[:60]}"
 
 
 def mutants_of(file: Path) -> Iterator[Mutant]:
     """Every mutant of a file whose path is relative to the project."""
-    source = (ROOT / file).read_text("utf-8")
+    data = (ROOT / file).read_bytes()
     starts = [0]
-    for line in source.splitlines(keepends=True):
-        starts.append(starts[-1] + len(line.encode()))
-    data = source.encode()
+    for line in data.splitlines(keepends=True):
+        starts.append(starts[-1] + len(line))
 
     def mutant(kind: str, node: ast.stmt | ast.expr, text: str) -> Mutant:
-        assert node.end_lineno is not None
-        assert node.end_col_offset is not None
+        last = node.end_lineno or node.lineno
         start = starts[node.lineno - 1] + node.col_offset
-        end = starts[node.end_lineno - 1] + node.end_col_offset
-        return Mutant(file, node.lineno, kind, start, end, text)
+        end = starts[last - 1] + (node.end_col_offset or 0)
+        new = text.format(data[start:end].decode())
+        return Mutant(file, range(node.lineno, last + 1), kind, start, end, new)
 
-    def code(node: ast.expr) -> str:
-        assert node.end_lineno is not None
-        assert node.end_col_offset is not None
-        start = starts[node.lineno - 1] + node.col_offset
-        return data[start : starts[node.end_lineno - 1] + node.end_col_offset].decode()
-
-    tree = ast.parse(source)
+    tree = ast.parse(data)
     cleanup = {
         id(statement)
         for node in ast.walk(tree)
@@ -78,7 +80,7 @@ def mutants_of(file: Path) -> Iterator[Mutant]:
     for node in ast.walk(tree):
         if isinstance(node, ast.If | ast.While | ast.IfExp) and not _is_type_checking(node.test):
             if not isinstance(node.test, ast.Constant):
-                yield mutant("inverted condition", node.test, f"(not ({code(node.test)}))")
+                yield mutant("inverted condition", node.test, "(not ({}))")
         elif isinstance(node, ast.Expr) and _is_step(node.value):
             kind = "clean-up left out" if id(node) in cleanup else "step left out"
             yield mutant(kind, node, "pass")
@@ -87,7 +89,7 @@ def mutants_of(file: Path) -> Iterator[Mutant]:
             if isinstance(number, bool):
                 yield mutant("wrong constant", node.value, str(not number))
             elif isinstance(number, int | float):
-                yield mutant("wrong constant", node.value, f"({number!r} * 7 + 3)")
+                yield mutant("wrong constant", node.value, "({} * 7 + 3)")
 
 
 def _is_type_checking(test: ast.expr) -> bool:
@@ -106,63 +108,104 @@ def _is_step(value: ast.expr) -> bool:
     return not (isinstance(function, ast.Name) and function.id in _LOGGERS)
 
 
-def sample(count: int, seed: int) -> list[Mutant]:
-    """That many mutants, spread over all packages."""
+def sample(seed: int) -> list[Mutant]:
+    """The mutants of all packages, in an order of chance."""
     every = [
         mutant
-        for package in PACKAGES.values()
-        for path in sorted(package.rglob("*.py"))
+        for package in PACKAGES
+        for path in sorted((ROOT / package).rglob("*.py"))
         for mutant in mutants_of(path.relative_to(ROOT))
     ]
-    return random.Random(seed).sample(every, min(count, len(every)))
+    return random.Random(seed).sample(every, len(every))
 
 
-def tests_of(file: Path) -> list[list[str]]:
-    """Unit tests to run for a file: those of its own folder, then the package's other ones.
-
-    The lane's own take a minute and look at nothing else, so only the lane's modules run them.
-    """
-    parts = file.parts if file.parts[0] in PACKAGES else file.parts[1:]
-    whole = Path("tests/unit", parts[0])
-    nearest = Path("tests/unit", *parts[:-1])
-    while not (ROOT / nearest).is_dir():
-        nearest = nearest.parent
-    others = [
-        str(path.relative_to(ROOT))
-        for path in sorted((ROOT / whole).iterdir())
-        if not path.name.startswith("_")
-        and path.relative_to(ROOT) != nearest
-        and path.name != "lane"
-        and (path.is_dir() or path.name.startswith("test_"))
-    ]
-    return [[str(whole)]] if nearest == whole else [[str(nearest)], others]
+def pytest_runtest_logstart(nodeid: str) -> None:
+    """As a plugin of pytest: what runs from here on runs for this test, in its children too."""
+    os.environ["MUTANTS_TEST"] = nodeid
+    measured = coverage.Coverage.current()
+    assert measured is not None
+    measured.switch_context(nodeid)
 
 
-def passes(
-    tests: Sequence[str], copy: Path, seconds: float, output: int | None = subprocess.DEVNULL
-) -> bool:
-    """Whether all these tests pass in a copy of the project; where they write, for None, here."""
-    paths = [str(copy), str(copy / "trainer"), str(copy / "classificador-produtos")]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONHASHSEED": "0"}
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
-    ended = subprocess.run(
+def copy_project(copy: Path) -> Path:
+    """Copy what git tracks, or would, to a new folder."""
+    copy.mkdir()
+    files = "git ls-files -z --cached --others --exclude-standard"
+    subprocess.run(f"{files} | xargs -0 cp --parents -t {copy}", shell=True, cwd=ROOT, check=False)
+    (copy / ".venv").symlink_to(ROOT / ".venv")
+    return copy
+
+
+def run_tests(
+    copy: Path, seconds: int, *options: str, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Run pytest in a copy of the project, and keep what it says."""
+    paths = [copy, copy / "trainer", copy / "classificador-produtos", copy / "tools"]
+    settings = {"PYTHONPATH": os.pathsep.join(map(str, paths)), "PYTHONHASHSEED": "0"}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options]
+    return subprocess.run(
         ["timeout", "--kill-after=5", str(seconds), *command],
         cwd=copy,
-        env=environment,
-        stdout=output,
-        stderr=output,
+        env={**os.environ, **settings, **variables},
+        capture_output=True,
+        text=True,
         check=False,
     )
-    return ended.returncode == 0
 
 
-def is_seen(mutant: Mutant, copy: Path, seconds: float) -> bool:
-    """Whether a unit test fails with this mutant in the copy of the project."""
+def measure(copy: Path, processes: int) -> coverage.CoverageData:
+    """Run all unit tests, and note which of them run which lines."""
+    settings = copy / "coverage.ini"
+    include = ", ".join(f"{copy}/{package}/*" for package in PACKAGES)
+    settings.write_text(_COVERAGE.format(copy=copy, include=include), "utf-8")
+    options = ("-p", "mutants", f"--numprocesses={processes}", "--dist=loadfile", "tests/unit")
+    ended = run_tests(copy, 3600, *options, COVERAGE_PROCESS_START=str(settings))
+    if ended.returncode:
+        sys.exit(f"{ended.stdout}{ended.stderr}\nmutants: tests fail without any, as shown above")
+    whole = coverage.Coverage(data_file=copy / ".coverage", config_file=False)
+    whole.combine()
+    return whole.get_data()
+
+
+def tests_of(mutant: Mutant, measured: coverage.CoverageData, copy: Path) -> list[str]:
+    """Unit tests that run its lines, those of the nearest folder first.
+
+    What runs as a module is imported may be seen by every test that uses the module or names it.
+    These count, too, where a line's process was not measured: it was killed, or has no `site`.
+    """
+    ran = measured.contexts_by_lineno(str(copy / mutant.file))
+    tests = {test for line in mutant.lines for test in ran.get(line, ())}
+    parts = mutant.file.with_suffix("").parts
+    *package, name = parts[parts[0] in ("classificador-produtos", "trainer") :]
+    if not tests or "" in tests:
+        if tests:
+            tests = {test for each in ran.values() for test in each}
+        known = measured.measured_contexts() - {""}
+        named = re.compile(rf"\b{re.escape('.'.join(package))}\b(?s:.*)\b{name}\b")
+        texts = {file: (copy / file).read_text("utf-8") for file in map(_file_of, known)}
+        tests |= {test for test in known if named.search(texts[_file_of(test)])}
+    mirrored = os.path.join("tests", "unit", *package)
+    nearest = {test: len(os.path.commonpath([test, mirrored])) for test in tests - {""}}
+    return sorted(nearest, key=lambda test: (-nearest[test], test))
+
+
+def _file_of(test: str) -> str:
+    return test.split("::")[0]
+
+
+def is_seen(mutant: Mutant, copy: Path, tests: list[str]) -> bool:
+    """Whether one of these tests fails with this mutant in the copy of the project."""
     path = copy / mutant.file
     before = path.read_bytes()
     path.write_bytes(before[: mutant.start] + mutant.text.encode() + before[mutant.end :])
     try:
-        return not all(passes(tests, copy, seconds) for tests in tests_of(mutant.file))
+        for chosen in (tests, dict.fromkeys(map(_file_of, tests))):
+            (copy / "chosen").write_text("\n".join(chosen), "utf-8")
+            code = run_tests(copy, 300, "-x", "--timeout=60", f"@{copy}/chosen").returncode
+            # A test's name may hold what the mutant changed, and isn't found then.
+            if code != pytest.ExitCode.USAGE_ERROR:
+                break
+        return code != 0
     finally:
         path.write_bytes(before)
 
@@ -174,47 +217,33 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="another sample (default 1)")
     parser.add_argument("--only", default="", help="mutants whose path holds this text")
     parser.add_argument("--share", type=float, default=0.9, help="share wanted (default 0.9)")
-    parser.add_argument(
-        "--timeout", type=float, default=300, help="seconds for the tests of one mutant"
-    )
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     given = parser.parse_args()
-    chosen = [m for m in sample(10**9, given.seed) if given.only in str(m.file)][: given.count]
+    chosen = [m for m in sample(given.seed) if given.only in str(m.file)][: given.count]
     if not chosen:
         parser.error(f"no file's path holds '{given.only}'")
-    copies: Queue[Path] = Queue()
-    survivors: list[Mutant] = []
+    survivors = 0
     with tempfile.TemporaryDirectory() as folder:
+        copies: Queue[Path] = Queue()
         for number in range(given.processes):
-            copy = Path(folder, str(number))
-            copy.mkdir()
-            tracked = subprocess.run(
-                ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
-            ).stdout
-            for name in filter(None, tracked.split("\0")):
-                (copy / name).parent.mkdir(parents=True, exist_ok=True)
-                if (ROOT / name).is_file():
-                    shutil.copy2(ROOT / name, copy / name)
-            (copy / ".venv").symlink_to(ROOT / ".venv")
-            copies.put(copy)
-        needed = sorted({path for m in chosen for each in tests_of(m.file) for path in each})
-        if not passes(needed, copy, 4 * given.timeout, output=None):
-            parser.error("tests fail without any mutant, as shown above")
+            copies.put(copy_project(Path(folder, str(number))))
+        first = copies.queue[0]
+        measured = measure(first, given.processes)
 
-        def seen(mutant: Mutant) -> bool:
+        def seen(mutant: Mutant) -> tuple[bool, int]:
+            tests = tests_of(mutant, measured, first)
             copy = copies.get()
             try:
-                return is_seen(mutant, copy, given.timeout)
+                return bool(tests) and is_seen(mutant, copy, tests), len(tests)
             finally:
                 copies.put(copy)
 
         with ThreadPoolExecutor(given.processes) as pool:
-            for mutant, found in zip(chosen, pool.map(seen, chosen), strict=True):
-                print(f"{'seen    ' if found else 'SURVIVED'}  {mutant}", flush=True)
-                if not found:
-                    survivors.append(mutant)
-    share = 1 - len(survivors) / len(chosen)
-    print(f"\n{len(chosen) - len(survivors)} of {len(chosen)} seen ({share:.0%})")
+            for mutant, (found, tests) in zip(chosen, pool.map(seen, chosen), strict=True):
+                survivors += not found
+                print(f"{'seen' if found else 'SURVIVED':8}  {mutant}  ({tests} tests)", flush=True)
+    share = 1 - survivors / len(chosen)
+    print(f"\n{len(chosen) - survivors} of {len(chosen)} seen ({share:.0%})")
     return 0 if share >= given.share else 1
 
 
