@@ -12,6 +12,8 @@ from hotserve.processes.model_server import StartError
 
 _LONGEST_DELAY = 30.0
 _STOP_GRACE = 3.0
+DRAIN_MARGIN = 5.0
+"""Seconds beyond the longest that one request may take."""
 _LOOK = 1.0
 """Seconds between two looks whether a process may sleep; workers say as often that it is in use."""
 
@@ -29,6 +31,7 @@ class Supervisor:
         self._settings = settings
         self._backoff = Backoff(0.0, _LONGEST_DELAY)
         self._may_sleep, self._is_needed = asyncio.Event(), asyncio.Event()
+        self._makes_room = False
 
     @property
     def last_used(self) -> float:
@@ -37,7 +40,7 @@ class Supervisor:
 
     @property
     def is_told_to_sleep(self) -> bool:
-        """Whether it was, and nobody has needed the process since."""
+        """Whether it was, and nobody who counts has needed the process since."""
         return self._may_sleep.is_set()
 
     def may_sleep(self) -> bool:
@@ -46,14 +49,21 @@ class Supervisor:
         is_compared = opening is None or opening.done()
         return self._publisher.is_healthy and is_compared and not self.is_told_to_sleep
 
-    def sleep(self) -> None:
-        """End the process as soon as no request is under way there."""
+    def sleep(self, *, in_use: bool = False) -> None:
+        """End the process as soon as no request is under way there.
+
+        Args:
+            in_use: it makes room for another one: requests that come meanwhile wait for the next
+                start. Without it they have the process stay.
+        """
         self._is_needed.clear()
         self._may_sleep.set()
+        self._makes_room = in_use
 
     def wake(self) -> None:
         """Start it again; nothing to do where it is there, or on its way."""
-        self._may_sleep.clear()
+        if not self._makes_room:
+            self._may_sleep.clear()
         self._is_needed.set()
 
     async def run(self) -> None:
@@ -100,15 +110,22 @@ class Supervisor:
         drained = publisher.process_sleeps()
         needed, idle = (asyncio.create_task(each.wait()) for each in (self._is_needed, drained))
         try:
-            await asyncio.wait((needed, idle), return_when=asyncio.FIRST_COMPLETED)
-            if needed.done() and deployment.generation:
+            if self._makes_room:
+                # What is left then are streams; they end with the process.
+                await asyncio.wait((idle,), timeout=self._settings.command.timeout + DRAIN_MARGIN)
+            else:
+                await asyncio.wait((needed, idle), return_when=asyncio.FIRST_COMPLETED)
+            if needed.done() and deployment.generation and not self._makes_room:
                 publisher.process_stays()
                 publisher.status.process_is_back()
                 return None
             if deployment.generation:
                 await deployment.server.stop(_STOP_GRACE)
-                logger.info("the process of %s sleeps", title(deployment.version))
+                why = ": others wait for its room" if self._makes_room else ""
+                logger.info("the process of %s sleeps%s", title(deployment.version), why)
+            self._makes_room = False
             await needed
+            self._may_sleep.clear()
         finally:
             needed.cancel()
             idle.cancel()
@@ -125,6 +142,8 @@ class Supervisor:
     async def _restart(self, reason: str, lived: float) -> None:
         """Start it again until that succeeds; the lane answers meanwhile."""
         deployment, publisher, status = self._deployment, self._publisher, self._publisher.status
+        self._makes_room = False
+        self._may_sleep.clear()
         publisher.process_ended()
         # No request waits longer; after that, more would only queue up.
         loop = asyncio.get_running_loop()

@@ -16,14 +16,11 @@ from hotserve.manager.preparation import Preparation
 from hotserve.manager.publisher import Publisher
 from hotserve.manager.registry import ModelVersion
 from hotserve.manager.status import title
-from hotserve.manager.supervisor import Supervisor, sleep_when_idle
+from hotserve.manager.supervisor import DRAIN_MARGIN, Supervisor, sleep_when_idle
 from hotserve.manager.version_start import STOP_GRACE, VersionStart, cancel
 from hotserve.manager.workers.pool import WorkerPool
 from hotserve.processes.model_server import StartError
 from hotserve.redaction import Redactor
-
-_DRAIN_MARGIN = 5.0
-"""Seconds beyond the longest that one request may take."""
 
 
 class Switcher:
@@ -242,7 +239,7 @@ class Switcher:
             await cancel(deployment.opening)
             if after is not None:
                 with contextlib.suppress(TimeoutError):
-                    timeout = self._settings.command.timeout + _DRAIN_MARGIN
+                    timeout = self._settings.command.timeout + DRAIN_MARGIN
                     await asyncio.wait_for(after.wait(), timeout)
             await deployment.server.close(STOP_GRACE)
             deployment.in_use.close()

@@ -75,7 +75,7 @@ class ModelServer:
             async with self.slots.turn(self):
                 await self._start(timeout)
         except BaseException:
-            await self.slots.give_back(self)
+            self.slots.give_back(self)
             raise
 
     async def _start(self, timeout: float) -> None:
@@ -134,14 +134,14 @@ class ModelServer:
             if unanswered * _LOOK_SECONDS > patience:
                 logger.error("the model's process hangs; ending it")
                 await self._process.stop(grace=1)
-        await self.slots.give_back(self)
+        self.slots.give_back(self)
         return exited.result()
 
     async def stop(self, grace: float) -> None:
         """Stop the process, leaving nothing of it; `grace` seconds before SIGKILL."""
         if self._process is not None:
             await self._process.stop(grace)
-        await self.slots.give_back(self)
+        self.slots.give_back(self)
 
     async def close(self, grace: float) -> None:
         """Stop the process for good: its port is free then."""

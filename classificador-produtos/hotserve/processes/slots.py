@@ -1,14 +1,21 @@
-"""How many models' processes may run at a time; for one more, one that is idle goes to sleep."""
+"""How many models' processes may run at a time.
+
+For one more, one that is idle goes to sleep; where none is, they take turns.
+"""
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
 _LONGEST_TURN = 30.0
 """Seconds that a start may keep others from starting; one that hangs keeps nobody longer."""
 _LOOK = 1.0
 """Seconds until it is looked again for one that may sleep."""
+_IDLE = 2.0
+"""Seconds without a request after which a process counts as idle; workers say every second."""
+STAY = 5.0
+"""Seconds that a process which is not idle keeps its slot while others wait for one."""
 
 
 class Sleeper(Protocol):
@@ -23,20 +30,26 @@ class Sleeper(Protocol):
 
     @property
     def is_told_to_sleep(self) -> bool:
-        """Whether it was, and nobody has needed it since."""
+        """Whether it was, and goes on doing so."""
         ...
 
     def may_sleep(self) -> bool:
         """Whether it could do so now, and was not told to."""
         ...
 
-    def sleep(self) -> None:
-        """Do so, once no request is under way there."""
+    def sleep(self, *, in_use: bool = False) -> None:
+        """Do so, once no request is under way there.
+
+        Args:
+            in_use: requests that come meanwhile wait, where they would have it stay otherwise.
+        """
         ...
 
 
 class ProcessSlots:
     """Slots for processes.
+
+    One that has none waits in a line: who came first is first.
 
     Args:
         most: how many there are; None: as many as are wanted.
@@ -50,38 +63,42 @@ class ProcessSlots:
         self.are_few = most is not None
         self.sleepers: dict[object, Sleeper] = {}
         self._most = most
-        self._holders: set[object] = set()
-        self._waiting = 0
-        self._freed = asyncio.Condition()
+        self._holders: dict[object, float] = {}  # since when
+        self._line: list[object] = []
+        self._full_since: float | None = None
+        self._changed = asyncio.Event()
         self._turns = asyncio.Semaphore(turns) if turns is not None else None
 
     async def take(self, holder: object) -> None:
         """Wait for a slot; nothing to wait for where `holder` has one.
 
-        While there is none, the process whose last request is longest ago is sent to sleep.
+        While there is none, the process whose last request is longest ago is sent to sleep. Where
+        that has requests again and again, one makes room all the same after a while: the one that
+        has had its slot for longest.
         """
         if self._most is None or holder in self._holders:
             return
-        async with self._freed:
-            self._waiting += 1
-            try:
-                while len(self._holders) >= self._most:
-                    self._make_room()
-                    with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._freed.wait(), _LOOK)
-            finally:
-                self._waiting -= 1
-            self._holders.add(holder)
+        self._line.append(holder)
+        try:
+            while holder is not self._line[0] or len(self._holders) >= self._most:
+                self._make_room()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_LOOK):
+                        await self._changed.wait()
+            self._holders[holder] = _now()
+        finally:
+            self._line.remove(holder)
+            if not self._line:
+                self._full_since = None
+            self._wake()
 
-    async def give_back(self, holder: object) -> None:
+    def give_back(self, holder: object) -> None:
         """Its process is gone."""
-        if holder in self._holders:
-            async with self._freed:
-                self._holders.discard(holder)
-                self._freed.notify()
+        if self._holders.pop(holder, None) is not None:
+            self._wake()
 
     @contextlib.asynccontextmanager
-    async def turn(self, holder: object = None) -> AsyncIterator[None]:
+    async def turn(self, holder: object | None = None) -> AsyncIterator[None]:
         """Wait for a turn, and have it as long as the context lasts, or as turns last.
 
         A `holder` that takes longer has no slot either, until it has come to its end.
@@ -95,7 +112,8 @@ class ProcessSlots:
         async def end() -> None:
             await asyncio.sleep(_LONGEST_TURN)
             release()
-            await self.give_back(holder)
+            if holder is not None:
+                self.give_back(holder)
 
         late = asyncio.create_task(end())
         try:
@@ -105,13 +123,48 @@ class ProcessSlots:
             release()
         if holder is not None:
             await self.take(holder)
+            self._holders[holder] = _now()
+
+    def _has_room(self, holders: Sequence[object]) -> bool:
+        """Whether all in the line could run beside these."""
+        return self._most is None or len(holders) + len(self._line) <= self._most
 
     def _make_room(self) -> None:
-        running = [each for holder, each in self.sleepers.items() if holder in self._holders]
-        going = sum(each.is_told_to_sleep for each in running)
-        able = [each for each in running if each.may_sleep()]
-        if able and going < self._waiting:
-            min(able, key=lambda each: each.last_used).sleep()
+        """Send to sleep whoever has to make room, and wait for those that were sent before."""
+        staying = [each for each in self._holders if not self._is_going(each)]
+        if self._has_room(staying):
+            return
+        now = _now()
+        if self._full_since is None:
+            self._full_since = now
+        able = {
+            each: sleeper
+            for each, sleeper in self.sleepers.items()
+            if each in staying and sleeper.may_sleep()
+        }
+        idle = [each for each, sleeper in able.items() if now - sleeper.last_used >= _IDLE]
+        idle.sort(key=lambda each: able[each].last_used)
+        in_use = [
+            each
+            for each in self._holders
+            if each in able and each not in idle and now - self._holders[each] >= STAY
+        ]
+        in_use.sort(key=lambda each: self._holders[each])
+        if now - self._full_since < STAY:
+            in_use.clear()
+        for each in (*idle, *in_use):
+            able[each].sleep(in_use=each in in_use)
+            staying.remove(each)
+            if self._has_room(staying):
+                return
+
+    def _wake(self) -> None:
+        """Have everybody in the line look whether it is their turn."""
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def _is_going(self, holder: object) -> bool:
+        return holder in self.sleepers and self.sleepers[holder].is_told_to_sleep
 
 
 class _Once:
@@ -124,3 +177,7 @@ class _Once:
         semaphore, self._semaphore = self._semaphore, None
         if semaphore is not None:
             semaphore.release()
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

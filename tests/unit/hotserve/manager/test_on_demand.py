@@ -8,9 +8,9 @@ import pytest
 
 from hotserve.log import logger
 from hotserve.manager.lane_verdict import LaneVerdict
-from hotserve.processes.slots import ProcessSlots
-from tests.support.fake_clock import fake_clock
-from tests.unit.hotserve.manager.fakes import OPEN, Bench, FakeOpener, until
+from hotserve.processes.slots import ProcessSlots, Sleeper
+from tests.support.fake_clock import fake_clock, now
+from tests.unit.hotserve.manager.fakes import OPEN, Bench, FakeOpener, FakeServer, until
 from tests.unit.hotserve.manager.samples import version
 
 SHUT = LaneVerdict("shut", "it is no linear model")
@@ -78,6 +78,68 @@ async def test_one_without_a_lane_sleeps_too_when_nobody_asks_it() -> None:
     await asyncio.sleep(250)
     assert not asleep(bench)
     await until(lambda: asleep(bench))
+
+
+async def served(bench: Bench) -> tuple[FakeServer, Sleeper]:
+    """The process of version 1, which answers, and who can have it sleep."""
+    server: Any = bench.server_of("1")
+    bench.switcher.deploy(version("1"))
+    await until(lambda: server in server.slots.sleepers and bench.pool.target())
+    return server, server.slots.sleepers[server]
+
+
+@fake_clock
+async def test_one_that_is_in_use_makes_room_and_its_requests_wait_for_the_next_start() -> None:
+    bench = bench_of_many()
+    server, sleeper = await served(bench)
+    sleeper.sleep(in_use=True)
+    await asyncio.sleep(0.25)
+    assert (bench.pool.target(), bench.pool.last.hold, bench.pool.last.asleep) == (None, True, True)
+    # Requests come on and on; those that came before are answered first.
+    for _ in range(20):
+        bench.switcher.wake()
+        await asyncio.sleep(0.25)
+    assert server.stopped_at == []
+    assert bench.pool.target() is None
+    bench.pool.drains[1].set()
+    await until(lambda: bench.pool.target())
+    assert (len(server.stopped_at), len(server.started_at)) == (1, 2)
+    assert (bench.model["restarts"], bench.model["process"]["wakes"]) == (0, 1)
+    # Told gently, it stays for a request as before.
+    sleeper.sleep()
+    await asyncio.sleep(0.25)
+    bench.switcher.wake()
+    await asyncio.sleep(0.25)
+    assert bench.pool.target()
+    assert len(server.stopped_at) == 1
+
+
+@fake_clock
+async def test_a_stream_without_end_keeps_nobody_from_its_room() -> None:
+    bench = bench_of_many()
+    server, sleeper = await served(bench)
+    begun = now()
+    sleeper.sleep(in_use=True)
+    await until(lambda: server.stopped_at)
+    assert 60 <= server.stopped_at[0] - begun <= 70
+    await asyncio.sleep(1000)
+    assert asleep(bench)
+    assert len(server.started_at) == 1
+    bench.switcher.wake()
+    await until(lambda: bench.pool.target())
+
+
+@fake_clock
+async def test_one_that_dies_while_it_makes_room_starts_again() -> None:
+    bench = bench_of_many()
+    server, sleeper = await served(bench)
+    server.die("KeyError: x")
+    sleeper.sleep(in_use=True)
+    await asyncio.sleep(5)
+    assert bench.pool.target()
+    await asyncio.sleep(100)
+    assert not asleep(bench)
+    assert (len(server.started_at), server.stopped_at) == (2, [])
 
 
 @fake_clock

@@ -1,35 +1,55 @@
 """Slots for the models' processes: who waits, and who goes to sleep for another."""
 
 import asyncio
+from itertools import pairwise
 
-from hotserve.processes.slots import ProcessSlots
+import pytest
+
+from hotserve.processes.slots import STAY, ProcessSlots
 from tests.support.fake_clock import fake_clock, now
 
 
-class Process:
-    """A process that goes to sleep two seconds after it was asked to."""
+class Server:
+    """What takes a slot."""
 
-    def __init__(self, slots: ProcessSlots, last_used: float, *, able: bool = True) -> None:
+
+class Process(Server):
+    """A process that goes to sleep two seconds after it was asked to.
+
+    One that is `busy` has requests all the time; told gently, it stays for the next one.
+    """
+
+    def __init__(
+        self, slots: ProcessSlots, last_used: float = -100.0, *, able: bool = True
+    ) -> None:
         self._slots = slots
-        self.last_used = last_used
+        self._last_used = last_used
         self.able = able
+        self.busy = False
         self.asked: list[float] = []
+        self.made_room: list[float] = []
+        self.is_told_to_sleep = False
+        self.gone = asyncio.Event()
         self._going: asyncio.Task[None] | None = None
         slots.sleepers[self] = self
 
     @property
-    def is_told_to_sleep(self) -> bool:
-        return bool(self.asked)
+    def last_used(self) -> float:
+        return now() if self.busy else self._last_used
 
     def may_sleep(self) -> bool:
-        return self.able and not self.asked
+        return self.able and not self.is_told_to_sleep
 
-    def sleep(self) -> None:
-        self.asked.append(now())
+    def sleep(self, *, in_use: bool = False) -> None:
+        (self.made_room if in_use else self.asked).append(now())
+        self.is_told_to_sleep = True
 
         async def go() -> None:
             await asyncio.sleep(2)
-            await self._slots.give_back(self)
+            self.is_told_to_sleep = False
+            if in_use or not self.busy:
+                self._slots.give_back(self)
+                self.gone.set()
 
         self._going = asyncio.create_task(go())
 
@@ -38,7 +58,7 @@ class Process:
 async def test_as_many_as_are_wanted_where_nothing_else_is_said() -> None:
     slots = ProcessSlots()
     for _ in range(100):
-        await slots.take(object())
+        await slots.take(Server())
     assert not slots.are_few
     async with slots.turn(), slots.turn():
         assert now() == 0
@@ -47,49 +67,132 @@ async def test_as_many_as_are_wanted_where_nothing_else_is_said() -> None:
 @fake_clock
 async def test_the_least_recently_used_makes_room() -> None:
     slots = ProcessSlots(3)
-    processes = [Process(slots, used) for used in (30.0, 10.0, 20.0)]
+    processes = [Process(slots, used) for used in (-10.0, -30.0, -20.0)]
     for process in processes:
         await slots.take(process)
         await slots.take(process)
-    await slots.take("a fourth")
+    await slots.take(Server())
     assert now() == 2
     assert [bool(each.asked) for each in processes] == [False, True, False]
-    await slots.take("a fifth")
+    await slots.take(Server())
     assert [bool(each.asked) for each in processes] == [False, True, True]
     # Both at once, where two wait.
     slots = ProcessSlots(2)
-    processes = [Process(slots, used) for used in (30.0, 10.0)]
+    processes = [Process(slots, used) for used in (-10.0, -30.0)]
     for process in processes:
         await slots.take(process)
     begun = now()
-    await asyncio.gather(slots.take("x"), slots.take("y"))
+    await asyncio.gather(slots.take(Server()), slots.take(Server()))
     assert now() - begun <= 3
 
 
 @fake_clock
 async def test_who_can_not_sleep_is_waited_for() -> None:
     slots = ProcessSlots(1)
-    busy = Process(slots, 1.0, able=False)
-    await slots.take(busy)
-    waiting = asyncio.create_task(slots.take("another"))
+    compared = Process(slots, able=False)
+    await slots.take(compared)
+    waiting = asyncio.create_task(slots.take(Server()))
     await asyncio.sleep(50)
     assert not waiting.done()
-    busy.able = True
+    compared.able = True
     await waiting
-    assert 50 <= busy.asked[0] <= 51
+    assert 50 <= compared.asked[0] <= 51
+
+
+@fake_clock
+async def test_who_has_requests_all_the_time_makes_room_after_a_while() -> None:
+    slots = ProcessSlots(2)
+    first, second = Process(slots), Process(slots)
+    await slots.take(first)
+    await asyncio.sleep(1)
+    await slots.take(second)
+    first.busy = second.busy = True
+    await asyncio.sleep(100)
+    assert (first.asked, first.made_room) == ([], []), "nobody waits"
+    await slots.take(Server())
+    assert first.made_room == [pytest.approx(101 + STAY, abs=1)]
+    assert second.made_room == []
+    # Later it is the same again, and not at once.
+    await asyncio.sleep(100)
+    begun = now()
+    await slots.take(Server())
+    assert second.made_room == [pytest.approx(begun + STAY, abs=1)]
+    assert (first.asked, second.asked) == ([], [])
+
+
+@fake_clock
+async def test_models_that_are_all_asked_all_the_time_take_turns() -> None:
+    slots = ProcessSlots(1)
+    turns: list[tuple[float, int]] = []
+
+    async def live(name: int) -> None:
+        process = Process(slots)
+        process.busy = True
+        while True:
+            await slots.take(process)
+            turns.append((now(), name))
+            await process.gone.wait()
+            process.gone.clear()
+
+    living = [asyncio.create_task(live(name)) for name in range(3)]
+    await asyncio.sleep(100)
+    for each in living:
+        each.cancel()
+    assert [name for _, name in turns[:9]] == [0, 1, 2] * 3
+    lengths = {round(after - begun) for (begun, _), (after, _) in pairwise(turns)}
+    assert lengths <= {round(STAY) + 2, round(STAY) + 3}
+
+
+@fake_clock
+async def test_an_idle_one_goes_before_one_in_use_however_long_others_wait() -> None:
+    slots = ProcessSlots(2)
+    busy, idle = Process(slots), Process(slots, able=False)
+    busy.busy = True
+    await slots.take(busy)
+    await slots.take(idle)
+    busy.able = False
+    waiting = asyncio.create_task(slots.take(Server()))
+    await asyncio.sleep(50)
+    busy.able = idle.able = True
+    await waiting
+    assert (len(idle.asked), busy.asked, busy.made_room) == (1, [], [])
+
+
+@fake_clock
+async def test_who_came_first_is_first() -> None:
+    slots = ProcessSlots(1)
+    holder = Process(slots, able=False)
+    await slots.take(holder)
+    order: list[int] = []
+
+    async def wait(number: int) -> None:
+        server = Server()
+        await slots.take(server)
+        order.append(number)
+        slots.give_back(server)
+
+    waiting = []
+    for number in range(5):
+        waiting.append(asyncio.create_task(wait(number)))
+        await asyncio.sleep(0.3)
+    waiting[2].cancel()
+    holder.able = True
+    await asyncio.wait(waiting)
+    assert order == [0, 1, 3, 4]
 
 
 @fake_clock
 async def test_who_gives_up_waiting_takes_no_slot() -> None:
     slots = ProcessSlots(1)
-    await slots.take("one")
-    waiting = asyncio.create_task(slots.take("another"))
+    one = Server()
+    await slots.take(one)
+    waiting = asyncio.create_task(slots.take(Server()))
     await asyncio.sleep(1)
     waiting.cancel()
     await asyncio.wait([waiting])
-    await slots.give_back("one")
-    await slots.give_back("one")
-    await slots.take("a third")
+    slots.give_back(one)
+    slots.give_back(one)
+    await slots.take(Server())
     assert not waiting.done() or waiting.cancelled()
 
 
@@ -111,22 +214,23 @@ async def test_turns_are_few_and_end_by_themselves() -> None:
 @fake_clock
 async def test_starts_that_hang_keep_nobody_from_a_slot_for_long() -> None:
     slots = ProcessSlots(1, turns=2)
+    hangs, another = Server(), Server()
 
-    async def start(holder: str, seconds: float) -> float:
+    async def start(holder: object, seconds: float) -> float:
         await slots.take(holder)
         async with slots.turn(holder):
             await asyncio.sleep(seconds)
         return now()
 
-    hanging = asyncio.create_task(start("hangs", 100))
+    hanging = asyncio.create_task(start(hangs, 100))
     await asyncio.sleep(1)
-    assert await start("another", 5) <= 36
+    assert await start(another, 5) <= 36
     # It is there after all, and takes its place when there is one.
     await asyncio.sleep(80)
     assert not hanging.done()
-    await slots.give_back("another")
+    slots.give_back(another)
     await hanging
-    waiting = asyncio.create_task(slots.take("a third"))
+    waiting = asyncio.create_task(slots.take(Server()))
     await asyncio.sleep(5)
     assert not waiting.done()
     waiting.cancel()
