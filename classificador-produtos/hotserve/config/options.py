@@ -75,6 +75,7 @@ def machine_values(environment: Mapping[str, str]) -> dict[str, str]:
         # More than this help nobody, and a slip of the pen must not take the whole memory.
         "most_workers": str(max(_WORKERS_ANYWHERE, _WORKERS_PER_CORE * cores)),
         "processes": str(max(2, _memory() >> 30)),
+        "memory": f"{(_memory() >> 20) * 3 // 4}M",
         "cache_home": environment.get("XDG_CACHE_HOME") or "~/.cache",
     }
 

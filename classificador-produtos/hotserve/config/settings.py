@@ -38,7 +38,8 @@ _PREFIX = "HOTSERVE_"
 class Settings:
     """Everything that can be chosen, declared once: options, variables, help and docs follow.
 
-    Attributes whose name ends in `_timeout` or `_interval` are seconds, `max_body` is bytes.
+    Attributes whose name ends in `_timeout` or `_interval` are seconds, `max_body` and
+    `max_memory` bytes.
     """
 
     command: WrappedCommand
@@ -112,6 +113,12 @@ class Settings:
         "{processes}",
         "models' processes that may run at a time where many models are served, one per GB of "
         "memory if left out; the one least recently used goes to sleep for another",
+    )
+    max_memory: int = option(
+        SIZE,
+        "{memory}",
+        "memory that the processes of many models may take together, three quarters of what there "
+        "is if left out; beyond it the one least recently used goes to sleep",
     )
     hold_timeout: float = option(
         SECONDS, "30", "seconds a request waits while a server process that died is started again"

@@ -96,6 +96,8 @@ async def run(
             _log_when_ready(pool, settings),
             _check_options(settings, children),
         ]
+        if reference.is_pattern:
+            jobs.append(models.watch_memory())
         if settings.token_file:
             jobs.append(token_watch.follow(settings.token_file, pool))
         if connection is not None and reference.in_registry:

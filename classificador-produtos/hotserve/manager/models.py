@@ -65,7 +65,7 @@ class Models:
         self._slots = ProcessSlots()
         if reference.is_pattern:
             turns = max(2, len(os.sched_getaffinity(0)))
-            self._slots = ProcessSlots(settings.max_processes, turns)
+            self._slots = ProcessSlots(settings.max_processes, turns, settings.max_memory)
         self._ending: set[asyncio.Task[None]] = set()
         self.told: dict[str, object] = {}
         pool.on_batching_failed = self._batching_failed
@@ -124,6 +124,10 @@ class Models:
             self.told = shown
             self._pool.publish(Prepare(model=shown))
 
+    async def watch_memory(self) -> None:
+        """Keep the processes of many models within their memory; never returns."""
+        await self._slots.watch()
+
     async def close(self) -> None:
         """Stop everything."""
         closing = [model.switcher.close() for model in self.by_name.values()]
@@ -137,6 +141,7 @@ class Models:
                 ready=model.switcher.is_ready,
                 switches=model.switcher.status.switches,
                 failed_starts=model.switcher.status.failed_starts,
+                memory=model.switcher.process_memory,
             )
             for name, model in self.by_name.items()
         }

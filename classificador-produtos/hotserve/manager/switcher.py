@@ -115,6 +115,11 @@ class Switcher:
         """Whether a request would be answered now."""
         return self._publisher.is_ready
 
+    @property
+    def process_memory(self) -> int:
+        """Bytes of the active version's process, where many models are served; 0 asleep."""
+        return self._active.server.slots.memory_used(self._active.server) if self._active else 0
+
     async def end(self) -> None:
         """Serve nothing any more, and stop every server process when its last request is over."""
         active, was_healthy = self._active, self._publisher.is_healthy

@@ -186,11 +186,26 @@ def _signal_family(number: signal.Signals) -> None:
             os.kill(pid, number)
 
 
-def descendants(ancestor: int) -> list[int]:
+def descendants(ancestor: int, children: dict[int, list[int]] | None = None) -> list[int]:
     """Pids of the children of `ancestor`, their children and so on.
 
     The dead ones that nobody has waited for yet count too: they become this process's to wait for.
+
+    Args:
+        children: who has which now, where that is known.
     """
+    children = children_by_parent() if children is None else children
+    found: list[int] = []
+    open_ends = [ancestor]
+    while open_ends:
+        for child in children.get(open_ends.pop(), []):
+            found.append(child)
+            open_ends.append(child)
+    return found
+
+
+def children_by_parent() -> dict[int, list[int]]:
+    """The pids of all processes, by that of their parent."""
     children: dict[int, list[int]] = {}
     for entry in os.listdir("/proc"):
         if not entry.isdigit():
@@ -202,13 +217,7 @@ def descendants(ancestor: int) -> list[int]:
         # The name in parentheses may hold anything, so fields are counted from its end.
         parent = int(stat[stat.rindex(b")") + 2 :].split(maxsplit=2)[1])
         children.setdefault(parent, []).append(int(entry))
-    found: list[int] = []
-    open_ends = [ancestor]
-    while open_ends:
-        for child in children.get(open_ends.pop(), []):
-            found.append(child)
-            open_ends.append(child)
-    return found
+    return children
 
 
 def _send(**message: Any) -> None:

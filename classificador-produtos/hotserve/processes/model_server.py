@@ -146,5 +146,6 @@ class ModelServer:
     async def close(self, grace: float) -> None:
         """Stop the process for good: its port is free then."""
         await self.stop(grace)
+        self.slots.forget(self)
         with contextlib.suppress(OSError):
             self._reserved.close()

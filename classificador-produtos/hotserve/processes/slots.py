@@ -1,17 +1,19 @@
-"""How many models' processes may run at a time.
+"""How many models' processes may run at a time, and in how much memory.
 
 For one more, one that is idle goes to sleep; where none is, they take turns.
 """
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Protocol
+
+from hotserve.processes.memory import memory_of
 
 _LONGEST_TURN = 30.0
 """Seconds that a start may keep others from starting; one that hangs keeps nobody longer."""
 _LOOK = 1.0
-"""Seconds until it is looked again for one that may sleep."""
+"""Seconds until it is looked again for one that may sleep, and at the memory of all."""
 _IDLE = 2.0
 """Seconds without a request after which a process counts as idle; workers say every second."""
 STAY = 5.0
@@ -46,30 +48,55 @@ class Sleeper(Protocol):
         ...
 
 
+class Holder(Protocol):
+    """Somebody whose process needs a slot.
+
+    Attributes:
+        pid: of the process; 0 before there is one.
+    """
+
+    @property
+    def pid(self) -> int: ...
+
+
 class ProcessSlots:
     """Slots for processes.
 
-    One that has none waits in a line: who came first is first.
+    One that has none waits in a line: who came first is first. The memory of a process that is
+    starting is not known yet. It counts as what it had before, or as the others have on average.
 
     Args:
         most: how many there are; None: as many as are wanted.
         turns: how many may do at a time what takes a whole core, as a start does; None: all.
+        most_memory: bytes that the processes may take together; one may always run.
+        measure: bytes that each of these processes takes.
 
     Attributes:
         sleepers: who may be sent to sleep, by what holds a slot.
+        memory: bytes that the processes took when they were last looked at, by what holds a slot.
     """
 
-    def __init__(self, most: int | None = None, turns: int | None = None) -> None:
+    def __init__(
+        self,
+        most: int | None = None,
+        turns: int | None = None,
+        most_memory: int | None = None,
+        measure: Callable[[Iterable[int]], Awaitable[dict[int, int]]] = memory_of,
+    ) -> None:
         self.are_few = most is not None
-        self.sleepers: dict[object, Sleeper] = {}
+        self.sleepers: dict[Holder, Sleeper] = {}
+        self.memory: dict[Holder, int] = {}
         self._most = most
-        self._holders: dict[object, float] = {}  # since when
-        self._line: list[object] = []
+        self._most_memory = most_memory
+        self._measure = measure
+        self._holders: dict[Holder, float] = {}  # since when
+        self._starting: set[Holder] = set()
+        self._line: list[Holder] = []
         self._full_since: float | None = None
         self._changed = asyncio.Event()
         self._turns = asyncio.Semaphore(turns) if turns is not None else None
 
-    async def take(self, holder: object) -> None:
+    async def take(self, holder: Holder) -> None:
         """Wait for a slot; nothing to wait for where `holder` has one.
 
         While there is none, the process whose last request is longest ago is sent to sleep. Where
@@ -80,7 +107,7 @@ class ProcessSlots:
             return
         self._line.append(holder)
         try:
-            while holder is not self._line[0] or len(self._holders) >= self._most:
+            while holder is not self._line[0] or not self._has_room(self._holders, [holder]):
                 self._make_room()
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(_LOOK):
@@ -92,13 +119,17 @@ class ProcessSlots:
                 self._full_since = None
             self._wake()
 
-    def give_back(self, holder: object) -> None:
+    def give_back(self, holder: Holder) -> None:
         """Its process is gone."""
         if self._holders.pop(holder, None) is not None:
             self._wake()
 
+    def forget(self, holder: Holder) -> None:
+        """There will be no process of it any more."""
+        self.memory.pop(holder, None)
+
     @contextlib.asynccontextmanager
-    async def turn(self, holder: object | None = None) -> AsyncIterator[None]:
+    async def turn(self, holder: Holder | None = None) -> AsyncIterator[None]:
         """Wait for a turn, and have it as long as the context lasts, or as turns last.
 
         A `holder` that takes longer has no slot either, until it has come to its end.
@@ -116,23 +147,53 @@ class ProcessSlots:
                 self.give_back(holder)
 
         late = asyncio.create_task(end())
+        if holder is not None:
+            self._starting.add(holder)
         try:
             yield
         finally:
             late.cancel()
             release()
+            if holder is not None:
+                self._starting.discard(holder)
         if holder is not None:
             await self.take(holder)
             self._holders[holder] = _now()
 
-    def _has_room(self, holders: Sequence[object]) -> bool:
-        """Whether all in the line could run beside these."""
-        return self._most is None or len(holders) + len(self._line) <= self._most
+    async def watch(self) -> None:
+        """Look at the memory of all again and again; never returns."""
+        while True:
+            running = {each.pid: each for each in self._holders if each.pid}
+            for pid, size in (await self._measure(running)).items():
+                holder = running[pid]
+                if size and holder in self._holders and holder not in self._starting:
+                    self.memory[holder] = size
+            self._make_room()
+            await asyncio.sleep(_LOOK)
+
+    def memory_used(self, holder: Holder) -> int:
+        """Bytes that its process took when it was last looked at; 0 where it has none."""
+        return self.memory.get(holder, 0) if holder in self._holders else 0
+
+    def _has_room(self, holders: Iterable[Holder], more: Iterable[Holder]) -> bool:
+        """Whether all of these can run at a time."""
+        wanted = [*holders, *more]
+        if len(wanted) < 2 or self._most is None:
+            return True
+        if self._most_memory is None:
+            return len(wanted) <= self._most
+        known = [self.memory[each] for each in self._holders if each in self.memory]
+        others = sum(known) // len(known) if known else 0
+        memory = sum(self.memory.get(each, others) for each in wanted)
+        return len(wanted) <= self._most and memory <= self._most_memory
 
     def _make_room(self) -> None:
         """Send to sleep whoever has to make room, and wait for those that were sent before."""
+        if self._has_room(self._holders, self._line):
+            self._full_since = None
+            return
         staying = [each for each in self._holders if not self._is_going(each)]
-        if self._has_room(staying):
+        if self._has_room(staying, self._line):
             return
         now = _now()
         if self._full_since is None:
@@ -155,7 +216,7 @@ class ProcessSlots:
         for each in (*idle, *in_use):
             able[each].sleep(in_use=each in in_use)
             staying.remove(each)
-            if self._has_room(staying):
+            if self._has_room(staying, self._line):
                 return
 
     def _wake(self) -> None:
@@ -163,7 +224,7 @@ class ProcessSlots:
         self._changed.set()
         self._changed = asyncio.Event()
 
-    def _is_going(self, holder: object) -> bool:
+    def _is_going(self, holder: Holder) -> bool:
         return holder in self.sleepers and self.sleepers[holder].is_told_to_sleep
 
 

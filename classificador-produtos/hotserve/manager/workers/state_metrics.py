@@ -19,12 +19,14 @@ class ModelState:
         ready: whether a request would be answered now.
         switches: versions that took over so far.
         failed_starts: starts of a version that failed so far.
+        memory: bytes of its process, where many models are served.
     """
 
     model: Mapping[str, Any]
     ready: bool
     switches: int
     failed_starts: int
+    memory: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,15 @@ def of_state(state: State, label: tuple[str, ...]) -> Iterable[Metric]:
         for model, known in each:
             gauge.add_metric(model, float(value(known)))
         yield gauge
+    if state.all is not None:
+        memory = GaugeMetricFamily(
+            "hotserve_process_memory_bytes",
+            "Memory of the model's process, of shared pages its part; 0 while it sleeps.",
+            labels=label,
+        )
+        for model, known in each:
+            memory.add_metric(model, known.memory)
+        yield memory
     for name, text, value in _COUNTERS:
         counter = CounterMetricFamily(f"hotserve_{name}", text, labels=label)
         for model, known in each:

@@ -327,6 +327,7 @@ def test_the_documentation_lists_every_setting_as_it_is_declared() -> None:
     machine = {
         "cores": "one per core",
         "processes": "one per GB",
+        "memory": "three quarters",
         "most_workers": "four per core (64 if that is more)",
         "cache_home": "~/.cache",
     }

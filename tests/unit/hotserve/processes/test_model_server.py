@@ -146,11 +146,12 @@ async def test_a_start_that_fails_leaves_its_slot_to_others() -> None:
             raise StartError(f"not healthy after {timeout} s")
 
     nothing: Any = None
+    another: Any = object()
     context, slots = ProcessContext({}, None), ProcessSlots(1)
     server = Failing(nothing, Path("/model"), context, nothing, slots)
     with pytest.raises(StartError):
         await server.start(1)
-    await asyncio.wait_for(slots.take("another"), 10)
+    await asyncio.wait_for(slots.take(another), 10)
     await server.close(0)
 
 

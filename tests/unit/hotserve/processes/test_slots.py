@@ -1,16 +1,25 @@
 """Slots for the models' processes: who waits, and who goes to sleep for another."""
 
 import asyncio
-from itertools import pairwise
+import os
+from collections.abc import Iterable
+from itertools import count, pairwise
 
 import pytest
 
-from hotserve.processes.slots import STAY, ProcessSlots
+from hotserve.processes.memory import memory_of
+from hotserve.processes.slots import STAY, Holder, ProcessSlots
 from tests.support.fake_clock import fake_clock, now
+
+_pids = count(1)
+MB = 1 << 20
 
 
 class Server:
     """What takes a slot."""
+
+    def __init__(self) -> None:
+        self.pid = next(_pids)
 
 
 class Process(Server):
@@ -22,6 +31,7 @@ class Process(Server):
     def __init__(
         self, slots: ProcessSlots, last_used: float = -100.0, *, able: bool = True
     ) -> None:
+        super().__init__()
         self._slots = slots
         self._last_used = last_used
         self.able = able
@@ -196,6 +206,81 @@ async def test_who_gives_up_waiting_takes_no_slot() -> None:
     assert not waiting.done() or waiting.cancelled()
 
 
+class Machine:
+    """Tells what processes take: `size` of each, or 300 MB."""
+
+    def __init__(self) -> None:
+        self.size: dict[int, int] = {}
+
+    async def __call__(self, pids: Iterable[int]) -> dict[int, int]:
+        return {pid: self.size.get(pid, 300 * MB) for pid in pids}
+
+
+def watched(most_memory: int) -> tuple[ProcessSlots, Machine, asyncio.Task[None]]:
+    """Slots for ten, whose memory is looked at."""
+    machine = Machine()
+    slots = ProcessSlots(10, 2, most_memory, machine)
+    return slots, machine, asyncio.create_task(slots.watch())
+
+
+@fake_clock
+async def test_the_least_recently_used_makes_room_in_memory() -> None:
+    slots, _, _watching = watched(1000 * MB)
+    processes = [Process(slots, used) for used in (-10.0, -30.0, -20.0)]
+    for process in processes:
+        await slots.take(process)
+        await asyncio.sleep(2)
+    begun = now()
+    fourth = Process(slots)
+    # What that will take nobody knows yet; as much as the others.
+    await slots.take(fourth)
+    assert 2 <= now() - begun <= 3
+    assert [len(each.asked) for each in processes] == [0, 1, 0]
+    await asyncio.sleep(20)
+    assert [len(each.asked) for each in (*processes, fourth)] == [0, 1, 0, 0]
+    assert slots.memory_used(processes[0]) == 300 * MB
+    assert slots.memory_used(processes[1]) == 0, "it sleeps"
+
+
+@fake_clock
+async def test_one_that_grows_has_the_least_recently_used_sleep() -> None:
+    slots, machine, _watching = watched(1000 * MB)
+    processes = [Process(slots, used) for used in (-10.0, -30.0, -20.0)]
+    for process in processes:
+        await slots.take(process)
+    await asyncio.sleep(10)
+    assert [len(each.asked) for each in processes] == [0, 0, 0]
+    machine.size[processes[0].pid] = 600 * MB
+    await asyncio.sleep(5)
+    assert [len(each.asked) for each in processes] == [0, 1, 0]
+    machine.size[processes[0].pid] = 2000 * MB
+    await asyncio.sleep(50)
+    # By itself it may have it all.
+    assert [len(each.asked) for each in processes] == [0, 1, 1]
+
+
+@fake_clock
+async def test_how_much_one_took_before_is_known_when_it_starts_again() -> None:
+    slots, machine, _watching = watched(1000 * MB)
+    large, small = Process(slots), Process(slots)
+    machine.size[large.pid] = 900 * MB
+    await slots.take(large)
+    await asyncio.sleep(2)
+    slots.give_back(large)
+    await slots.take(small)
+    await asyncio.sleep(2)
+    await slots.take(large)
+    assert len(small.asked) == 1
+    slots.forget(large)
+    assert slots.memory_used(large) == 0
+
+
+def test_the_memory_of_this_process() -> None:
+    found = asyncio.run(memory_of([os.getpid(), 2**30]))
+    assert 5 * MB < found[os.getpid()] < 5000 * MB
+    assert found[2**30] == 0
+
+
 @fake_clock
 async def test_turns_are_few_and_end_by_themselves() -> None:
     slots = ProcessSlots(10, turns=1)
@@ -216,7 +301,7 @@ async def test_starts_that_hang_keep_nobody_from_a_slot_for_long() -> None:
     slots = ProcessSlots(1, turns=2)
     hangs, another = Server(), Server()
 
-    async def start(holder: object, seconds: float) -> float:
+    async def start(holder: Holder, seconds: float) -> float:
         await slots.take(holder)
         async with slots.turn(holder):
             await asyncio.sleep(seconds)

@@ -239,7 +239,7 @@ def test_what_the_process_answers_is_counted_by_category() -> None:
 
 def test_many_models_have_series_of_their_own() -> None:
     models = {
-        name: ModelState({**SERVING, "name": name}, ready, switches=1, failed_starts=0)
+        name: ModelState({**SERVING, "name": name}, ready, 1, 0, memory=300 * ready)
         for name, ready in (("a", True), ("b", False))
     }
     told = {"registry": {"reachable": False}}
@@ -258,6 +258,8 @@ def test_many_models_have_series_of_their_own() -> None:
     assert found.value("hotserve_other_requests_total", model="a", path="/ping") == 2
     assert found.value("hotserve_other_requests_total", model="", path="/models") == 2
     assert [found.value("hotserve_ready", model=name) for name in ("a", "b")] == [1, 0]
+    memory = "hotserve_process_memory_bytes"
+    assert [found.value(memory, model=name) for name in ("a", "b")] == [300, 0]
     assert found.value("hotserve_model_info", model="b", name="b", version="7") == 1
     durations = "hotserve_request_duration_seconds_count"
     assert found.value(durations, model="a", lane="fast") == 2
