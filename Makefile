@@ -128,8 +128,8 @@ test-kubernetes: env-dev ## run the stack in a real cluster of one node, built f
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/pytest $(or $(ARGS),tests/kubernetes)
 
 .PHONY: soak
-soak: env-dev ## load, promotions and killed processes for ten minutes, none may fail a request (make soak MINUTES=3)
-	@PYTHONPATH=.:trainer:classificador-produtos .venv/bin/python -m tests.e2e.soak --minutes $(or $(MINUTES),10)
+soak: env-dev ## load, promotions and killed processes for ten minutes, none may fail a request (make soak MINUTES=3 MODELS=20)
+	@PYTHONPATH=.:trainer:classificador-produtos .venv/bin/python -m tests.e2e.$(if $(MODELS),soak_models --models $(MODELS),soak) --minutes $(or $(MINUTES),10)
 
 .PHONY: mutants
 mutants: env-dev ## put small faults into the code, one at a time, and count those that the unit tests see
