@@ -17,6 +17,7 @@ from hotserve.worker.answer import JSON, Answer, Headers
 from hotserve.worker.counters import Counters
 from hotserve.worker.upstream.batcher import Batcher
 from hotserve.worker.upstream.pool import ConnectionPool, NoAnswer
+from tests.support.fake_clock import fake_clock, now
 from tests.unit.hotserve.worker.front_worker import settle, until
 
 pytestmark = pytest.mark.anyio
@@ -331,55 +332,75 @@ async def test_each_keeps_its_own_deadline_and_nobody_waits_behind_what_hangs(
     assert await answers(bench.ask(3)) == [[30]]
 
 
-@settings(max_examples=60, deadline=None)
+EVENTS = (BAD, ENDS, SHORT, SLOW, "cancel", "open", "close", "later")
+
+
+@settings(max_examples=100, deadline=None)
 @given(
     asked=st.lists(
         st.tuples(
             st.sampled_from(FORMS),
             st.lists(st.integers(1, 10**6), min_size=1, max_size=5),
-            st.sampled_from([None] * 6 + [BAD, ENDS, SHORT, "cancel", "open", "close"]),
+            st.sampled_from([None] * 6 + [*EVENTS]),
             st.integers(1, 2),
         ),
         max_size=40,
     ),
     slots=st.integers(1, 3),
 )
-def test_whatever_is_mixed_everybody_gets_the_own_answer(
+def test_whatever_is_mixed_everybody_gets_the_own_answer_within_the_own_time(
     asked: list[tuple[str, list[int], Any, int]], slots: int
 ) -> None:
+    ended: dict[int, float] = {}
+
+    async def timed(number: int, asking: asyncio.Task[Answer]) -> Answer:
+        try:
+            return await asking
+        finally:
+            ended[number] = now()
+
+    @fake_clock
     async def play() -> None:
         bench = Bench()
         batching = Batching(slots, FORMS, {})
         tasks = []
-        for form, rows, event, generation in asked:
+        for number, (form, rows, event, generation) in enumerate(asked):
             if event == "open":
                 bench.model.gate.set()
             elif event == "close":
                 bench.model.gate.clear()
+            elif event == "later":
+                await asyncio.sleep(25)
             sent = [*rows, event] if isinstance(event, int) else rows
             target = Target(generation, 1, str(generation), "3", TextInput("table"))
-            task = bench.ask(*sent, form=form, batching=batching, target=target)
-            tasks.append((task, sent, event, str(generation)))
+            asking = bench.ask(*sent, form=form, batching=batching, target=target)
+            task = asyncio.create_task(timed(number, asking))
+            tasks.append((task, now(), sent, event, str(generation)))
             await asyncio.sleep(0)
             if event == "cancel":
                 task.cancel()
             if event == "open":
                 await settle()
         bench.model.gate.set()
-        for task, rows, event, version in tasks:
+        for number, (task, begun, rows, event, version) in enumerate(tasks):
             [found] = await answers(task)
+            took = ended.get(number, begun) - begun
+            assert took <= bench.model.timeout
             if event == "cancel":
                 assert found in ("CancelledError", [10 * row for row in rows])
+            elif found == "TimeoutError":
+                assert took == bench.model.timeout
             elif found == "NoAnswer":
                 assert any(ENDS in each for each in bench.model.sent)
             elif event == BAD:
                 assert found == 400
             else:
+                assert event != SLOW
                 assert found == [10 * row for row in rows if row != SHORT]
                 assert (b"x-version", version.encode()) in task.result().headers
-        await settle()
+        await asyncio.sleep(2 * bench.model.timeout)
         assert bench.model.busy == 0
         queues = bench.batcher._queues.values()
         assert not any(queue.waiting or queue.under_way for queue in queues)
 
-    asyncio.run(play())
+    play()
