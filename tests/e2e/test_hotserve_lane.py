@@ -108,6 +108,14 @@ def is_fast(answer: requests.Response) -> bool:
     return answer.headers["X-Hotserve-Lane"] == "fast"
 
 
+def test_workers_have_the_lane_in_memory_once(beside: Beside) -> None:
+    assert is_fast(beside.hotserve.predict("boneca de pano"))
+    for worker in beside.hotserve.workers():
+        maps = [each for each in worker.memory_maps(grouped=False) if "model.lane" in each.path]
+        assert maps, "it does not map the file"
+        assert not [each for each in maps if "w" in each.perms]
+
+
 def columns(*names: str) -> dict[str, Any]:
     rows = [[row[name] for name in names] for row in ROWS[::40]]
     return {"columns": list(names), "data": rows}

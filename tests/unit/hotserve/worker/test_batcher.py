@@ -225,6 +225,22 @@ async def test_no_more_rows_together_than_were_compared() -> None:
     assert [len(rows) for rows in bench.model.sent] == [1, 111, 100]
 
 
+async def test_no_more_bytes_together_than_is_good_for_a_body(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("hotserve.worker.upstream.batcher.MOST_BYTES", 300)
+    bench = Bench()
+    await bench.busy()
+    rows = [10**n for n in range(4)] * 5
+    asked = [bench.ask(*rows) for _ in range(12)]
+    await settle()
+    bench.model.gate.set()
+    assert await answers(*asked) == [[10 * row for row in rows]] * 12
+    sizes = [len(json.dumps(sent)) for sent in bench.model.sent[1:]]
+    assert len(sizes) < 12
+    assert all(size <= 310 for size in sizes), sizes
+
+
 async def test_another_version_and_another_form_go_by_themselves() -> None:
     bench = Bench()
     await bench.busy()
