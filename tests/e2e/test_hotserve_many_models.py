@@ -8,10 +8,19 @@ from urllib.parse import quote
 
 import pytest
 import requests
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.e2e.conftest import MlflowServer, running_mlflow_server
 from tests.e2e.hotserve_models import DIES, Registry, constant_model, text_model
-from tests.e2e.hotserve_process import CSV, PATIENCE, Hotserve, eventually, running_hotserve
+from tests.e2e.hotserve_process import (
+    CSV,
+    PATIENCE,
+    Hotserve,
+    eventually,
+    running_hotserve,
+    stream_of_requests,
+)
+from tests.unit.hotserve.samples import Samples
 
 ANA, ESCAPED, BROKEN = "turma-ana", "turma-joão 50% off", "turma-quebrado"
 URI = "models:/turma-*@champion"
@@ -164,3 +173,32 @@ def test_processes_start_when_they_are_needed_and_make_room_for_each_other(turma
             assert len(again.guarded_servers()) == 1
             others = {each for each in (ANA, ESCAPED, BROKEN) if each != name}
             assert {small.model(other)["process"]["state"] for other in others} == {"asleep"}
+
+
+@pytest.mark.slow
+def test_more_in_use_than_there_is_memory_for_take_turns(turma: Turma) -> None:
+    options = (*OPTIONS, "--max-memory", "1M")
+    more = ("--timeout", "200")  # a start takes long on a busy machine
+    environment = turma.mlflow.environment()
+    with running_hotserve(URI, turma.home, environment, options=options, more=more) as again:
+        small = replace(turma, hotserve=again)
+        again.get("/models")
+        for name in (ANA, BROKEN):
+            small.wait_for(name, turma.listed()[name] or "", "open" if name == ANA else "shut")
+
+        def memory(name: str) -> float:
+            samples = Samples(text_string_to_metric_families(again.get("/metrics").text))
+            return samples.value("hotserve_process_memory_bytes", model=name)
+
+        with stream_of_requests(replace(again, url=small.url(BROKEN)), threads=2) as stream:
+            eventually(lambda: memory(BROKEN) > 10e6, "its memory is not told")
+            assert memory(ANA) == 0
+            # It alone is too large, and asked all the time.
+            answer = small.ask_process(ANA)
+            assert (answer.status_code, answer.headers["X-Hotserve-Lane"]) == (200, "process")
+            served = sum(stream.answers.values())
+            eventually(lambda: sum(stream.answers.values()) > served + 10, "it has no turn again")
+            assert len(again.guarded_servers()) == 1
+        assert stream.errors == []
+        assert {(status, told) for status, _, told in stream.answers} == {(200, "novo")}
+    assert "others wait for its room" in again.log.read_text()
