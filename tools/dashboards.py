@@ -28,7 +28,8 @@ class Panel:
 
     Attributes:
         unit: Grafana's name of it.
-        queries: PromQL by what its curves are called; {{label}} is the label's value.
+        queries: PromQL by what its curves are called; {{label}} is the label's value. Only a
+            hotserve of many models has the label `model`.
         is_stat: whether to show the last value, in large figures.
     """
 
@@ -51,18 +52,20 @@ def _share(part: str, whole: str) -> str:
     return f"{part} / {whole}"
 
 
-_PRODUCTS = _each("hotserve_products_total", "category, version", "1h")
+_PRODUCTS = _each("hotserve_products_total", "category, model, version", "1h")
 
 DASHBOARDS = {
     "service": [
-        Panel("Served", NUMBER, {"version {{version}}": "hotserve_model_info"}, is_stat=True),
+        Panel(
+            "Served", NUMBER, {"{{name}} version {{version}}": "hotserve_model_info"}, is_stat=True
+        ),
         Panel(
             "Ready",
             NUMBER,
             {
-                "ready": "hotserve_ready",
-                "lane": "hotserve_lane_open",
-                "batching": "hotserve_batching_open",
+                "ready {{model}}": "hotserve_ready",
+                "lane {{model}}": "hotserve_lane_open",
+                "batching {{model}}": "hotserve_batching_open",
             },
             is_stat=True,
         ),
@@ -92,12 +95,12 @@ DASHBOARDS = {
         ),
         Panel("Half of the answers within", SECONDS, {"{{lane}}": _quantile(0.5)}),
         Panel("99 % of the answers within", SECONDS, {"{{lane}}": _quantile(0.99)}),
-        Panel("Requests under way", NUMBER, {"requests": "hotserve_requests_in_flight"}),
+        Panel("Requests under way", NUMBER, {"requests": "sum(hotserve_requests_in_flight)"}),
         Panel(
             "Restarts in an hour",
             NUMBER,
             {
-                "model's process": "increase(hotserve_process_restarts_total[1h])",
+                "model's process {{model}}": "increase(hotserve_process_restarts_total[1h])",
                 "front workers": "increase(hotserve_worker_restarts_total[1h])",
             },
         ),
@@ -106,8 +109,8 @@ DASHBOARDS = {
             "Versions in an hour",
             NUMBER,
             {
-                "took over": "increase(hotserve_switches_total[1h])",
-                "did not start": "increase(hotserve_failed_starts_total[1h])",
+                "took over {{model}}": "increase(hotserve_switches_total[1h])",
+                "did not start {{model}}": "increase(hotserve_failed_starts_total[1h])",
             },
         ),
     ],
@@ -115,42 +118,42 @@ DASHBOARDS = {
         Panel(
             "Products by version",
             EACH_SECOND,
-            {"version {{version}}": _each("hotserve_products_total", "version")},
+            {"version {{version}} {{model}}": _each("hotserve_products_total", "model, version")},
         ),
         Panel(
             "Share of each category",
             PERCENT,
             {
-                "{{category}}, version {{version}}": _PRODUCTS
-                + " / on (version) group_left "
-                + _each("hotserve_products_total", "version", "1h")
+                "{{category}}, version {{version}} {{model}}": _PRODUCTS
+                + " / on (model, version) group_left "
+                + _each("hotserve_products_total", "model, version", "1h")
             },
         ),
         Panel(
             "Share of each category in training",
             PERCENT,
-            {"{{category}}, version {{version}}": "hotserve_expected_products"},
+            {"{{category}}, version {{version}} {{model}}": "hotserve_expected_products"},
         ),
         Panel(
             "Words that the model does not know",
             PERCENT,
             {
-                "version {{version}}": _share(
-                    _each('hotserve_terms_total{known="false"}', "version", "1h"),
-                    _each("hotserve_terms_total", "version", "1h"),
+                "version {{version}} {{model}}": _share(
+                    _each('hotserve_terms_total{known="false"}', "model, version", "1h"),
+                    _each("hotserve_terms_total", "model, version", "1h"),
                 ),
-                "version {{version}} in training": "hotserve_expected_unknown_terms",
+                "version {{version}} {{model}} in training": "hotserve_expected_unknown_terms",
             },
         ),
         Panel(
             "Mean probability of an answer",
             PERCENT,
             {
-                "version {{version}}": _share(
-                    _each("hotserve_top_probability_sum", "version", "1h"),
-                    _each("hotserve_top_probability_count", "version", "1h"),
+                "version {{version}} {{model}}": _share(
+                    _each("hotserve_top_probability_sum", "model, version", "1h"),
+                    _each("hotserve_top_probability_count", "model, version", "1h"),
                 ),
-                "version {{version}} in training": "hotserve_expected_top_probability",
+                "version {{version}} {{model}} in training": "hotserve_expected_top_probability",
             },
         ),
     ],
