@@ -107,6 +107,16 @@ def test_every_request_is_counted_once_whichever_worker_is_asked(hotserve: Hotse
         assert after.value("hotserve_registry_reachable") == 1
 
 
+def test_the_model_shows_what_it_was_sent(hotserve: Hotserve) -> None:
+    ask_on_connections(hotserve, ["halo", "dom casmurro"], connections=1)
+
+    def is_told() -> bool:
+        seen = hotserve.get("/model").json()["seen"]
+        return bool(seen and seen["unknown_terms"] is not None and seen["products"]["game"])
+
+    eventually(is_told, "what was seen to be shown")
+
+
 def test_other_paths_are_counted_apart(hotserve: Hotserve) -> None:
     before = scrape(hotserve)
     for path in ("/ping", "/model", "/nowhere", "/page/page.js"):

@@ -95,6 +95,7 @@ async def run(
             _stop_when(signalled),
             _log_when_ready(pool, settings),
             _check_options(settings, children),
+            models.show_seen(metrics.seen),
         ]
         if reference.is_pattern:
             jobs.append(models.watch_memory())

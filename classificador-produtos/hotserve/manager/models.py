@@ -2,8 +2,10 @@
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import aiohttp
 
@@ -18,6 +20,8 @@ from hotserve.manager.workers.pool import WorkerPool
 from hotserve.manager.workers.state_metrics import ModelState, State
 from hotserve.processes.slots import ProcessSlots
 from hotserve.redaction import Redactor
+
+_SEEN_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +131,13 @@ class Models:
     async def watch_memory(self) -> None:
         """Keep the processes of many models within their memory; never returns."""
         await self._slots.watch()
+
+    async def show_seen(self, seen: Callable[[str, str], dict[str, Any] | None]) -> None:
+        """Show in `/model` what each was sent, by name and version, again and again."""
+        while True:
+            await asyncio.sleep(_SEEN_SECONDS)
+            for name, model in self.by_name.items():
+                model.switcher.status.seen(partial(seen, name))
 
     async def close(self) -> None:
         """Stop everything."""

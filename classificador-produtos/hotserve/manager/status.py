@@ -54,6 +54,7 @@ class Status:
             **dict.fromkeys(
                 (
                     "expected",
+                    "seen",
                     "lane",
                     "batching",
                     "process",
@@ -189,6 +190,10 @@ class Status:
             signature=dict(signature) if signature else None,
         )
 
+    def seen(self, of_version: Callable[[str], dict[str, Any] | None]) -> None:
+        """What the active version was sent, in the figures of `expected`."""
+        self._set(seen=of_version(self._shown["version"] or "") if self._active else None)
+
     def metrics(self, version: ModelVersion, figures: Mapping[str, float]) -> None:
         """The figures of a version's run; they are shown while that version is active."""
         self._metrics = version.identity, figures
@@ -231,7 +236,7 @@ class Status:
         before, since = self._shown["version"], now()
         switch = {"at": since, "from": before, "to": version.label or None}
         last = [*self._shown["switches"], {**switch, "seconds": round(seconds, 1)}]
-        self._shown |= {"since": since, "switches": last[-_REMEMBERED_SWITCHES:]}
+        self._shown |= {"since": since, "seen": None, "switches": last[-_REMEMBERED_SWITCHES:]}
 
     def _wanted(self, version: ModelVersion, state: str, step: str | None) -> dict[str, Any]:
         return {"version": version.label or None, "state": state, "step": step, "since": now()}

@@ -85,6 +85,10 @@ class Metrics(Collector):
         for model in self._models.values():
             model.in_flight.pop(worker, None)
 
+    def seen(self, name: str, version: str) -> dict[str, Any] | None:
+        """What the requests for a version of a model gave: see `ModelMetrics.seen`."""
+        return self._models[name].seen(version)
+
     def text(self, accept: str) -> tuple[str, bytes]:
         """A scrape's answer: content type and body, as the `Accept` header asks for."""
         encode, content_type = choose_encoder(accept)

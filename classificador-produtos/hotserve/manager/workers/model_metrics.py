@@ -75,6 +75,20 @@ class ModelMetrics:
             self.buckets[lane] = list(map(sum, zip(self.buckets[lane], buckets, strict=True)))
             self.seconds[lane] += seconds
 
+    def seen(self, version: str) -> dict[str, Any] | None:
+        """What a version's trainer says in `expected`, of what it was sent so far, if anything."""
+        products = {each: n for (each, of), n in self.products.items() if of == version}
+        total = sum(products.values())
+        if not total:
+            return None
+        known, unknown = self.terms["true", version], self.terms["false", version]
+        sure = self.sure[version]
+        return {
+            "unknown_terms": round(unknown / (known + unknown), 3) if known + unknown else None,
+            "top_probability": round(self.top[version] / sure, 3) if sure else None,
+            "products": {each: round(n / total, 3) for each, n in sorted(products.items())},
+        }
+
     def _bounded(self, category: str) -> str:
         # JSON can hold half a surrogate pair, which UTF-8 has no bytes for.
         category = category.encode("utf-8", "replace").decode()

@@ -61,9 +61,21 @@ def test_before_anything() -> None:
         "aliases": [],
         "columns": [],
         "expected": None,
+        "seen": None,
         "switches": [],
         "restarts": 0,
     }
+
+
+def test_what_was_seen_is_of_the_version_that_answers() -> None:
+    status = Published()
+    status.seen(lambda version: {"of": version})
+    assert status.to_json()["seen"] is None
+    status.serving(FIRST, 1)
+    status.seen(lambda version: {"of": version})
+    assert status.to_json()["seen"] == {"of": "1"}
+    status.serving(SECOND, 1)
+    assert status.to_json()["seen"] is None
 
 
 def test_from_one_version_to_the_next(moment: list[str]) -> None:

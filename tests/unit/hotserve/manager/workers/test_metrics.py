@@ -136,6 +136,27 @@ def test_what_a_version_knows_of_its_texts_stands_beside_what_its_trainer_saw() 
     assert scraped(Metrics(state)).named("hotserve_expected_products") == []
 
 
+def test_what_a_version_was_sent_is_told_in_the_figures_of_its_trainer() -> None:
+    metrics = Metrics(state)
+    counters = Counters()
+    assert metrics.seen("produtos", "7") is None
+    counters.products("7", ["livro", "livro", "livro", "game"])
+    metrics.add(11, {"produtos": sent(counters)})
+    products = {"livro": 0.75, "game": 0.25}
+    # The model's process has answered.
+    shown: dict[str, object] = {
+        "unknown_terms": None,
+        "top_probability": None,
+        "products": products,
+    }
+    assert metrics.seen("produtos", "7") == shown
+    counters.lane("7", ["livro", "game"]).looked_at(3, 2, 0.8)
+    metrics.add(11, {"produtos": sent(counters)})
+    shown = {"unknown_terms": 0.333, "top_probability": 0.8, "products": products}
+    assert metrics.seen("produtos", "7") == shown
+    assert metrics.seen("produtos", "8") is None
+
+
 def test_a_report_tells_only_what_is_new() -> None:
     counters = Counters()
     counters.request(200, PROCESS, "1", 0.1)
