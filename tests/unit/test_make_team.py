@@ -27,11 +27,13 @@ def file(tmp_path: Path) -> Path:
     return copy
 
 
-def make_team(file: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+def make_team(
+    file: Path, keyboard: int = subprocess.DEVNULL, /, **variables: str
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [str(ROOT / "deploy" / "make-team.sh"), str(file)],
         env={k: v for k, v in os.environ.items() if k != "COMPOSE_PROJECT_NAME"} | variables,
-        stdin=subprocess.DEVNULL,
+        stdin=keyboard,
         capture_output=True,
         text=True,
         check=False,
@@ -73,6 +75,17 @@ def test_a_second_time_changes_nothing_and_needs_no_name(file: Path) -> None:
     assert again.returncode == 0, again.stderr
     assert file.read_bytes() == before
     assert "https://10.0.0.7:8080" in again.stdout
+
+
+def test_at_a_terminal_it_asks_for_the_name(file: Path) -> None:
+    typed, keyboard = os.openpty()
+    os.write(typed, b"mlflow.example.org\n")
+    done = make_team(file, keyboard)
+    os.close(keyboard)
+    os.close(typed)
+    assert done.returncode == 0, done.stderr
+    assert "people reach this machine by: " in done.stderr
+    assert settings(file)["PUBLIC_HOST"] == "mlflow.example.org"
 
 
 def test_other_overlays_and_strong_secrets_stay(file: Path) -> None:
