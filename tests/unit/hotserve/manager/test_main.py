@@ -205,6 +205,9 @@ class World:
     def deploy(self, version: ModelVersion) -> None:
         self.deployed.append(version.source)
 
+    async def show_seen(self, _: object) -> None:
+        await self.job("seen")
+
     async def close(self) -> None:
         self.is_closed = True
 
@@ -231,7 +234,7 @@ def test_a_signal_ends_everything_in_order(monkeypatch: pytest.MonkeyPatch, tmp_
     [pool] = world.pools
     assert pool.done == ["started", ("stopped", 6)]
     assert (pool.count, pool.configure.model) == (3, "produtos")
-    assert world.jobs == ["watcher every 2 s"]
+    assert world.jobs == ["seen", "watcher every 2 s"]
     assert world.is_closed
     assert world.deployed == []
 
@@ -243,7 +246,7 @@ def test_each_thing_that_was_asked_for_is_followed(
     options = ("--token-file", str(tmp_path / "tokens"), "--compare", "Staging", *SERVE)
     world = World(monkeypatch, tmp_path, *options, "models:/produtos/Production")
     world.run(connection="a registry")
-    assert sorted(world.jobs) == ["comparison every 1 s", "tokens", "watcher every 1 s"]
+    assert sorted(world.jobs) == ["comparison every 1 s", "seen", "tokens", "watcher every 1 s"]
 
 
 def test_a_model_outside_of_the_registry_is_deployed_as_it_is(
@@ -251,7 +254,7 @@ def test_a_model_outside_of_the_registry_is_deployed_as_it_is(
 ) -> None:
     world = World(monkeypatch, tmp_path, *SERVE, "s3://bucket/modelo")
     assert world.run() == 0
-    assert (world.deployed, world.jobs) == (["s3://bucket/modelo"], [])
+    assert (world.deployed, world.jobs) == (["s3://bucket/modelo"], ["seen"])
 
 
 def test_a_fault_is_no_clean_stop_and_leaves_nothing_running(
