@@ -63,8 +63,12 @@ class Location:
         return io.FileIO(self.path) if self.is_local else S3Object(self.bucket, self.path)
 
     def size(self) -> int:
-        """In bytes."""
-        with self.open() as file:
+        """In bytes.
+
+        Raises:
+            BadInput: it is not there any more, or its store is gone.
+        """
+        with readable(self.address), self.open() as file:
             return file.seek(0, os.SEEK_END)
 
 

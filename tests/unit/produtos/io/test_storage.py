@@ -116,6 +116,20 @@ def test_an_answer_that_ends_early_is_an_error(monkeypatch: pytest.MonkeyPatch) 
         texts("s3://lotes/pasta/a.csv")
 
 
+def test_a_file_whose_size_cannot_be_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It is asked for between one file and the next, when nobody is reading."""
+    path = tmp_path / "a.csv"
+    with pytest.raises(BadInput, match=f"input {path}: cannot be read .No such file"):
+        storage.locate(str(path)).size()
+
+    def gone(**_: str) -> None:
+        raise EndpointConnectionError(endpoint_url="http://s3:9000")
+
+    monkeypatch.setattr(use(monkeypatch, S3(a_csv=TABLE)), "head_object", gone)
+    with pytest.raises(BadInput, match=r"input s3://lotes/pasta/a.csv: cannot be read .*s3:9000"):
+        storage.locate("s3://lotes/pasta/a.csv").size()
+
+
 @pytest.mark.parametrize(
     ("error", "said"),
     [
