@@ -2,16 +2,18 @@
 
 import json
 import os
+import re
 import subprocess
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import requests
+import yaml
 
 from tests.compose.stack import wait_until
 
@@ -22,17 +24,21 @@ CONTAINERD = ("ctr", "--address", "/run/kubernetes-tests/containerd.sock", "--na
 
 @dataclass
 class Cluster:
-    """A cluster, and the namespace of the stack in it."""
+    """A cluster, and the namespace of a stack in it."""
 
     kubeconfig: Path
+    namespace: str = NAMESPACE
+
+    def _line(self, *arguments: str) -> list[str]:
+        options = ("--kubeconfig", str(self.kubeconfig), "--namespace", self.namespace)
+        return ["kubectl", *options, *arguments]
 
     def try_kubectl(
         self, *arguments: str, given: str | None = None, timeout: float = 900
     ) -> subprocess.CompletedProcess[str]:
         """`kubectl …`, whatever comes of it."""
         return subprocess.run(
-            ["kubectl", "--namespace", NAMESPACE, *arguments],
-            env=os.environ | {"KUBECONFIG": str(self.kubeconfig)},
+            self._line(*arguments),
             input=given,
             capture_output=True,
             text=True,
@@ -55,6 +61,19 @@ class Cluster:
         spec = self.get("service", service)["spec"]
         return f"{spec['clusterIP']}:{spec['ports'][0]['port']}"
 
+    @contextmanager
+    def forwarded(self, service: str, port: int) -> Iterator[str]:
+        """An address on this machine that leads to a service, until the end of the block."""
+        line = self._line("port-forward", f"service/{service}", f":{port}")
+        with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            try:
+                found = re.search(r"127\.0\.0\.1:\d+", process.stdout.readline())
+                assert found
+                yield found[0]
+            finally:
+                process.terminate()
+
     def wait_rolled_out(self, what: str) -> None:
         """Return when all pods of the deployment or stateful set are there and ready."""
         self.kubectl("rollout", "status", what, "--timeout=600s")
@@ -76,10 +95,12 @@ class Cluster:
             )
         ]
 
-    def wait_ready_pods(self, count: int) -> None:
+    def wait_ready_pods(self, count: int, seconds: float = 300) -> None:
         """Return when so many of the API's pods are there, and all are ready."""
         wait_until(
-            lambda: len(self.ready_pods()) == count == len(self._pods()), f"{count} ready pods"
+            lambda: len(self.ready_pods()) == count == len(self._pods()),
+            f"{count} ready pods",
+            seconds,
         )
 
     def versions(self) -> set[str]:
@@ -91,6 +112,24 @@ class Cluster:
     def _pods(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.get("pods", "--selector", f"app={API}")["items"]
         return found
+
+
+def variant(folder: Path, namespace: str, resources: Sequence[Path], **more: object) -> Path:
+    """A kustomization in an empty folder: these folders and files, changed.
+
+    Args:
+        folder: where it is written.
+        namespace: where everything goes.
+        resources: what it stands on.
+        more: its other fields.
+    """
+    kustomization = {
+        "namespace": namespace,
+        "resources": [os.path.relpath(each, folder) for each in resources],
+        **more,
+    }
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
+    return folder
 
 
 @dataclass

@@ -11,9 +11,10 @@ import yaml
 
 from tests.compose.conftest import Images, built, engine, images, new_stack  # noqa: F401
 from tests.compose.stack import IMAGE_TAG, ROOT, docker, variables
-from tests.kubernetes.cluster import API, CONTAINERD, NAMESPACE, Cluster
+from tests.kubernetes.cluster import API, CONTAINERD, NAMESPACE, Cluster, variant
 
 HERE = Path(__file__).parent
+OVERLAYS = ROOT / "deploy" / "kubernetes" / "overlays"
 FOLDER = Path(os.environ.get("KUBERNETES_TESTS", "/var/lib/kubernetes-tests"))
 VOLUMES = {"db": 999, "s3": 1000}
 
@@ -70,38 +71,33 @@ def overlay(
         for each in (disk, disk / "mysql"):
             each.mkdir(parents=True)
             os.chown(each, user, user)
-        volumes.append(volume(service, disk))
-    trial = os.path.relpath(ROOT / "deploy" / "kubernetes" / "overlays" / "trial", folder)
-    kustomization = {
-        "resources": [trial, "volumes.yaml"],
-        "images": [
-            {"name": old, "newName": new.rpartition(":")[0], "newTag": new.rpartition(":")[2]}
-            for old, new in renamed(ours, others).items()
-        ],
-    }
+        volumes.append(volume(f"data-{service}-0", disk))
     (folder / "volumes.yaml").write_text(yaml.safe_dump_all(volumes))
-    (folder / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
-    return folder
+    named = [
+        {"name": old, "newName": new.rpartition(":")[0], "newTag": new.rpartition(":")[2]}
+        for old, new in renamed(ours, others).items()
+    ]
+    return variant(folder, NAMESPACE, [OVERLAYS / "trial", folder / "volumes.yaml"], images=named)
 
 
 def renamed(ours: dict[str, str], others: dict[str, str]) -> dict[str, str]:
     """The names of images that `trial` gives, and those of this machine in place of them."""
-    trial = ROOT / "deploy" / "kubernetes" / "overlays" / "trial" / "kustomization.yaml"
+    trial = OVERLAYS / "trial" / "kustomization.yaml"
     named = {each["name"]: each["newName"] for each in yaml.safe_load(trial.read_text())["images"]}
     return {named[name]: image for name, image in (ours | others).items()}
 
 
-def volume(service: str, disk: Path) -> dict[str, object]:
-    """A folder of the node as the disk of a stateful set's only pod."""
+def volume(claim: str, disk: Path, mode: str = "ReadWriteOnce") -> dict[str, object]:
+    """A folder of the node as the disk of a claim."""
     return {
         "apiVersion": "v1",
         "kind": "PersistentVolume",
-        "metadata": {"name": f"disk-{service}"},
+        "metadata": {"name": f"disk-of-{claim}"},
         "spec": {
             "capacity": {"storage": "10Gi"},
-            "accessModes": ["ReadWriteOnce"],
+            "accessModes": [mode],
             "persistentVolumeReclaimPolicy": "Retain",
-            "claimRef": {"namespace": NAMESPACE, "name": f"data-{service}-0"},
+            "claimRef": {"namespace": NAMESPACE, "name": claim},
             "hostPath": {"path": str(disk)},
         },
     }

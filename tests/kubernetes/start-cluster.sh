@@ -27,8 +27,8 @@ install_missing() {
   command -v ip >/dev/null || missing+=(iproute2)
   ((${#missing[@]})) || return 0
   say "installing ${missing[*]}"
-  DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}" >"$run/apt.log" 2>&1 ||
-    fail "apt-get could not install ${missing[*]}: $run/apt.log"
+  { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}"; } \
+    >"$run/apt.log" 2>&1 || fail "apt-get could not install ${missing[*]}: $run/apt.log"
 }
 
 # inside COMMAND…: in the cluster's network. Not `ip netns exec`, which hides the cgroups.

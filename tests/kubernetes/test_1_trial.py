@@ -1,14 +1,13 @@
 """The stack in a cluster: what its users notice of promotions, updates, drains and crashes."""
 
-import os
 from pathlib import Path
 
 import boto3
+import pytest
 import requests
-import yaml
 
 from tests.compose.stack import wait_until
-from tests.kubernetes.cluster import API, NAMESPACE, Cluster, load
+from tests.kubernetes.cluster import API, NAMESPACE, Cluster, load, variant
 
 KEYS = {
     "aws_access_key_id": "desenvolvimento",
@@ -25,6 +24,15 @@ def test_after_one_command_the_api_answers(cluster: Cluster) -> None:
     )
     assert answer.json() == {"predictions": ["brinquedo"]}
     assert cluster.versions() == {"1"}
+
+
+def test_people_get_in_by_port_forward(cluster: Cluster) -> None:
+    with cluster.forwarded(API, 8080) as api:
+        answer = requests.get(f"http://{api}/model", timeout=60)
+        assert str(answer.json()["version"]) == "1"
+    with cluster.forwarded("mlflow", 5000) as mlflow:
+        answer = requests.get(f"http://{mlflow}/", timeout=60)
+        assert answer.headers["Content-Type"].startswith("text/html")
 
 
 def test_applied_again_nothing_changes(cluster: Cluster, overlay: Path) -> None:
@@ -69,6 +77,7 @@ def test_an_update_of_the_image_fails_no_request(cluster: Cluster) -> None:
     assert result.failed == []
 
 
+@pytest.mark.slow
 def test_a_pod_that_is_deleted_fails_no_request(cluster: Cluster) -> None:
     with load(cluster.address(API)) as result:
         pod = cluster.ready_pods()[0]["metadata"]["name"]
@@ -78,6 +87,7 @@ def test_a_pod_that_is_deleted_fails_no_request(cluster: Cluster) -> None:
     assert result.failed == []
 
 
+@pytest.mark.slow
 def test_a_drain_leaves_one_that_answers(cluster: Cluster) -> None:
     with load(cluster.address(API)) as result:
         done = cluster.try_kubectl(
@@ -93,6 +103,7 @@ def test_a_drain_leaves_one_that_answers(cluster: Cluster) -> None:
     assert result.failed == []
 
 
+@pytest.mark.slow
 def test_without_mlflow_the_api_goes_on(cluster: Cluster) -> None:
     with load(cluster.address(API)) as result:
         cluster.kubectl("scale", "deployment/mlflow", "--replicas=0")
@@ -105,6 +116,7 @@ def test_without_mlflow_the_api_goes_on(cluster: Cluster) -> None:
     assert result.failed == []
 
 
+@pytest.mark.slow
 def test_more_and_fewer_replicas_fail_no_request(cluster: Cluster) -> None:
     with load(cluster.address(API)) as result:
         for count in (5, 2):
@@ -120,6 +132,7 @@ def test_more_and_fewer_replicas_fail_no_request(cluster: Cluster) -> None:
     assert restarts == {0}
 
 
+@pytest.mark.slow
 def test_a_table_is_classified_when_asked_to(cluster: Cluster) -> None:
     s3 = boto3.client(
         "s3", endpoint_url=f"http://{cluster.address('s3')}", region_name="us-east-1", **KEYS
@@ -132,20 +145,15 @@ def test_a_table_is_classified_when_asked_to(cluster: Cluster) -> None:
     assert cluster.kubectl("exec", "db-0", "--", "sh", "-c", query).split() == ["brinquedo"]
 
 
+@pytest.mark.slow
 def test_one_version_is_served_if_the_settings_name_it(
     cluster: Cluster, overlay: Path, tmp_path: Path
 ) -> None:
     """A rollout is the switch then, and going back is its undo."""
-    pinned = {
-        "namespace": NAMESPACE,
-        "resources": [os.path.relpath(overlay, tmp_path)],
-        "configMapGenerator": [
-            {"name": "api", "behavior": "merge", "literals": [f"MODEL_URI=models:/{API}/1"]}
-        ],
-    }
-    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(pinned))
+    uri = {"name": "api", "behavior": "merge", "literals": [f"MODEL_URI=models:/{API}/1"]}
+    pinned = variant(tmp_path, NAMESPACE, [overlay], configMapGenerator=[uri])
     with load(cluster.address(API)) as result:
-        cluster.kubectl("apply", "--kustomize", str(tmp_path))
+        cluster.kubectl("apply", "--kustomize", str(pinned))
         cluster.wait_rolled_out(f"deployment/{API}")
         cluster.wait_ready_pods(2)
         assert cluster.versions() == {"1"}
