@@ -118,14 +118,14 @@ else
 endif
 
 .PHONY: test-spark
-test-spark: env-dev env-spark ## run the tests on a real Spark cluster of a master and two workers (needs Java)
+test-spark: env-dev env-spark ## run the tests on a real Spark cluster of a master and two workers (QUICK=yes; needs Java)
 	@./tests/install-tools.sh java
-	@.venv/bin/pytest tests/spark $(ARGS)
+	@.venv/bin/pytest tests/spark $(if $(QUICK),-m "not slow") $(ARGS)
 
 .PHONY: test-kubernetes
-test-kubernetes: env-dev ## run the stack in a real cluster of one node, built from source (root, Debian, Go)
+test-kubernetes: env-dev ## run the stack in a real cluster of one node, built from source (QUICK=yes; root, Debian, Go)
 	@./tests/compose/start-engine.sh
-	@PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/pytest $(or $(ARGS),tests/kubernetes)
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/pytest tests/kubernetes $(if $(QUICK),-m "not slow") $(ARGS)
 
 .PHONY: soak
 soak: env-dev ## load, promotions and killed processes for ten minutes, none may fail a request (make soak MINUTES=3 MODELS=20)

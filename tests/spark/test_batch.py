@@ -132,6 +132,7 @@ def test_a_folder_of_every_dialect(server: MlflowServer, cluster: Cluster, tmp_p
     assert output.read_text(encoding="utf-8").count("boneca;de pano") == 6
 
 
+@pytest.mark.slow
 def test_parquet_to_parquet_with_two_models(
     server: MlflowServer, cluster: Cluster, tmp_path: Path
 ) -> None:
@@ -150,6 +151,7 @@ def test_parquet_to_parquet_with_two_models(
     assert set(table.column("categoria_staging").to_pylist()) == {"livro"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["cp1252", "utf-16"])
 def test_on_the_cores_of_this_machine(server: MlflowServer, encoding: str, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("nome\nrímel\n\npião\n", encoding=encoding)
@@ -159,6 +161,7 @@ def test_on_the_cores_of_this_machine(server: MlflowServer, encoding: str, tmp_p
     )
 
 
+@pytest.mark.slow
 def test_into_a_table(server: MlflowServer, cluster: Cluster, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("nome\nboneca\n\nhalo\n", encoding="utf-8")
     url = f"sqlite:///{tmp_path}/saidas.db"
@@ -179,6 +182,7 @@ def test_into_a_table(server: MlflowServer, cluster: Cluster, tmp_path: Path) ->
     assert len(one) == 2
 
 
+@pytest.mark.slow
 def test_as_an_entry_point_of_the_project(server: MlflowServer, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("nome\nboneca\nhalo\n", encoding="utf-8")
     done = subprocess.run(

@@ -64,6 +64,7 @@ def test_an_executor_that_is_killed_costs_nothing_but_time(
     ended(cluster)
 
 
+@pytest.mark.slow
 def test_a_worker_of_the_cluster_that_is_gone(server: MlflowServer, tmp_path: Path) -> None:
     (tmp_path / "cluster").mkdir()
     with running_cluster(tmp_path / "cluster") as own:
@@ -76,6 +77,7 @@ def test_a_worker_of_the_cluster_that_is_gone(server: MlflowServer, tmp_path: Pa
         assert last_run(server).data.metrics["rows"] > LARGE * 0.9
 
 
+@pytest.mark.slow
 def test_python_that_is_killed_again_and_again_ends_the_job_with_one_line(
     server: MlflowServer, cluster: Cluster, tmp_path: Path
 ) -> None:
@@ -101,6 +103,7 @@ def test_python_that_is_killed_again_and_again_ends_the_job_with_one_line(
     ended(cluster)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
 def test_a_job_that_is_stopped_leaves_no_output_and_no_process(
     server: MlflowServer, cluster: Cluster, number: signal.Signals, tmp_path: Path
@@ -120,6 +123,7 @@ def test_a_job_that_is_stopped_leaves_no_output_and_no_process(
         assert last_run(server).info.status == "KILLED"
 
 
+@pytest.mark.slow
 def test_a_bad_row_in_the_last_file_is_listed_with_its_line(
     server: MlflowServer, cluster: Cluster, tmp_path: Path
 ) -> None:
@@ -135,6 +139,7 @@ def test_a_bad_row_in_the_last_file_is_listed_with_its_line(
     assert f"{folder}/4.csv;42;too many fields;a;b;c" in listed.replace('"', "")
 
 
+@pytest.mark.slow
 def test_a_file_that_is_cut_off_in_the_end_leaves_yesterdays_output(
     server: MlflowServer, cluster: Cluster, tmp_path: Path
 ) -> None:

@@ -86,6 +86,7 @@ def test_the_runs_are_those_of_one_process_though_a_worker_is_killed(
     eventually(lambda: not cluster.executors(), "an executor has stayed behind")
 
 
+@pytest.mark.slow
 def test_a_grid_gives_the_same_best_model_in_both(
     server: MlflowServer, cluster: Cluster, table: Path
 ) -> None:
@@ -104,6 +105,7 @@ def test_a_grid_gives_the_same_best_model_in_both(
     assert found[0] == found[1]
 
 
+@pytest.mark.slow
 def test_a_sweep_that_is_stopped_leaves_no_run_open(
     server: MlflowServer, cluster: Cluster, table: Path
 ) -> None:
