@@ -101,6 +101,16 @@ def test_the_bind_address_moves_all_four(new_stack: Callable[..., Stack]) -> Non
     assert {port["host_ip"] for port in ports} == {"127.0.0.2"}
 
 
+def test_pages_without_a_login_stay_on_this_machine(new_stack: Callable[..., Stack]) -> None:
+    stack = new_stack(ROOT / "compose.monitoring.yml", BIND_ADDRESS="0.0.0.0")
+    published = {
+        port["host_ip"]
+        for name in ("prometheus", "alertmanager", "grafana")
+        for port in config(stack)["services"][name]["ports"]
+    }
+    assert published == {"127.0.0.1"}
+
+
 def test_the_chapter_s_names_are_kept(new_stack: Callable[..., Stack]) -> None:
     read = config(new_stack())
     assert set(read["services"]) == {
