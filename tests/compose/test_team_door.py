@@ -129,6 +129,11 @@ def first_answer(session: requests.Session, url: str) -> requests.Response:
     return found
 
 
+def test_a_company_s_proxy_is_not_asked_for_what_is_in_the_stack(team: Team) -> None:
+    with another_caddy(team, HTTP_PROXY="http://127.0.0.1:9") as port:
+        assert first_answer(team.session(), f"https://localhost:{port}/").status_code == 401
+
+
 def test_an_address_has_a_certificate_too(team: Team) -> None:
     with another_caddy(team, PUBLIC_HOST="127.0.0.1") as port:
         assert first_answer(team.session(), f"https://127.0.0.1:{port}/").status_code == 401
