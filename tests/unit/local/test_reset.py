@@ -52,6 +52,21 @@ def test_who_says_anything_else_keeps_all(
     assert capsys.readouterr().err == "make reset: nothing was deleted\n"
 
 
+def test_ctrl_c_in_place_of_an_answer_keeps_all(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(_prompt: str) -> str:
+        raise KeyboardInterrupt
+
+    before = left(home)
+    answer(monkeypatch, "")
+    monkeypatch.setattr("builtins.input", interrupt)
+    assert reset.main() == 130
+    assert left(home) == before
+    # What the terminal shows next begins a line of its own.
+    assert capsys.readouterr().out.endswith("are deleted\n\n")
+
+
 def test_where_nobody_is_there_an_explicit_yes_is_needed(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

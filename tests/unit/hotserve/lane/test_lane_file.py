@@ -32,6 +32,10 @@ def changed(header: dict[str, Any], **change: object) -> dict[str, Any]:
     return {**header, "model": {**header["model"], **change}}
 
 
+def test_a_process_of_another_user_may_read_it(compiled: Path) -> None:
+    assert compiled.stat().st_mode & 0o777 == 0o644
+
+
 def test_a_cut_file_is_refused_wherever_it_is_cut(compiled: Path, tmp_path: Path) -> None:
     content = compiled.read_bytes()
     cut = tmp_path / "cut.lane"
