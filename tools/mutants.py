@@ -170,21 +170,23 @@ def measure(copy: Path, processes: int) -> coverage.CoverageData:
 def tests_of(mutant: Mutant, measured: coverage.CoverageData, copy: Path) -> list[str]:
     """Unit tests that run its lines, those of the nearest folder first.
 
-    What runs as a module is imported may be seen by every test that uses the module or names it.
-    These count, too, where a line's process was not measured: it was killed, or has no `site`.
+    What runs as a module is imported may be seen by every test that uses the module, names it, or
+    is in the mirrored folder. The last two count, too, where it is not known who runs a line: a
+    process that was killed or has no `site` is not measured, nor is code that travels in a model.
     """
     ran = measured.contexts_by_lineno(str(copy / mutant.file))
     tests = {test for line in mutant.lines for test in ran.get(line, ())}
     parts = mutant.file.with_suffix("").parts
     *package, name = parts[parts[0] in ("classificador-produtos", "trainer") :]
+    mirrored = os.path.join("tests", "unit", *package)
     if not tests or "" in tests:
         if tests:
             tests = {test for each in ran.values() for test in each}
         known = measured.measured_contexts() - {""}
         named = re.compile(rf"\b{re.escape('.'.join(package))}\b(?s:.*)\b{name}\b")
         texts = {file: (copy / file).read_text("utf-8") for file in map(_file_of, known)}
-        tests |= {test for test in known if named.search(texts[_file_of(test)])}
-    mirrored = os.path.join("tests", "unit", *package)
+        files = {file for file in texts if file.startswith(mirrored) or named.search(texts[file])}
+        tests |= {test for test in known if _file_of(test) in files}
     nearest = {test: len(os.path.commonpath([test, mirrored])) for test in tests - {""}}
     return sorted(nearest, key=lambda test: (-nearest[test], test))
 
