@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from hotserve.worker.answer import JSON, Answer
-from tests.unit.hotserve.worker.front_worker import FrontWorker, Received
+from tests.unit.hotserve.worker.front_worker import FrontWorker, Received, request
 
 pytestmark = pytest.mark.anyio
 
@@ -52,6 +52,17 @@ async def test_a_signature_is_what_the_model_takes() -> None:
     answer = (await one.ask("GET", MODEL)).json()
     assert answer["inputs"] == [{"name": "a", "datatype": "FP64", "shape": [-1]}]
     assert answer["outputs"] == [{"name": "output-0", "datatype": "INT64", "shape": [-1]}]
+
+
+@pytest.mark.parametrize("path", [f"{MODEL}/infer", "/explain"])
+async def test_a_body_that_is_compressed_or_too_large_is_refused_unread(path: str) -> None:
+    one = worker(max_body=100)
+    answer = await one.ask("POST", path, b"x", content_encoding="gzip")
+    assert answer.status == 415
+    # Of one that is too large nothing has come yet.
+    connection = one.connect().send(request("POST", path, content_length="101"))
+    assert (await connection.answer()).status == 413
+    assert one.process.sent == []
 
 
 @pytest.mark.parametrize("path", [f"{MODEL}/infer", f"{VERSION}/infer", f"{VERSION}/infer/"])

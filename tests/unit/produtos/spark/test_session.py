@@ -1,5 +1,6 @@
 """How Spark is set up, and what is said of what goes wrong in it."""
 
+import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -106,3 +107,20 @@ def test_its_end_is_the_end_of_all_work_even_of_a_cluster_that_is_gone(
     assert context.calls == ["cancelAllJobs", "stop"]
     with pytest.raises(RuntimeError, match="after shutdown"):
         spark.submit(lambda item: item, b"")
+
+
+def test_a_cluster_is_sent_the_code_and_this_machine_finds_it_where_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", "/others")
+    assert session._code("local[2]", tmp_path) == {}
+    code, others = os.environ["PYTHONPATH"].split(os.pathsep)
+    assert others == "/others"
+    assert Path(code, "produtos", "spark", "session.py").is_file()
+    assert list(tmp_path.iterdir()) == []
+    settings = session._code("spark://h:7077", tmp_path)
+    path, name = settings["spark.archives"].split("#")
+    assert settings["spark.executorEnv.PYTHONPATH"] == name
+    names = zipfile.ZipFile(path).namelist()
+    assert {"produtos/spark/session.py", "nltk_data/corpora/stopwords/portuguese"} <= {*names}
+    assert not any("__pycache__" in each for each in names)
