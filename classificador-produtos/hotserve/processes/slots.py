@@ -95,6 +95,7 @@ class ProcessSlots:
         self._full_since: float | None = None
         self._changed = asyncio.Event()
         self._turns = asyncio.Semaphore(turns) if turns is not None else None
+        self._next_fetch = asyncio.Lock()
 
     async def take(self, holder: Holder) -> None:
         """Wait for a slot; nothing to wait for where `holder` has one.
@@ -132,12 +133,16 @@ class ProcessSlots:
     async def turn(self, holder: Holder | None = None) -> AsyncIterator[None]:
         """Wait for a turn, and have it as long as the context lasts, or as turns last.
 
-        A `holder` that takes longer has no slot either, until it has come to its end.
+        Without a `holder` it is for a fetch. A `holder` that takes longer has no slot either, until
+        it has come to its end.
         """
         if self._turns is None:
             yield
             return
-        await self._turns.acquire()
+        # One fetch at most is in the line: a process that starts need not wait for those of all
+        # models, so what is fetched is soon served, and who sleeps is awake in a moment.
+        async with self._next_fetch if holder is None else contextlib.nullcontext():
+            await self._turns.acquire()
         release = _Once(self._turns)
 
         async def end() -> None:

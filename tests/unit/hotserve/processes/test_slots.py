@@ -297,6 +297,22 @@ async def test_turns_are_few_and_end_by_themselves() -> None:
 
 
 @fake_clock
+async def test_a_start_waits_for_one_fetch_and_not_for_those_of_every_model() -> None:
+    slots = ProcessSlots(10, turns=1)
+    begun: list[object] = []
+
+    async def turn(what: object, holder: Holder | None = None) -> None:
+        async with slots.turn(holder):
+            begun.append(what)
+            await asyncio.sleep(1)
+
+    fetches = [asyncio.create_task(turn(number)) for number in range(4)]
+    await asyncio.sleep(0.5)
+    await asyncio.gather(turn("start", Server()), *fetches)
+    assert begun == [0, 1, "start", 2, 3]
+
+
+@fake_clock
 async def test_starts_that_hang_keep_nobody_from_a_slot_for_long() -> None:
     slots = ProcessSlots(1, turns=2)
     hangs, another = Server(), Server()
