@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import pytest
 import requests
+from playwright.sync_api import expect
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.e2e.conftest import MlflowServer, running_mlflow_server
@@ -20,6 +21,8 @@ from tests.e2e.hotserve_process import (
     running_hotserve,
     stream_of_requests,
 )
+from tests.e2e.registry_page import chromium
+from tests.e2e.watched_page import assert_fits_and_reads_well, opened
 from tests.unit.hotserve.samples import Samples
 
 ANA, ESCAPED, BROKEN = "turma-ana", "turma-joão 50% off", "turma-quebrado"
@@ -154,6 +157,30 @@ def test_a_model_is_deleted_and_registered_again(turma: Turma) -> None:
     turma.register(BROKEN, constant_model("novo"))
     turma.wait_for(BROKEN, "1", lane="shut")
     assert turma.predict(BROKEN).json() == {"predictions": ["novo"]}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_list_is_a_page_that_leads_to_each_model(turma: Turma, scheme: str) -> None:
+    size = {"width": 360, "height": 740}
+    with (
+        chromium() as browser,
+        opened(browser, turma.hotserve.url, viewport=size, color_scheme=scheme) as watched,
+    ):
+        page = watched.page
+        expect(page.locator("#models tr")).to_have_count(3)
+        assert_fits_and_reads_well(page)
+        # As it is where tokens are wanted.
+        page.route("**/models", lambda route: route.fulfill(status=401))
+        page.reload()
+        expect(page.get_by_label("Token")).to_be_visible()
+        assert_fits_and_reads_well(page)
+        page.unroute("**/models")
+        page.get_by_label("Token").fill("qualquer")
+        page.get_by_role("button", name="English").click()
+        page.get_by_role("button", name="Continue").click()
+        page.get_by_role("link", name=ANA).click()
+        watched.type("halo")
+        watched.has_answered("game-ana2")
 
 
 def test_processes_start_when_they_are_needed_and_make_room_for_each_other(turma: Turma) -> None:
