@@ -202,6 +202,10 @@ bench-serve: env-dev ## serve three models with hotserve and with what one would
 bench-registry: env-dev ## serve a hundred registered models with one hotserve: start, memory, p99 (needs wrk)
 	@.venv/bin/python -m benchmarks.registry $(ARGS)
 
+.PHONY: bench-class
+bench-class: env-dev ## serve a class of thirty with one hotserve: memory, and a load on all at once (needs wrk)
+	@PYTHONPATH=.:trainer .venv/bin/python -m benchmarks.classroom $(ARGS)
+
 .PHONY: bench-batch
 bench-batch: env-dev ## time a batch job of a million rows against one big predict
 	@PYTHONPATH=.:trainer .venv/bin/python -m benchmarks.batch

@@ -15,12 +15,13 @@ _SCRIPT = """\
 wrk.method = "POST"
 wrk.headers["Content-Type"] = "{content_type}"
 local file = io.open("{bodies}", "rb")
-local requests, turn = {{}}, 0
+local requests, turn, paths = {{}}, 0, {{{paths}}}
 function init(args)
-  for _ = 1, file:read("*n") do
+  for place = 1, file:read("*n") do
     local length = file:read("*n")
     file:read(1)
-    requests[#requests + 1] = wrk.format(nil, nil, nil, file:read(length))
+    local path = #paths > 0 and paths[(place - 1) % #paths + 1] or nil
+    requests[place] = wrk.format(nil, path, nil, file:read(length))
   end
   file:close()
 end
@@ -45,12 +46,14 @@ class Request:
 
     Attributes:
         lines: products in each body.
+        paths: which are asked in turn, a body each, in place of the address's own.
     """
 
     name: str
     content_type: str
     bodies: tuple[bytes, ...]
     lines: int = 1
+    paths: tuple[str, ...] = ()
 
     def packed(self) -> bytes:
         """Their number, and each with its length in front: what the script above reads."""
@@ -83,7 +86,11 @@ def drive(
     with tempfile.TemporaryDirectory() as folder:
         bodies, script = Path(folder, "bodies"), Path(folder, "script.lua")
         bodies.write_bytes(request.packed())
-        filled = _SCRIPT.format(content_type=request.content_type, bodies=bodies)
+        filled = _SCRIPT.format(
+            content_type=request.content_type,
+            bodies=bodies,
+            paths=", ".join(json.dumps(path) for path in request.paths),
+        )
         script.write_text(filled, "utf-8")
         done = subprocess.run(
             [
