@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -155,3 +156,88 @@ async def test_another_version_takes_over_from_one_that_sleeps() -> None:
     assert bench.server_of("1").started_at == []
     await asyncio.sleep(5)
     assert len(bench.server_of("1").closed_at) == 1
+
+
+class ServerOfSlots(FakeServer):
+    """A server process that needs a slot, as a real one does."""
+
+    pid = 0
+
+    async def start(self, timeout: float) -> None:
+        await self.slots.take(self)
+        try:
+            async with self.slots.turn(self):
+                await super().start(timeout)
+        except BaseException:
+            self.slots.give_back(self)
+            raise
+
+    async def stop(self, grace: float) -> None:
+        await super().stop(grace)
+        self.slots.give_back(self)
+
+    async def close(self, grace: float) -> None:
+        await super().close(grace)
+        self.slots.give_back(self)
+
+
+class Asked:
+    """A model that somebody asks again and again, twice a second.
+
+    Attributes:
+        served: when an answer came.
+        is_over: whether nobody asks any more.
+    """
+
+    is_over = False
+
+    def __init__(self, slots: ProcessSlots, start: float) -> None:
+        self.bench = Bench(process="always", process_idle=300.0)
+        for number in ("1", "2"):
+            server = ServerOfSlots(*[start] * 100)
+            server.slots = slots
+            self.bench.preparation.servers[number] = server
+        self.served: list[float] = []
+        self.bench.switcher.deploy(version("1"))
+
+    async def ask(self) -> None:
+        while True:
+            last = self.bench.pool.last
+            if self.is_over:
+                pass
+            elif last.target is not None:
+                self.bench.switcher.in_use(last.target.generation)
+                self.served.append(now())
+            elif last.asleep:
+                self.bench.switcher.wake()
+            # What was under way at a process has its answer by then.
+            await asyncio.sleep(0.5)
+            for drained in self.bench.pool.drains.values():
+                drained.set()
+
+    def longest_gap(self) -> float:
+        return max(after - before for before, after in pairwise(self.served))
+
+
+@fake_clock
+async def test_models_that_are_asked_all_the_time_take_turns_and_a_new_version_comes_through() -> (
+    None
+):
+    slots = ProcessSlots(1, turns=2)
+    models = [Asked(slots, start=8.0) for _ in range(3)]
+    asking = [asyncio.create_task(model.ask()) for model in models]
+    await asyncio.sleep(300)
+    for model in models:
+        assert model.longest_gap() < 60, "a request would have waited for too long"
+        assert len(model.served) > 20
+    models[0].bench.switcher.deploy(version("2"))
+    await until(lambda: models[0].bench.pool.answers == "2")
+    assert now() < 400
+    # Nobody else needs it any more: it keeps its slot.
+    models[1].is_over = models[2].is_over = True
+    await asyncio.sleep(60)
+    served = len(models[0].served)
+    await asyncio.sleep(100)
+    assert len(models[0].served) == served + 200
+    for each in asking:
+        each.cancel()
