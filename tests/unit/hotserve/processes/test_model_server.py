@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -153,6 +154,9 @@ async def test_a_start_that_fails_leaves_its_slot_to_others() -> None:
         await server.start(1)
     await asyncio.wait_for(slots.take(another), 10)
     await server.close(0)
+    # And its port.
+    with socket.socket() as others:
+        others.bind(("127.0.0.1", server.port))
 
 
 def test_a_start_that_is_given_up_leaves_nothing(tmp_path: Path) -> None:

@@ -5,15 +5,28 @@ import os
 import resource
 import socket
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from hotserve.ipc.channel import Channel
-from hotserve.ipc.messages import Acknowledge, Commit, Configure, Message, Prepare, Ready, Stop
+from hotserve.ipc.messages import (
+    Acknowledge,
+    BatchingFailed,
+    Commit,
+    Configure,
+    Idle,
+    Message,
+    Prepare,
+    Ready,
+    Stop,
+)
 from hotserve.ipc.shared_version import SharedVersion
 from hotserve.worker import main
-from tests.unit.hotserve.samples import CONFIGURE
+from hotserve.worker.counters import Counters
+from hotserve.worker.shared import Shared
+from tests.unit.hotserve.samples import CONFIGURE, TARGET
 
 pytestmark = pytest.mark.anyio
 
@@ -103,3 +116,23 @@ async def test_one_whose_manager_is_gone_before_it_began_ends(first: tuple[Confi
     await manager.start(*first)
     manager.channel.close()
     await manager.ended()
+
+
+async def test_what_a_model_has_to_say_goes_to_the_manager(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[Message] = []
+    reports: list[Any] = []
+    monkeypatch.setattr(main, "Batcher", lambda _pool, _counters, report: reports.append(report))
+    channel: Any = SimpleNamespace(send=said.append)
+    nothing: Any = None
+    shared = Shared(OPEN, nothing, nothing, Counters(), nothing, None)
+    model = main._model(shared, channel, SharedVersion.create(), None, "m")
+    assert model.counters is not shared.counters
+    reports[0]("7", "it gave 1 prediction for 2 rows")
+    model.serving.begin(TARGET)
+    model.serving.end(TARGET)
+    assert said == [
+        BatchingFailed("m", "7", "it gave 1 prediction for 2 rows"),
+        Idle(TARGET.generation),
+    ]
+    only = main._model(shared, channel, SharedVersion.create(), None, OPEN.model)
+    assert only.counters is shared.counters

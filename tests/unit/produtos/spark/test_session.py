@@ -124,3 +124,27 @@ def test_a_cluster_is_sent_the_code_and_this_machine_finds_it_where_it_is(
     names = zipfile.ZipFile(path).namelist()
     assert {"produtos/spark/session.py", "nltk_data/corpora/stopwords/portuguese"} <= {*names}
     assert not any("__pycache__" in each for each in names)
+
+
+class Cluster:
+    """With so many executors, this process among them, each time that it is asked."""
+
+    def __init__(self, *executors: int) -> None:
+        self._executors = iter(executors)
+        self._jsc = self
+
+    def sc(self) -> Any:
+        return self
+
+    statusTracker = sc
+
+    def getExecutorInfos(self) -> range:
+        return range(next(self._executors))
+
+
+def test_an_executor_is_waited_for_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    session._wait_for_an_executor(Cluster(1, 1, 2), "spark://h:7077")
+    monkeypatch.setattr(session, "EXECUTOR_WITHIN", -1)
+    with pytest.raises(BadInput, match="spark://h:7077"):
+        session._wait_for_an_executor(Cluster(1), "spark://h:7077")
