@@ -22,6 +22,7 @@ from hotserve.manager.lane_verdict import LaneFiles, LaneVerdict
 from hotserve.manager.mlflow_api import RegistryUnavailable
 from hotserve.manager.registry import ModelVersion, Resolution
 from hotserve.processes.model_server import StartError
+from tests.support.fake_clock import fake_clock, now
 from tests.unit.hotserve.lane.lane_corpus import LABELS, TEXTS
 from tests.unit.hotserve.manager.samples import version
 
@@ -118,6 +119,7 @@ def test_nothing_is_shown_beside(world: World, meant: ModelVersion | None) -> No
     for _ in range(2):
         world.look()
     assert world.shown == (None, None)
+    assert world.in_use == []
     assert (world.states, world.in_use) == (["compiling", "open", None], [])
 
 
@@ -162,6 +164,25 @@ def test_while_the_registry_is_away_it_stays(world: World) -> None:
     with pytest.raises(RegistryUnavailable):
         world.look()
     assert world.shown[0] is not None
+
+
+@fake_clock
+async def test_it_is_asked_for_again_and_again_also_while_the_registry_is_away(
+    tmp_path: Path,
+) -> None:
+    asked: list[float] = []
+
+    class Away(World):
+        async def resolve(self, reference: object) -> Resolution:
+            asked.append(now())
+            return await super().resolve(reference)
+
+    world = Away(tmp_path)
+    world.meant = RegistryUnavailable("http://h can't be reached")
+    following = asyncio.create_task(world.comparison.follow(2.0))
+    await asyncio.sleep(5)
+    assert asked == [0, 2, 4]
+    following.cancel()
 
 
 def test_files_that_can_not_be_had_are_tried_again(
