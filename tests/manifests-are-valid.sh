@@ -3,12 +3,17 @@
 #
 # No cluster is asked. A ServiceMonitor is the Prometheus operator's, so it is not known here.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../deploy/kubernetes"
 
-for overlay in deploy/kubernetes/overlays/*; do
-  manifests=$(mktemp --suffix .yaml)
-  trap 'rm -f "$manifests"' EXIT
-  .venv/bin/kubectl kustomize "$overlay" >"$manifests"
-  .venv/bin/kubernetes-validate --strict --quiet --no-warn "$manifests" ||
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+from_there() { realpath --relative-to "$work" "$1"; }
+
+# What may be added, to one of them.
+printf 'resources: [%s]\ncomponents: [%s]\n' "$(from_there overlays/trial)" \
+  "$(from_there components/shared-cache)" >"$work/kustomization.yaml"
+for overlay in overlays/* "$work"; do
+  ../../.venv/bin/kubectl kustomize "$overlay" >"$work/made.yaml"
+  ../../.venv/bin/kubernetes-validate --strict --quiet --no-warn "$work/made.yaml" ||
     { echo "$overlay: see above" >&2 && exit 1; }
 done
