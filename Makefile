@@ -77,25 +77,26 @@ certificate: ## write root.crt, the authority that has signed a team's certifica
 alarm: ## send a test alert to whom .env names (needs compose.monitoring.yml)
 	@docker compose exec -T alertmanager /etc/monitoring/alarm.sh
 
-# As for backups: of the containers, or with LOCAL=yes of `make run`.
-CLASSROOM := $(if $(LOCAL),MLFLOW_TRACKING_URI=http://127.0.0.1:$(or $(MLFLOW_PORT),5000) .venv/bin/python trainer/classroom.py,docker compose --progress quiet run --rm --no-TTY --env LINGUA trainer python classroom.py)
+# As for backups: of the containers, or with LOCAL=yes of `make run`. In containers the API is that of
+# compose.class.yml, and class-status asks it from inside.
+CLASSROOM := $(if $(LOCAL),MLFLOW_TRACKING_URI=http://127.0.0.1:$(or $(MLFLOW_PORT),5000) .venv/bin/python trainer/classroom.py,./deploy/classroom.sh)
 HAND_OUT := $(or $(HAND_OUT),class.md)
 API_PORT := $(or $(API_PORT),8081)
-API := $(or $(API),http://localhost:$(API_PORT))
 
 .PHONY: class
-class: $(if $(LOCAL),env) ## make a place for each student, and class.md to hand out (make class STUDENTS=students.txt ADDRESS=http://room:5000 API=http://room:8081)
+class: $(if $(LOCAL),env) ## make a place for each student, and class.md to hand out (make class STUDENTS=students.txt ADDRESS=http://room:5000 API=http://room:8080)
 	@test -r '$(STUDENTS)' || { echo "make class: name a file with one student a line: STUDENTS=students.txt" >&2; exit 2; }
-	@$(CLASSROOM) --address '$(or $(ADDRESS),http://localhost:$(or $(MLFLOW_PORT),5000))' --api '$(API)' <'$(STUDENTS)' >'$(HAND_OUT).new' \
+	@umask 077; $(CLASSROOM) --address '$(or $(ADDRESS),http://localhost:$(or $(MLFLOW_PORT),5000))' \
+		--api '$(or $(API),http://localhost:$(if $(LOCAL),$(API_PORT),$(or $(SERVE_PORT),8080)))' <'$(STUDENTS)' >'$(HAND_OUT).new' \
 		|| { code=$$?; rm -f '$(HAND_OUT).new'; exit $$code; }
 	@mv '$(HAND_OUT).new' '$(HAND_OUT)' && cat '$(HAND_OUT)'
 
 .PHONY: class-status
 class-status: ## show how far each student is: runs, best figure, versions, what is in Production
-	@$(CLASSROOM) --status --api '$(API)'
+	@$(CLASSROOM) --status --api '$(or $(API),$(if $(LOCAL),http://localhost:$(API_PORT),http://classificador-produtos:8080))'
 
 .PHONY: class-api
-class-api: env ## serve every student's model by name, at API_PORT (8081) of this machine (HOST=0.0.0.0 for others)
+class-api: env ## of `make run`: serve every student's model by name, at API_PORT (8081) of this machine (HOST=0.0.0.0 for others)
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" MLFLOW_TRACKING_URI=http://127.0.0.1:$(or $(MLFLOW_PORT),5000) \
 		exec hotserve mlflow models serve -m 'models:/*/Production' -p $(API_PORT) -h $(or $(HOST),127.0.0.1) --env-manager local
 

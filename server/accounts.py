@@ -1,9 +1,9 @@
 """Who may do what in MLflow: accounts of the services, and of people by role.
 
 ``python -m server.accounts`` makes the services' accounts and the roles, the same at each start;
-``add NAME ROLE``, ``remove NAME`` and ``list`` are `make user` and `make users`. Everything goes
-through MLflow's own API, as its admin, so that it counts at once. Exit code 2: that can't be done;
-1: MLflow did not do it.
+``add NAME ROLE``, ``remove NAME`` and ``list`` are `make user` and `make users`, ``class`` belongs
+to `make class`. Everything goes through MLflow's own API, as its admin, so that it counts at once.
+Exit code 2: that can't be done; 1: MLflow did not do it.
 """
 
 from __future__ import annotations
@@ -36,11 +36,12 @@ PEOPLE: dict[str, Grants] = {
     "promoter": WRITE_ALL | {("registered_model_version", "*", "MANAGE")},
 }
 ADMIN = "admin"
+NO_ROLE = "no role"
 SERVICES: dict[str, Grants] = {
     # `mlflow run` logs to the experiment Default, whose number is 0, unless it is told another.
     "trainer": frozenset({("registered_model", MODEL, "MANAGE"), ("experiment", "0", "EDIT")}),
-    # The files of a version belong to the experiment of its run, whichever that is.
-    "hotserve": frozenset({("registered_model", MODEL, "READ"), ("experiment", "*", "READ")}),
+    # It may serve every registered model: compose.class.yml.
+    "hotserve": READ_ALL,
     "batch": READ_ALL,
 }
 # Who may make experiments and models, and everything with what they made: see `server.team`.
@@ -49,6 +50,9 @@ MAKERS = {"scientist", "promoter", "trainer", "batch"}
 EXPERIMENTS = {"trainer": MODEL, "batch": f"{MODEL}-batch"}
 RESERVED = {ADMIN, *SERVICES}
 GRANTS = PEOPLE | SERVICES
+
+PASSWORD = re.compile(r"\{password\|([^|]+)\|(\d+)\|([^}]+)\}")
+"""In the sheets of a class: a student's place, its experiment, what to say to who has one."""
 
 
 class Refused(Exception):
@@ -96,6 +100,32 @@ def remove(client: AuthServiceClient, name: str) -> str:
     return f"{name} is removed"
 
 
+def students(client: AuthServiceClient, sheets: str) -> str:
+    """Make the accounts of a class, each for its own place alone. Returns the sheets filled in."""
+    users, passwords = _users(client), dict[str, str]()
+    for mark in PASSWORD.finditer(sheets):
+        if (role := users.get(mark[1], NO_ROLE)) != NO_ROLE:
+            raise Refused(f"{mark[1]} is an account of a {role}: name the student in another way")
+
+    def password(mark: re.Match[str]) -> str:
+        name, experiment, known = mark.groups()
+        if name not in passwords:
+            passwords[name] = known
+            if name not in users:
+                passwords[name] = secrets.token_urlsafe(18)
+                client.create_user(name, passwords[name])
+            # Also to who has an account: a model that was made anew is nobody's.
+            for kind, place in (("experiment", experiment), ("registered_model", name)):
+                try:
+                    client.grant_user_permission(name, kind, place, "MANAGE")
+                except MlflowException as error:
+                    if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                        raise
+        return passwords[name]
+
+    return PASSWORD.sub(password, sheets)
+
+
 def _own(name: str) -> Grants:
     """What a service may do with its experiment, if that is there."""
     experiment = name in EXPERIMENTS and MlflowClient().get_experiment_by_name(EXPERIMENTS[name])
@@ -138,7 +168,7 @@ def _users(client: AuthServiceClient) -> dict[str, str]:
     users = {}
     for user in answer.json()["users"]:
         names = {role["name"] for role in user["roles"]} & GRANTS.keys()
-        users[user["username"]] = ADMIN if user["is_admin"] else ", ".join(names) or "no role"
+        users[user["username"]] = ADMIN if user["is_admin"] else ", ".join(names) or NO_ROLE
     return users
 
 
@@ -156,9 +186,11 @@ def main(arguments: Sequence[str]) -> int:
                 print(add(client, name, role))
             case ["remove", name]:
                 print(remove(client, name))
+            case ["class"]:
+                print(students(client, sys.stdin.read()), end="")
             case _:
                 raise Refused(
-                    "usage: python -m server.accounts [list | add NAME ROLE | remove NAME]"
+                    "usage: python -m server.accounts [list | add NAME ROLE | remove NAME | class]"
                 )
     except Refused as error:
         print(f"accounts: {error}", file=sys.stderr)

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Keeps the API's named tokens, "NAME TOKEN" a line: `make token`, `make tokens`. Runs in the
-# service `tokens`, where the file is; the API reads it again within two seconds.
+# Keeps the API's named tokens, "NAME TOKEN" a line: `make token`, `make tokens`, and for a student's
+# model "NAME TOKEN models:/MODEL": `make class`. Runs in the service `tokens`, where the file is;
+# the API reads it again within two seconds.
 set -eu
 
 file=/var/lib/hotserve/tokens
@@ -17,6 +18,8 @@ replace() {
   mv "$file.new" "$file"
 }
 
+new_token() { head -c 96 /dev/urandom | base64 | tr -d '/+=\n' | cut -c 1-40; }
+
 case ${1-} in
 first)
   [ -s "$file" ] || echo "first $HOTSERVE_TOKEN" | replace
@@ -24,6 +27,25 @@ first)
   ;;
 list)
   cut -d ' ' -f 1 "$file"
+  exit 0
+  ;;
+class)
+  # The sheets of a class, with {token|MODEL|what to say to who has one} in them.
+  while IFS= read -r line; do
+    case $line in
+    *'{token|'*)
+      mark=${line#*'{token|'}
+      mark=${mark%%'}'*}
+      model=${mark%%'|'*} token=${mark#*'|'}
+      if ! grep -q " models:/$model\$" "$file"; then
+        token=$(new_token)
+        { cat "$file" && printf '%.30s %s models:/%s\n' "$model" "$token" "$model"; } | replace
+      fi
+      line=${line%%'{token|'*}$token${line#*"$mark}"}
+      ;;
+    esac
+    printf '%s\n' "$line"
+  done
   exit 0
   ;;
 esac
@@ -37,7 +59,7 @@ if grep -q "^$name " "$file"; then known=yes; fi
 case $1 in
 add)
   [ $known = no ] || fail "$name has a token already; make token NAME=$name REMOVE=yes takes it away"
-  token=$(head -c 96 /dev/urandom | base64 | tr -d '/+=\n' | cut -c 1-40)
+  token=$(new_token)
   { cat "$file" && echo "$name $token"; } | replace
   echo "$token"
   ;;
@@ -47,5 +69,5 @@ remove)
   grep -v "^$name " "$file" | replace
   echo "$name's token is taken away"
   ;;
-*) fail "first, list, add NAME or remove NAME" ;;
+*) fail "first, list, class, add NAME or remove NAME" ;;
 esac

@@ -1,6 +1,8 @@
 """What `make user` refuses before it asks MLflow; `tests/compose/test_team_*` try the rest."""
 
 import pytest
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS
 
 from server import accounts
 from tests.e2e.conftest import free_port
@@ -23,7 +25,10 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
         (["add", "-x", "reader"], "NAME=-x: must be letters, digits"),
         (["add", "hotserve", "admin"], "and not a service's name"),
         (["remove", "admin"], "NAME=admin: nobody of that name can be removed"),
-        (["remove"], "usage: python -m server.accounts [list | add NAME ROLE | remove NAME]"),
+        (
+            ["remove"],
+            "usage: python -m server.accounts [list | add",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_one_line_and_exit_code_2(
@@ -49,3 +54,44 @@ def test_who_may_only_read_has_no_right_to_write() -> None:
         assert {grant[2] for grant in accounts.GRANTS[name]} == {"READ"}
         assert name not in accounts.MAKERS
     assert ("registered_model_version", "*", "READ") in accounts.PEOPLE["scientist"]
+
+
+class Client:
+    """What `make class` asks of MLflow's users; `there` has an account already."""
+
+    def __init__(self, **there: str) -> None:
+        self.users, self.granted = there, list[tuple[str, ...]]()
+
+    def create_user(self, name: str, password: str) -> None:
+        self.users[name] = password
+
+    def grant_user_permission(self, *grant: str) -> None:
+        self.granted.append(grant)
+        if self.users[grant[0]] == accounts.NO_ROLE:
+            raise MlflowException("there", RESOURCE_ALREADY_EXISTS)
+
+
+@pytest.fixture
+def client(monkeypatch: pytest.MonkeyPatch) -> Client:
+    client = Client(bia=accounts.NO_ROLE, rui="scientist")
+    monkeypatch.setattr(accounts, "_users", lambda client: dict(client.users))
+    return client
+
+
+def test_a_sheet_gets_a_password_for_the_own_place_and_who_has_one_keeps_it(client: Client) -> None:
+    sheets = "a={password|ana|2|yours} b='{password|ana|2|yours}'\n{password|bia|3|yours}\n"
+    filled = accounts.students(client, sheets)  # type: ignore[arg-type]
+    password = client.users["ana"]
+    assert len(password) > 20
+    assert filled == f"a={password} b='{password}'\nyours\n"
+    assert set(client.granted) == {
+        (name, kind, place, "MANAGE")
+        for name, number in (("ana", "2"), ("bia", "3"))
+        for kind, place in (("experiment", number), ("registered_model", name))
+    }
+
+
+def test_nobody_gets_the_account_of_a_colleague(client: Client) -> None:
+    with pytest.raises(accounts.Refused, match="rui is an account of a scientist"):
+        accounts.students(client, "{password|ana|2|x} {password|rui|4|x}")  # type: ignore[arg-type]
+    assert "ana" not in client.users

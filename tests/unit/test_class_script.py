@@ -1,0 +1,86 @@
+"""`make class` in containers: whom it asks, and the tokens that it gives.
+
+Docker is played by a script here: it passes sheets on, and writes down what it is asked for.
+"""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DOCKER = """\
+#!/bin/bash
+echo "$*" >>"$CALLS"
+case "$*" in
+  "compose config --services") printf '%s\\n' $SERVICES ;;
+  *) cat ;;
+esac
+"""
+SHEET = "# Ana\n`curl -H 'Authorization: Bearer {token|ana-lucia|yours}' -d '{}'`\n"
+
+
+@pytest.fixture
+def calls(tmp_path: Path) -> Path:
+    docker = tmp_path / "bin" / "docker"
+    docker.parent.mkdir()
+    docker.write_text(DOCKER, encoding="utf-8")
+    docker.chmod(0o755)
+    return tmp_path / "calls"
+
+
+def classroom(calls: Path, services: str, *arguments: str) -> list[str]:
+    """What is run, in no order: the parts of a pipe begin together."""
+    done = subprocess.run(
+        [ROOT / "deploy" / "classroom.sh", *arguments],
+        env={
+            **os.environ,
+            "PATH": f"{calls.parent / 'bin'}:{os.environ['PATH']}",
+            "CALLS": str(calls),
+            "SERVICES": services,
+        },
+        input="Ana\n",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "Ana\n"
+    return sorted(re.findall(r" (trainer .*|accounts .*|tokens .*)", calls.read_text()))
+
+
+def test_the_sheets_of_a_team_get_passwords_and_tokens(calls: Path) -> None:
+    assert classroom(calls, "mlflow accounts tokens", "--address", "https://room:5000") == [
+        "accounts python -m server.accounts class",
+        "tokens class",
+        "trainer python classroom.py --logins --address https://room:5000",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("services", "argument"), [("mlflow accounts tokens", "--status"), ("mlflow", "--address=x")]
+)
+def test_without_logins_and_for_the_list_the_trainer_is_enough(
+    calls: Path, services: str, argument: str
+) -> None:
+    assert classroom(calls, services, argument) == [f"trainer python classroom.py {argument}"]
+
+
+def test_a_token_is_for_the_own_model_and_is_said_once(tmp_path: Path) -> None:
+    tokens = tmp_path / "tokens"
+    tokens.write_text("first abc\n")
+    script = (ROOT / "deploy" / "team" / "tokens.sh").read_text("utf-8")
+    script = script.replace("/var/lib/hotserve/tokens", str(tokens))
+
+    def filled() -> str:
+        run = ["sh", "-c", script, "tokens.sh", "class"]
+        return subprocess.run(run, input=SHEET, capture_output=True, text=True, check=True).stdout
+
+    sheet = filled()
+    first, line = tokens.read_text().splitlines()
+    assert first == "first abc"
+    assert (match := re.fullmatch(r"ana-lucia (\w{40}) models:/ana-lucia", line))
+    assert sheet == SHEET.replace("{token|ana-lucia|yours}", match[1])
+    assert filled() == SHEET.replace("{token|ana-lucia|yours}", "yours")
+    assert tokens.read_text().splitlines() == [first, line]
