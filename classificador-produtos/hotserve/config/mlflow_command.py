@@ -60,23 +60,26 @@ class WrappedCommand:
         `mlflow models serve` in this environment would keep a parent of 240 MB that only waits for
         the server: where it would be MLflow's Python server, that is run without the parent.
         """
-        if self._is_mlflow() and self.env_manager == "local" and not self.unknown:
-            python = self.python()
-            if python and _is_python_function(Path(model)):
-                return [
-                    python,
-                    str(_SERVER),
-                    model,
-                    str(port),
-                    str(self.timeout),
-                    str(self.workers),
-                ]
+        server = self.python_server(model, port)
+        if server and _is_python_function(Path(model)):
+            return server
         return [
             *self.program,
             *("models", "serve", "-m", model, "-p", str(port), "-h", "127.0.0.1"),
             *("-t", str(self.timeout)),
             *self.others,
         ]
+
+    def python_server(self, model: str, port: int) -> list[str] | None:
+        """MLflow's Python server by itself, which waits for the folder where that is not there yet.
+
+        None where it is MLflow's command that has to start it.
+        """
+        python = self.python()
+        if not python or not self._is_mlflow() or self.env_manager != "local" or self.unknown:
+            return None
+        settings = (port, self.timeout, self.workers)
+        return [python, str(_SERVER), model, *map(str, settings)]
 
     def _is_mlflow(self) -> bool:
         """Whether the program is MLflow's own: `python -m mlflow`, or the script that pip makes."""

@@ -90,7 +90,7 @@ class Comparison:
             before.close()
 
     async def _compiled(self, version: ModelVersion, in_use: contextlib.ExitStack) -> LaneTarget:
-        deployment = await self.preparation.prepare(version, in_use, refetch=False)
+        deployment = await self.preparation.prepare(version, in_use, refetch=False, only_files=True)
         if deployment.opener is None:
             raise NoVerdict(deployment.lane.why)
         if (verdict := await deployment.opener.compile()) is not None:

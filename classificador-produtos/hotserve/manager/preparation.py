@@ -42,17 +42,55 @@ class Preparation:
         return self.reference.in_registry and self.cache.entry(version).is_complete()
 
     async def prepare(
-        self, version: ModelVersion, in_use: contextlib.ExitStack, *, refetch: bool
+        self,
+        version: ModelVersion,
+        in_use: contextlib.ExitStack,
+        *,
+        refetch: bool,
+        only_files: bool = False,
     ) -> Deployment:
-        """Fetch it if need be; its process is not started yet.
+        """Fetch it if need be; its process is not started yet, or waits for the files.
 
         Args:
             in_use: keeps its files in the cache until it is closed.
             refetch: fetch it although it is in the cache.
+            only_files: its process will not be needed.
 
         Raises:
             StartError: the files can't be had.
         """
+        waits = not (refetch or only_files or self.is_cached(version))
+        begun = await self._begun(version) if waits else None
+        try:
+            return await self._prepare(version, in_use, begun, refetch=refetch)
+        except BaseException:
+            if begun is not None:
+                await begun.close(grace=0.5)
+            raise
+
+    async def _begun(self, version: ModelVersion) -> ModelServer | None:
+        """Its process, which goes on once the files are there.
+
+        Not where many models start in turn, and not where only the files tell which folder it is.
+        """
+        if not self.reference.in_registry or self.is_one_of_many:
+            return None
+        server = self._server(version, self.cache.entry(version).model)
+        await server.begin()
+        return server
+
+    def _server(self, version: ModelVersion, model: Path) -> ModelServer:
+        context = self._context(version)
+        return ModelServer(self.settings.command, model, context, self.session, self.slots)
+
+    async def _prepare(
+        self,
+        version: ModelVersion,
+        in_use: contextlib.ExitStack,
+        begun: ModelServer | None,
+        *,
+        refetch: bool,
+    ) -> Deployment:
         folder = self.reference.path
         if folder is not None:
             version = await _with_content(version, folder)
@@ -66,7 +104,7 @@ class Preparation:
             raise StartError(f"the cache can't be used: {why}") from None
         model = folder or entry.model
         command, context = self.settings.command, self._context(version)
-        server = ModelServer(command, model, context, self.session, self.slots)
+        server = begun or self._server(version, model)
         mlmodel = model_input.read_mlmodel(model)
         files, text_input = LaneFiles(entry.lane), model_input.read(model, mlmodel)
         deployment = Deployment(

@@ -43,16 +43,16 @@ class VersionStart:
         """
         with contextlib.ExitStack() as in_use:
             deployment = await self._preparation.prepare(version, in_use, refetch=refetch)
-            server, opener = deployment.server, deployment.opener
-            if self._publisher.active is None:
-                if await self._is_known(deployment):
-                    deployment.is_known, deployment.in_use = True, in_use.pop_all()
-                    return deployment
-                if opener is not None:
-                    await self._serve_by_lane(deployment, opener, begun)
-            # Another environment may have to be made first: its process knows where it is.
-            compiling = opener.compiling() if opener and opener.python else None
+            server, opener, compiling = deployment.server, deployment.opener, None
             try:
+                if self._publisher.active is None:
+                    if await self._is_known(deployment):
+                        deployment.is_known, deployment.in_use = True, in_use.pop_all()
+                        return deployment
+                    if opener is not None:
+                        await self._serve_by_lane(deployment, opener, begun)
+                # Another environment may have to be made first: its process knows where it is.
+                compiling = opener.compiling() if opener and opener.python else None
                 self._publisher.status.step("start")
                 await server.start(self._settings.start_timeout)
                 if opener is not None:

@@ -51,6 +51,7 @@ class ModelServer:
         self._context = context
         self._session = session
         self._process: GuardedProcess | None = None
+        self._begun: list[str] = []
         # Bound and not listening: nobody else is given the port, and the server process, which
         # sets SO_REUSEADDR too, can still bind it.
         self._reserved = socket.socket()
@@ -63,6 +64,11 @@ class ModelServer:
     def pid(self) -> int:
         """Of the wrapped command."""
         return self._process.pid if self._process else 0
+
+    async def begin(self) -> None:
+        """Run the command before the model is there, if it can wait for that; `start` goes on."""
+        if argv := self._command.python_server(str(self._model), self.port):
+            self._process, self._begun = await GuardedProcess.start(argv, self._context), argv
 
     async def start(self, timeout: float) -> None:
         """Run the command and return when it is healthy; `mlflow` is its version then.
@@ -79,9 +85,14 @@ class ModelServer:
             raise
 
     async def _start(self, timeout: float) -> None:
-        self._process = process = await GuardedProcess.start(
-            self._command.serve(str(self._model), self.port), self._context
-        )
+        argv, begun = self._command.serve(str(self._model), self.port), self._begun
+        self._begun = []
+        process = self._process
+        if process is None or argv != begun:
+            if begun:
+                # The files say that the model is served otherwise.
+                await self.stop(grace=0.5)
+            self._process = process = await GuardedProcess.start(argv, self._context)
         clock = asyncio.get_running_loop().time
         deadline = clock() + timeout
         try:

@@ -2,21 +2,27 @@
 
 `mlflow models serve --env-manager local` keeps a parent of 240 MB that only waits for the server
 it started. This script is run by the Python that has MLflow, and imports nothing of hotserve's.
+It may be started before the model is there, so that what it imports is by then.
 A model that streams gets the application of predict_stream.py in place of MLflow's.
 """
 
 import os
 import shlex
 import sys
+import time
 from typing import Any
 
 import uvicorn
 from mlflow.models import Model
 from mlflow.pyfunc import FLAVOR_NAME, scoring_server
 
+_LOOK = 0.02
+
 
 def main(model: str, port: str, timeout: str, workers: str) -> None:
     """Become the server that MLflow would start. Returns only when it ended."""
+    while not os.path.exists(os.path.join(model, "MLmodel")):
+        time.sleep(_LOOK)
     host: Any = "127.0.0.1"  # MLflow's own annotation of it is wrong
     command, environment = scoring_server.get_cmd(
         model, int(port), host, int(timeout), int(workers)

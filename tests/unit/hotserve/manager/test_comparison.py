@@ -62,9 +62,9 @@ class World:
         return Resolution(self.meant)
 
     async def prepare(
-        self, wanted: ModelVersion, in_use: contextlib.ExitStack, *, refetch: bool
+        self, wanted: ModelVersion, in_use: contextlib.ExitStack, *, refetch: bool, only_files: bool
     ) -> object:
-        assert not refetch
+        assert (refetch, only_files) == (False, True)
         self.prepared.append(wanted.version)
         if self.fails is not None:
             raise self.fails

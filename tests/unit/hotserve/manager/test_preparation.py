@@ -16,7 +16,7 @@ from hotserve.manager.deployment import Deployment
 from hotserve.manager.preparation import Preparation
 from hotserve.manager.registry import ModelVersion
 from hotserve.processes.guarded_process import Exit
-from hotserve.processes.model_server import StartError
+from hotserve.processes.model_server import ModelServer, StartError
 from tests.unit.hotserve.manager.samples import version
 
 SERVE = ("mlflow", "models", "serve", "-m")
@@ -107,6 +107,47 @@ def test_a_version_is_fetched_once_and_kept_from_pruning_while_it_is_used(make: 
     world.in_use.close()
     world.cache.prune(keep=0)
     assert not entry.is_complete()
+
+
+@pytest.fixture
+def processes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What became of processes."""
+    told: list[str] = []
+
+    async def begin(_: ModelServer) -> None:
+        told.append("begun")
+
+    async def close(_: ModelServer, grace: float) -> None:
+        told.append(f"closed after {grace} s")
+
+    monkeypatch.setattr(ModelServer, "begin", begin)
+    monkeypatch.setattr(ModelServer, "close", close)
+    return told
+
+
+def test_a_process_begins_while_the_files_come(make: Make, processes: list[str]) -> None:
+    world = make()
+    world.mlflow.end = Exit(1, ("ConnectionError: no",))
+    world.refused(version())
+    assert processes == ["begun", "closed after 0.5 s"]
+    world.mlflow.end = Exit(0, ())
+    world.prepare(version())
+    assert processes[2:] == ["begun"]
+    # They are there, or were and are to be replaced.
+    world.prepare(version())
+    world.prepare(version(), refetch=True)
+    assert processes[3:] == []
+
+
+def test_no_process_begins_where_none_is_needed(make: Make, processes: list[str]) -> None:
+    world = make()
+    prepared = world.preparation.prepare(version(), world.in_use, refetch=False, only_files=True)
+    asyncio.run(prepared)
+    make("s3://bucket/model").prepare(replace(FIXED, source="s3://bucket/model"))
+    many = make("models:/produtos/2")
+    many.preparation = replace(many.preparation, is_one_of_many=True)
+    many.prepare(version("2"))
+    assert processes == []
 
 
 def test_a_version_fetched_again_replaces_what_was_there(make: Make) -> None:

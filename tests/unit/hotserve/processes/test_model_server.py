@@ -47,6 +47,9 @@ class Command:
         module = "mlflow.pyfunc.scoring_server.app:app"
         return [sys.executable, "-c", LAUNCHER, sys.executable, "-c", self.code, str(port), module]
 
+    def python_server(self, model: str, port: int) -> list[str] | None:
+        return self.serve(model, port)
+
 
 def with_server(
     command: Command, log: Path, scenario: Callable[[ModelServer], Coroutine[Any, Any, None]]
@@ -82,6 +85,50 @@ def test_it_is_started_when_it_is_healthy_and_again_on_the_same_port(tmp_path: P
         assert server.interpreter() is None
 
     with_server(Command(delay=2), tmp_path, scenario)
+
+
+class Another(Command):
+    """What begins is another command than the one that the model's files ask for."""
+
+    def python_server(self, model: str, port: int) -> list[str] | None:
+        return [sys.executable, "-c", "import time; time.sleep(3600)", model, str(port)]
+
+
+class Unknown(Command):
+    """What is to be run can't be told before the files are there."""
+
+    def python_server(self, *_: object) -> None:
+        return None
+
+
+@pytest.mark.parametrize("command", [Command(), Another(), Unknown()])
+def test_a_start_goes_on_with_what_began_if_it_is_the_same(
+    tmp_path: Path, command: Command
+) -> None:
+    async def scenario(server: ModelServer) -> None:
+        await server.begin()
+        begun = server.pid
+        await server.start(60)
+        assert (server.pid == begun) == (type(command) is Command)
+        assert server.mlflow == "3.99"
+        if begun and server.pid != begun:
+            assert not psutil.pid_exists(begun)
+        before = server.pid
+        await server.stop(5)
+        await server.start(60)
+        assert server.pid != before
+
+    with_server(command, tmp_path, scenario)
+
+
+def test_what_began_is_ended_where_the_model_does_not_come(tmp_path: Path) -> None:
+    async def scenario(server: ModelServer) -> None:
+        await server.begin()
+        assert psutil.pid_exists(server.pid)
+        await server.close(0.5)
+        assert not psutil.pid_exists(server.pid)
+
+    with_server(Another(), tmp_path, scenario)
 
 
 def test_it_is_ended_and_started_again_on_the_same_port(tmp_path: Path) -> None:
