@@ -19,7 +19,8 @@ _ANSWER_LIMIT = 1 << 20
 _LAUNCHER = re.compile(r"returned non zero return code\. Return code = (-?\d+)")
 _INFO = re.compile(r"(\d{4}/\d\d/\d\d \d\d:\d\d:\d\d )?INFO\b")
 _PROGRESS = re.compile(r"\d%\|| [\d.]+(it/s|s/it)\b|[█━]")
-_ERROR = re.compile(r"[\w.]*(Error|Exception|Exit|Interrupt)(: .*)?$")
+# By what its class is called, or by the module that stands before that (zipfile.BadZipFile).
+_ERROR = re.compile(r"([\w.]*(Error|Exception|Exit|Interrupt)(: .*)?|(\w+\.)+[A-Z]\w*: .*)$")
 _TRACEBACK = "Traceback (most recent call last):"
 
 

@@ -245,6 +245,7 @@ BELOW = ("##### File model.pkl #####", "[Errno 28] No space left on device")
         # Of several errors the last, whatever stands below it.
         (1, ("OSError: a", "KeyError: b", "bye", "-" * 40), "ended with code 1: KeyError: b"),
         (1, ("SystemExit: 3", "=" * 40), "ended with code 1: SystemExit: 3"),
+        (1, (TRACE, "zipfile.BadZipFile: no zip"), "ended with code 1: zipfile.BadZipFile: no zip"),
         (0, ("all done",), "ended with code 0"),
         (1, ("all done", "━━━━ 12 kB"), "ended with code 1: all done"),
         # MLflow's list of what failed stands below its error.
