@@ -87,9 +87,15 @@ def test_a_prefix_to_an_object(
 
 def gateway(variables: dict[str, str]) -> psutil.Process:
     """The S3 with this address."""
-    port = variables["MLFLOW_S3_ENDPOINT_URL"].rpartition(":")[2]
-    children = psutil.Process().children()
-    return next(each for each in children if each.cmdline()[-1].endswith(f":{port}"))
+    # Not by its command line, which it writes anew to hide what is in it.
+    port = int(variables["MLFLOW_S3_ENDPOINT_URL"].rpartition(":")[2])
+    return next(
+        child
+        for child in psutil.Process().children()
+        if any(
+            each.status == "LISTEN" and each.laddr.port == port for each in child.net_connections()
+        )
+    )
 
 
 def test_an_s3_that_is_away_for_seconds_is_waited_for(
