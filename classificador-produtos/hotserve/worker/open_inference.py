@@ -4,9 +4,9 @@ import json
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from importlib import metadata
 from typing import Any
 
+from hotserve import __version__
 from hotserve.inputs import open_inference as v2
 from hotserve.worker.answer import JSON, Answer
 from hotserve.worker.errors import RequestError
@@ -112,7 +112,7 @@ def server_routes(ping: Handler) -> list[Route]:
     """The protocol's paths of the server; `ping` raises RequestError while nothing can answer."""
 
     async def server(_scope: Scope, _receive: Receive) -> Answer:
-        return _json(name="hotserve", version=metadata.version("hotserve"), extensions=[])
+        return _json(name="hotserve", version=__version__, extensions=[])
 
     async def live(_scope: Scope, _receive: Receive) -> Answer:
         return _json(live=True)
