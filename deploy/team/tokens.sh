@@ -66,8 +66,11 @@ add)
 remove)
   [ $known = yes ] || fail "nobody called $name has a token; make tokens lists them"
   [ "$(wc -l <"$file")" -gt 1 ] || fail "$name's token is the last one; make another first"
+  shown=$(grep "^$name " "$file" | cut -d ' ' -f 2)
   grep -v "^$name " "$file" | replace
   echo "$name's token is taken away"
+  [ "$shown" != "$HOTSERVE_TOKEN" ] || echo "It was HOTSERVE_TOKEN in .env, which Prometheus shows: write another" \
+    "there, and then: docker compose up --detach"
   ;;
 *) fail "first, list, class, add NAME or remove NAME" ;;
 esac

@@ -93,6 +93,25 @@ def test_each_client_has_a_token_that_can_be_taken_away(team: Team) -> None:
     assert "the last one; make another first" in refused.stderr
 
 
+def test_the_first_token_can_be_changed_for_another(team: Team) -> None:
+    new = team.run("make token NAME=prometheus").strip()
+    said = team.run("make token NAME=first REMOVE=yes")
+    assert "It was HOTSERVE_TOKEN in .env" in said
+    file = team.folder / ".env"
+    first = team.setting("HOTSERVE_TOKEN")
+    file.write_text(file.read_text("utf-8").replace(first, new), encoding="utf-8")
+    # A start with the new one makes no token of it once more.
+    team.stack.compose("run", "--rm", "--no-deps", "-T", "tokens")
+    assert team.run("make tokens").split() == ["prometheus"]
+
+    def status(token: str) -> int:
+        session = team.session()
+        session.headers["Authorization"] = f"Bearer {token}"
+        return session.get(f"{team.serve_url}/metrics", timeout=60).status_code
+
+    wait_until(lambda: (status(first), status(new)) == (401, 200), "the new one alone to count")
+
+
 def test_a_promoter_logs_in_and_promotes_in_the_web_page(
     team: Team, accounts: dict[str, requests.Session]
 ) -> None:
