@@ -2,7 +2,8 @@
 
 MLflow lets everybody with a password make experiments and models, and see who else there is. It
 lets who may write to a model set its aliases, which promotes as a stage does, and rename it, which
-takes it away from who serves it. Here each of them needs the right that `server.accounts` gives.
+takes it away from who serves it; and who made a thing may give rights to it away. Here each of them
+needs the right that `server.accounts` gives.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ VALIDATORS: dict[str, Callable[[], bool]] = {
     "/mlflow/registered-models/alias": auth.validate_can_update_model_or_prompt_version,
     "/mlflow/users/list": auth.sender_is_admin,
     "/mlflow/roles/list": auth.sender_is_admin,
+    "/mlflow/users/permissions/grant": auth.sender_is_admin,
+    "/mlflow/users/permissions/revoke": auth.sender_is_admin,
 }
 
 

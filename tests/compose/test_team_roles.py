@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.compose.stack import MODEL, wait_until
+from tests.compose.stack import MODEL
 from tests.compose.team import ACCOUNTS, Team, allowed
 
 API = "/api/2.0/mlflow"
@@ -33,6 +33,7 @@ SEE_MODELS = "see models and their files"
 MAKE = "make experiments and models"
 LOG = "log runs and files"
 REMOVE = "remove runs and files"
+REMOVE_WHOLE = "remove experiments and models"
 REGISTER = "register versions"
 PROMOTE = "promote: stages, aliases, names of models"
 REMOVE_VERSIONS = "remove versions"
@@ -57,6 +58,9 @@ REQUESTS = [
         SEE_RUNS, "GET", f"{AJAX}-artifacts/artifacts/{{experiment}}/{{run}}/artifacts/{{file}}"
     ),
     Request(SEE_RUNS, "GET", f"{API}-artifacts/artifacts?path={{experiment}}/{{run}}/artifacts"),
+    Request(
+        SEE_RUNS, "GET", f"{API}-artifacts/presigned/{{experiment}}/{{run}}/artifacts/{{file}}"
+    ),
     Request(SEE_RUNS, "GET", f"{API}/logged-models/{{model}}"),
     Request(
         SEE_RUNS,
@@ -82,6 +86,15 @@ REQUESTS = [
     Request(LOG, "PUT", f"{API}-artifacts/artifacts/{{experiment}}/{{run}}/artifacts/nota.txt", {}),
     Request(
         LOG, "PUT", f"{AJAX}-artifacts/artifacts/{{experiment}}/{{run}}/artifacts/nota.txt", {}
+    ),
+    *(
+        Request(
+            LOG,
+            "POST",
+            f"{API}-artifacts/mpu/{step}/{{experiment}}/{{run}}/artifacts",
+            {"path": "nota.txt", "num_parts": 1, "upload_id": "1", "parts": []},
+        )
+        for step in ("create", "complete", "abort")
     ),
     Request(REMOVE, "POST", f"{API}/runs/delete", {"run_id": "{spare}"}),
     Request(
@@ -113,8 +126,26 @@ REQUESTS = [
     Request(ADMIN, "GET", "/api/3.0/mlflow/roles/list?workspace=default"),
     Request(ADMIN, "POST", "/api/3.0/mlflow/roles/create", {"workspace": "default", "name": ""}),
     Request(ADMIN, "POST", "/api/3.0/mlflow/roles/assign", {"username": "x", "role_id": 1}),
+    *(
+        Request(
+            ADMIN,
+            "POST",
+            f"{api}/3.0/mlflow/users/permissions/{what}",
+            {
+                "username": "x",
+                "resource_type": "registered_model",
+                "resource_id": MODEL,
+                "permission": "READ",
+            },
+        )
+        for api in ("/api", "/ajax-api")
+        for what in ("grant", "revoke")
+    ),
     Request(ADMIN, "GET", f"{API}/webhooks"),
     Request(ADMIN, "POST", f"{API}/webhooks", {"name": "x"}),
+    Request(ADMIN, "PATCH", f"{API}/webhooks/1", {"name": "x"}),
+    Request(ADMIN, "DELETE", f"{API}/webhooks/1"),
+    Request(ADMIN, "POST", f"{API}/webhooks/1/test", {}),
     Request(NONE, "GET", "/signup"),
     Request(NONE, "POST", f"{API}/users/create-ui", {}),
     Request(NONE, "GET", "/ajax-api/3.0/mlflow/assistant/config"),
@@ -177,7 +208,7 @@ def may(account: str, row: str) -> bool:
 
 
 def test_the_page_and_the_requests_speak_of_the_same_things() -> None:
-    assert set(allowed()) == {one.row for one in REQUESTS} - {ALL, NONE}
+    assert set(allowed()) == {REMOVE_WHOLE, *(one.row for one in REQUESTS)} - {ALL, NONE}
 
 
 @pytest.mark.parametrize("account", ["nobody", *ACCOUNTS])
@@ -196,6 +227,8 @@ def test_each_may_do_what_the_page_says(
     elif account == "nobody":
         assert answer.status_code == 401, what
     elif may(account, request_.row):
+        if answer.status_code == 501:
+            return  # MLflow signs no addresses of S3's here: files go through it
         assert answer.status_code < 500, what
         assert answer.status_code not in (401, 403), what
         if request_.row in (ALL, SEE_RUNS, SEE_MODELS):
@@ -263,25 +296,18 @@ def test_who_made_an_experiment_may_do_everything_with_it(
         assert answer.status_code == code, (who, answer.text)
 
 
-OPEN = {"/ping": 200, "/health": 200, "/": 200, "/docs": 200, "/openapi.json": 200}
-GUARDED = ["/model", "/metrics", "/version", "/invocations"]
-
-
-@pytest.mark.parametrize("path", [*OPEN, *GUARDED])
-def test_the_api_answers_to_who_shows_a_token(team: Team, path: str) -> None:
-    wait_until(
-        lambda: team.session().get(f"{team.serve_url}/ping", timeout=60).status_code == 200,
-        "a version to be served",
-    )
-
-    def status(authorization: str = "") -> int:
-        session = team.session()
-        session.headers["Authorization"] = authorization
-        if path != "/invocations":
-            return session.get(team.serve_url + path, timeout=60).status_code
-        csv = {"Content-Type": "text/csv"}
-        answer = session.post(team.serve_url + path, "boneca", headers=csv, timeout=60)
-        return answer.status_code
-
-    assert status() == status("Bearer wrong") == OPEN.get(path, 401)
-    assert status(f"Bearer {team.setting('HOTSERVE_TOKEN')}") == 200
+@pytest.mark.parametrize("account", ACCOUNTS)
+def test_an_experiment_and_a_model_are_removed_by_whom_the_page_says(
+    team: Team, accounts: dict[str, requests.Session], account: str
+) -> None:
+    url, trainer, name = f"{team.mlflow_url}{API}", accounts["trainer"], f"sobra-{account}"
+    made = trainer.post(f"{url}/experiments/create", json={"name": name}, timeout=60).json()
+    model = {"name": name}
+    assert trainer.post(f"{url}/registered-models/create", json=model, timeout=60).ok
+    code = 200 if may(account, REMOVE_WHOLE) else 403
+    session = accounts[account]
+    answers = [
+        session.post(f"{url}/experiments/delete", json=made, timeout=60),
+        session.delete(f"{url}/registered-models/delete", json=model, timeout=60),
+    ]
+    assert [one.status_code for one in answers] == [code, code]
