@@ -23,9 +23,17 @@ def may_make() -> bool:
     return any(role.name in MAKERS for role in auth.store.list_user_roles(user.id))
 
 
+def may_make_model() -> bool:
+    """The same of a registered model, or whether the user may write to the one of that name.
+
+    MLflow's clients ask for it to be made before each version, and go on where it is there.
+    """
+    return may_make() or bool(auth.validate_can_update_registered_model())  # type: ignore[no-untyped-call]
+
+
 VALIDATORS: dict[str, Callable[[], bool]] = {
     "/mlflow/experiments/create": may_make,
-    "/mlflow/registered-models/create": may_make,
+    "/mlflow/registered-models/create": may_make_model,
     "/mlflow/registered-models/rename": auth.validate_can_update_model_or_prompt_version,
     "/mlflow/registered-models/alias": auth.validate_can_update_model_or_prompt_version,
     "/mlflow/users/list": auth.sender_is_admin,

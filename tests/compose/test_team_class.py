@@ -84,6 +84,10 @@ def test_each_sees_the_own_place_and_no_other(students: list[Student]) -> None:
     assert bia.get("registered-models/get", name="ana-lucia").status_code == 403
     assert bia.get("registered-models/get", name=MODEL).status_code == 403
     assert bia.post("registered-models/create", name="outro").status_code == 403
+    # Clients ask for it before each version, and go on where it is there.
+    there = ana.post("registered-models/create", name="ana-lucia")
+    assert there.json()["error_code"] == "RESOURCE_ALREADY_EXISTS"
+    assert bia.post("registered-models/create", name="ana-lucia").status_code == 403
     assert bia.post("experiments/create", name="outro").status_code == 403
     seen = ana.get("experiments/search", max_results="100").json()["experiments"]
     assert [one["name"] for one in seen] == ["ana-lucia"]
