@@ -172,7 +172,7 @@ def measure(copy: Path, processes: int) -> coverage.CoverageData:
 
 
 def tests_of(mutant: Mutant, measured: coverage.CoverageData, copy: Path) -> list[str]:
-    """Unit tests that run its lines, those of the nearest folder first.
+    """Unit tests, and files of them, that run its lines; those of the nearest folder first.
 
     What runs as a module is imported may be seen by every test that uses the module, names it, or
     is in the mirrored folder. The last two count, too, where it is not known who runs a line: a
@@ -186,11 +186,11 @@ def tests_of(mutant: Mutant, measured: coverage.CoverageData, copy: Path) -> lis
     if not tests or "" in tests:
         if tests:
             tests = {test for each in ran.values() for test in each}
-        known = measured.measured_contexts() - {""}
         named = re.compile(rf"\b{re.escape('.'.join(package))}\b(?s:.*)\b{name}\b")
-        texts = {file: (copy / file).read_text("utf-8") for file in map(_file_of, known)}
-        files = {file for file in texts if file.startswith(mirrored) or named.search(texts[file])}
-        tests |= {test for test in known if _file_of(test) in files}
+        for path in (copy / "tests" / "unit").rglob("test_*.py"):
+            file = str(path.relative_to(copy))
+            if file.startswith(mirrored) or named.search(path.read_text("utf-8")):
+                tests.add(file)
     nearest = {test: len(os.path.commonpath([test, mirrored])) for test in tests - {""}}
     return sorted(nearest, key=lambda test: (-nearest[test], test))
 
