@@ -13,6 +13,7 @@ from hotserve.inputs.model_input import TextInput
 from hotserve.ipc.messages import Target
 from hotserve.worker.answer import Answer, Headers
 from hotserve.worker.upstream import pool as pool_module
+from hotserve.worker.upstream.connection import Connection
 from hotserve.worker.upstream.pool import ConnectionPool, NoAnswer
 
 pytestmark = pytest.mark.anyio
@@ -257,6 +258,25 @@ async def test_an_answer_that_nobody_asked_for_is_given_to_nobody() -> None:
         bodies = [(await ask(pool, target)).body for _ in range(3)]
         pool.close()
     assert bodies == [b"ok"] * 3
+
+
+async def test_a_connection_on_which_something_came_unasked_is_of_no_more_use() -> None:
+    """What follows of it would be taken for the next answer, or a part of it."""
+
+    class Transport(asyncio.Transport):
+        is_open = True
+
+        def is_closing(self) -> bool:
+            return not self.is_open
+
+        def abort(self) -> None:
+            self.is_open = False
+
+    connection = Connection(1.0)
+    connection.connection_made(Transport())
+    assert connection.is_usable
+    connection.data_received(OK[:20])
+    assert not connection.is_usable
 
 
 async def test_an_answer_before_the_request_was_read() -> None:

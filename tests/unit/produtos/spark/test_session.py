@@ -1,8 +1,10 @@
 """How Spark is set up, and what is said of what goes wrong in it."""
 
 import os
+import sys
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -148,3 +150,28 @@ def test_an_executor_is_waited_for_but_not_for_ever(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(session, "EXECUTOR_WITHIN", -1)
     with pytest.raises(BadInput, match="spark://h:7077"):
         session._wait_for_an_executor(Cluster(1), "spark://h:7077")
+
+
+@pytest.mark.parametrize(
+    ("log", "said"),
+    [
+        ("INFO all is well\njava.net.BindException: no port\nmore\n", "BindException: no port"),
+        ("INFO all is well\n", "the gateway is gone"),
+    ],
+)
+def test_why_it_did_not_start_is_in_its_log_or_in_the_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: str, said: str
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("the gateway is gone")
+
+    conf = SimpleNamespace(setAll=lambda _: None)
+    spark = SimpleNamespace(SparkConf=lambda **_: conf, SparkContext=fail)
+    monkeypatch.setitem(sys.modules, "pyspark", spark)
+    gateway = SimpleNamespace(launch_gateway=lambda *_: None)
+    monkeypatch.setitem(sys.modules, "pyspark.java_gateway", gateway)
+    monkeypatch.setenv("PYSPARK_PYTHON", sys.executable)
+    (tmp_path / "spark.log").write_text(log)
+    with pytest.raises(BadInput, match="did not start on local") as raised:
+        session._start({"spark.master": "local[2]"}, None, tmp_path / "spark.log")
+    assert str(raised.value).endswith(said)
