@@ -186,10 +186,11 @@ def tests_of(mutant: Mutant, measured: coverage.CoverageData, copy: Path) -> lis
     if not tests or "" in tests:
         if tests:
             tests = {test for each in ran.values() for test in each}
-        named = re.compile(rf"\b{re.escape('.'.join(package))}\b(?s:.*)\b{name}\b")
+        among = r"\.| import [^\n]*\b| import \([^)]*\b"
+        named = re.compile(rf"\b{re.escape('.'.join(package))}({among}){name}\b")
         for path in (copy / "tests" / "unit").rglob("test_*.py"):
             file = str(path.relative_to(copy))
-            if file.startswith(mirrored) or named.search(path.read_text("utf-8")):
+            if os.path.dirname(file) == mirrored or named.search(path.read_text("utf-8")):
                 tests.add(file)
     nearest = {test: len(os.path.commonpath([test, mirrored])) for test in tests - {""}}
     return sorted(nearest, key=lambda test: (-nearest[test], test))
@@ -211,7 +212,8 @@ def is_seen(mutant: Mutant, copy: Path, tests: list[str]) -> bool:
             # A test's name may hold what the mutant changed, and isn't found then.
             if code != pytest.ExitCode.USAGE_ERROR:
                 break
-        return code != 0
+        # Where time was up for all of them together, nothing is known.
+        return code not in (0, 124, 137)
     finally:
         path.write_bytes(before)
 
