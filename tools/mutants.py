@@ -37,7 +37,7 @@ include = {include}
 data_file = {copy}/.coverage
 parallel = true
 context = ${{MUTANTS_TEST-}}
-patch = _exit, fork
+patch = _exit, execv, fork
 sigterm = true
 """
 
