@@ -4,7 +4,8 @@
 #   deploy/offline-images/build.sh > offline.env
 #   docker compose --env-file .env --env-file offline.env -f compose.yml -f compose.offline.yml up --build
 #
-# `build.sh monitoring` builds the image of compose.monitoring.yml besides; Debian has no Grafana.
+# `build.sh monitoring` builds the image of compose.monitoring.yml besides (Debian has no Grafana),
+# `build.sh spark` the base of compose.spark.yml's, which has Java.
 #
 # Writes the variables that name them. An image whose recipe has not changed is not built
 # again: its tag is the recipe's hash. Needs root, debootstrap (Debian) and a Docker engine.
@@ -55,10 +56,10 @@ import_debian() {
   rm -rf "$work/root"
 }
 
+# build_python PACKAGE...: git, the certificates and these are in here because a site without a
+# registry may have no Debian mirror that its containers reach while other images are built.
 build_python() {
-  # git and the certificates are in here because a site without a registry may have no
-  # Debian mirror that its containers reach while the trainer's image is built.
-  local packages=(python3 python3-venv git ca-certificates)
+  local packages=(python3 python3-venv git ca-certificates "$@")
   PYTHON_IMAGE=local/python:3.11-$(recipe_hash bookworm "${packages[@]}" "$(declare -f import_debian)")
   exists "$PYTHON_IMAGE" && return
   say "building $PYTHON_IMAGE (about a minute)"
@@ -128,7 +129,7 @@ build_monitoring() {
   quietly docker build --build-arg BASE="$base" -t "$MONITORING_IMAGE" monitoring || fail "see the lines above"
 }
 
-[[ $# == 0 || $* == monitoring ]] || fail "not '$*': build.sh, or build.sh monitoring"
+[[ $# == 0 || $* == monitoring || $* == spark ]] || fail "not '$*': build.sh, build.sh monitoring, or build.sh spark"
 docker info >/dev/null 2>&1 || fail "no Docker engine answers"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -140,6 +141,10 @@ build_caddy
 build_backup
 printf '%s\n' "PYTHON_IMAGE=$PYTHON_IMAGE" "MYSQL_IMAGE=$MYSQL_IMAGE" "S3_IMAGE=$S3_IMAGE" "CADDY_IMAGE=$CADDY_IMAGE" \
   "BACKUP_IMAGE=$BACKUP_IMAGE"
+if [[ $* == spark ]]; then
+  build_python openjdk-17-jre-headless
+  echo "JAVA_IMAGE=$PYTHON_IMAGE"
+fi
 if [[ $* == monitoring ]]; then
   build_monitoring
   printf '%s_IMAGE='"$MONITORING_IMAGE"'\n' PROMETHEUS ALERTMANAGER MYSQLD_EXPORTER NODE_EXPORTER BLACKBOX_EXPORTER
