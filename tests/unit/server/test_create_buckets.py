@@ -1,5 +1,6 @@
 """``server.create_buckets`` with answers of an S3's; with a real one: tests/compose."""
 
+import runpy
 from collections.abc import Iterator
 from typing import Any
 
@@ -146,3 +147,11 @@ def test_a_name_that_no_bucket_can_have(capsys: pytest.CaptureFixture[str]) -> N
     said = capsys.readouterr().err
     assert said.startswith("create_s3_buckets: AWS_BUCKET_NAME=Not A Name: ")
     assert len(said.splitlines()) == 1
+
+
+def test_as_a_command_it_ends_with_its_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in create_buckets.REQUIRED:
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(create_buckets.__file__, run_name="__main__")
+    assert ended.value.code == 2
