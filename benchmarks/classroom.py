@@ -20,7 +20,7 @@ import time
 import urllib.request
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -91,8 +91,10 @@ def class_api(folder: Path, url: str) -> Iterator[Server]:
         # Without make itself.
         (hotserve,) = psutil.Process(process.pid).children()
         yield Server(started.url, hotserve.pid)
-        hotserve.terminate()
     finally:
+        with suppress(psutil.NoSuchProcess):
+            for child in psutil.Process(process.pid).children():
+                child.terminate()
         process.wait(60)
 
 
