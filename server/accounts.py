@@ -40,8 +40,8 @@ NO_ROLE = "no role"
 SERVICES: dict[str, Grants] = {
     # `mlflow run` logs to the experiment Default, whose number is 0, unless it is told another.
     "trainer": frozenset({("registered_model", MODEL, "MANAGE"), ("experiment", "0", "EDIT")}),
-    # It may serve every registered model: compose.class.yml.
-    "hotserve": READ_ALL,
+    # The files of a version belong to the experiment of its run, whichever that is.
+    "hotserve": frozenset({("registered_model", MODEL, "READ"), ("experiment", "*", "READ")}),
     "batch": READ_ALL,
 }
 # Who may make experiments and models, and everything with what they made: see `server.team`.
@@ -101,7 +101,10 @@ def remove(client: AuthServiceClient, name: str) -> str:
 
 
 def students(client: AuthServiceClient, sheets: str) -> str:
-    """Make the accounts of a class, each for its own place alone. Returns the sheets filled in."""
+    """Make the accounts of a class, each for its own place alone. Returns the sheets filled in.
+
+    hotserve may read each student's model, to serve it.
+    """
     users, passwords = _users(client), dict[str, str]()
     for mark in PASSWORD.finditer(sheets):
         if (role := users.get(mark[1], NO_ROLE)) != NO_ROLE:
@@ -115,9 +118,13 @@ def students(client: AuthServiceClient, sheets: str) -> str:
                 passwords[name] = secrets.token_urlsafe(18)
                 client.create_user(name, passwords[name])
             # Also to who has an account: a model that was made anew is nobody's.
-            for kind, place in (("experiment", experiment), ("registered_model", name)):
+            for grant in (
+                (name, "experiment", experiment, "MANAGE"),
+                (name, "registered_model", name, "MANAGE"),
+                ("hotserve", "registered_model", name, "READ"),
+            ):
                 try:
-                    client.grant_user_permission(name, kind, place, "MANAGE")
+                    client.grant_user_permission(*grant)
                 except MlflowException as error:
                     if error.error_code != "RESOURCE_ALREADY_EXISTS":
                         raise

@@ -60,7 +60,7 @@ class Client:
     """What `make class` asks of MLflow's users; `there` has an account already."""
 
     def __init__(self, **there: str) -> None:
-        self.users, self.granted = there, list[tuple[str, ...]]()
+        self.users, self.granted = {"hotserve": "hotserve", **there}, list[tuple[str, ...]]()
 
     def create_user(self, name: str, password: str) -> None:
         self.users[name] = password
@@ -88,7 +88,7 @@ def test_a_sheet_gets_a_password_for_the_own_place_and_who_has_one_keeps_it(clie
         (name, kind, place, "MANAGE")
         for name, number in (("ana", "2"), ("bia", "3"))
         for kind, place in (("experiment", number), ("registered_model", name))
-    }
+    } | {("hotserve", "registered_model", name, "READ") for name in ("ana", "bia")}
 
 
 def test_nobody_gets_the_account_of_a_colleague(client: Client) -> None:
