@@ -14,7 +14,7 @@ def ana(team: Team) -> str:
     make_ana, make_rui, users = commands("People")
     password = team.password_said(team.run(make_ana))
     team.run(make_rui)
-    listed = dict(line.split() for line in team.run(users).splitlines())
+    listed = dict(line.split(maxsplit=1) for line in team.run(users).splitlines())
     assert listed["ana"] == "scientist"
     assert listed["rui"] == "promoter"
     assert listed["admin"] == "admin"
