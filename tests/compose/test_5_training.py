@@ -50,6 +50,7 @@ def test_a_project_from_a_git_url(stack: Stack) -> None:
     assert parameters["test_size"] == "0.35"
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_full_stop_in_the_middle_of_the_first_training(
     stack: Stack, new_stack: Callable[..., Stack]

@@ -5,6 +5,8 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.compose.stack import Stack, docker, wait_until
 
 
@@ -176,6 +178,7 @@ def test_a_password_changed_after_the_first_start_is_told_once_and_not_in_a_loop
     mine.forget()
 
 
+@pytest.mark.slow
 def test_a_first_start_cut_off_while_mlflow_makes_its_tables_is_begun_anew(
     built: None,  # noqa: ARG001
     new_stack: Callable[..., Stack],

@@ -95,6 +95,7 @@ def a_table_that_cannot_be_dropped(stack: Stack) -> Iterator[None]:
         process.wait()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(1500)
 def test_a_restore_that_is_killed_is_not_called_done_and_can_be_repeated(
     other: Stack, backup_settings: dict[str, str]
@@ -127,6 +128,7 @@ def test_a_restore_that_is_killed_is_not_called_done_and_can_be_repeated(
     assert {r["info"]["run_id"] for r in other.runs()} == runs
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_it_is_made_at_the_time_that_is_set(other: Stack, backup_settings: dict[str, str]) -> None:
     overlay = ("--file", str(ROOT / "compose.backup.yml"))
