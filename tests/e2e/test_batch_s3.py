@@ -98,8 +98,6 @@ def test_what_cannot_be_done_is_one_line(s3: Any, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(BadInput, match=r"output s3://nada/a[.]csv: cannot be written"):
         sinks.csv_file(storage.locate("s3://nada/a.csv"), SCHEMA)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
-    # It has kept the keys.
-    monkeypatch.setattr("boto3.DEFAULT_SESSION", None)
     storage.s3.cache_clear()
     try:
         with pytest.raises(BadInput, match="cannot be read") as error:

@@ -129,7 +129,8 @@ def s3() -> Any:
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     # Outside Amazon nobody answers there, and the question takes seconds.
     os.environ.setdefault("AWS_EC2_METADATA_DISABLED", "true")
-    return boto3.client(
+    # A session of its own: boto3's default one keeps the keys that it was first used with.
+    return boto3.Session().client(
         "s3",
         endpoint_url=endpoint or None,
         region_name=region or ("us-east-1" if endpoint else None),
