@@ -292,6 +292,7 @@ def test_a_full_target_is_a_failure_that_keeps_what_was_there(
         assert small.make("backup", CHECK="yes").returncode == 0
 
 
+@pytest.mark.slow
 def test_a_month_of_nights_leaves_what_the_settings_say(made: Backups) -> None:
     """Seven days, four weeks and as many months as there are, the last backup of each."""
     # The first one's own date would be among them.

@@ -229,6 +229,7 @@ def test_older_commit_can_be_run_again(project: Project, shell: Shell) -> None:
     assert parameter(run, "strip_accents") == "não"
 
 
+@pytest.mark.slow
 def test_uv_makes_the_environment_once(project: Project, shell: Shell) -> None:
     line = f"{command(project.url, '0.1', 'sim')} --env-manager uv"
     first = shell.run(line, "git-uv")
