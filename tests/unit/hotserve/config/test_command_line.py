@@ -287,6 +287,25 @@ def test_an_option_that_mlflow_does_not_know_ends_with_code_2(tmp_path: Path) ->
     assert "Traceback" not in result.stderr
 
 
+def test_what_is_likely_a_mistake_is_told(tmp_path: Path) -> None:
+    # It ends, as this program knows no option at all.
+    program = tmp_path / "mlflow"
+    program.write_text("#!/bin/sh\nexit 2\n")
+    program.chmod(0o755)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    result = run(
+        *(str(program), "models", "serve", "-m", "models:/a/1", "-p", str(port), "--bogus"),
+        MLFLOW_TRACKING_URI="http://127.0.0.1:1",
+        HOTSERVE_CACHE=str(tmp_path / "cache"),
+        HOTSERVE_TOKEN="",
+        HOTSERVE_WORKER="1",
+    )
+    assert "HOTSERVE_TOKEN is empty: everybody is answered" in result.stderr
+    assert "HOTSERVE_WORKER is no setting; is HOTSERVE_WORKERS meant?" in result.stderr
+
+
 def test_the_help_of_the_wrapped_command_is_its_own(tmp_path: Path) -> None:
     program = tmp_path / "mlflow"
     program.write_text('#!/bin/sh\necho "$@"; echo told >&2; exit 3\n')
