@@ -1,5 +1,6 @@
 """What Prometheus and Alertmanager make of the settings of .env."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -76,3 +77,24 @@ def test_a_team_s_certificate_is_watched(tmp_path: Path) -> None:
     (target,) = [t for t in jobs["probe"]["static_configs"] if "caddy" in str(t)]
     assert target["labels"]["__param_hostname"] == "mlflow.example.org"
     check("promtool", "check", "config", "--syntax-only", str(file))
+
+
+@pytest.mark.parametrize(
+    ("mounted", "watched"),
+    [
+        ("/", True),
+        ("/home", True),
+        ("/var/lib/docker", True),
+        ("/var/lib/containerd", True),
+        ("/var/lib/docker/overlay2/1a2b/merged", False),
+        ("/run/user/1000", False),
+    ],
+)
+def test_a_disk_of_the_engine_s_own_is_watched(mounted: str, watched: bool) -> None:
+    compose = yaml.safe_load((FOLDER.parents[1] / "compose.monitoring.yml").read_text("utf-8"))
+    (left_out,) = (
+        option.partition("=")[2].replace("$$", "$")
+        for option in compose["services"]["node-exporter"]["command"]
+        if "mount-points-exclude" in option
+    )
+    assert (re.search(left_out, mounted) is None) == watched
