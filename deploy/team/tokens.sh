@@ -53,8 +53,9 @@ esac
 name=${2-}
 expr "$name" : '[A-Za-z0-9][A-Za-z0-9._@-]\{0,29\}$' >/dev/null ||
   fail "NAME must be 30 letters, digits and . _ @ - at most: make token NAME=ana"
+line="^$(printf '%s' "$name" | sed 's/\./[.]/g') "
 known=no
-if grep -q "^$name " "$file"; then known=yes; fi
+if grep -q "$line" "$file"; then known=yes; fi
 
 case $1 in
 add)
@@ -66,8 +67,8 @@ add)
 remove)
   [ $known = yes ] || fail "nobody called $name has a token; make tokens lists them"
   [ "$(wc -l <"$file")" -gt 1 ] || fail "$name's token is the last one; make another first"
-  shown=$(grep "^$name " "$file" | cut -d ' ' -f 2)
-  grep -v "^$name " "$file" | replace
+  shown=$(grep "$line" "$file" | cut -d ' ' -f 2)
+  grep -v "$line" "$file" | replace
   echo "$name's token is taken away"
   [ "$shown" != "$HOTSERVE_TOKEN" ] || echo "It was HOTSERVE_TOKEN in .env, which Prometheus shows: write another" \
     "there, and then: docker compose up --detach"

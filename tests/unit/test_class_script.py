@@ -67,15 +67,30 @@ def test_without_logins_and_for_the_list_the_trainer_is_enough(
     assert classroom(calls, services, argument) == [f"trainer python classroom.py {argument}"]
 
 
+def tokens_sh(tokens: Path, *arguments: str, text: str = "") -> str:
+    """What the script says of this file; it has to succeed."""
+    script = (ROOT / "deploy" / "team" / "tokens.sh").read_text("utf-8")
+    script = script.replace("/var/lib/hotserve/tokens", str(tokens))
+    run = ["sh", "-c", script, "tokens.sh", *arguments]
+    env = os.environ | {"HOTSERVE_TOKEN": "of-nobody"}
+    done = subprocess.run(run, env=env, input=text, capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def test_the_dot_of_a_name_is_no_other_letter(tmp_path: Path) -> None:
+    tokens = tmp_path / "tokens"
+    tokens.write_text("ana-s abc\n")
+    assert tokens_sh(tokens, "add", "ana.s").strip() in tokens.read_text()
+    tokens_sh(tokens, "remove", "ana.s")
+    assert tokens.read_text() == "ana-s abc\n"
+
+
 def test_a_token_is_for_the_own_model_and_is_said_once(tmp_path: Path) -> None:
     tokens = tmp_path / "tokens"
     tokens.write_text("first abc\n")
-    script = (ROOT / "deploy" / "team" / "tokens.sh").read_text("utf-8")
-    script = script.replace("/var/lib/hotserve/tokens", str(tokens))
 
     def filled() -> str:
-        run = ["sh", "-c", script, "tokens.sh", "class"]
-        return subprocess.run(run, input=SHEET, capture_output=True, text=True, check=True).stdout
+        return tokens_sh(tokens, "class", text=SHEET)
 
     sheet = filled()
     first, line = tokens.read_text().splitlines()
