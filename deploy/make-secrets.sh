@@ -57,9 +57,10 @@ trap 'rm -f "$new"' EXIT
 script=()
 for name in "${secrets[@]}" "${of_team[@]}"; do
   grep -q "^$name=" "$file" || fail "$file has no line $name=…"
-  script+=(-e "s/^$name=.*/$name=$(password)/")
+  script+=("s/^$name=.*/$name=$(password)/")
 done
 [[ ${#script[@]} -gt 0 ]] || exit 0
-sed "${script[@]}" "$file" >"$new"
+# Not as arguments, which everybody on the machine can read while it runs.
+printf '%s\n' "${script[@]}" | sed -f /dev/stdin "$file" >"$new"
 mv "$new" "$file"
 echo "secrets: new passwords in $file: ${secrets[*]} ${of_team[*]}. Do not commit it."

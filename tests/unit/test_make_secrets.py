@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import stat
 import subprocess
 from pathlib import Path
@@ -43,6 +44,22 @@ def test_only_the_passwords_change_and_each_is_strong_and_its_own(tmp_path: Path
     assert [line for line in after.splitlines() if line.startswith("#")] == comments
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_no_secret_is_in_a_command_line(tmp_path: Path) -> None:
+    """A `sed` that writes its arguments down."""
+    sed, seen = tmp_path / "bin" / "sed", tmp_path / "seen"
+    sed.parent.mkdir()
+    real = shutil.which("sed")
+    sed.write_text(f'#!/bin/sh\necho "$*" >>{seen}\nexec {real} "$@"\n', encoding="utf-8")
+    sed.chmod(0o755)
+    file = tmp_path / "settings"
+    file.write_bytes((ROOT / ".env").read_bytes())
+    done = make_secrets("--force", str(file), PATH=f"{sed.parent}:{os.environ['PATH']}")
+    assert done.returncode == 0, done.stderr
+    new = settings(file.read_text(encoding="utf-8"))
+    assert str(file) in seen.read_text("utf-8")
+    assert not any(new[name] in seen.read_text("utf-8") for name in SECRETS)
 
 
 def test_a_file_without_a_setting_stays_as_it_is(tmp_path: Path) -> None:
