@@ -32,6 +32,7 @@ fi
 [[ -n $host ]] || fail "which name do people reach this machine by? make team PUBLIC_HOST=mlflow.example.org"
 [[ $host =~ ^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$ ]] ||
   fail "PUBLIC_HOST=$host: must be a host's name or its IPv4 address, without a port"
+host=${host,,} # as browsers send it, and MLflow compares it
 tls=${TLS:-$(value TLS)}
 [[ $tls =~ ^[^\|\&\']+$ ]] || fail "TLS=$tls: must be internal, an e-mail address, or two files' paths"
 

@@ -90,8 +90,9 @@ RULES: dict[str, tuple[str | Callable[[str], bool], str]] = {
     "MLFLOW_JOBS": SWITCH,
     "HOTSERVE_TOKEN": ("[!-~]+", "visible ASCII characters without spaces"),
     "PUBLIC_HOST": (
-        r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?",
-        "a host's name or its IPv4 address, without a port",
+        # As browsers send it: MLflow compares it letter by letter.
+        r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?",
+        "a host's name in small letters or its IPv4 address, without a port",
     ),
     "TLS": (r"internal|\S+@\S+|/\S+ /\S+", "internal, an e-mail address, or two files' paths"),
     "GRAFANA_PASSWORD": LONG,

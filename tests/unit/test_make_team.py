@@ -77,6 +77,11 @@ def test_a_second_time_changes_nothing_and_needs_no_name(file: Path) -> None:
     assert "https://10.0.0.7:8080" in again.stdout
 
 
+def test_a_name_is_written_as_browsers_send_it(file: Path) -> None:
+    assert make_team(file, PUBLIC_HOST="MLflow.Example.org").returncode == 0
+    assert settings(file)["PUBLIC_HOST"] == "mlflow.example.org"
+
+
 def test_at_a_terminal_it_asks_for_the_name(file: Path) -> None:
     typed, keyboard = os.openpty()
     os.write(typed, b"mlflow.example.org\n")

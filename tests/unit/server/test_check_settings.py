@@ -166,8 +166,9 @@ def test_a_team_s_stack_does_not_start_with_the_passwords_that_ship(
 @pytest.mark.parametrize(
     "line",
     [
-        "PUBLIC_HOST=https://example.org: must be a host's name or its IPv4 address",
-        "PUBLIC_HOST=example.org:5000: must be a host's name or its IPv4 address",
+        "PUBLIC_HOST=https://example.org: must be a host's name in small letters or its IPv4",
+        "PUBLIC_HOST=example.org:5000: must be a host's name in small letters or its IPv4",
+        "PUBLIC_HOST=MLflow.example.org: must be a host's name in small letters or its IPv4",
         "TLS=letsencrypt: must be internal, an e-mail address, or two files' paths",
         "MLFLOW_ADMIN_PASSWORD: must be 12 visible ASCII characters at least",
     ],
