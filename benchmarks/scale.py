@@ -69,10 +69,11 @@ def main() -> None:
                     f"{own:>11.1f} {every:>11.1f}",
                     flush=True,
                 )
-    result = machine("mlflow", "scikit-learn", "pyarrow", "pyspark") | {"jobs": jobs}
-    print(f"written to {write('scale', result)}")
-    draw(jobs)
-    print(f"drawn to {PLOT}")
+            # The next size takes ten times as long, and may be cut off.
+            result = machine("mlflow", "scikit-learn", "pyarrow", "pyspark") | {"jobs": jobs}
+            path = write("scale", result)
+            draw(jobs)
+    print(f"written to {path}, drawn to {PLOT}")
 
 
 def jobs_of(rows: int, folder: Path, environ: dict[str, str]) -> Iterator[dict[str, Any]]:
