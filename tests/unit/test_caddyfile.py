@@ -3,6 +3,7 @@
 import inspect
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -21,13 +22,14 @@ from hotserve.config.settings import Settings
 from tests.e2e.conftest import free_port
 
 CADDYFILE = Path(__file__).parents[2] / "deploy" / "team" / "Caddyfile"
+MONITORING = CADDYFILE.parents[1] / "monitoring" / "monitoring.caddy"
 CADDY = Path(sys.executable).with_name("caddy")
 
 
-def adapted(tls: str, host: str = "mlflow.example.org") -> dict[str, Any]:
+def adapted(tls: str, host: str = "mlflow.example.org", file: Path = CADDYFILE) -> dict[str, Any]:
     """The configuration as Caddy's JSON."""
     done = subprocess.run(
-        [CADDY, "adapt", "--config", CADDYFILE],
+        [CADDY, "adapt", "--config", file],
         env=os.environ | {"PUBLIC_HOST": host, "TLS": tls},
         capture_output=True,
         text=True,
@@ -73,7 +75,10 @@ class Upstream(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         size = len(self.rfile.read(int(self.headers["Content-Length"] or 0)))
         body = b"%d" % size
-        self.send_response(200)
+        # As MLflow does, whose paths are no websockets.
+        self.send_response(
+            403 if "mlflow/webhooks" in self.path and self.headers["Upgrade"] else 200
+        )
         self.send_header("Content-Length", str(len(body)))
         self.send_header("X-Content-Type-Options", "nosniff")
         if self.path == "/page":
@@ -87,17 +92,24 @@ class Upstream(BaseHTTPRequestHandler):
         """Nothing: the tests look at the answers."""
 
 
+class UpstreamServer(ThreadingHTTPServer):
+    def handle_error(self, *_: object) -> None:
+        """Nothing: of a request that is too large, Caddy ends the connection."""
+
+
 @contextmanager
 def running(folder: Path) -> Iterator[dict[str, str]]:
-    """Caddy in front of an upstream; the addresses of MLflow and the API there."""
-    ports = {"5000": free_port(), "8080": free_port()}
-    with ThreadingHTTPServer(("127.0.0.1", 0), Upstream) as upstream:
+    """Caddy in front of an upstream; the addresses there, by the ports of the containers."""
+    ports = {port: free_port() for port in ("5000", "8080", "9093", "3000", "9090")}
+    both = folder / "Caddyfile"
+    text = CADDYFILE.read_text("utf-8").replace("/etc/caddy/sites/*.caddy", str(MONITORING))
+    both.write_text(text, encoding="utf-8")
+    with UpstreamServer(("127.0.0.1", 0), Upstream) as upstream:
         threading.Thread(target=upstream.serve_forever, daemon=True).start()
-        apps = json.dumps(adapted("internal", "localhost"))
+        apps = json.dumps(adapted("internal", "localhost", both))
         for inside, port in ports.items():
             apps = apps.replace(f'":{inside}"', f'"127.0.0.1:{port}"')
-            for name in ("mlflow", "classificador-produtos"):
-                apps = apps.replace(f"{name}:{inside}", f"127.0.0.1:{upstream.server_port}")
+            apps = re.sub(rf'"[a-z-]+:{inside}"', f'"127.0.0.1:{upstream.server_port}"', apps)
         config = {
             "admin": {"disabled": True},
             "storage": {"module": "file_system", "root": str(folder / "data")},
@@ -130,33 +142,35 @@ def trusted(folder: Path) -> str | bool:
 
 
 @pytest.fixture(scope="module")
-def caddy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[requests.Session, str, str]]:
-    """What asks, and the addresses of MLflow and the API."""
+def caddy(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[requests.Session, dict[str, str]]]:
+    """What asks, and the addresses by the ports of the containers."""
     folder = tmp_path_factory.mktemp("caddy")
     with running(folder) as urls, requests.Session() as session:
         session.trust_env = False
         session.verify = trusted(folder)
-        yield session, urls["5000"], urls["8080"]
+        yield session, urls
 
 
 def test_a_page_that_says_what_it_may_do_is_not_let_do_more(
-    caddy: tuple[requests.Session, str, str],
+    caddy: tuple[requests.Session, dict[str, str]],
 ) -> None:
-    session, mlflow, api = caddy
+    session, urls = caddy
     policies = [
         session.get(url, timeout=60).headers["Content-Security-Policy"]
-        for url in (f"{api}/page", f"{mlflow}/")
+        for url in (f"{urls['8080']}/page", f"{urls['5000']}/")
     ]
     assert policies == [POLICY, "frame-ancestors 'self'"]
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT"])
 def test_what_nothing_in_the_stack_uses_does_not_reach_mlflow(
-    caddy: tuple[requests.Session, str, str], method: str
+    caddy: tuple[requests.Session, dict[str, str]], method: str
 ) -> None:
-    session, mlflow, _ = caddy
+    session, urls = caddy
     for path in ("/signup", "/metrics", "/ajax-api/3.0/mlflow/assistant/config"):
-        assert session.request(method, mlflow + path, timeout=60).status_code == 404, path
+        assert session.request(method, urls["5000"] + path, timeout=60).status_code == 404, path
 
 
 FILE = "/api/2.0/mlflow-artifacts/artifacts/1/modelo.bin"
@@ -179,15 +193,26 @@ LARGEST = 16_000_000
     ],
 )
 def test_only_a_file_of_a_run_may_be_large(
-    caddy: tuple[requests.Session, str, str], method: str, path: str, size: int, code: int
+    caddy: tuple[requests.Session, dict[str, str]], method: str, path: str, size: int, code: int
 ) -> None:
-    session, mlflow, _ = caddy
+    session, urls = caddy
+    mlflow = urls["5000"]
     prepared = session.prepare_request(requests.Request(method, mlflow, data=bytes(size)))
     prepared.url = mlflow + path
     answer = session.send(prepared, timeout=60, verify=session.verify)
     assert answer.status_code == code
     if code == 200:
         assert int(answer.text) == size
+
+
+def test_an_admin_s_request_gets_through_whole(
+    caddy: tuple[requests.Session, dict[str, str]],
+) -> None:
+    session, urls = caddy
+    silence = session.post(f"{urls['9093']}/api/v2/silences", data=b"silence", timeout=60)
+    assert (silence.status_code, silence.text) == (200, "7")
+    websocket = {"Connection": "Upgrade", "Upgrade": "websocket"}
+    assert session.get(f"{urls['3000']}/api/live/ws", headers=websocket, timeout=60).ok
 
 
 def test_an_idle_connection_is_ended_here_before_it_is_there() -> None:
