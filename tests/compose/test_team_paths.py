@@ -18,7 +18,7 @@ def answered(session: requests.Session, url: str) -> dict[str, set[str]]:
 
     def ask(route: tuple[str, str, str]) -> requests.Response:
         method, path, _ = route
-        body: dict[str, str] | None = None if method == "GET" else {}
+        body: dict[str, str] | None = None if method in ("GET", "HEAD") else {}
         return session.request(method, url + path, json=body, timeout=60, allow_redirects=False)
 
     found: dict[str, set[str]] = {}

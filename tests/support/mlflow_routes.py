@@ -89,7 +89,7 @@ def _print_routes() -> None:
     for rule in app.url_map.iter_rules():
         path = _filled(rule.rule)
         found |= {(method, path, _who(app, method, path)) for method in rule.methods or ()}
-    print(json.dumps(sorted(one for one in found if one[0] not in ("HEAD", "OPTIONS"))))
+    print(json.dumps(sorted(one for one in found if one[0] != "OPTIONS")))
 
 
 if __name__ == "__main__":

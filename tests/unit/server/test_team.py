@@ -29,7 +29,11 @@ def paths(reachable: list[Route], who: str) -> set[str]:
 
 
 def test_without_a_login_there_is_nothing_of_anybody_s(reachable: list[Route]) -> None:
-    assert paths(reachable, "nobody") == {"GET /health", "GET /server-info", "GET /static-files/1"}
+    assert paths(reachable, "nobody") == {
+        f"{method} {path}"
+        for method in ("GET", "HEAD")
+        for path in ("/health", "/server-info", "/static-files/1")
+    }
 
 
 def test_with_a_password_alone_one_sees_the_page_and_oneself(reachable: list[Route]) -> None:
@@ -50,6 +54,7 @@ def test_lists_hold_what_one_may_see(reachable: list[Route]) -> None:
         "GET /registered-models/search",
         "POST /runs/search",
         "GET /graphql",
+        "HEAD /graphql",
         "POST /graphql",
     }
 
