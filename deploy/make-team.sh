@@ -50,7 +50,10 @@ if [[ $tls == *@* ]]; then wanted+=(compose.acme.yml); fi
 for one in "${wanted[@]}"; do
   if [[ :$files: != *:$one:* ]]; then files=$files:$one; fi
 done
+# Where its comment is: at the end a newer .env and this one would differ in the same place.
+grep -q '^COMPOSE_FILE=' "$file" || sed -i 's|^# COMPOSE_FILE=.*|&\nCOMPOSE_FILE=|' "$file"
 set_value COMPOSE_FILE "$files"
+chmod 600 "$file" # git, for one, writes it for everybody to read
 if [[ $host != localhost && $(value BIND_ADDRESS) == 127.0.0.1 ]]; then set_value BIND_ADDRESS 0.0.0.0; fi
 
 cat <<END

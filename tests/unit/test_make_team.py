@@ -2,6 +2,7 @@
 
 import os
 import re
+import stat
 import subprocess
 from pathlib import Path
 
@@ -80,6 +81,37 @@ def test_a_second_time_changes_nothing_and_needs_no_name(file: Path) -> None:
 def test_a_name_is_written_as_browsers_send_it(file: Path) -> None:
     assert make_team(file, PUBLIC_HOST="MLflow.Example.org").returncode == 0
     assert settings(file)["PUBLIC_HOST"] == "mlflow.example.org"
+
+
+def test_a_newer_version_s_settings_and_the_own_are_merged_by_git(tmp_path: Path) -> None:
+    """As `docs/backup.md` says: theirs has a newer image, and a setting more at its end."""
+    theirs, ours = tmp_path / "theirs", tmp_path / "ours"
+
+    def git(folder: Path, line: str) -> None:
+        name = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+        run = ["git", "-C", str(folder), *name, *line.split()]
+        subprocess.run(run, check=True, capture_output=True)
+
+    theirs.mkdir()
+    shipped = (ROOT / ".env").read_text(encoding="utf-8")
+    (theirs / ".env").write_text(shipped, encoding="utf-8")
+    for line in ("init", "add --force .env", "commit -m one", f"clone . {ours}"):
+        git(theirs, line)
+    project = {"COMPOSE_PROJECT_NAME": "of-a-test"}
+    assert make_team(ours / ".env", PUBLIC_HOST="localhost", **project).returncode == 0
+    mine = settings(ours / ".env")
+    newer = re.sub("^MYSQL_IMAGE=.*", "MYSQL_IMAGE=mysql:10", shipped, flags=re.MULTILINE)
+    (theirs / ".env").write_text(f"{newer}ONE_MORE=1\n", encoding="utf-8")
+    git(theirs, "commit -a -m two")
+
+    page = (ROOT / "docs" / "backup.md").read_text("utf-8")
+    commands = "git stash && git pull && git stash pop"
+    assert commands in page
+    for line in commands.split(" && "):
+        git(ours, line.removeprefix("git "))
+    assert settings(ours / ".env") == mine | {"MYSQL_IMAGE": "mysql:10", "ONE_MORE": "1"}
+    assert make_team(ours / ".env", **project).returncode == 0
+    assert stat.S_IMODE((ours / ".env").stat().st_mode) == 0o600
 
 
 def test_at_a_terminal_it_asks_for_the_name(file: Path) -> None:
