@@ -69,15 +69,15 @@ write_metrics() {
 }
 
 make_backup() {
-  local check=no said id
-  size=0 # of what the trap looks at
+  local check=no said
+  id='' size=0 # what the trap looks at
   if [[ ${1-} == --check ]]; then
     check=yes
     shift
   fi
   alone
   # shellcheck disable=SC2154 # code is set in the trap itself
-  trap 'code=$?; write_metrics $code $SECONDS "$size"; ((code == 0)) || say "no backup was made"' EXIT
+  trap 'code=$?; write_metrics $code $SECONDS "$size"; ((code == 0)) || [[ $id ]] || say "no backup was made"' EXIT
   open_repository make
   # Left by a run that was killed: there is no other, and one repository is one stack's.
   restic unlock --remove-all --quiet
@@ -89,8 +89,9 @@ make_backup() {
   id=$(sed -n 's/.*"snapshot_id":"\([0-9a-f]*\)".*/\1/p' <<<"$said")
   size=$(sed -n 's/.*"total_bytes_processed":\([0-9]*\).*/\1/p' <<<"$said" | tail -n 1)
   restic forget --quiet --group-by '' --prune --keep-within 1d --keep-daily "${BACKUP_KEEP_DAYS:-7}" \
-    --keep-weekly "${BACKUP_KEEP_WEEKS:-4}" --keep-monthly "${BACKUP_KEEP_MONTHS:-12}"
-  [[ $check == no ]] || restic check --read-data >&2
+    --keep-weekly "${BACKUP_KEEP_WEEKS:-4}" --keep-monthly "${BACKUP_KEEP_MONTHS:-12}" ||
+    fail "backup $id is kept, but older ones could not be removed"
+  [[ $check == no ]] || restic check --read-data >&2 || fail "backup $id is kept, but not all at $RESTIC_REPOSITORY is whole"
   say "kept at $RESTIC_REPOSITORY: $((size / 1000000)) MB, in $SECONDS s"
   echo "$id"
 }

@@ -7,8 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.hotserve_process import PATIENCE
+from tests.e2e.small_disk import small_disk
 from tests.e2e.stack import ROOT, make_run, make_run_environment
 
 pytestmark = pytest.mark.skipif(
@@ -44,11 +44,13 @@ class Backups:
         given = self.settings() | more
         return ["make", target, *(f"{name}={value}" for name, value in given.items())]
 
-    def make(self, target: str, **more: object) -> subprocess.CompletedProcess[str]:
+    def make(
+        self, target: str, programs: Path | None = None, **more: object
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             self.command(target, **more),
             cwd=ROOT,
-            env=make_run_environment(),
+            env=with_programs(programs),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -72,15 +74,16 @@ class Backups:
     ) -> None:
         """Start it, and kill it and all that it started as soon as that is so.
 
-        Programs in the folder `programs` are taken before all others.
+        Args:
+            target: of make.
+            when: to kill it.
+            programs: a folder with programs that are taken before all others.
+            more: settings.
         """
-        environment = make_run_environment()
-        if programs:
-            environment["PATH"] = f"{programs}:{environment['PATH']}"
         process = subprocess.Popen(
             self.command(target, **more),
             cwd=ROOT,
-            env=environment,
+            env=with_programs(programs),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
@@ -91,6 +94,21 @@ class Backups:
             assert time.monotonic() < deadline
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+def with_programs(programs: Path | None) -> dict[str, str]:
+    """The variables of a user who has those programs before all others."""
+    environment = make_run_environment()
+    if programs:
+        environment["PATH"] = f"{programs}:{environment['PATH']}"
+    return environment
+
+
+def program(file: Path, script: str) -> None:
+    """Write a program that is a shell's script."""
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+    file.chmod(0o755)
 
 
 @pytest.fixture(scope="module")
@@ -246,9 +264,8 @@ def test_a_restore_that_is_killed_is_none_and_the_next_one_is_whole(
 ) -> None:
     new = elsewhere(made)
     # It gets as far as copying the files to their place, and no further.
-    copying, cp = tmp_path / "copying", tmp_path / "cp"
-    cp.write_text(f"#!/bin/sh\n: >{copying}\nexec sleep 3600\n")
-    cp.chmod(0o755)
+    copying = tmp_path / "copying"
+    program(tmp_path / "cp", f": >{copying}\nexec sleep 3600")
     new.killed("restore", copying.exists, tmp_path, SNAPSHOT="latest")
     assert not (new.home / "mlflow.db").exists()
     done = new.make("restore", SNAPSHOT="latest")
@@ -256,27 +273,10 @@ def test_a_restore_that_is_killed_is_none_and_the_next_one_is_whole(
     assert files(new.home / "artifacts") == files(made.home / "artifacts")
 
 
-@contextmanager
-def small_disk(folder: Path) -> Iterator[None]:
-    folder.mkdir()
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=30m", "tmpfs", str(folder)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        pytest.skip(f"no small disk can be mounted here: {done.stderr.strip()}")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
-
-
 def test_a_full_target_is_a_failure_that_keeps_what_was_there(
     made: Backups, tmp_path: Path
 ) -> None:
-    with small_disk(tmp_path / "small"):
+    with small_disk(tmp_path / "small", 30):
         small = Backups(made.home, tmp_path / "small" / "kept", made.password)
         first = small.make("backup")
         assert first.returncode == 0, first.stderr
@@ -290,6 +290,20 @@ def test_a_full_target_is_a_failure_that_keeps_what_was_there(
         assert elsewhere(small).make("restore", SNAPSHOT="latest").returncode == 0
         large.unlink()
         assert small.make("backup", CHECK="yes").returncode == 0
+
+
+def test_a_backup_that_is_kept_is_not_called_none_when_older_ones_stay(
+    made: Backups, tmp_path: Path
+) -> None:
+    script = f'[ "$1" != forget ] || exit 1\nexec {shutil.which("restic")} "$@"'
+    program(tmp_path / "restic", script)
+    before = made.kept()
+    done = made.make("backup", programs=tmp_path)
+    assert done.returncode
+    (new,) = set(made.kept()) - set(before)
+    assert f"backup {new[:8]}" in done.stderr
+    assert "is kept, but older ones could not be removed" in done.stderr
+    assert "no backup was made" not in done.stderr
 
 
 @pytest.mark.slow
