@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What the tests need from the system: Chromium for the browser tests, shellcheck for the
-# shell scripts, restic and sqlite3 for backups, Prometheus and Alertmanager for the monitoring,
+# shell scripts, restic, sqlite3 and sshd for backups, Prometheus and Alertmanager for the monitoring,
 # a C compiler for clocks that are moved. With `java` only what Spark needs.
 # On Debian and Ubuntu as root it installs them; elsewhere it says what is missing, and the tests
 # that need it say that they were skipped.
@@ -17,6 +17,7 @@ else
   command -v restic >/dev/null || missing+=(restic)
   command -v sqlite3 >/dev/null || missing+=(sqlite3)
   command -v gcc >/dev/null || missing+=(gcc libc6-dev)
+  PATH=$PATH:/usr/sbin command -v sshd >/dev/null || { missing+=(openssh-client libwrap0) && programs+=(openssh-server); }
   command -v promtool >/dev/null || programs+=(prometheus)
   command -v amtool >/dev/null || programs+=(prometheus-alertmanager)
 fi
@@ -29,15 +30,19 @@ fi
 
 # Installed as packages, these would be services that start at once; only the programs are wanted.
 unpack() {
-  local folder package
+  local folder package more
   folder=$(mktemp -d)
   chmod 755 "$folder"
   cd "$folder"
   apt-get download "$@"
   for package in *.deb; do dpkg-deb -x "$package" root; done
-  install root/usr/bin/* /usr/local/bin
-  # Alertmanager's own words for a mail, which it looks for there.
-  cp --recursive root/usr/share/prometheus /usr/share
+  install root/usr/*bin/* /usr/local/bin
+  # Alertmanager's own words for a mail, and sshd's other programs, which they look for there.
+  for more in usr/share/prometheus usr/lib/openssh; do
+    [[ ! -d root/$more ]] || cp --recursive "root/$more" "/${more%/*}"
+  done
+  # sshd wants a user who may do nothing.
+  getent passwd sshd >/dev/null || useradd --system --home-dir /run/sshd --shell /usr/sbin/nologin sshd
   rm -rf "$folder"
 }
 

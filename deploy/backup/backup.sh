@@ -27,8 +27,11 @@ fail() {
 # shellcheck source=mysql-s3.sh
 source "$(dirname "$(realpath "$0")")/$what.sh"
 
-# Of what a program said, the line that tells most.
-reason() { sed -e '/^$/d' -e 's/^Fatal: //' <<<"$1" | sed -n '/Is there a repository/q;p' | tail -n 1; }
+# Of what a program said, the line that tells most: ssh's, if it is ssh that could not.
+reason() {
+  sed -n -e 's/\r$//' -e 's/^subprocess ssh: \(ssh: \)\?/ssh: /p' <<<"$1" | tail -n 1 | grep . ||
+    sed -e '/^$/d' -e 's/^Fatal: //' <<<"$1" | sed -n '/Is there a repository/q;p' | tail -n 1
+}
 
 # One at a time: nobody else changes the stage, or holds a lock on the repository.
 alone() {

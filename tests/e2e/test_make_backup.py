@@ -16,6 +16,7 @@ import pytest
 
 from tests.e2e.hotserve_process import PATIENCE
 from tests.e2e.small_disk import small_disk
+from tests.e2e.ssh_server import running_sshd
 from tests.e2e.stack import ROOT, make_run, make_run_environment
 
 pytestmark = pytest.mark.skipif(
@@ -304,6 +305,28 @@ def test_a_backup_that_is_kept_is_not_called_none_when_older_ones_stay(
     assert f"backup {new[:8]}" in done.stderr
     assert "is kept, but older ones could not be removed" in done.stderr
     assert "no backup was made" not in done.stderr
+
+
+def test_a_server_is_reached_by_ssh(made: Backups, tmp_path: Path) -> None:
+    with running_sshd(tmp_path / "ssh") as server:
+        known = server.keys / "known_hosts"
+        # In place of the ~/.ssh of whoever runs this.
+        own = f"-i {server.keys / 'id_ed25519'} -o UserKnownHostsFile={known} -o BatchMode=yes"
+        program(tmp_path / "ssh-of-a-user" / "ssh", f'exec {shutil.which("ssh")} {own} "$@"')
+        settings = {"BACKUP_TARGET": server.target(tmp_path / "far")}
+        programs = tmp_path / "ssh-of-a-user"
+        done = made.make("backup", programs, CHECK="yes", **settings)
+        assert done.returncode == 0, done.stderr
+        new = elsewhere(made)
+        done = new.make("restore", programs, SNAPSHOT="latest", **settings)
+        assert done.returncode == 0, done.stderr
+        assert files(new.home / "artifacts") == files(made.home / "artifacts")
+
+        known.write_bytes(b"")
+        done = made.make("backup", programs, **settings)
+        assert done.returncode
+        assert f"{settings['BACKUP_TARGET']} cannot be used: ssh: Host key verif" in done.stderr
+        assert "no backup was made" in done.stderr
 
 
 @pytest.mark.slow
