@@ -268,8 +268,11 @@ class Stack:
         self.try_compose("exec", "-T", service, "sh", "-c", "kill -9 -1")
 
     def forget(self) -> None:
-        """Remove containers, networks and volumes."""
+        """Remove containers, networks and volumes, those of overlays too."""
         self.try_compose("down", "--volumes", "--remove-orphans", "--timeout", "10")
+        mine = f"--filter=label=com.docker.compose.project={self.project}"
+        for volume in docker("volume", "ls", "--quiet", mine).split():
+            docker("volume", "rm", "--force", volume, check=False)
 
 
 def variables(file: Path) -> dict[str, str]:
