@@ -16,7 +16,9 @@ if [[ ${VERSION-} ]]; then
   # In the language of this terminal.
   options=(--rm --env LINGUA --env "LANGUAGE=${LANGUAGE:-${LC_ALL:-${LC_MESSAGES:-${LANG-}}}}")
   [[ -t 0 ]] || options+=(--no-TTY)
-  exec docker compose --progress quiet run "${options[@]}" trainer python reset.py ${FORCE:+--yes}
+  program=(python reset.py)
+  [[ ${FORCE-} != yes ]] || program+=(--yes)
+  exec docker compose --progress quiet run "${options[@]}" trainer "${program[@]}"
 fi
 
 services=$(docker compose config --services)

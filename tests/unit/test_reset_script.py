@@ -62,7 +62,7 @@ def test_version_1_is_the_trainers_work(calls: Path) -> None:
     last = calls.read_text().splitlines()[-1]
     assert "run --rm --env LINGUA --env LANGUAGE=pt_BR --no-TTY" in last
     assert last.endswith("trainer python reset.py --yes")
-    assert reset(calls, VERSION="1").returncode == 0
+    assert reset(calls, VERSION="1", FORCE="no").returncode == 0
     assert calls.read_text().splitlines()[-1].endswith("trainer python reset.py")
 
 
