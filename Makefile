@@ -12,9 +12,10 @@ help: ## list these targets
 run: env ## start everything on this machine: MLflow on 5000, the API on 8080
 	@exec .venv/bin/python -m local
 
+# What `make bundle IMAGES=yes` has packed is built already.
 .PHONY: up
 up: ## start everything in containers
-	@docker compose up --build --detach || { docker compose logs --no-log-prefix check_settings create_s3_buckets >&2; exit 1; }
+	@docker compose up $(if $(wildcard images.tar.gz),--no-build,--build) --detach || { docker compose logs --no-log-prefix check_settings create_s3_buckets >&2; exit 1; }
 
 .PHONY: down
 down: ## stop the containers; the data stays

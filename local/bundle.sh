@@ -13,6 +13,12 @@ fail() {
   say "$*"
   exit 2
 }
+# setting NAME: as Compose sees it.
+setting() {
+  local files=${COMPOSE_ENV_FILES:-.env}
+  # shellcheck disable=SC2086 # a list with commas
+  echo "${!1-$(sed -n "s/^$1=//p" ${files//,/ } | tail -n 1 | tr -d "\"'\r")}"
+}
 
 [[ $(git rev-parse --show-toplevel 2>/dev/null) -ef . ]] || fail "this folder is no clone of the project's repository: make it in one"
 [[ -d ${file%/*} && -w ${file%/*} ]] || fail "${file%/*} is no folder that can be written to: BUNDLE=/a/folder/of/yours/bundle.tar"
@@ -42,9 +48,21 @@ say "fetching the packages"
 
 if [[ ${IMAGES-} == yes ]]; then
   say "building and saving the images"
+  docker compose pull --quiet --ignore-buildable --policy missing || fail "they could not be had; see the lines above"
   docker compose build --quiet || fail "they could not be built; see the lines above"
   mapfile -t images < <(docker compose config --images | sort --unique)
-  docker save "${images[@]}" | gzip >"$folder/images.tar.gz"
+  # What is named by its digest would have no name after `docker load`.
+  for image in "${images[@]}"; do
+    if [[ $image == *@* ]]; then docker tag "$image" "${image%@*}"; fi
+  done
+  docker save "${images[@]%@*}" | gzip >"$folder/images.tar.gz"
+  {
+    printf '\n# What the images in images.tar.gz are called.\n'
+    for name in IMAGE_PREFIX IMAGE_TAG $(sed -n 's/^\([A-Z_]*_IMAGE\)=.*/\1/p' .env | sort --unique); do
+      value=$(setting "$name")
+      if [[ $name == IMAGE_* || " ${images[*]} " == *" $value "* ]]; then printf '%s=%s\n' "$name" "${value%@*}"; fi
+    done
+  } >>"$folder/.env"
 fi
 
 tar --create --file "$work/bundle.tar" --directory "$work" classificador-de-produtos
