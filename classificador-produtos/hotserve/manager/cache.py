@@ -1,5 +1,6 @@
 """Models on disk: fetched once, kept under their version, and which one was served last."""
 
+import asyncio
 import contextlib
 import fcntl
 import hashlib
@@ -9,7 +10,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from hotserve.config.model_uri import ModelReference
 from hotserve.manager.registry import ModelVersion
 
 _STALE_SECONDS = 3600.0
+_LOOK = 0.2
+"""Seconds until it is looked again whether another hotserve has come to the end of its fetch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,22 @@ class Cache:
         if version.content:
             key.append(version.content)
         return Entry(self.folder / f"{version.version or 'fixed'}-{_digest(*key)}")
+
+    @contextlib.asynccontextmanager
+    async def fetching(self) -> AsyncIterator[None]:
+        """Wait until no other hotserve fetches a version into this folder, and keep them waiting.
+
+        Raises:
+            OSError: the folder can't be written to.
+        """
+        with (self.folder / "fetch.lock").open("a") as lock:
+            while True:
+                # Not in a thread that waits: it could not be told to stop.
+                with contextlib.suppress(BlockingIOError):
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                await asyncio.sleep(_LOOK)
+            yield
 
     @contextlib.contextmanager
     def scratch(self) -> Iterator[Path]:

@@ -95,7 +95,7 @@ class Preparation:
         if folder is not None:
             version = await _with_content(version, folder)
         elif refetch or not self.is_cached(version):
-            version = await self._fetched(version)
+            version = await self._fetched(version, refetch=refetch)
         entry = self.cache.entry(version)
         try:
             in_use.enter_context(entry.in_use())
@@ -143,10 +143,10 @@ class Preparation:
             label = f"[{version.name} {version.version}] "
         return ProcessContext(self.environment, self.log(version), label)
 
-    async def _fetched(self, version: ModelVersion) -> ModelVersion:
+    async def _fetched(self, version: ModelVersion, *, refetch: bool) -> ModelVersion:
         """The version, once its files are in the cache; where they can't be had, what is there."""
         try:
-            return await self._fetch(version)
+            return await self._fetch(version, refetch=refetch)
         except StartError as error:
             cached = version if self.reference.in_registry else self.cache.last_served()
             if cached is None or not self.cache.entry(cached).is_complete():
@@ -154,33 +154,41 @@ class Preparation:
             logger.warning("%s; the copy in the cache is used", error)
             return cached
 
-    async def _fetch(self, version: ModelVersion) -> ModelVersion:
-        """Put its files into the cache, with MLflow's own command."""
-        command, timeout = self.settings.command, self.settings.fetch_timeout
-        is_registered = self.reference.in_registry
-        uri = f"models:/{version.name}/{version.version}" if is_registered else version.source
+    async def _fetch(self, version: ModelVersion, *, refetch: bool) -> ModelVersion:
+        """Put its files into the cache, unless another hotserve with this cache just did."""
         try:
-            with self.cache.scratch() as scratch:
-                async with self.slots.turn():
-                    end = await run_to_end(
-                        command.download(uri, str(scratch)), self._context(version), timeout=timeout
-                    )
-                if end.code != 0:
-                    full = disk_full("\n".join(end.tail), self.cache.folder)
-                    why = full or end.error() or end.reason()
-                    raise StartError(f"its files can't be fetched: {why}")
-                found = next(scratch.glob("**/MLmodel"), None)
-                if found is None:
-                    raise StartError("its files can't be fetched: there is no MLmodel among them")
-                if not is_registered:
-                    version = await _with_content(version, found.parent)
-                entry = self.cache.entry(version)
-                self.cache.add(found.parent, entry, replace=is_registered)
+            async with self.cache.fetching():
+                if refetch or not self.is_cached(version):
+                    version = await self._download(version)
         except TimeoutError:
-            raise StartError(f"its files were not there after {timeout:g} s") from None
+            seconds = self.settings.fetch_timeout
+            raise StartError(f"its files were not there after {seconds:g} s") from None
         except OSError as error:
             why = write_error(error, self.cache.folder)
             raise StartError(f"it can't be kept in the cache: {why}") from None
+        return version
+
+    async def _download(self, version: ModelVersion) -> ModelVersion:
+        """Have MLflow's own command get its files."""
+        command, timeout = self.settings.command, self.settings.fetch_timeout
+        is_registered = self.reference.in_registry
+        uri = f"models:/{version.name}/{version.version}" if is_registered else version.source
+        with self.cache.scratch() as scratch:
+            async with self.slots.turn():
+                end = await run_to_end(
+                    command.download(uri, str(scratch)), self._context(version), timeout=timeout
+                )
+            if end.code != 0:
+                full = disk_full("\n".join(end.tail), self.cache.folder)
+                why = full or end.error() or end.reason()
+                raise StartError(f"its files can't be fetched: {why}")
+            found = next(scratch.glob("**/MLmodel"), None)
+            if found is None:
+                raise StartError("its files can't be fetched: there is no MLmodel among them")
+            if not is_registered:
+                version = await _with_content(version, found.parent)
+            entry = self.cache.entry(version)
+            self.cache.add(found.parent, entry, replace=is_registered)
         return version
 
 

@@ -39,6 +39,7 @@ class FakeMlflow:
     async def run(self, argv: Sequence[str], *_: object, **__: object) -> Exit:
         assert argv[:4] == ["mlflow", "artifacts", "download", "-u"]
         self.uris.append(argv[4])
+        await asyncio.sleep(0)
         if isinstance(self.end, Exception):
             raise self.end
         if self.end.code == 0:
@@ -107,6 +108,34 @@ def test_a_version_is_fetched_once_and_kept_from_pruning_while_it_is_used(make: 
     world.in_use.close()
     world.cache.prune(keep=0)
     assert not entry.is_complete()
+
+
+def test_of_those_that_share_a_cache_one_fetches(make: Make) -> None:
+    """Ten replicas that start at once are one client of MLflow, in each version and no more."""
+    worlds = [make() for _ in range(10)]
+
+    async def prepare(wanted: ModelVersion) -> None:
+        every = (world.preparation.prepare(wanted, world.in_use, refetch=False) for world in worlds)
+        await asyncio.gather(*every)
+
+    asyncio.run(prepare(version("1")))
+    asyncio.run(prepare(version("2")))
+    assert worlds[0].mlflow.uris == ["models:/produtos/1", "models:/produtos/2"]
+
+
+def test_where_the_one_that_fetches_fails_the_next_one_tries(make: Make) -> None:
+    first, second = make(), make()
+    first.mlflow.end = Exit(1, ("ConnectionError: no",))
+
+    async def prepare() -> list[object]:
+        every = (
+            world.preparation.prepare(version(), world.in_use, refetch=False)
+            for world in (first, second)
+        )
+        return await asyncio.gather(*every, return_exceptions=True)
+
+    assert [type(each) for each in asyncio.run(prepare())] == [StartError, StartError]
+    assert first.mlflow.uris == ["models:/produtos/1"] * 2
 
 
 @pytest.fixture
