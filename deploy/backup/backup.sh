@@ -6,6 +6,7 @@
 #   backup.sh may-restore SNAPSHOT         whether there is one, and the stack is empty or FORCE=yes
 #   backup.sh restore SNAPSHOT             a backup back into the stack: an id, or latest
 #   backup.sh schedule                     make, at each of the times of BACKUP_SCHEDULE
+#   backup.sh killed                       say of one that was killed that it failed
 #
 # BACKUP_OF says what is kept: mysql-s3 (Compose) or sqlite-folder (make run). BACKUP_WORK is a
 # folder to work in; RESTIC_REPOSITORY and RESTIC_PASSWORD_FILE are restic's own.
@@ -173,7 +174,7 @@ schedule() {
     say "the next backup is made at $(date --date "@$next" '+%F %R %Z')"
     # In short steps: a clock that was set, or a machine that slept, is noticed.
     while (($(date +%s) < next)); do sleep 20; done
-    "$0" make || true
+    "$0" make || (($? < 128)) || "$0" killed
   done
 }
 
@@ -188,5 +189,9 @@ case $command in
   may-restore) may_restore "$@" ;;
   restore) restore "$@" ;;
   schedule) schedule ;;
-  *) fail "which? make, list, may-restore, restore or schedule" 2 ;;
+  killed)
+    write_metrics 137 0
+    say "it was killed: no backup was made"
+    ;;
+  *) fail "which? make, list, may-restore, restore, schedule or killed" 2 ;;
 esac

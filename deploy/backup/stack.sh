@@ -29,6 +29,15 @@ in_container() {
 }
 with_backup() { COMPOSE_FILE=$all_files docker compose --progress quiet "$@"; }
 
+# make_backup [--check]: says its ID.
+make_backup() {
+  local code=0
+  in_container make "$@" || code=$?
+  # Killed, it could not say so itself.
+  ((code != 137)) || in_container killed
+  return "$code"
+}
+
 prepare() {
   docker info >/dev/null 2>&1 || fail "no Docker engine answers; for the data of \`make run\`: make $command LOCAL=yes"
   local folder password
@@ -77,7 +86,7 @@ restore() {
 upgrade() {
   local id images served=no
   if api_is healthy; then served=yes; fi
-  id=$(in_container make) || fail "without a backup there is no upgrade: nothing was changed" 1
+  id=$(make_backup) || fail "without a backup there is no upgrade: nothing was changed" 1
   mapfile -t images < <(with_backup config --images | grep "^$(setting IMAGE_PREFIX)/" | sort --unique)
   tag_images '' -before
   say "building the images"
@@ -120,7 +129,7 @@ shift || true
 case $command in
   backup)
     prepare
-    in_container make "$@"
+    make_backup "$@"
     ;;
   backups)
     prepare

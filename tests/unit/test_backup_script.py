@@ -1,0 +1,116 @@
+"""`make backup` and `make upgrade` of the containers: what is done when a step of them fails.
+
+Docker is played by a script here, which writes down what it is asked for. What the container does
+is done with a small folder, as of `make run`.
+"""
+
+import os
+import shutil
+import sqlite3
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DOCKER = """\
+#!/bin/bash
+echo "$*" >>"$CALLS"
+case "$*" in
+  *"ps --quiet --status running") echo one ;;
+  *"config --images") printf '%s\\n' ours/mlflow:1 ours/trainer:1 theirs/mysql:9 ;;
+  *"backup make"*) [[ $MAKE != 0 ]] || echo abcd; exit "$MAKE" ;;
+  *"build --quiet") exit "$BUILD" ;;
+  *"server.with_mysql upgrade") exit "$MIGRATE" ;;
+  *"backup restore abcd") exit "$RESTORE" ;;
+esac
+"""
+WELL = {"MAKE": "0", "BUILD": "0", "MIGRATE": "0", "RESTORE": "0"}
+BACK = ["tag ours/mlflow:1-before ours/mlflow:1", "tag ours/trainer:1-before ours/trainer:1"]
+
+
+@pytest.fixture
+def calls(tmp_path: Path) -> Path:
+    docker = tmp_path / "bin" / "docker"
+    docker.parent.mkdir()
+    docker.write_text(DOCKER, encoding="utf-8")
+    docker.chmod(0o755)
+    return tmp_path / "calls"
+
+
+def stack(calls: Path, command: str, **ends: str) -> subprocess.CompletedProcess[str]:
+    """Do it where the steps end with those codes."""
+    return subprocess.run(
+        [ROOT / "deploy" / "backup" / "stack.sh", command],
+        env={
+            **os.environ,
+            "PATH": f"{calls.parent / 'bin'}:{os.environ['PATH']}",
+            "CALLS": str(calls),
+            "IMAGE_PREFIX": "ours",
+            "BACKUP_FOLDER": str(calls.parent / "backups"),
+            "BACKUP_PASSWORD_FILE": str(calls.parent / "password"),
+            **WELL,
+            **ends,
+        },
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def asked(calls: Path) -> list[str]:
+    """What was asked of Docker."""
+    lines = calls.read_text(encoding="utf-8").splitlines()
+    return [line.removeprefix("compose --progress quiet ") for line in lines]
+
+
+@pytest.mark.parametrize(("code", "times"), [(0, 0), (1, 0), (137, 1)])
+def test_of_a_backup_that_was_killed_it_is_said(calls: Path, code: int, times: int) -> None:
+    done = stack(calls, "backup", MAKE=str(code))
+    assert done.returncode == code
+    assert sum(line.endswith(" backup killed") for line in asked(calls)) == times
+
+
+def test_without_a_backup_nothing_is_upgraded(calls: Path) -> None:
+    done = stack(calls, "upgrade", MAKE="137")
+    assert done.returncode == 1
+    assert "without a backup there is no upgrade" in done.stderr
+    assert "build --quiet" not in asked(calls)
+
+
+@pytest.mark.skipif(
+    not (shutil.which("restic") and shutil.which("sqlite3")),
+    reason="restic or sqlite3 is not installed (tests/install-tools.sh)",
+)
+def test_prometheus_is_told_what_became_of_the_last_one(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("certa", encoding="utf-8")
+    (tmp_path / "other").write_text("errada", encoding="utf-8")
+    (tmp_path / "metrics").mkdir()
+    with sqlite3.connect(tmp_path / "mlflow.db") as database:
+        database.execute("CREATE TABLE alembic_version (version_num TEXT)")
+    database.close()
+
+    def tells(command: str, password: str = "password") -> tuple[str, str]:
+        """When one went well, and whether the last one did."""
+        environment = os.environ | {
+            "BACKUP_OF": "sqlite-folder",
+            "BACKUP_WORK": str(tmp_path / "work"),
+            "BACKUP_METRICS": str(tmp_path / "metrics"),
+            "STACK_HOME": str(tmp_path),
+            "RESTIC_REPOSITORY": str(tmp_path / "kept"),
+            "RESTIC_PASSWORD_FILE": str(tmp_path / password),
+        }
+        script = str(ROOT / "deploy" / "backup" / "backup.sh")
+        subprocess.run([script, command], cwd=ROOT, env=environment, check=False)
+        lines = (tmp_path / "metrics" / "backup.prom").read_text("utf-8").splitlines()
+        figures = dict(line.split() for line in lines)
+        return figures["backup_last_success_timestamp_seconds"], figures["backup_last_run_success"]
+
+    when, success = tells("make")
+    assert success == "1"
+    assert tells("make", "other") == (when, "0")
+    when, success = tells("make")
+    assert success == "1"
+    # Of one that was killed another one tells.
+    assert tells("killed") == (when, "0")
