@@ -90,15 +90,22 @@ upgrade() {
   mapfile -t images < <(with_backup config --images | grep "^$(setting IMAGE_PREFIX)/" | sort --unique)
   tag_images '' -before
   say "building the images"
-  with_backup build --quiet || fail "they could not be built: nothing was changed" 1
+  if ! with_backup build --quiet; then
+    # Some may have been.
+    tag_images -before ''
+    fail "they could not be built: nothing was changed" 1
+  fi
   if migrate; then
     say "done; backup $id is what was there before"
     return
   fi
+  # What they say goes with their containers.
+  docker compose logs --tail 10 mlflow classificador-produtos >&2
   say "it failed: going back to backup $id and to the images of before"
   tag_images -before ''
   docker compose --progress quiet stop mlflow
-  FORCE=yes in_container restore "$id" || fail "the backup could not be restored: make restore SNAPSHOT=$id FORCE=yes" 1
+  # 3: restored, but a file was missing before, too.
+  FORCE=yes in_container restore "$id" || (($? == 3)) || fail "the backup could not be restored: make restore SNAPSHOT=$id FORCE=yes" 1
   docker compose --progress quiet up --detach
   fail "all is as it was before; the lines above say why it could not be upgraded" 1
 }

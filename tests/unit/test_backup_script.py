@@ -79,6 +79,43 @@ def test_without_a_backup_nothing_is_upgraded(calls: Path) -> None:
     assert "build --quiet" not in asked(calls)
 
 
+def test_images_that_could_be_built_beside_one_that_could_not_are_not_left(calls: Path) -> None:
+    done = stack(calls, "upgrade", BUILD="1")
+    assert done.returncode == 1
+    assert "they could not be built: nothing was changed" in done.stderr
+    lines = asked(calls)
+    after = lines[lines.index("build --quiet") :]
+    assert [line for line in after if line.startswith("tag ")] == BACK
+    assert not any(line.startswith(("stop", "up ")) for line in lines)
+
+
+@pytest.mark.parametrize("restore", [0, 3])
+def test_one_that_fails_ends_with_everything_started_as_before(calls: Path, restore: int) -> None:
+    """3: a file is missing that was missing before, too."""
+    done = stack(calls, "upgrade", MIGRATE="1", RESTORE=str(restore))
+    assert done.returncode == 1
+    assert "going back to backup abcd" in done.stderr
+    assert "all is as it was before" in done.stderr
+    lines = asked(calls)
+    after = lines[lines.index("compose logs --tail 10 mlflow classificador-produtos") :]
+    assert [line for line in after if line.startswith("tag ")] == BACK
+    assert "up --detach" in after
+
+
+def test_a_backup_that_cannot_be_restored_is_named(calls: Path) -> None:
+    done = stack(calls, "upgrade", MIGRATE="1", RESTORE="1")
+    assert done.returncode == 1
+    assert "make restore SNAPSHOT=abcd FORCE=yes" in done.stderr
+    assert "up --detach" not in asked(calls)
+
+
+def test_one_that_goes_well_says_where_the_data_of_before_are(calls: Path) -> None:
+    done = stack(calls, "upgrade")
+    assert done.returncode == 0, done.stderr
+    assert "done; backup abcd is what was there before" in done.stderr
+    assert not set(BACK) & set(asked(calls))
+
+
 @pytest.mark.skipif(
     not (shutil.which("restic") and shutil.which("sqlite3")),
     reason="restic or sqlite3 is not installed (tests/install-tools.sh)",
