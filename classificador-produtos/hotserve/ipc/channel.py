@@ -8,7 +8,8 @@ from typing import Self
 
 from hotserve.ipc.messages import Message, decode, encode
 
-_LINE_LIMIT = 1 << 22
+_LONGEST_LINE = 1 << 30
+"""Bytes. `/metrics` of some hundred models is some megabytes, and both ends are hotserve's own."""
 
 
 class Channel:
@@ -21,7 +22,7 @@ class Channel:
     @classmethod
     async def open(cls, end: socket.socket) -> Self:
         """Take over a connected socket."""
-        return cls(*await asyncio.open_connection(sock=end, limit=_LINE_LIMIT))
+        return cls(*await asyncio.open_connection(sock=end, limit=_LONGEST_LINE))
 
     def send(self, message: Message) -> None:
         """Queue a message; nothing happens if the other end is gone (its `messages` ended)."""

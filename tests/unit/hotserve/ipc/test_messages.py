@@ -8,7 +8,7 @@ import pytest
 
 from hotserve.ipc import messages
 from hotserve.ipc.channel import Channel
-from hotserve.ipc.messages import Message, Stop
+from hotserve.ipc.messages import Message, MetricsAnswer, Stop
 from tests.unit.hotserve.samples import MESSAGES
 
 
@@ -36,5 +36,23 @@ def test_a_channel_ends_with_the_other_end() -> None:
         other.close()
         other.send(Stop())
         channel.send(Stop())
+
+    asyncio.run(scenario())
+
+
+def test_the_metrics_of_many_models_are_one_message() -> None:
+    async def scenario() -> None:
+        ours, theirs = socket.socketpair()
+        channel, other = await Channel.open(ours), await Channel.open(theirs)
+        sent: list[Message] = [
+            MetricsAnswer(1, "text/plain", "hotserve_ready 1.0\n" * 500_000),
+            Stop(),
+        ]
+        for message in sent:
+            channel.send(message)
+        received = other.messages()
+        assert [await anext(received) for _ in sent] == sent
+        channel.close()
+        other.close()
 
     asyncio.run(scenario())
