@@ -110,24 +110,30 @@ class GuardedProcess:
         exited: resolves to an `Exit` once nothing of the command is left.
     """
 
-    def __init__(self, guard: asyncio.subprocess.Process) -> None:
+    def __init__(self, guard: asyncio.subprocess.Process | None) -> None:
         self.pid = 0
         self.exited: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
         self._guard = guard
         self._started = asyncio.Event()
-        self._reader = asyncio.create_task(self._read())
+        self._reader = asyncio.create_task(self._read(guard)) if guard else None
 
     @classmethod
     async def start(cls, argv: Sequence[str], context: ProcessContext) -> Self:
-        """Run `argv`."""
-        guard = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", str(_GUARD)),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            env=dict(context.environment),
-            start_new_session=True,
-            limit=_ANSWER_LIMIT,
-        )
+        """Run `argv`; one that can't be started has ended already, and says why."""
+        try:
+            guard = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-I", "-S", str(_GUARD)),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                env=dict(context.environment),
+                start_new_session=True,
+                limit=_ANSWER_LIMIT,
+            )
+        except OSError as error:
+            # There are too many processes or open files, or there is too little memory.
+            process = cls(None)
+            process.exited.set_result(Exit(127, (f"{argv[0]}: {error.strerror}",)))
+            return process
         process = cls(guard)
         log = str(context.log) if context.log else None
         process._order({"argv": list(argv), "log": log, "label": context.label})
@@ -145,21 +151,22 @@ class GuardedProcess:
         return await asyncio.shield(self.exited)
 
     def _order(self, order: Mapping[str, object]) -> None:
-        if self._guard.stdin is not None and not self._guard.stdin.is_closing():
+        orders = self._guard.stdin if self._guard else None
+        if orders is not None and not orders.is_closing():
             with contextlib.suppress(ConnectionError):
-                self._guard.stdin.write(json.dumps(order).encode() + b"\n")
+                orders.write(json.dumps(order).encode() + b"\n")
 
-    async def _read(self) -> None:
-        assert self._guard.stdout is not None
+    async def _read(self, guard: asyncio.subprocess.Process) -> None:
+        assert guard.stdout is not None
         end = Exit(None, ())
-        async for line in self._guard.stdout:
+        async for line in guard.stdout:
             message = json.loads(line)
             if "started" in message:
                 self.pid = message["started"]
                 self._started.set()
             else:
                 end = Exit(message["exited"], tuple(message["tail"]))
-        await self._guard.wait()
+        await guard.wait()
         if end.code is None and self.pid:
             # The guard itself was killed. The kernel ends the command then; this is for the rest.
             await _kill_group(self.pid)

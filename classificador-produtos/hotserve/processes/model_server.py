@@ -35,6 +35,9 @@ class ModelServer:
         context: of the process.
         session: HTTP client of the manager.
         slots: for the process: it waits for one before it starts.
+
+    Raises:
+        StartError: there is no port for it.
     """
 
     def __init__(
@@ -54,9 +57,12 @@ class ModelServer:
         self._begun: list[str] = []
         # Bound and not listening: nobody else is given the port, and the server process, which
         # sets SO_REUSEADDR too, can still bind it.
-        self._reserved = socket.socket()
-        self._reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._reserved.bind(("127.0.0.1", 0))
+        try:
+            self._reserved = socket.socket()
+            self._reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self._reserved.bind(("127.0.0.1", 0))
+        except OSError as error:
+            raise StartError(f"there is no port for its process: {error.strerror}") from None
         self.port: int = self._reserved.getsockname()[1]
         self.mlflow = ""
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import subprocess
@@ -267,6 +268,23 @@ def test_a_program_that_is_not_there_is_told(tmp_path: Path) -> None:
 
     end = asyncio.run(scenario())
     assert end.reason() == "ended with code 127: /no/such/program: No such file or directory"
+
+
+def test_what_the_machine_has_no_room_for_has_ended_and_says_why(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    async def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    async def scenario() -> None:
+        context = ProcessContext({}, tmp_path / "log")
+        process = await GuardedProcess.start(["mlflow"], context)
+        end = await process.stop(grace=0)
+        assert end == await run_to_end(["mlflow"], context, timeout=60)
+        assert end.reason() == "ended with code 127: mlflow: Too many open files"
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", refuse)
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("seconds", [0.05, 0.0])

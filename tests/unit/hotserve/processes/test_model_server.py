@@ -187,6 +187,18 @@ def test_a_start_that_fails_leaves_nothing(tmp_path: Path, command: Command, why
     with_server(command, tmp_path, scenario)
 
 
+def test_a_version_for_which_there_is_no_port_would_not_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse() -> None:
+        raise OSError(24, "Too many open files")
+
+    nothing: Any = None
+    monkeypatch.setattr(socket, "socket", refuse)
+    with pytest.raises(StartError, match="no port for its process: Too many open files"):
+        ModelServer(nothing, Path("/model"), ProcessContext({}, None), nothing)
+
+
 @fake_clock
 async def test_a_start_that_fails_leaves_its_slot_to_others() -> None:
     class Failing(ModelServer):
