@@ -6,6 +6,7 @@ import ctypes
 import dataclasses
 import errno
 import os
+import resource
 import signal
 import socket
 import sys
@@ -34,6 +35,8 @@ from hotserve.redaction import Redactor
 
 _PR_SET_CHILD_SUBREAPER = 36
 _BACKLOG = 2048
+_FILES_OF_MANY = 1 << 16
+"""That may be open: for each model a port and a file in the cache are."""
 
 
 def listen(host: str, port: int) -> list[socket.socket]:
@@ -78,6 +81,9 @@ async def run(
     beside = reference.beside(settings.compare)
     # A server process whose guard was killed becomes ours, not init's, until it is gone.
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    if reference.is_pattern:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(_FILES_OF_MANY, hard)), hard))
     signalled = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import resource
 import signal
 import socket
 from collections.abc import AsyncIterator
@@ -172,6 +173,7 @@ class World:
         self.deployed: list[str] = []
         self.fault: Exception | None = None
         self.is_closed = False
+        self.open_files: list[tuple[int, int]] = []
         self.pools: list[Pool] = []
         self.by_name = {self.reference.name: SimpleNamespace(switcher=self, preparation=None)}
         monkeypatch.setattr(main, "WorkerPool", self.make_pool)
@@ -184,6 +186,8 @@ class World:
         )
         # The rest of the tests are to go on as they are.
         monkeypatch.setattr("ctypes.CDLL", lambda _: SimpleNamespace(prctl=lambda *_: 0))
+        monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, 1 << 20))
+        monkeypatch.setattr(resource, "setrlimit", lambda _, limits: self.open_files.append(limits))
 
     def make_pool(self, *given: Any) -> Pool:
         self.pools.append(Pool(*given))
@@ -207,6 +211,9 @@ class World:
 
     async def show_seen(self, _: object) -> None:
         await self.job("seen")
+
+    async def watch_memory(self) -> None:
+        await self.job("memory")
 
     async def close(self) -> None:
         self.is_closed = True
@@ -247,6 +254,26 @@ def test_each_thing_that_was_asked_for_is_followed(
     world = World(monkeypatch, tmp_path, *options, "models:/produtos/Production")
     world.run(connection="a registry")
     assert sorted(world.jobs) == ["comparison every 1 s", "seen", "tokens", "watcher every 1 s"]
+
+
+@pytest.mark.parametrize(
+    ("uri", "more_jobs", "open_files"),
+    [
+        ("models:/*/Production", ["memory"], [(65536, 1 << 20)]),
+        ("models:/produtos/Production", [], []),
+    ],
+)
+def test_many_models_may_have_more_files_open_than_a_shell_allows(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    uri: str,
+    more_jobs: list[str],
+    open_files: list[tuple[int, int]],
+) -> None:
+    world = World(monkeypatch, tmp_path, *SERVE, uri)
+    assert world.run(connection="a registry") == 0
+    assert world.jobs == ["seen", *more_jobs, "watcher every 1 s"]
+    assert world.open_files == open_files
 
 
 def test_a_model_outside_of_the_registry_is_deployed_as_it_is(
