@@ -32,6 +32,9 @@ _OF_TENSOR |= {name.lower(): name for name in _INTEGERS}
 UNNAMED_INPUT, UNNAMED_OUTPUT = "input-0", "output-0"
 """What a tensor is called that the signature has no name for."""
 
+MOST_DIMENSIONS = 64
+"""Of a tensor; NumPy, which reads it in the model's process, takes no more."""
+
 Tensor = dict[str, Any]
 
 
@@ -122,6 +125,8 @@ def _checked(tensor: Tensor, binary: bytes | None) -> Tensor:
         raise TensorError(f"{name}: datatype must be one of {', '.join(DATATYPES)}")
     if not isinstance(shape, list) or not all(type(n) is int and n >= 0 for n in shape):
         raise TensorError(f"{name}: shape must be a list of whole numbers")
+    if len(shape) > MOST_DIMENSIONS:
+        raise TensorError(f"{name}: shape has {len(shape)} numbers; the most is {MOST_DIMENSIONS}")
     if binary is not None:
         data = _of_bytes(name, datatype, binary)
     elif isinstance(tensor.get("data"), list):

@@ -126,6 +126,7 @@ def test_what_is_no_request(body: bytes, length: int | None, said: str) -> None:
         ({"datatype": "FLOAT"}, "x: datatype must be one of INT8, "),
         ({"shape": [-1]}, "x: shape must be a list of whole numbers"),
         ({"shape": [True]}, "x: shape must be a list of whole numbers"),
+        ({"shape": [1] * 5000}, "x: shape has 5000 numbers; the most is 64"),
         ({"shape": [3]}, r"x: shape \[3\] needs 3 values, data has 2"),
         ({"data": "ab"}, "x: data must be a list"),
         ({"data": [1.5, 2]}, "x: not all of data is INT32"),
