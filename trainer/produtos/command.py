@@ -40,7 +40,8 @@ def run(main: Callable[[], None]) -> Never:
     """Call `main` and end the process.
 
     Exit codes: 0; 2 for bad input, with one line on stderr; 128 plus the signal's number after
-    one of `STOPPING`; 1 for an error of this program. TRAINER_DEBUG=1 shows the traceback.
+    one of `STOPPING`, or where nobody reads what it says any more; 1 for an error of this program.
+    TRAINER_DEBUG=1 shows the traceback.
     """
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
@@ -59,6 +60,7 @@ def run(main: Callable[[], None]) -> Never:
     code = 0
     try:
         main()
+        sys.stdout.flush()
     except Stopped as stopped:
         code = 128 + stopped.signal_number
     except SystemExit:
@@ -66,6 +68,11 @@ def run(main: Callable[[], None]) -> Never:
         sys.stderr.flush()
         _tidy_run_of_project()
         raise
+    except BrokenPipeError:
+        # As `head` does, which has enough. What is not written yet goes nowhere, or Python would
+        # complain of it at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 128 + signal.SIGPIPE
     except Exception as error:
         if os.environ.get("TRAINER_DEBUG") and not isinstance(error, BadInput):
             raise

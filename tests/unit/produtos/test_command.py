@@ -166,3 +166,20 @@ def test_a_signal_ends_a_command_but_not_what_nohup_started(
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT / "trainer", check=False)
     assert done.returncode == code
+
+
+def test_who_has_read_enough_ends_a_command_without_a_word() -> None:
+    program = "from produtos import command; command.run(lambda: print('x' * 1_000_000))"
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        cwd=ROOT / "trainer",
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout
+        assert process.stderr
+        assert process.stdout.read(1) == "x"
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        assert process.wait() == 128 + signal.SIGPIPE
