@@ -143,11 +143,13 @@ class ProcessSlots:
         # models, so what is fetched is soon served, and who sleeps is awake in a moment.
         async with self._next_fetch if holder is None else contextlib.nullcontext():
             await self._turns.acquire()
-        release = _Once(self._turns)
+        # Closed twice it is released once.
+        held = contextlib.ExitStack()
+        held.callback(self._turns.release)
 
         async def end() -> None:
             await asyncio.sleep(_LONGEST_TURN)
-            release()
+            held.close()
             if holder is not None:
                 self.give_back(holder)
 
@@ -158,7 +160,7 @@ class ProcessSlots:
             yield
         finally:
             late.cancel()
-            release()
+            held.close()
             if holder is not None:
                 self._starting.discard(holder)
         if holder is not None:
@@ -231,18 +233,6 @@ class ProcessSlots:
 
     def _is_going(self, holder: Holder) -> bool:
         return holder in self.sleepers and self.sleepers[holder].is_told_to_sleep
-
-
-class _Once:
-    """Releases a semaphore, the first time that it is called."""
-
-    def __init__(self, semaphore: asyncio.Semaphore) -> None:
-        self._semaphore: asyncio.Semaphore | None = semaphore
-
-    def __call__(self) -> None:
-        semaphore, self._semaphore = self._semaphore, None
-        if semaphore is not None:
-            semaphore.release()
 
 
 def _now() -> float:

@@ -1,7 +1,7 @@
 """`/explain`: which words decided, from the compiled model of the fast lane."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from hotserve.ipc.messages import LaneTarget
@@ -43,16 +43,12 @@ def explain(lane: FastLane | None, compared: Compared | None, body: bytes) -> An
 def _told(lane: Lane, text: str) -> dict[str, Any]:
     found = lane.explain(text)
     names = [str(label) for label in lane.classes]
-    terms = [
-        {"term": each.term, "count": each.count, "weight": each.weight}
-        for each in found.contributions
-    ]
     return {
         "category": names[found.index],
         "runner_up": None if found.runner_up is None else names[found.runner_up],
         "margin": found.margin,
         "start": found.start,
-        "terms": terms,
+        "terms": list(map(asdict, found.contributions)),
     }
 
 
