@@ -165,6 +165,11 @@ def _number(written: str) -> float:
         return math.nan
 
 
+YES_OR_NO: dict[str, Any] = {"type": parse_yes_or_no, "metavar": "sim|não"}
+SWITCH: dict[str, Any] = {"nargs": "?", "const": True, **YES_OR_NO}
+"""Of an option that can stand alone, too."""
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser that says what is wrong in one line."""
 
@@ -178,15 +183,7 @@ class Parser(argparse.ArgumentParser):
 
     def add_switch(self, name: str, meaning: str) -> None:
         """Accept `--name`, as a hand types it, or `--name sim`, as `mlflow run` gives it."""
-        self.add_argument(
-            *_spellings(name),
-            nargs="?",
-            const=True,
-            default=False,
-            type=parse_yes_or_no,
-            metavar="sim|não",
-            help=meaning,
-        )
+        self.add_argument(*_spellings(name), default=False, help=meaning, **SWITCH)
 
 
 def _spellings(name: str) -> list[str]:
@@ -203,13 +200,11 @@ def add_arguments(parser: argparse.ArgumentParser, names: Sequence[str]) -> None
             "help": tr("part of the products to test on, between 0 and 1 (default: %(default)s)"),
         },
         "include_names": {
-            "type": parse_yes_or_no,
-            "metavar": "sim|não",
+            **YES_OR_NO,
             "help": tr("whether the text of a product holds its name (default: sim)"),
         },
         "strip_accents": {
-            "type": parse_yes_or_no,
-            "metavar": "sim|não",
+            **YES_OR_NO,
             "help": tr("whether words are compared without their accents (default: sim)"),
         },
         "classifier": {"choices": CLASSIFIERS, "help": tr("(default: %(default)s)")},
@@ -231,10 +226,7 @@ def add_arguments(parser: argparse.ArgumentParser, names: Sequence[str]) -> None
             "help": tr("so many words in a row are a term at most (default: %(default)s)"),
         },
         "streaming": {
-            "nargs": "?",
-            "const": True,
-            "type": parse_yes_or_no,
-            "metavar": "sim|não",
+            **SWITCH,
             "help": tr(
                 "read the data set in blocks, never all of it at once; it may be a folder, "
                 "Parquet or s3://, too (default: não)"

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from dataclasses import dataclass
 
 from hotserve.config.settings import Settings
 from hotserve.log import logger
@@ -18,16 +19,14 @@ _LANE_SECONDS = 30.0
 """That a healthy version waits for its lane while another one answers."""
 
 
+@dataclass(frozen=True, slots=True)
 class VersionStart:
     """Starts versions of one model."""
 
-    def __init__(
-        self, settings: Settings, cache: Cache, preparation: Preparation, publisher: Publisher
-    ) -> None:
-        self._settings = settings
-        self._cache = cache
-        self._preparation = preparation
-        self._publisher = publisher
+    settings: Settings
+    cache: Cache
+    preparation: Preparation
+    publisher: Publisher
 
     async def once(
         self, version: ModelVersion, begun: float, *, refetch: bool = False
@@ -42,10 +41,10 @@ class VersionStart:
             StartError: it would not start.
         """
         with contextlib.ExitStack() as in_use:
-            deployment = await self._preparation.prepare(version, in_use, refetch=refetch)
+            deployment = await self.preparation.prepare(version, in_use, refetch=refetch)
             server, opener, compiling = deployment.server, deployment.opener, None
             try:
-                if self._publisher.active is None:
+                if self.publisher.active is None:
                     if await self._is_known(deployment):
                         deployment.is_known, deployment.in_use = True, in_use.pop_all()
                         return deployment
@@ -53,13 +52,13 @@ class VersionStart:
                         await self._serve_by_lane(deployment, opener, begun)
                 # Another environment may have to be made first: its process knows where it is.
                 compiling = opener.compiling() if opener and opener.python else None
-                self._publisher.status.step("start")
-                await server.start(self._settings.start_timeout)
+                self.publisher.status.step("start")
+                await server.start(self.settings.start_timeout)
                 if opener is not None:
                     opener.python = opener.python or server.interpreter()
-                opening = self._publisher.open_lane(deployment, compiling)
-                if self._publisher.active is not None and self._publisher.active.started:
-                    self._publisher.status.step("compare")
+                opening = self.publisher.open_lane(deployment, compiling)
+                if self.publisher.active is not None and self.publisher.active.started:
+                    self.publisher.status.step("compare")
                     await asyncio.wait([opening], timeout=_LANE_SECONDS)
                     if (reason := server.end()) is not None:
                         # The version before goes on, rather than that requests wait.
@@ -77,7 +76,7 @@ class VersionStart:
         It has answered before, and what its lane can do is known from then. Where one model is
         served its process starts all the same.
         """
-        version, opener = self._cache.last_served(), deployment.opener
+        version, opener = self.cache.last_served(), deployment.opener
         was_served = version is not None and version.identity == deployment.version.identity
         if not deployment.server.slots.are_few or not was_served:
             return False
@@ -93,14 +92,14 @@ class VersionStart:
     ) -> None:
         """Answer from a lane that was open before, while the process is still starting."""
         verdict = await opener.saved_verdict()
-        if verdict is None or not verdict.is_open or self._publisher.active is not None:
+        if verdict is None or not verdict.is_open or self.publisher.active is not None:
             return
         deployment.lane = verdict
-        self._publisher.serve_by_lane(deployment)
+        self.publisher.serve_by_lane(deployment)
         seconds = _now() - begun
-        self._publisher.lane_changed()
-        self._publisher.status.serving_by_lane(deployment.version, seconds)
-        name = self._publisher.status.full_title(deployment.version)
+        self.publisher.lane_changed()
+        self.publisher.status.serving_by_lane(deployment.version, seconds)
+        name = self.publisher.status.full_title(deployment.version)
         logger.info("the fast lane of %s answers after %.2f s", name, seconds)
 
 
