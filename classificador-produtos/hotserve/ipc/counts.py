@@ -10,3 +10,9 @@ BOUNDS = (
 """Upper bounds of the latency histogram in seconds; above the last one there is one bucket more."""
 
 OTHER = "other"
+
+SUMMED = (
+    *("requests", "other_requests", "client_requests"),
+    *("batches", "batch_rows", "failed_batches"),
+)
+"""What a report holds that is added up as it is: lists of a key's parts, and how often."""

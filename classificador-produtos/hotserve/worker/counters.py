@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from hotserve.ipc.counts import BOUNDS, FAST, NONE, OTHER, PROCESS
+from hotserve.ipc.counts import BOUNDS, FAST, NONE, OTHER, PROCESS, SUMMED
 
 MOST_CATEGORIES = 1000
 """Categories that one report may name; the answers of a model can be any text."""
@@ -77,13 +77,8 @@ class Counters:
         self._lanes: dict[tuple[str, ...], LaneProducts] = {}
         self._buckets = {lane: [0] * (len(BOUNDS) + 1) for lane in (FAST, PROCESS, NONE)}
         self._seconds = dict.fromkeys(self._buckets, 0.0)
-        self._requests: Counter[tuple[int, str, str]] = Counter()
-        self._others: Counter[tuple[str, int]] = Counter()
-        self._products: Counter[tuple[str, str]] = Counter()
-        self._clients: Counter[tuple[str]] = Counter()
-        self._batches: Counter[tuple[str, int]] = Counter()
-        self._batch_rows: Counter[tuple[str]] = Counter()
-        self._failed_batches: Counter[tuple[str]] = Counter()
+        self._counts: dict[str, Counter[Any]] = {name: Counter() for name in ("products", *SUMMED)}
+        self._requests = self._counts["requests"]
 
     def lane(self, version: str, categories: Sequence[str]) -> LaneProducts:
         """Where the fast lane of a version counts its products."""
@@ -101,32 +96,33 @@ class Counters:
         self._buckets[lane][bisect_left(BOUNDS, seconds)] += 1
         self._seconds[lane] += seconds
         if client:
-            self._clients[client,] += 1
+            self._counts["client_requests"][client,] += 1
 
     def other(self, path: str, status: int) -> None:
         """Count a request to another path; `path` is one of a few."""
-        self._others[path, status] += 1
+        self._counts["other_requests"][path, status] += 1
 
     def batch(self, version: str, requests: int, rows: int) -> None:
         """Count requests that were answered together."""
-        self._batches[version, requests] += 1
-        self._batch_rows[version,] += rows
+        self._counts["batches"][version, requests] += 1
+        self._counts["batch_rows"][version,] += rows
 
     def failed_batch(self, version: str) -> None:
         """Count a joint request whose parts had to be asked one by one."""
-        self._failed_batches[version,] += 1
+        self._counts["failed_batches"][version,] += 1
 
     def products(self, version: str, categories: Iterable[str]) -> None:
         """Count the products of an answer of the model's process."""
+        counts = self._counts["products"]
         for category, products in Counter(categories).items():
-            known = (version, category) in self._products
-            full = len(self._products) >= MOST_CATEGORIES or len(category) > LONGEST_CATEGORY
-            self._products[version, category if known or not full else OTHER] += products
+            known = (version, category) in counts
+            full = len(counts) >= MOST_CATEGORIES or len(category) > LONGEST_CATEGORY
+            counts[version, category if known or not full else OTHER] += products
 
     @property
     def has_news(self) -> bool:
         """Whether anything happened since the last `take`."""
-        return self._reported != (self.begun, 0) or bool(self._others)
+        return self._reported != (self.begun, 0) or bool(self._counts["other_requests"])
 
     def take(self, looks: int = LOOKS) -> dict[str, Any]:
         """What was counted since the last call, and what is under way, as plain JSON types.
@@ -137,7 +133,7 @@ class Counters:
         for lane in self._lanes.values():
             for index, products in enumerate(lane.counts):
                 if products:
-                    self._products[lane.version, lane.categories[index]] += products
+                    self._counts["products"][lane.version, lane.categories[index]] += products
                     lane.counts[index] = 0
         in_flight = self.begun - self._ended
         self._reported = self.begun, in_flight
@@ -146,16 +142,7 @@ class Counters:
         seen = [[lane.version, *lane.looks()] for lane in self._lanes.values()]
         if seen := [look for look in seen if any(look[1:])]:
             report["looks"] = seen
-        counted: dict[str, Counter[Any]] = {
-            "requests": self._requests,
-            "products": self._products,
-            "others": self._others,
-            "clients": self._clients,
-            "batches": self._batches,
-            "batch_rows": self._batch_rows,
-            "failed_batches": self._failed_batches,
-        }
-        for name, counter in counted.items():
+        for name, counter in self._counts.items():
             if counter:
                 report[name] = [[*key, count] for key, count in counter.items()]
                 counter.clear()

@@ -53,7 +53,7 @@ _COUNTERS = (
         ("known", "version"),
     ),
 )
-"""Name, what it is, labels; each is an attribute of `ModelMetrics`."""
+"""Name, what it is, labels; each is one of the `counts` of `ModelMetrics`."""
 
 
 Labels = tuple[str, ...]
@@ -107,8 +107,8 @@ class Metrics(Collector):
         for name, text, labels in _COUNTERS:
             counter = CounterMetricFamily(f"hotserve_{name}", text, labels=(*labels, *label))
             for value, counts in counted:
-                for values, count in getattr(counts, name).items():
-                    counter.add_metric((*values, *value), count)
+                for values, count in counts.counts[name].items():
+                    counter.add_metric((*map(str, values), *value), count)
             yield counter
         yield _durations(label, counted)
         yield _batch_sizes(label, counted)
@@ -149,8 +149,9 @@ def _batch_sizes(label: Labels, counted: Counted) -> Metric:
         labels=("version", *label),
     )
     for value, counts in counted:
-        for version in sorted({version for version, _ in counts.batches}):
-            sizes = {size: n for (of, size), n in counts.batches.items() if of == version}
+        batches = counts.counts["batches"]
+        for version in sorted({version for version, _ in batches}):
+            sizes = {size: n for (of, size), n in batches.items() if of == version}
             buckets: list[tuple[str, float]] = [
                 (f"{bound:.1f}", sum(n for size, n in sizes.items() if size <= bound))
                 for bound in _BATCH_BOUNDS

@@ -4,11 +4,11 @@ Workers report differences, so that a worker's end takes nothing back: what it r
 a counter never falls.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import Any
 
-from hotserve.ipc.counts import BOUNDS, FAST, NONE, OTHER, PROCESS
+from hotserve.ipc.counts import BOUNDS, FAST, NONE, OTHER, PROCESS, SUMMED
 
 MOST_CATEGORIES = 100
 """Categories with a series of their own; a model's answers can be any text."""
@@ -21,27 +21,15 @@ class ModelMetrics:
     seconds to start, so there are few.
 
     Attributes:
-        requests: by status, who answered, and version.
-        other_requests: those to other paths, by path and status.
-        products: by category and version.
-        client_requests: requests by the name of their client.
-        batches: joint requests by version and how many requests they were.
-        batch_rows, failed_batches: by version.
-        terms: by whether they are known, and version.
+        counts: by the names of `SUMMED`, of `products` (by category and version) and of `terms`
+            (by whether they are known, and version).
         sure, top: texts with a probability, and the sum of these, by version.
         buckets, seconds: how long answers took, by who answered.
         in_flight: requests under way, by worker.
     """
 
     def __init__(self) -> None:
-        self.requests: Counter[tuple[str, ...]] = Counter()
-        self.other_requests: Counter[tuple[str, ...]] = Counter()
-        self.products: Counter[tuple[str, ...]] = Counter()
-        self.client_requests: Counter[tuple[str, ...]] = Counter()
-        self.batches: Counter[tuple[str, int]] = Counter()
-        self.batch_rows: Counter[tuple[str, ...]] = Counter()
-        self.failed_batches: Counter[tuple[str, ...]] = Counter()
-        self.terms: Counter[tuple[str, ...]] = Counter()
+        self.counts: defaultdict[str, Counter[tuple[Any, ...]]] = defaultdict(Counter)
         self.sure: Counter[str] = Counter()
         self.top: dict[str, float] = {}
         self.buckets = {lane: [0] * (len(BOUNDS) + 1) for lane in (FAST, PROCESS, NONE)}
@@ -52,23 +40,14 @@ class ModelMetrics:
     def add(self, worker: int, report: Mapping[str, Any]) -> None:
         """Add what a worker counted since its last report."""
         self.in_flight[worker] = report["in_flight"]
-        for code, lane, version, count in report.get("requests", ()):
-            self.requests[str(code), lane, version] += count
-        for path, code, count in report.get("others", ()):
-            self.other_requests[path, str(code)] += count
-        for client, count in report.get("clients", ()):
-            self.client_requests[client,] += count
-        for version, size, count in report.get("batches", ()):
-            self.batches[version, size] += count
-        for version, rows in report.get("batch_rows", ()):
-            self.batch_rows[version,] += rows
-        for version, count in report.get("failed_batches", ()):
-            self.failed_batches[version,] += count
+        for name in SUMMED:
+            for *key, count in report.get(name, ()):
+                self.counts[name][tuple(key)] += count
         for version, category, count in report.get("products", ()):
-            self.products[self._bounded(category), version] += count
+            self.counts["products"][self._bounded(category), version] += count
         for version, known, unknown, sure, top in report.get("looks", ()):
-            self.terms["true", version] += known
-            self.terms["false", version] += unknown
+            self.counts["terms"]["true", version] += known
+            self.counts["terms"]["false", version] += unknown
             self.sure[version] += sure
             self.top[version] = self.top.get(version, 0.0) + top
         for lane, (buckets, seconds) in report.get("latency", {}).items():
@@ -77,11 +56,11 @@ class ModelMetrics:
 
     def seen(self, version: str) -> dict[str, Any] | None:
         """What a version's trainer says in `expected`, of what it was sent so far, if anything."""
-        products = {each: n for (each, of), n in self.products.items() if of == version}
+        products = {each: n for (each, of), n in self.counts["products"].items() if of == version}
         total = sum(products.values())
         if not total:
             return None
-        known, unknown = self.terms["true", version], self.terms["false", version]
+        known, unknown = (self.counts["terms"][each, version] for each in ("true", "false"))
         sure = self.sure[version]
         return {
             "unknown_terms": round(unknown / (known + unknown), 3) if known + unknown else None,

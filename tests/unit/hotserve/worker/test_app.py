@@ -32,7 +32,7 @@ async def test_every_path_is_there(path: str, end: str) -> None:
     assert head.written.endswith(b"\r\n\r\n")
     assert b"content-length: %d\r\n" % len(answer.body) in head.written
     counted = path if path != "/page/page.js" else "other"
-    assert worker.counters.take()["others"] == [[counted, 200, 2]]
+    assert worker.counters.take()["other_requests"] == [[counted, 200, 2]]
     first, last = worker.logged()
     assert first["bytes"] == len(answer.body)
     assert (last["bytes"], last["method"], last["lane"], last["version"]) == (0, "HEAD", None, None)
@@ -81,7 +81,7 @@ async def test_which_words_decided() -> None:
         "terms": [{"term": "halo", "count": 1, "weight": 2.0}],
     }
     assert second["terms"] == [{"term": "não", "count": 1, "weight": None}]
-    assert worker.counters.take()["others"] == [["/explain", 200, 1]]
+    assert worker.counters.take()["other_requests"] == [["/explain", 200, 1]]
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ async def test_what_is_not_there(method: str, path: str, status: int, allowed: s
     if "invocations" in path:
         assert report["requests"] == [[405, "none", "", 1]]
     else:
-        assert report["others"][0][1:] == [status, 1]
+        assert report["other_requests"][0][1:] == [status, 1]
     assert [line["status"] for line in worker.logged()] == [status]
 
 

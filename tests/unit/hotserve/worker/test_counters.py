@@ -16,8 +16,8 @@ def test_a_report_holds_what_is_new_and_nothing_else() -> None:
     report = counters.take()
     assert report["in_flight"] == 0
     assert report["requests"] == [[200, "fast", "7", 2], [503, "none", "", 1]]
-    assert report["others"] == [["/ping", 200, 1]]
-    assert report["clients"] == [["ana", 1]]
+    assert report["other_requests"] == [["/ping", 200, 1]]
+    assert report["client_requests"] == [["ana", 1]]
     assert report["products"] == [["7", "livro", 2], ["7", "game", 1]]
     assert set(report["latency"]) == {"fast", "none"}
     buckets, seconds = report["latency"]["fast"]

@@ -160,8 +160,8 @@ async def test_each_is_counted_and_logged_by_itself() -> None:
     counts = {model.name: model.counters.take() for model in one.models.everything()}
     assert counts[NAMED]["requests"] == [[200, "fast", "7", 2]]
     assert counts[ANA]["requests"] == [[200, "process", "7", 1]]
-    assert counts[ANA]["others"] == [["/ping", 200, 1]]
-    assert counts[""]["others"] == [["/models", 200, 1]]
+    assert counts[ANA]["other_requests"] == [["/ping", 200, 1]]
+    assert counts[""]["other_requests"] == [["/models", 200, 1]]
     logged = json.dumps([line["path"] for line in one.logged()], ensure_ascii=False)
     assert logged.count(f"/models/{NAMED}/invocations") == 2
 

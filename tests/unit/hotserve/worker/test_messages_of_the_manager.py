@@ -194,7 +194,7 @@ async def test_counts_are_reported_every_second_and_when_asked_for() -> None:
     assert worker.sent[1:] == [Counts({"produtos": {"in_flight": 1}}, 9)]
     worker.counters.other("/ping", 200)
     await asyncio.sleep(1)
-    counted = {"in_flight": 1, "others": [["/ping", 200, 1]]}
+    counted = {"in_flight": 1, "other_requests": [["/ping", 200, 1]]}
     assert worker.sent[2:] == [Counts({"produtos": counted}, 0)]
     reporting.cancel()
 

@@ -84,7 +84,7 @@ async def test_predictions_of_the_process(path: str) -> None:
         "process",
     )
     assert one.process.sent == [(JSON[1], b'{"inputs": ["halo"]}')]
-    assert "others" not in one.counters.take()
+    assert "other_requests" not in one.counters.take()
     assert one.logged()[-1]["path"] == path
 
 

@@ -301,7 +301,7 @@ async def test_metrics_wait_until_every_worker_has_reported(
     asked.channel.send(Scrape(77, "text/plain"))
     await asyncio.sleep(0.1)
     [number] = {each.scrape for worker in pool.workers for each in worker.got(ReportCounts)}
-    report = {"in_flight": 1, "others": [["/ping", 200, 2]]}
+    report = {"in_flight": 1, "other_requests": [["/ping", 200, 2]]}
     asked.channel.send(Counts({"produtos": report}, number))
     other.channel.send(Counts({"produtos": report}, 0))
     await asyncio.sleep(0.1)

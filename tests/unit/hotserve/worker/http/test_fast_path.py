@@ -131,12 +131,12 @@ async def test_a_token_counts_here_too() -> None:
     connection.send(request(body=b"boneca", authorization="Bearer abre-te"))
     await connection.answers(3)
     assert worker.logged()[-1]["client_name"] == "ana"
-    assert worker.counters.take()["clients"] == [["ana", 2]]
+    assert worker.counters.take()["client_requests"] == [["ana", 2]]
     worker.shared.auth.use({"outro": Client("bia")})
     connection.send(shown)
     assert (await connection.answers(4))[-1].status == 401
     assert worker.logged()[-1]["client_name"] is None
-    assert "clients" not in worker.counters.take()
+    assert "client_requests" not in worker.counters.take()
 
 
 async def test_a_body_in_several_packets() -> None:

@@ -144,7 +144,7 @@ async def test_what_is_refused(data: bytes, status: int, message: str, packet: i
     worker = FrontWorker()
     connection = worker.connect().send(data, packet)
     assert message in await refused(connection, status)
-    assert worker.counters.take()["others"] == [["none", status, 1]]
+    assert worker.counters.take()["other_requests"] == [["none", status, 1]]
     [line] = worker.logged()
     size = len(connection.received()[0].body)
     assert (line["status"], line["method"], line["bytes"]) == (status, None, size)
@@ -221,7 +221,7 @@ async def test_what_is_no_body_has_an_end_too(rest: bytes) -> None:
     assert "chunk extensions or trailers" in await refused(connection, 431)
     await settle()
     report = worker.counters.take()
-    assert report["others"] == [["none", 431, 1]]
+    assert report["other_requests"] == [["none", 431, 1]]
     assert report["requests"] == [[499, "none", "", 1]]
     assert [line["status"] for line in worker.logged()] == [431]
 
