@@ -104,7 +104,7 @@ async def run(
             models.show_seen(metrics.seen),
         ]
         if reference.is_pattern:
-            jobs.append(models.watch_memory())
+            jobs.append(models.slots.watch())
         if settings.token_file:
             jobs.append(token_watch.follow(settings.token_file, pool))
         if connection is not None and reference.in_registry:

@@ -45,6 +45,7 @@ class Models:
     Attributes:
         by_name: those that are served.
         told: what is of all of them.
+        slots: for their processes.
     """
 
     def __init__(
@@ -66,10 +67,10 @@ class Models:
         self._session = session
         self._redactor = redactor
         self._installed = Installed()
-        self._slots = ProcessSlots()
+        self.slots = ProcessSlots()
         if reference.is_pattern:
             turns = max(2, len(os.sched_getaffinity(0)))
-            self._slots = ProcessSlots(settings.max_processes, turns, settings.max_memory)
+            self.slots = ProcessSlots(settings.max_processes, turns, settings.max_memory)
         self._ending: set[asyncio.Task[None]] = set()
         self.told: dict[str, object] = {}
         pool.on_batching_failed = self._batching_failed
@@ -98,7 +99,7 @@ class Models:
                 environment=self._environment,
                 session=self._session,
                 is_one_of_many=are_many,
-                slots=self._slots,
+                slots=self.slots,
                 installed=self._installed,
             )
             parts = (self._settings, reference, self._pool, cache, preparation, self._redactor)
@@ -128,10 +129,6 @@ class Models:
             self.told = shown
             self._pool.publish(Prepare(model=shown))
 
-    async def watch_memory(self) -> None:
-        """Keep the processes of many models within their memory; never returns."""
-        await self._slots.watch()
-
     async def show_seen(self, seen: Callable[[str, str], dict[str, Any] | None]) -> None:
         """Show in `/model` what each was sent, by name and version, again and again."""
         while True:
@@ -149,7 +146,7 @@ class Models:
         models = {
             name: ModelState(
                 model=model.switcher.status.to_json(),
-                ready=model.switcher.is_ready,
+                ready=model.switcher.publisher.is_ready,
                 switches=model.switcher.status.switches,
                 failed_starts=model.switcher.status.failed_starts,
                 memory=model.switcher.process_memory,
@@ -160,11 +157,11 @@ class Models:
 
     def _batching_failed(self, name: str, version: str, why: str) -> None:
         if (model := self.by_name.get(name)) is not None:
-            model.switcher.batching_failed(version, why)
+            model.switcher.publisher.batching_failed(version, why)
 
     def _in_use(self, name: str, generation: int) -> None:
         if (model := self.by_name.get(name)) is not None:
-            model.switcher.in_use(generation)
+            model.switcher.publisher.in_use(generation)
 
     def _needed(self, name: str) -> None:
         if (model := self.by_name.get(name)) is not None:

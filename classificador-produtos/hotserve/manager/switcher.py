@@ -24,7 +24,12 @@ from hotserve.redaction import Redactor
 
 
 class Switcher:
-    """At most one version is active, and at most one more is starting; the last wish wins."""
+    """At most one version is active, and at most one more is starting; the last wish wins.
+
+    Attributes:
+        publisher: has the workers serve the active one.
+        status: what `/model` shows.
+    """
 
     def __init__(
         self,
@@ -46,13 +51,13 @@ class Switcher:
         self._supervisor: Supervisor | None = None
         self._supervising: asyncio.Task[None] | None = None
         self._closing: set[asyncio.Task[None]] = set()
-        self._publisher = Publisher(reference, settings, pool, redactor)
-        self._version_start = VersionStart(settings, cache, preparation, self._publisher)
-        self.status = self._publisher.status
+        self.publisher = Publisher(reference, settings, pool, redactor)
+        self._version_start = VersionStart(settings, cache, preparation, self.publisher)
+        self.status = self.publisher.status
 
     @property
     def _active(self) -> Deployment | None:
-        return self._publisher.active
+        return self.publisher.active
 
     @property
     def active_version(self) -> ModelVersion | None:
@@ -97,23 +102,10 @@ class Switcher:
         self._give_up_start()
         self.status.nothing_is_starting()
 
-    def batching_failed(self, version: str, why: str) -> None:
-        """Rows of that version may not go together any more."""
-        self._publisher.batching_failed(version, why)
-
-    def in_use(self, generation: int) -> None:
-        """The process of that generation had requests just now."""
-        self._publisher.in_use(generation)
-
     def wake(self) -> None:
         """A request waits for the process, if that sleeps."""
         if self._supervisor is not None:
             self._supervisor.wake()
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether a request would be answered now."""
-        return self._publisher.is_ready
 
     @property
     def process_memory(self) -> int:
@@ -122,16 +114,16 @@ class Switcher:
 
     async def end(self) -> None:
         """Serve nothing any more, and stop every server process when its last request is over."""
-        active, was_healthy = self._active, self._publisher.is_healthy
-        drained = self._publisher.draining
-        self._publisher.end()
+        active, was_healthy = self._active, self.publisher.is_healthy
+        drained = self.publisher.draining
+        self.publisher.end()
         if active is not None and was_healthy:
-            drained = self._publisher.drained(active)
+            drained = self.publisher.drained(active)
         await self.close(after=drained)
 
     def show_beside(self, compared: LaneTarget | None, shown: dict[str, object] | None) -> None:
         """Have the workers tell what that compiled model would answer; `shown` is for `/model`."""
-        self._publisher.compared = compared
+        self.publisher.compared = compared
         self.status.compared(shown)
 
     async def close(self, after: asyncio.Event | None = None) -> None:
@@ -189,7 +181,7 @@ class Switcher:
             await self._fall_back(version, str(error))
         elif not active.started:
             # Requests waited for one start; more would only queue up.
-            self._publisher.stop_holding()
+            self.publisher.stop_holding()
 
     async def _fall_back(self, failed: ModelVersion, reason: str) -> None:
         """With nothing to serve and a version that will not start: the one served last."""
@@ -206,25 +198,25 @@ class Switcher:
     def _switch(self, deployment: Deployment, begun: float, *, remember: bool = True) -> None:
         """From now on requests go to `deployment`; the one before ends when it has none left."""
         seconds = _now() - begun
-        before, was_healthy = self._active, self._publisher.is_healthy
-        drained = self._publisher.draining
+        before, was_healthy = self._active, self.publisher.is_healthy
+        drained = self.publisher.draining
         if self._supervising is not None:
             self._supervising.cancel()
         name = self.status.full_title(deployment.version)
         if deployment.is_known:
-            self._publisher.serve_asleep(deployment)
+            self.publisher.serve_asleep(deployment)
             logger.info("serving %s, whose process starts when a request needs it", name)
         else:
-            self._publisher.serve_by_process(deployment)
+            self.publisher.serve_by_process(deployment)
             logger.info("serving %s, healthy after %.1f s", name, seconds)
-        self._publisher.lane_changed()
+        self.publisher.lane_changed()
         self.status.serving(deployment.version, seconds)
         if before is not None and before is not deployment:
             # Where its process was dead, no worker has a request there, or will say so.
             if was_healthy:
-                drained = self._publisher.drained(before)
+                drained = self.publisher.drained(before)
             self._close_later(before, after=drained)
-        self._supervisor = Supervisor(deployment, self._publisher, self._settings)
+        self._supervisor = Supervisor(deployment, self.publisher, self._settings)
         self._supervising = asyncio.create_task(self._supervise(deployment, self._supervisor))
         try:
             if remember and self._reference.kind != "path":

@@ -13,24 +13,15 @@ from produtos.runs.tracking import Tracker
 NAME = "comparar"
 TAG = f"mlflow.sharedViewState.{NAME}"
 
-PARAMETERS = ("test_size", "include_names")
-FIGURES = ("acuracia", "acuracia_holdout")
-
-COLUMNS = [
-    *(f"params.`{name}`" for name in PARAMETERS),
-    *(f"metrics.`{name}`" for name in FIGURES),
-    "attributes.`Version`",
-]
-"""The last one is the commit. Whether accents count is in a run's name."""
-
-WIDTHS = {
+COLUMNS = {
     "params.`test_size`": 90,
     "params.`include_names`": 120,
     "metrics.`acuracia`": 85,
     "metrics.`acuracia_holdout`": 125,
     "attributes.`Version`": 80,
 }
-"""In pixels: all of them are in sight where the page is 1280 wide, beside what is always there."""
+"""In their order, with their widths in pixels: all are in sight where the page is 1280 wide, beside
+what is always there. The last one is the commit; whether accents count is in a run's name."""
 
 STATE = {
     "searchFilter": "",
@@ -38,9 +29,9 @@ STATE = {
     "orderByAsc": False,
     "startTime": "ALL",
     "lifecycleFilter": "Active",
-    "selectedColumns": COLUMNS,
-    "columnOrder": COLUMNS,
-    "columnWidths": WIDTHS,
+    "selectedColumns": list(COLUMNS),
+    "columnOrder": list(COLUMNS),
+    "columnWidths": COLUMNS,
     "viewMaximized": True,
 }
 

@@ -69,10 +69,10 @@ async def test_what_a_worker_saw_shuts_it_in_all_of_them() -> None:
     opener = bench.batch_opener("1", FakeBatchOpener(OPEN))
     bench.switcher.deploy(version("1"))
     await until(lambda: batching(bench))
-    bench.switcher.batching_failed("0", "of a version that is gone")
+    bench.switcher.publisher.batching_failed("0", "of a version that is gone")
     assert batching(bench)
-    bench.switcher.batching_failed("1", "it gave 1 predictions for 2 rows")
-    bench.switcher.batching_failed("1", "it gave 1 predictions for 3 rows")
+    bench.switcher.publisher.batching_failed("1", "it gave 1 predictions for 2 rows")
+    bench.switcher.publisher.batching_failed("1", "it gave 1 predictions for 3 rows")
     assert batching(bench) is None
     assert bench.model["batching"]["why"] == "it gave 1 predictions for 2 rows"
     assert opener.kept == ["it gave 1 predictions for 2 rows"]

@@ -212,8 +212,9 @@ class World:
     async def show_seen(self, _: object) -> None:
         await self.job("seen")
 
-    async def watch_memory(self) -> None:
-        await self.job("memory")
+    @property
+    def slots(self) -> Any:
+        return SimpleNamespace(watch=lambda: self.job("memory"))
 
     async def close(self) -> None:
         self.is_closed = True

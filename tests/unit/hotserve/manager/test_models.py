@@ -81,9 +81,13 @@ async def test_what_a_worker_says_of_a_model_reaches_that_model(
     heard: list[Any] = []
 
     def listen(model: ServedModel, name: str) -> None:
-        for method in ("in_use", "batching_failed", "wake"):
+        for of, method in (
+            (model.switcher.publisher, "in_use"),
+            (model.switcher.publisher, "batching_failed"),
+            (model.switcher, "wake"),
+        ):
             monkeypatch.setattr(
-                model.switcher, method, lambda *said, of=(name, method): heard.append((*of, *said))
+                of, method, lambda *said, of=(name, method): heard.append((*of, *said))
             )
 
     for name in ("loja-a", "loja-b"):

@@ -45,7 +45,7 @@ async def test_what_was_served_before_starts_when_a_request_needs_it(saved: Lane
     assert (bench.model["state"], bench.model["version"]) == ("serving", "1")
     assert bench.model["lane"]["state"] == saved.state
     assert (bench.pool.last.lane is not None) == saved.is_open
-    assert bench.switcher.is_ready
+    assert bench.switcher.publisher.is_ready
     await asyncio.sleep(1000)
     assert server.started_at == []
     bench.switcher.wake()
@@ -75,7 +75,7 @@ async def test_one_without_a_lane_sleeps_too_when_nobody_asks_it() -> None:
     bench.switcher.deploy(version("1"))
     await until(lambda: bench.pool.target())
     await asyncio.sleep(200)
-    bench.switcher.in_use(bench.pool.last.target.generation)  # type: ignore[union-attr]
+    bench.switcher.publisher.in_use(bench.pool.last.target.generation)  # type: ignore[union-attr]
     await asyncio.sleep(250)
     assert not asleep(bench)
     await until(lambda: asleep(bench))
@@ -206,7 +206,7 @@ class Asked:
             if self.is_over:
                 pass
             elif last.target is not None:
-                self.bench.switcher.in_use(last.target.generation)
+                self.bench.switcher.publisher.in_use(last.target.generation)
                 self.served.append(now())
             elif last.asleep:
                 self.bench.switcher.wake()

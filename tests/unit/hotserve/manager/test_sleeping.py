@@ -67,10 +67,10 @@ async def test_it_stays_as_long_as_it_is_in_use() -> None:
     bench = await serving()
     for _ in range(10):
         await asyncio.sleep(IDLE / 2)
-        bench.switcher.in_use(1)
+        bench.switcher.publisher.in_use(1)
     # The process of another version is another matter.
     for _ in range(2):
-        bench.switcher.in_use(7)
+        bench.switcher.publisher.in_use(7)
         await asyncio.sleep(IDLE / 2 + 2)
     assert process(bench) == "asleep"
     assert now() == pytest.approx(11 * IDLE / 2 + IDLE / 2, abs=10)
