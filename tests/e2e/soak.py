@@ -22,6 +22,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -252,19 +253,18 @@ def _judge(report: Report, served: str) -> None:
             report.problems.append(f"the {process} grew by {grown:.1f} MB in {minutes:.1f} min")
 
 
-def main() -> int:
-    """Run it; 0 if it held, otherwise 1."""
-    parser = argparse.ArgumentParser(prog="make soak", description=__doc__)
+def run(parser: argparse.ArgumentParser, soak: Callable[..., Any]) -> int:
+    """A command: what its options say of `soak`, and how long; 0 if it held, otherwise 1."""
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--seed", type=int, default=int(time.time()))
-    options = parser.parse_args()
+    options = vars(parser.parse_args())
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
         home = Path(folder)
         with running_mlflow_server(home / "mlflow") as mlflow:
-            report = soak(mlflow, home, minutes=options.minutes, seed=options.seed)
+            report = soak(mlflow, home, **options)
     print(report.to_text())
     return 1 if report.problems else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(argparse.ArgumentParser(prog="make soak", description=__doc__), soak))

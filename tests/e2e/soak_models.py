@@ -28,9 +28,10 @@ from urllib.parse import urlsplit
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.e2e.conftest import MlflowServer, running_mlflow_server
+from tests.e2e.conftest import MlflowServer
 from tests.e2e.hotserve_models import Registry
 from tests.e2e.hotserve_process import Hotserve, eventually, running_hotserve
+from tests.e2e.soak import run
 from tests.e2e.soak_questions import names, problem, question, register
 from tests.e2e.steady_load import PATIENCE
 from tests.unit.hotserve.samples import Samples
@@ -223,20 +224,7 @@ def _judge(report: Report) -> None:
         report.problems.append("too little was asked")
 
 
-def main() -> int:
-    """Run it; 0 if it held, otherwise 1."""
+if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="make soak MODELS=20", description=__doc__)
     parser.add_argument("--models", type=int, default=20)
-    parser.add_argument("--minutes", type=float, default=10.0)
-    parser.add_argument("--seed", type=int, default=int(time.time()))
-    given = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="soak-") as folder:
-        home = Path(folder)
-        with running_mlflow_server(home / "mlflow") as server:
-            report = soak(server, home, models=given.models, minutes=given.minutes, seed=given.seed)
-    print(report.to_text())
-    return 1 if report.problems else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(parser, soak))

@@ -1,7 +1,4 @@
-"""`make class` in containers: whom it asks, and the tokens that it gives.
-
-Docker is played by a script here: it passes sheets on, and writes down what it is asked for.
-"""
+"""`make class` in containers: whom it asks, and the tokens that it gives."""
 
 import os
 import re
@@ -10,48 +7,31 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.fake_docker import FakeDocker
+
 ROOT = Path(__file__).parents[2]
-DOCKER = """\
-#!/bin/bash
-echo "$*" >>"$CALLS"
-case "$*" in
+ANSWERS = """\
   "compose config --services") printf '%s\\n' $SERVICES ;;
   *) cat ;;
-esac
 """
 SHEET = "# Ana\n`curl -H 'Authorization: Bearer {token|ana-lucia|yours}' -d '{}'`\n"
 
 
 @pytest.fixture
-def calls(tmp_path: Path) -> Path:
-    docker = tmp_path / "bin" / "docker"
-    docker.parent.mkdir()
-    docker.write_text(DOCKER, encoding="utf-8")
-    docker.chmod(0o755)
-    return tmp_path / "calls"
+def docker(tmp_path: Path) -> FakeDocker:
+    return FakeDocker(tmp_path, ANSWERS)
 
 
-def classroom(calls: Path, services: str, *arguments: str) -> list[str]:
+def classroom(docker: FakeDocker, services: str, *arguments: str) -> list[str]:
     """What is run, in no order: the parts of a pipe begin together."""
-    done = subprocess.run(
-        [ROOT / "deploy" / "classroom.sh", *arguments],
-        env={
-            **os.environ,
-            "PATH": f"{calls.parent / 'bin'}:{os.environ['PATH']}",
-            "CALLS": str(calls),
-            "SERVICES": services,
-        },
-        input="Ana\n",
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout == "Ana\n"
-    return sorted(re.findall(r" (trainer .*|accounts .*|tokens .*)", calls.read_text()))
+    script = ROOT / "deploy" / "classroom.sh"
+    done = docker.run(script, *arguments, given="Ana\n", SERVICES=services)
+    assert (done.returncode, done.stdout) == (0, "Ana\n")
+    return sorted(re.findall(r" (trainer .*|accounts .*|tokens .*)", docker.calls.read_text()))
 
 
-def test_the_sheets_of_a_team_get_passwords_and_tokens(calls: Path) -> None:
-    assert classroom(calls, "mlflow accounts tokens", "--address", "https://room:5000") == [
+def test_the_sheets_of_a_team_get_passwords_and_tokens(docker: FakeDocker) -> None:
+    assert classroom(docker, "mlflow accounts tokens", "--address", "https://room:5000") == [
         "accounts python -m server.accounts class",
         "tokens class",
         "trainer python classroom.py --logins --address https://room:5000",
@@ -62,9 +42,9 @@ def test_the_sheets_of_a_team_get_passwords_and_tokens(calls: Path) -> None:
     ("services", "argument"), [("mlflow accounts tokens", "--status"), ("mlflow", "--address=x")]
 )
 def test_without_logins_and_for_the_list_the_trainer_is_enough(
-    calls: Path, services: str, argument: str
+    docker: FakeDocker, services: str, argument: str
 ) -> None:
-    assert classroom(calls, services, argument) == [f"trainer python classroom.py {argument}"]
+    assert classroom(docker, services, argument) == [f"trainer python classroom.py {argument}"]
 
 
 def tokens_sh(tokens: Path, *arguments: str, text: str = "") -> str:

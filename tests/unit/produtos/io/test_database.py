@@ -13,23 +13,7 @@ from sqlalchemy import make_url
 from produtos.errors import BadInput
 from produtos.io import database
 from produtos.io.database import DatabaseTable, parse
-
-SCHEMA = pa.schema([("id", pa.int64()), ("texto", pa.string()), ("categoria", pa.string())])
-
-
-ORIGIN = {"modelo": "classificador-produtos", "versao": "2", "run_id": "abc"}
-
-
-def batch(*rows: tuple[int, str, str]) -> pa.RecordBatch:
-    names = SCHEMA.names
-    records = [dict(zip(names, row, strict=True)) for row in rows]
-    return pa.RecordBatch.from_pylist(records, schema=SCHEMA)
-
-
-ONE = batch((1, 'boneca "Lili"; azul', "brinquedo"))
-
-
-TWO = batch((2, "halo\n3\r", "game"), (3, "ação", "livro"))
+from tests.unit.produtos.io.samples import ONE, ORIGIN, SCHEMA, TWO
 
 
 def table(folder: Path, schema: pa.Schema = SCHEMA) -> DatabaseTable:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -15,23 +14,7 @@ from produtos.io import sinks
 from produtos.io.rows import LIKELY_CAUSES, NO_TEXT, TOO_LONG, UNDECODABLE, BadRow
 from produtos.io.sinks import BadRows, Sink
 from produtos.io.storage import locate
-
-SCHEMA = pa.schema([("id", pa.int64()), ("texto", pa.string()), ("categoria", pa.string())])
-
-
-ORIGIN = {"modelo": "classificador-produtos", "versao": "2", "run_id": "abc"}
-
-
-def batch(*rows: tuple[int, str, str]) -> pa.RecordBatch:
-    names = SCHEMA.names
-    records = [dict(zip(names, row, strict=True)) for row in rows]
-    return pa.RecordBatch.from_pylist(records, schema=SCHEMA)
-
-
-ONE = batch((1, 'boneca "Lili"; azul', "brinquedo"))
-
-
-TWO = batch((2, "halo\n3\r", "game"), (3, "ação", "livro"))
+from tests.unit.produtos.io.samples import ONE, ORIGIN, SCHEMA, TWO, batch
 
 
 def csv_file(path: Path) -> Sink:

@@ -1,0 +1,40 @@
+"""Docker, played by a script that writes down what it is asked for."""
+
+import os
+import subprocess
+from pathlib import Path
+
+
+class FakeDocker:
+    """What scripts find in the place of `docker`.
+
+    Args:
+        folder: for it alone.
+        answers: to what it is asked, as the cases of bash's `case`.
+
+    Attributes:
+        calls: the file with a line for each.
+    """
+
+    def __init__(self, folder: Path, answers: str) -> None:
+        program = folder / "bin" / "docker"
+        program.parent.mkdir()
+        program.write_text(
+            f'#!/bin/bash\necho "$*" >>"$CALLS"\ncase "$*" in\n{answers}\nesac\n', encoding="utf-8"
+        )
+        program.chmod(0o755)
+        self.calls = folder / "calls"
+        self._path = f"{program.parent}:{os.environ['PATH']}"
+
+    def run(
+        self, script: Path, *arguments: str, given: str = "", **variables: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a script that asks it, with some variables, and something on standard input."""
+        return subprocess.run(
+            [script, *arguments],
+            env={**os.environ, "PATH": self._path, "CALLS": str(self.calls), **variables},
+            input=given,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
