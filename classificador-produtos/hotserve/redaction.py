@@ -1,4 +1,4 @@
-"""Takes what is nobody's business out of texts that are shown to clients."""
+"""Takes secrets and paths of this machine out of texts that are shown to clients."""
 
 import re
 from collections.abc import Iterable

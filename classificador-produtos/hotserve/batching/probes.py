@@ -96,16 +96,16 @@ def _of_signature(inputs: Sequence[Mapping[str, Any]]) -> Samples | None:
     if not inputs:
         return None
     columns = []
-    for place, each in enumerate(inputs):
+    for index, each in enumerate(inputs):
         values = _values(each)
         if values is None:
             if each.get("required", True):
                 return None
             continue
         # Each column goes through its values at a pace of its own.
-        pace = 2 * place + 1
+        pace = 2 * index + 1
         columns.append(
-            (each.get("name"), [values[(row * pace + place) % len(values)] for row in range(MOST)])
+            (each.get("name"), [values[(row * pace + index) % len(values)] for row in range(MOST)])
         )
     if len(inputs) == 1 and not inputs[0].get("name"):
         return Samples(None, tuple(columns[0][1]))
@@ -164,7 +164,7 @@ def _of_example(model: Path, mlmodel: Mapping[str, Any]) -> Samples | None:
 def _varied(value: Any, number: int) -> Any:
     """A row like that one, with other numbers."""
     if isinstance(value, list):
-        return [_varied(each, number + place % 3) for place, each in enumerate(value)]
+        return [_varied(each, number + index % 3) for index, each in enumerate(value)]
     if isinstance(value, bool):
         return value ^ bool(number % 2)
     if isinstance(value, int):

@@ -104,8 +104,8 @@ def join(parts: Sequence[Part]) -> bytes:
     """The body of one request for parts that are alike."""
     frame, between = parts[0].frame, b"\n" if parts[0].form == CSV else b", "
     made = [frame[0]]
-    for place, after in enumerate(frame[1:]):
-        made += between.join([part.pieces[place] for part in parts]), after
+    for index, after in enumerate(frame[1:]):
+        made += between.join([part.pieces[index] for part in parts]), after
     return b"".join(made)
 
 

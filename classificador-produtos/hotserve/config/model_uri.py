@@ -78,7 +78,7 @@ class ModelReference:
 
     @property
     def shown(self) -> str | None:
-        """The URI, where it can be shown to anybody: a path or a bucket is nobody's business."""
+        """The URI, where it can be shown to anybody: a path or a bucket is private."""
         return self.uri if self.kind not in ("path", "remote") else None
 
     @property

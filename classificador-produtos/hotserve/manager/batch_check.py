@@ -117,7 +117,7 @@ def _compare(
         WrongLength: there is not one for each row.
     """
     for order in orders:
-        asked = [alone[place % len(alone)] for place in order]
+        asked = [alone[index % len(alone)] for index in order]
         answers = process.ask([part for part, _ in asked])
         for (_, expected), answer in zip(asked, answers, strict=True):
             if not same(expected, answer):
@@ -133,7 +133,7 @@ def _require_gain(process: "_Process", parts: Sequence[Part]) -> None:
 
     One time is not enough: other work on the machine can slow down either.
     """
-    parts = [parts[place % len(parts)] for place in range(probes.MOST)]
+    parts = [parts[index % len(parts)] for index in range(probes.MOST)]
 
     def side_by_side() -> None:
         list(pool.map(lambda part: process.ask([part]), parts))

@@ -1,6 +1,7 @@
 """The version of another stage or alias, shown beside the one that answers.
 
-It has no process: its model is compiled, and the front workers tell from that what it would answer.
+It has no process: its model is compiled, and from that the front workers explain what it would
+answer.
 """
 
 import asyncio

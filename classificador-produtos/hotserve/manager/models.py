@@ -40,11 +40,11 @@ class Models:
         scope: what the reference is looked up in, without secrets.
         environment: of the models' processes.
         session: HTTP client for them.
-        redactor: takes out what is nobody's business.
+        redactor: removes paths of this machine.
 
     Attributes:
         by_name: those that are served.
-        told: what is of all of them.
+        overview: what `/models` says of all of them, beside its list.
         slots: for their processes.
     """
 
@@ -72,12 +72,12 @@ class Models:
             turns = max(2, len(os.sched_getaffinity(0)))
             self.slots = ProcessSlots(settings.max_processes, turns, settings.max_memory)
         self._ending: set[asyncio.Task[None]] = set()
-        self.told: dict[str, object] = {}
+        self.overview: dict[str, object] = {}
         pool.on_batching_failed = self._batching_failed
         pool.on_in_use = self._in_use
         pool.on_needed = self._needed
         if reference.is_pattern:
-            self.tell(message="hotserve has just begun")
+            self.update_overview(message="hotserve has just begun")
         else:
             self.add(reference.name)
 
@@ -118,15 +118,11 @@ class Models:
         """The names of those that were served before this start."""
         return models_served_last(self._settings.cache, self._scope, self.reference)
 
-    def tell(self, **fields: object) -> None:
-        """Say what is of all of them, where a pattern means many: what no model has to say.
-
-        Args:
-            fields: of `/models`, beside its list.
-        """
-        shown = {**self.told, "uri": self.reference.shown, **fields}
-        if shown != self.told:
-            self.told = shown
+    def update_overview(self, **fields: object) -> None:
+        """Have the workers say that of all models, where a pattern means many."""
+        shown = {**self.overview, "uri": self.reference.shown, **fields}
+        if shown != self.overview:
+            self.overview = shown
             self._pool.publish(Prepare(model=shown))
 
     async def show_seen(self, seen: Callable[[str, str], dict[str, Any] | None]) -> None:
@@ -153,7 +149,8 @@ class Models:
             )
             for name, model in self.by_name.items()
         }
-        return State(models, self._pool.restarts, self.told if self.reference.is_pattern else None)
+        overview = self.overview if self.reference.is_pattern else None
+        return State(models, self._pool.restarts, overview)
 
     def _batching_failed(self, name: str, version: str, why: str) -> None:
         if (model := self.by_name.get(name)) is not None:

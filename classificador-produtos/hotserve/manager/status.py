@@ -17,7 +17,7 @@ def now() -> str:
 
 
 class Status:
-    """The state of service in words, without what is nobody's business.
+    """The state of service in words, without paths of this machine.
 
     `state` is `waiting` (nothing to serve yet), `starting`, `serving` or `restarting`; `message`
     says why there is no answer at the moment, with every 503.
@@ -221,7 +221,7 @@ class Status:
         return f"{title(version)} ({words})" if words else title(version)
 
     def _process(self, state: str, wakes: int = 0) -> None:
-        """`starting`, `running` or `asleep`; the next change of the rest tells it."""
+        """`starting`, `running` or `asleep`; the next change of the rest shows it."""
         before = self._shown["process"] or {"state": None, "wakes": 0}
         if before["state"] != state:
             wakes += before["wakes"]

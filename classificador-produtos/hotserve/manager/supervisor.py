@@ -39,15 +39,15 @@ class Supervisor:
         return self._deployment.last_used
 
     @property
-    def is_told_to_sleep(self) -> bool:
-        """Whether it was, and nobody who counts has needed the process since."""
+    def is_falling_asleep(self) -> bool:
+        """Whether it was sent to sleep, and nobody who counts has needed the process since."""
         return self._may_sleep.is_set()
 
     def may_sleep(self) -> bool:
         """Whether its process answers, and nothing is asked of it but by clients."""
         opening = self._deployment.opening
         is_compared = opening is None or opening.done()
-        return self._publisher.is_healthy and is_compared and not self.is_told_to_sleep
+        return self._publisher.is_healthy and is_compared and not self.is_falling_asleep
 
     def sleep(self, *, in_use: bool = False) -> None:
         """End the process as soon as no request is under way there.

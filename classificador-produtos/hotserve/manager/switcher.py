@@ -24,7 +24,7 @@ from hotserve.redaction import Redactor
 
 
 class Switcher:
-    """At most one version is active, and at most one more is starting; the last wish wins.
+    """At most one version is active, and at most one more is starting; the one desired last wins.
 
     Attributes:
         publisher: has the workers serve the active one.
@@ -122,7 +122,7 @@ class Switcher:
         await self.close(after=drained)
 
     def show_beside(self, compared: LaneTarget | None, shown: dict[str, object] | None) -> None:
-        """Have the workers tell what that compiled model would answer; `shown` is for `/model`."""
+        """Have the workers explain that compiled model's answers, too; `shown` is for `/model`."""
         self.publisher.compared = compared
         self.status.compared(shown)
 

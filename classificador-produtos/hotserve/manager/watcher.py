@@ -61,7 +61,7 @@ class Watcher:
         missing = self._missing(found) if reference.is_pattern else None
         self._log.info(f"waiting: {missing}" if missing else "")
         if reference.is_pattern:
-            self._tell(None, missing)
+            self._update_overview(None, missing)
         return True
 
     def _registry_is_away(self, error: str) -> None:
@@ -76,7 +76,7 @@ class Watcher:
             follower.registry_is_away(error)
         if reference.is_pattern:
             nothing = f"the registry is away and no model was served before: {error}"
-            self._tell(error, None if self._followers else nothing)
+            self._update_overview(error, None if self._followers else nothing)
 
     def _follower(self, name: str) -> Follower | None:
         """That of the model, which is served from now on; None where it can't be."""
@@ -109,11 +109,11 @@ class Watcher:
         }.get(reference.kind, "has a version")
         return f"none of the {len(found)} models that match '{reference.name}' {lacks} yet"
 
-    def _tell(self, error: str | None, message: str | None) -> None:
-        known = self.models.told.get("registry")
+    def _update_overview(self, error: str | None, message: str | None) -> None:
+        known = self.models.overview.get("registry")
         if not isinstance(known, dict) or known["error"] != error:
             known = {"reachable": error is None, "error": error, "since": now()}
-        self.models.tell(message=message, registry=known)
+        self.models.update_overview(message=message, registry=known)
 
 
 def _not_there(name: str) -> Resolution:

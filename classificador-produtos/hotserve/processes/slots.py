@@ -31,12 +31,12 @@ class Sleeper(Protocol):
     def last_used(self) -> float: ...
 
     @property
-    def is_told_to_sleep(self) -> bool:
-        """Whether it was, and goes on doing so."""
+    def is_falling_asleep(self) -> bool:
+        """Whether it was sent to sleep, and goes on."""
         ...
 
     def may_sleep(self) -> bool:
-        """Whether it could do so now, and was not told to."""
+        """Whether it could do so now, and was not sent to sleep before."""
         ...
 
     def sleep(self, *, in_use: bool = False) -> None:
@@ -232,7 +232,7 @@ class ProcessSlots:
         self._changed = asyncio.Event()
 
     def _is_going(self, holder: Holder) -> bool:
-        return holder in self.sleepers and self.sleepers[holder].is_told_to_sleep
+        return holder in self.sleepers and self.sleepers[holder].is_falling_asleep
 
 
 def _now() -> float:

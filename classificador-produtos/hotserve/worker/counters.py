@@ -120,7 +120,7 @@ class Counters:
             counts[version, category if known or not full else OTHER] += products
 
     @property
-    def has_news(self) -> bool:
+    def has_changed(self) -> bool:
         """Whether anything happened since the last `take`."""
         return self._reported != (self.begun, 0) or bool(self._counts["other_requests"])
 

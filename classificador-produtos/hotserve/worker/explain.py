@@ -27,20 +27,20 @@ def explain(lane: FastLane | None, compared: Compared | None, body: bytes) -> An
     """
     texts = _texts(body)
     if lane is None:
-        message = "no words can be told: the fast lane is not open; /model says why"
+        message = "no words can be named: the fast lane is not open; /model says why"
         raise RequestError(404, message)
-    told: dict[str, Any] = {"explanations": [_told(lane.compiled, text) for text in texts]}
+    shown: dict[str, Any] = {"explanations": [_shown(lane.compiled, text) for text in texts]}
     if compared is not None:
-        told["compared"] = {
+        shown["compared"] = {
             "version": compared.target.version,
-            "explanations": [_told(compared.lane, text) for text in texts],
+            "explanations": [_shown(compared.lane, text) for text in texts],
         }
     version = (b"x-model-version", lane.target.version.encode())
-    answer = json.dumps(told, ensure_ascii=False).encode("utf-8", "replace")
+    answer = json.dumps(shown, ensure_ascii=False).encode("utf-8", "replace")
     return Answer(200, [JSON, version], answer)
 
 
-def _told(lane: Lane, text: str) -> dict[str, Any]:
+def _shown(lane: Lane, text: str) -> dict[str, Any]:
     found = lane.explain(text)
     names = [str(label) for label in lane.classes]
     return {

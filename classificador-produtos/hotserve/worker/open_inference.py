@@ -89,10 +89,10 @@ class OpenInference:
         except v2.TensorError as error:
             raise RequestError(400, str(error)) from None
         identifier = {"id": request["id"]} if "id" in request else {}
-        told = _json(
+        made = _json(
             model_name=model["name"], model_version=answer.version, **identifier, outputs=wanted
         )
-        answer.body = told.body
+        answer.body = made.body
         return answer
 
     def _required(self, scope: Scope) -> tuple[dict[str, Any], str | None]:

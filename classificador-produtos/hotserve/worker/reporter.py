@@ -40,8 +40,8 @@ class Reporter:
         """Report now, for the `scrape` of that number if there is one."""
         models = self._models.everything()
         looks = max(LOOKS // len(models), FEWEST_LOOKS)
-        news = {each.name: each.counters.take(looks) for each in models if each.counters.has_news}
-        self._channel.send(Counts(news, scrape))
+        counts = {m.name: m.counters.take(looks) for m in models if m.counters.has_changed}
+        self._channel.send(Counts(counts, scrape))
         self._models.forget_those_gone()
 
     async def metrics(self, accept: str) -> tuple[str, bytes]:

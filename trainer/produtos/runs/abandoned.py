@@ -22,7 +22,7 @@ BEAT_SECONDS = 60.0
 STALE_SECONDS = 15 * 60
 """So long without a sign of life, a run of another machine counts as over; a server may be away."""
 
-UNHEARD_TRIES, UNHEARD_PAUSE = 8, 0.25
+UNCONFIRMED_TRIES, UNCONFIRMED_PAUSE = 8, 0.25
 """How often, and with how many seconds between, a run is looked for that a server may be making."""
 
 
@@ -56,20 +56,20 @@ def close_all(client: MlflowClient, experiment_id: str) -> None:
             client.set_terminated(run.info.run_id, "KILLED", end_time=last)
 
 
-def close_unheard(client: MlflowClient, experiment_id: str, name: str) -> None:
+def close_unconfirmed(client: MlflowClient, experiment_id: str, name: str) -> None:
     """Say KILLED of this process's run of that name, which a server is making or has made.
 
     Whoever asked for it was stopped before the answer came.
     """
     process = _process(os.getpid())
     own = f"tags.`{PROCESS}` = '{process}' AND tags.`{HOST}` = '{_host()}'"
-    for _ in range(UNHEARD_TRIES if process else 0):
+    for _ in range(UNCONFIRMED_TRIES if process else 0):
         found = client.search_runs([experiment_id], f"attributes.status = 'RUNNING' AND {own}")
-        if unheard := [run.info.run_id for run in found if run.info.run_name == name]:
-            for run_id in unheard:
+        if unconfirmed := [run.info.run_id for run in found if run.info.run_name == name]:
+            for run_id in unconfirmed:
                 client.set_terminated(run_id, "KILLED")
             return
-        time.sleep(UNHEARD_PAUSE)
+        time.sleep(UNCONFIRMED_PAUSE)
 
 
 def _is_over(of_run: dict[str, str]) -> bool:

@@ -286,7 +286,7 @@ def running(
                 status = "KILLED" if isinstance(error, Stopped) else "FAILED"
                 tracker.client.set_terminated(created, status)
             elif isinstance(error, Stopped):
-                abandoned.close_unheard(tracker.client, tracker.experiment_id, name)
+                abandoned.close_unconfirmed(tracker.client, tracker.experiment_id, name)
         raise
 
 

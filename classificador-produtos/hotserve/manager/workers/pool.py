@@ -67,7 +67,7 @@ class WorkerPool:
         self._tasks: list[asyncio.Task[None]] = []
         self._processes: dict[int, asyncio.subprocess.Process] = {}
         self._stopping = asyncio.Event()
-        self._heard: set[int] = set()
+        self._reported: set[int] = set()
         self.restarts = 0
         self.ready = asyncio.Event()
         self.generations = count_from(1)
@@ -177,7 +177,7 @@ class WorkerPool:
             channel.send(messages.Stop())
         watch = asyncio.create_task(self._kill_when_silent(process))
         async for message in channel.messages():
-            self._heard.add(worker)
+            self._reported.add(worker)
             self._receive(worker, message)
         watch.cancel()
         del self._channels[worker]
@@ -198,8 +198,8 @@ class WorkerPool:
         silent = -_LONGEST_START
         while silent < _LONGEST_SILENCE:
             await asyncio.sleep(1)
-            silent = 0 if process.pid in self._heard else silent + 1
-            self._heard.discard(process.pid)
+            silent = 0 if process.pid in self._reported else silent + 1
+            self._reported.discard(process.pid)
         logger.error("a front worker hangs; ending it")
         process.kill()
 

@@ -59,7 +59,7 @@ async def test_each_of_many_has_its_own_cache_and_is_told_by_its_name(tmp_path: 
     assert told_of(pool, "loja-a")[-1].model["name"] == "loja-a"
     state = served.state()
     assert (sorted(state.models), state.worker_restarts) == (["loja-a", "loja-b"], 4)
-    assert state.all == served.told
+    assert state.all == served.overview
     await served.close()
 
 
@@ -67,10 +67,10 @@ async def test_each_of_many_has_its_own_cache_and_is_told_by_its_name(tmp_path: 
 async def test_what_is_of_all_is_told_when_it_changes(tmp_path: Path) -> None:
     served, pool = models(tmp_path)
     for message in ("away", "away", None):
-        served.tell(message=message)
+        served.update_overview(message=message)
     told = [change.model["message"] for change in told_of(pool, "")]
     assert told == ["hotserve has just begun", "away", None]
-    assert served.told["uri"] == MANY
+    assert served.overview["uri"] == MANY
 
 
 @fake_clock

@@ -38,7 +38,7 @@ class World:
         self.ended: list[str] = []
         self.before: list[str] = []
         self.full: set[str] = set()
-        self.told: dict[str, Any] = {}
+        self.overview: dict[str, Any] = {}
         world: Any = self
         self.watcher = Watcher(world, world)
 
@@ -66,8 +66,8 @@ class World:
     def served_last(self) -> list[str]:
         return self.before
 
-    def tell(self, **fields: Any) -> None:
-        self.told |= fields
+    def update_overview(self, **fields: Any) -> None:
+        self.overview |= fields
 
     def look(self, *found: Resolution) -> bool:
         self.found = [*found]
@@ -121,16 +121,16 @@ def test_a_registry_without_any_model_ends_none(world: World) -> None:
 
 def test_what_is_missing(world: World, log: pytest.LogCaptureFixture) -> None:
     world.look()
-    assert world.told["message"] == "no registered model matches 'loja-*' yet"
+    assert world.overview["message"] == "no registered model matches 'loja-*' yet"
     world.look(nothing("loja-a"), nothing("loja-b"))
     none = "none of the 2 models that match 'loja-*' has a version in Production yet"
-    assert world.told["message"] == none
+    assert world.overview["message"] == none
     world.look(nothing("loja-a"), nothing("loja-b"))
     world.look(meant("loja-a"), nothing("loja-b"))
-    assert world.told["message"] is None
+    assert world.overview["message"] is None
     assert world.by_name["loja-b"].switcher.status.to_json()["message"].startswith("no version of")
     world.look(nothing("loja-a"), nothing("loja-b"))
-    assert world.told["message"] is None, "version 1 of loja-a still answers"
+    assert world.overview["message"] is None, "version 1 of loja-a still answers"
     waits = [message for message in log.messages if "loja-*" in message]
     assert waits == ["waiting: no registered model matches 'loja-*' yet", f"waiting: {none}"]
 
@@ -141,22 +141,22 @@ def test_with_the_registry_away_all_go_on(world: World, log: pytest.LogCaptureFi
     for _ in range(2):
         assert not world.look_in_vain()
     assert list(world.by_name) == ["loja-a"]
-    assert world.told["registry"]["error"] == "http://h can't be reached"
+    assert world.overview["registry"]["error"] == "http://h can't be reached"
     assert not world.by_name["loja-a"].switcher.status.to_json()["registry"]["reachable"]
     assert log.messages == ["the registry is away: http://h can't be reached"]
     world.look(meant("loja-a"))
-    assert world.told["registry"]["reachable"]
+    assert world.overview["registry"]["reachable"]
 
 
 def test_with_the_registry_away_at_the_start_those_served_last_begin(world: World) -> None:
     world.look_in_vain()
-    assert world.told["message"] == (
+    assert world.overview["message"] == (
         "the registry is away and no model was served before: http://h can't be reached"
     )
     world.before = ["loja-a", "loja-b"]
     world.look_in_vain()
     assert sorted(world.by_name) == ["loja-a", "loja-b"]
-    assert world.told["message"] is None
+    assert world.overview["message"] is None
     world.look(meant("loja-a"))
     assert world.ended == ["loja-b"]
 

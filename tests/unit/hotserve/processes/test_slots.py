@@ -38,7 +38,7 @@ class Process(Server):
         self.busy = False
         self.asked: list[float] = []
         self.made_room: list[float] = []
-        self.is_told_to_sleep = False
+        self.is_falling_asleep = False
         self.gone = asyncio.Event()
         self._going: asyncio.Task[None] | None = None
         slots.sleepers[self] = self
@@ -48,15 +48,15 @@ class Process(Server):
         return now() if self.busy else self._last_used
 
     def may_sleep(self) -> bool:
-        return self.able and not self.is_told_to_sleep
+        return self.able and not self.is_falling_asleep
 
     def sleep(self, *, in_use: bool = False) -> None:
         (self.made_room if in_use else self.asked).append(now())
-        self.is_told_to_sleep = True
+        self.is_falling_asleep = True
 
         async def go() -> None:
             await asyncio.sleep(2)
-            self.is_told_to_sleep = False
+            self.is_falling_asleep = False
             if in_use or not self.busy:
                 self._slots.give_back(self)
                 self.gone.set()
