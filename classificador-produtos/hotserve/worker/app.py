@@ -21,6 +21,8 @@ from hotserve.worker.static_files import StaticFiles
 from hotserve.worker.upstream.events import CLIENT_GONE, send_events
 
 _WITHOUT_LENGTH = (204, 304)
+_PAGES, _PAGES_OF_ALL = ("/", "/docs", "/openapi.json"), ("/", "/openapi.json")
+"""Of a model, and of all where there are many; the other files are not listed."""
 _CLIENT = "hotserve.client"  # in the scope of a request with a token
 
 
@@ -40,33 +42,24 @@ class App:
         self._shared = shared
         self._models = models
         self._metrics_of_all = metrics
-        files = StaticFiles()
-        file = Route(OTHER, files.answer, public=True)
-        pages = [Route(path, files.answer, public=True) for path in ("/", "/docs", "/openapi.json")]
         # Of a model, beside its own.
-        self._files = dict.fromkeys(files.paths, file) | {page.path: page for page in pages}
+        self._files = _of_files(StaticFiles(), *_PAGES)
         server = [Route("/metrics", self._metrics), *open_inference.server_routes(self._ping)]
         own = models.root.routes
         if models.are_many:
-            below = [f"{OF_A_MODEL}{path}" for path in (*own, *(page.path for page in pages))]
             routes = [
                 Route("/models", self._list),
                 Route("/ping", self._ping, public=True),
                 Route("/health", self._ping, public=True),
                 *server,
             ]
-            self.paths = [*below, *(route.path for route in routes), "/", "/openapi.json"]
+            self.paths = [f"{OF_A_MODEL}{path}" for path in (*own, *_PAGES)]
+            self.paths += [*(route.path for route in routes), *_PAGES_OF_ALL]
             self.paths += models.root.v2_routes
-            listed = StaticFiles(self.paths)
-            file = Route(OTHER, listed.answer, public=True)
-            routes += [
-                Route("/", listed.answer, public=True),
-                Route("/openapi.json", listed.answer, public=True),
-            ]
-            self._routes = dict.fromkeys(listed.paths, file)
+            self._routes = _of_files(StaticFiles(self.paths), *_PAGES_OF_ALL)
         else:
-            routes = [*own.values(), *server, *pages]
-            self.paths = [*(route.path for route in routes), *models.root.v2_routes]
+            routes = [*own.values(), *server]
+            self.paths = [*(route.path for route in routes), *_PAGES, *models.root.v2_routes]
             self._routes = dict(self._files)
         self._routes |= {route.path: route for route in routes}
         self._unknown = Route(OTHER, self._not_found, methods=())
@@ -205,6 +198,12 @@ class App:
                 503, "the manager gave no metrics in time", (b"retry-after", b"5")
             ) from None
         return Answer(200, [(b"content-type", content_type.encode())], body)
+
+
+def _of_files(files: StaticFiles, *pages: str) -> dict[str, Route]:
+    """The routes of static files, of which pages are counted by their own paths."""
+    routes = dict.fromkeys(files.paths, Route(OTHER, files.answer, public=True))
+    return routes | {page: Route(page, files.answer, public=True) for page in pages}
 
 
 def _entry(model: Model) -> dict[str, Any]:
