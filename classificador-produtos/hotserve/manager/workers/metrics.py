@@ -5,6 +5,7 @@ Where many models are served, each series of a model has its name as the label `
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from itertools import accumulate
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -134,10 +135,7 @@ def _durations(label: Labels, counted: Counted) -> Metric:
             if label and not any(buckets):
                 # Of many models that would be many series that say nothing.
                 continue
-            total, cumulative = 0, []
-            for name, count in zip(names, buckets, strict=True):
-                total += count
-                cumulative.append((name, total))
+            cumulative = list(zip(names, accumulate(buckets), strict=True))
             family.add_metric((lane, *value), cumulative, counts.seconds[lane])
     return family
 
