@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import urllib.request
+from http.client import HTTPException
 from typing import Any
 
 from local.language import tr
@@ -132,5 +133,5 @@ def _get(url: str, token: str | None = None) -> dict[str, Any] | None:
     try:
         with _DIRECT.open(request, timeout=5) as answer:
             return dict(json.loads(answer.read().strip() or b"{}"))
-    except (OSError, TypeError, ValueError):
+    except (OSError, HTTPException, TypeError, ValueError):
         return None

@@ -432,19 +432,22 @@ def test_a_second_signal_does_not_cut_the_stop_short() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "read"), [(b"\n", {}), (b'{"a": 1}', {"a": 1}), (b"<html>", None), (b"[1]", None)]
+    ("answer", "read"),
+    [
+        (b"\r\n\n", {}),
+        (b'\r\n{"a": 1}', {"a": 1}),
+        (b"\r\n<html>", None),
+        (b"\r\n[1]", None),
+        (b'Content-Length: 99\r\n\r\n{"a": 1}', None),
+        (b"x" * 100_000, None),
+    ],
 )
-def test_a_blank_answer_is_a_good_one_and_what_is_no_json_is_none(
+def test_a_blank_answer_is_a_good_one_and_what_is_cut_off_or_no_json_is_none(
     answer: bytes, read: dict[str, int] | None
 ) -> None:
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(answer)
-
-        def log_message(self, *_: object) -> None:
-            pass
+            self.wfile.write(b"HTTP/1.0 200 OK\r\n" + answer)
 
     with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.handle_request).start()

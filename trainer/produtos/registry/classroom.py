@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from http.client import HTTPException
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -187,7 +188,7 @@ def api_answers(api: str) -> bool:
             return True
     except HTTPError:
         return True
-    except (OSError, ValueError):
+    except (OSError, HTTPException, ValueError):
         return False
 
 
@@ -196,7 +197,7 @@ def served(api: str, place: Place) -> Served:
     try:
         with urlopen(_asked(f"{api}/models/{place.name}/model"), timeout=PATIENCE) as answer:
             model = json.load(answer)
-    except (OSError, ValueError):
+    except (OSError, HTTPException, ValueError):
         # Most of all a 404: it has no version in Production yet.
         return Served()
     error = model.get("last_error") or {}

@@ -1,5 +1,7 @@
 """Places of a class, on a real store."""
 
+import socket
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -99,3 +101,26 @@ def test_how_far_somebody_is(client: MlflowClient) -> None:
     with pytest.warns(FutureWarning):
         client.transition_model_version_stage("ana", "2", "Production")
     assert classroom.progress(client, place).production == "2"
+
+
+@pytest.mark.parametrize(
+    ("answer", "served"),
+    [
+        (b'\r\n{"version": "2"}', classroom.Served("2")),
+        (b'\r\n{"version": null, "last_error": {"message": "no"}}', classroom.Served(None, "no")),
+        (b'Content-Length: 99\r\n\r\n{"version": "2"}', classroom.Served()),
+    ],
+)
+def test_what_the_api_says_of_a_model_or_was_cut_off_saying(
+    answer: bytes, served: classroom.Served
+) -> None:
+    def answers() -> None:
+        connection, _ = server.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.0 200 OK\r\n" + answer)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=answers).start()
+        api = f"http://127.0.0.1:{server.getsockname()[1]}"
+        assert classroom.served(api, Place("Ana", "ana")) == served
