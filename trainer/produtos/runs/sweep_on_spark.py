@@ -18,14 +18,14 @@ from produtos.runs import tracking
 from produtos.runs.sweep import Trained
 from produtos.runs.tracking import Tracker
 from produtos.runs.training import train_child
-from produtos.spark.session import Session, in_order, received
+from produtos.spark.session import Session, in_order, received, take_over
 
 TRIES = 2
 """A worker that is lost costs its runs only, which are tried again once."""
 
-SENT = "MLFLOW_"
-"""How the variables begin that say where the tracking server is and who asks, and how long to wait
-for it; they go to the cluster with the work."""
+SENT = ("MLFLOW_", "no_proxy")
+"""How the variables begin that say where the tracking server is and who asks, how long to wait for
+it, and that no proxy is asked; they go to the cluster with the work."""
 
 NOT_SENT = ("MLFLOW_RUN_ID",)
 """The run of this process alone."""
@@ -94,7 +94,7 @@ def _train(
     settings: dict[str, str],
 ) -> bytes:
     """On the cluster: one run; pickled, it or a `BadInput`, which no second try would change."""
-    os.environ.update(settings)
+    take_over(settings)
     mlflow.set_tracking_uri(settings["MLFLOW_TRACKING_URI"])
     # A model is logged to the experiment that is set.
     mlflow.set_experiment(experiment_id=experiment_id)

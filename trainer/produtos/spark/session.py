@@ -148,6 +148,18 @@ def running(master: str, workers: int = 0, tries: int = 4) -> Iterator[Session]:
         master = f"local[{workers or cores[1] or 1},{tries}]"
     with tempfile.TemporaryDirectory(prefix="batch-spark-") as name:
         folder = Path(name)
+def take_over(variables: dict[str, str]) -> None:
+    """On the cluster, use variables of the job's own process.
+
+    What that asks of no proxy is asked of none there, too.
+    """
+    own = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    os.environ.update(variables)
+    if theirs := variables.get("no_proxy"):
+        direct = dict.fromkeys([*own.split(","), *theirs.split(",")])
+        os.environ["no_proxy"] = "*" if "*" in direct else ",".join(filter(None, direct))
+
+
         log = folder / "spark.log"
         with log.open("wb") as file:
             settings = _settings(workers) | {"spark.task.maxFailures": str(tries)}

@@ -125,6 +125,7 @@ def test_the_run_of_this_process_is_not_sent(
         return future
 
     monkeypatch.setenv("MLFLOW_RUN_ID", "1a")
+    monkeypatch.setenv("no_proxy", "mlflow.example")
     monkeypatch.setattr(spark, "submit", submit)
     client: Any = Client()
     session: Any = spark
@@ -132,4 +133,5 @@ def test_the_run_of_this_process_is_not_sent(
     [settings] = sent
     assert "MLFLOW_RUN_ID" not in settings
     assert settings["MLFLOW_TRACKING_TOKEN"] == "segredo"
-    assert all(name.startswith("MLFLOW_") for name in settings)
+    assert settings["no_proxy"] == "mlflow.example"
+    assert all(name.startswith("MLFLOW_") for name in settings.keys() - {"no_proxy"})

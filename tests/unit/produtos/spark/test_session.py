@@ -175,3 +175,26 @@ def test_why_it_did_not_start_is_in_its_log_or_in_the_error(
     with pytest.raises(BadInput, match="did not start on local") as raised:
         session._start({"spark.master": "local[2]"}, None, tmp_path / "spark.log")
     assert str(raised.value).endswith(said)
+
+
+@pytest.mark.parametrize(
+    ("there", "here", "both"),
+    [
+        ({}, "localhost,.corp", "localhost,.corp"),
+        ({"NO_PROXY": "s3"}, "localhost", "s3,localhost"),
+        ({"NO_PROXY": "s3", "no_proxy": "s3,db"}, "db,localhost", "s3,db,localhost"),
+        ({"no_proxy": "*"}, "localhost", "*"),
+        ({"no_proxy": "s3"}, "", "s3"),
+    ],
+)
+def test_no_proxy_is_asked_for_what_is_direct_here_or_there(
+    there: dict[str, str], here: str, both: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in there.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_REGION", "there")
+    for _ in range(2):
+        session.take_over({"AWS_REGION": "here"} | ({"no_proxy": here} if here else {}))
+    assert (os.environ["AWS_REGION"], os.environ["no_proxy"]) == ("here", both)

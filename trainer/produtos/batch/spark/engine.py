@@ -30,6 +30,7 @@ SENT = (
     *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
     *("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_EC2_METADATA_DISABLED"),
     *ENDPOINT_VARIABLES,
+    "no_proxy",
 )
 """Variables that go to the cluster with each piece of work, and not into Spark's settings, which
 its web page shows."""

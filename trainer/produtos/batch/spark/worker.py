@@ -3,7 +3,6 @@
 Not Spark's CSV reader: it drops or fills rows that are broken, and does not say on which line.
 """
 
-import os
 import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from produtos.io import csv_parts
 from produtos.io.csv import CsvTable
 from produtos.io.parquet import ParquetTable
 from produtos.model.loaded import LoadedModel
-from produtos.spark.session import received
+from produtos.spark.session import received, take_over
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ def answer(
     Returns:
         `Result`, pickled, or a `BadInput`: raised, Spark would try again what cannot succeed.
     """
-    os.environ.update(settings)
+    take_over(settings)
     try:
         return pickle.dumps(_result(work, folders, form), pickle.HIGHEST_PROTOCOL)
     except BadInput as error:
