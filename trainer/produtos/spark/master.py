@@ -8,6 +8,7 @@ import subprocess
 import sys
 from argparse import ArgumentParser, Namespace
 from contextlib import suppress
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from produtos.errors import BadInput, without_secrets
 from produtos.language import tr
 
 VARIABLE = "SPARK_MASTER"
-MASTERS = ("local", "spark://", "k8s://")
+LOCAL = re.compile(r"local(?:\[(\d+|\*)\])?")
+CLUSTERS = ("spark://", "k8s://")
 
 OLDEST_JAVA = 17
 
@@ -48,7 +50,7 @@ def master_of(given: Namespace) -> str:
     if given.engine != "spark":
         return ""
     master: str = given.spark_master or os.environ.get(VARIABLE) or "local[*]"
-    if not master.startswith(MASTERS):
+    if not LOCAL.fullmatch(master) and not master.startswith(CLUSTERS):
         raise BadInput(
             tr(
                 "--spark-master {address}: must be local[*], spark://host:7077 or "
@@ -77,6 +79,7 @@ def _check_installed() -> None:
                 "env-spark, or install trainer/requirements-spark.txt"
             ).format(executable=sys.executable)
         )
+    _check_version(os.environ.get("SPARK_HOME"))
     home = os.environ.get("JAVA_HOME")
     java = shutil.which(str(Path(home, "bin", "java")) if home else "java")
     if java is None:
@@ -88,13 +91,24 @@ def _check_installed() -> None:
             ).format(where=missing.format(home=home), oldest=OLDEST_JAVA)
         )
     said = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
-    version = re.search(r'version "(?:1\.)?(\d+)', said)
-    if version and int(version[1]) < OLDEST_JAVA:
+    found = re.search(r'version "(?:1\.)?(\d+)', said)
+    if found and int(found[1]) < OLDEST_JAVA:
         raise BadInput(
             tr(
                 "--engine spark: {java} is Java {version}; it needs {oldest} or newer, "
                 "and JAVA_HOME names one"
-            ).format(java=java, version=version[1], oldest=OLDEST_JAVA)
+            ).format(java=java, version=found[1], oldest=OLDEST_JAVA)
+        )
+
+
+def _check_version(home: str | None) -> None:
+    """See that the Spark that this machine names is the one that pyspark speaks with."""
+    if home and not any(Path(home, "jars").glob(f"spark-core_*-{version('pyspark')}*.jar")):
+        raise BadInput(
+            tr(
+                "--engine spark: SPARK_HOME={home} is not Spark {version}, which pyspark needs; "
+                "unset it, or name one of this version"
+            ).format(home=home, version=version("pyspark"))
         )
 
 
@@ -106,6 +120,7 @@ def _check_answers(master: str) -> None:
             raise BadInput(
                 tr("--spark-master {master}: write it as spark://host:7077").format(master=master)
             )
+        host = host.removeprefix("[").removesuffix("]")
         with suppress(OSError), socket.create_connection((host, int(port)), ANSWERS_WITHIN):
             return
     raise BadInput(

@@ -6,6 +6,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import threading
 import time
 import zipfile
 from collections import deque
@@ -17,12 +18,13 @@ from typing import Any, TypeVar
 
 from produtos.errors import BadInput, in_one_line
 from produtos.language import tr
-from produtos.spark.master import check
+from produtos.spark.master import LOCAL, check
 from produtos.text import NLTK_DATA
 
 EXECUTOR_WITHIN = 120
-"""Seconds until the cluster has given the job a first executor."""
+"""Seconds until the cluster has given the job a first executor, or another in place of the last."""
 
+ENDED = tr("the cluster ended the job; its web page or its log says why")
 SIGNS = {
     "Python worker exited unexpectedly": tr(
         "a Python process of the cluster was killed, again and again, most likely "
@@ -41,7 +43,11 @@ SIGNS = {
     "Cannot run program": tr(
         "the cluster has no Python where this machine has one; set PYSPARK_PYTHON to its path there"
     ),
-    "SparkContext was shut down": tr("the cluster ended the job; its web page or its log says why"),
+    "SparkContext was shut down": ENDED,
+    "stopped SparkContext": ENDED,
+    "cancellation of all jobs": tr(
+        "the last executor was lost, and no worker has given another one within {seconds} s"
+    ).format(seconds=EXECUTOR_WITHIN),
 }
 """What an error of Spark's means that has this in it, and what to do."""
 
@@ -58,7 +64,6 @@ language of messages."""
 CODE = "trainer"
 """The folder with this project's code on the cluster."""
 
-LOCAL = re.compile(r"local(?:\[(\d+|\*)\])?")
 MISSING_MODULE = re.compile(r"No module named '(\w+)")
 
 Item = TypeVar("Item")
@@ -75,33 +80,46 @@ class Session:
     def __init__(self, context: Any, folder: Path) -> None:
         self._context = context
         self._folder = folder
+        self._is_ended = threading.Event()
         # Each waits for one piece of work; `at_once` says how many there are.
         self._threads = ThreadPoolExecutor(1 << 16)
 
     def send(self, folder: str, name: str) -> None:
         """Send a folder to every machine that takes part, where `received` finds it."""
-        zipped = shutil.make_archive(str(self._folder / name), "zip", folder)
-        self._context.addArchive(f"{zipped}#{name}")
+        zipped = Path(shutil.make_archive(str(self._folder / name), "zip", folder))
+        with _errors_of_spark():
+            self._context.addArchive(_archive(zipped, name))
 
     def at_once(self) -> int:
         """Pieces of work that keep every core of the cluster busy: it may grow meanwhile."""
-        return 2 * int(self._context.defaultParallelism) + 1
+        with _errors_of_spark():
+            return 2 * int(self._context.defaultParallelism) + 1
 
     def submit(self, do: Callable[[Item], bytes], item: Item) -> Future[bytes]:
         """Have something done on the cluster."""
         return self._threads.submit(self._do, do, item)
 
     def _do(self, do: Callable[[Item], bytes], item: Item) -> bytes:
-        try:
+        with _errors_of_spark():
             done: list[bytes] = self._context.parallelize([item], 1).map(do).collect()
-        except Exception as error:
-            raise BadInput(
-                tr("Spark could not do it: {reason}").format(reason=_reason(error))
-            ) from None
         return done[0]
+
+    def watch(self) -> None:
+        """From now on end all work that no executor is left for: Spark would wait for ever."""
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def _watch(self) -> None:
+        seen = time.monotonic()
+        while not self._is_ended.wait(1):
+            with suppress(Exception):
+                if _has_executors(self._context):
+                    seen = time.monotonic()
+                elif time.monotonic() - seen > EXECUTOR_WITHIN:
+                    self._context.cancelAllJobs()
 
     def end(self) -> None:
         """Whatever is under way is of no use to anybody any more."""
+        self._is_ended.set()
         with suppress(Exception):
             self._context.cancelAllJobs()
         with suppress(Exception):
@@ -130,6 +148,18 @@ def received(name: str) -> str:
     return str(SparkFiles.get(name))
 
 
+def take_over(variables: dict[str, str]) -> None:
+    """On the cluster, use variables of the job's own process.
+
+    What that asks of no proxy is asked of none there, too.
+    """
+    own = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    os.environ.update(variables)
+    if theirs := variables.get("no_proxy"):
+        direct = dict.fromkeys([*own.split(","), *theirs.split(",")])
+        os.environ["no_proxy"] = "*" if "*" in direct else ",".join(filter(None, direct))
+
+
 @contextmanager
 def running(master: str, workers: int = 0, tries: int = 4) -> Iterator[Session]:
     """Spark, until the end of the block.
@@ -148,18 +178,6 @@ def running(master: str, workers: int = 0, tries: int = 4) -> Iterator[Session]:
         master = f"local[{workers or cores[1] or 1},{tries}]"
     with tempfile.TemporaryDirectory(prefix="batch-spark-") as name:
         folder = Path(name)
-def take_over(variables: dict[str, str]) -> None:
-    """On the cluster, use variables of the job's own process.
-
-    What that asks of no proxy is asked of none there, too.
-    """
-    own = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
-    os.environ.update(variables)
-    if theirs := variables.get("no_proxy"):
-        direct = dict.fromkeys([*own.split(","), *theirs.split(",")])
-        os.environ["no_proxy"] = "*" if "*" in direct else ",".join(filter(None, direct))
-
-
         log = folder / "spark.log"
         with log.open("wb") as file:
             settings = _settings(workers) | {"spark.task.maxFailures": str(tries)}
@@ -170,6 +188,7 @@ def take_over(variables: dict[str, str]) -> None:
         try:
             if not master.startswith("local"):
                 _wait_for_an_executor(context, master)
+                session.watch()
             yield session
         finally:
             session.end()
@@ -181,6 +200,9 @@ def _start(settings: dict[str, str], file: Any, log: Path) -> Any:
 
     # The cluster's own Python must be of the same version: the same path is the likely place.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    if LOCAL.match(settings["spark.master"]):
+        # Nobody else is to come in, and it need not know what this machine is called.
+        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     conf = SparkConf(loadDefaults=False).setAll(list(settings.items()))
     before = signal.getsignal(signal.SIGINT)
     try:
@@ -240,24 +262,45 @@ def _code(master: str, folder: Path) -> dict[str, str]:
         for file in (*(root / "produtos").rglob("*"), *NLTK_DATA.rglob("*")):
             if "__pycache__" not in file.parts:
                 zipped.write(file, file.relative_to(root))
-    return {"spark.archives": f"{path}#{CODE}", "spark.executorEnv.PYTHONPATH": CODE}
+    return {"spark.archives": _archive(path, CODE), "spark.executorEnv.PYTHONPATH": CODE}
+
+
+def _archive(path: Path, name: str) -> str:
+    """How Spark is told of a file and of what it is called on the cluster."""
+    return f"{path.as_uri()}#{name}"
 
 
 def _wait_for_an_executor(context: Any, master: str) -> None:
-    tracker = context._jsc.sc().statusTracker()
     deadline = time.monotonic() + EXECUTOR_WITHIN
-    # This process is one of them.
-    while len(tracker.getExecutorInfos()) < 2:
+    while not _has_executors(context):
         if time.monotonic() > deadline:
             raise BadInput(
                 tr(
                     "--spark-master {master}: no worker has taken the job within "
                     "{seconds} s; see on its web page that there are workers with a core "
                     "and the memory that an executor asks for (512 MB, unless "
-                    "spark-defaults.conf says otherwise)"
+                    "spark-defaults.conf says otherwise), and that they reach this machine by "
+                    "its name (else SPARK_LOCAL_IP, its address)"
                 ).format(master=master, seconds=EXECUTOR_WITHIN)
             )
         time.sleep(0.1)
+
+
+def _has_executors(context: Any) -> bool:
+    with _errors_of_spark():
+        # This process is one of them.
+        return len(context._jsc.sc().statusTracker().getExecutorInfos()) > 1
+
+
+@contextmanager
+def _errors_of_spark() -> Iterator[None]:
+    """An error of Spark's inside is a BadInput."""
+    try:
+        yield
+    except Exception as error:
+        raise BadInput(
+            tr("Spark could not do it: {reason}").format(reason=_reason(error))
+        ) from None
 
 
 def _reason(error: Exception) -> str:

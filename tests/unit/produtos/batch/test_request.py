@@ -118,8 +118,9 @@ def test_spark_is_where_an_option_or_a_variable_says(monkeypatch: pytest.MonkeyP
     assert of(given(input="a.csv", engine="spark")).spark_master == "spark://a:7077"
     job = of(given(input="a.csv", engine="spark", spark_master="local[2]", workers="5"))
     assert (job.spark_master, job.workers) == ("local[2]", 5)
-    with pytest.raises(BadInput, match=r"--spark-master http://b: must be local\[\*\], spark://"):
-        of(given(input="a.csv", engine="spark", spark_master="http://ana:segredo@b"))
+    for address, shown in (("http://ana:segredo@b", "http://b"), ("localhost:7077",) * 2):
+        with pytest.raises(BadInput, match=rf"--spark-master {shown}: must be local\[\*\], spark:"):
+            of(given(input="a.csv", engine="spark", spark_master=address))
 
 
 @pytest.mark.parametrize(

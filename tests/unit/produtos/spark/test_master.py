@@ -19,6 +19,7 @@ def installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     (tmp_path / "bin").mkdir()
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    monkeypatch.delenv("SPARK_HOME", raising=False)
     return tmp_path
 
 
@@ -55,6 +56,40 @@ def test_a_java_that_is_too_old(installed: Path, version: str) -> None:
 def test_a_java_that_will_do(installed: Path, version: str) -> None:
     java(installed, version)
     master.check(LOCAL)
+
+
+@pytest.mark.parametrize(
+    ("jar", "is_good"),
+    [
+        ("spark-core_2.13-4.3.0.jar", True),
+        ("spark-core_2.13-4.3.0-of-a-vendor.jar", True),
+        ("spark-core_2.12-3.5.1.jar", False),
+        ("spark-sql_2.13-4.3.0.jar", False),
+    ],
+)
+def test_a_spark_home_of_another_version(
+    installed: Path, monkeypatch: pytest.MonkeyPatch, jar: str, is_good: bool
+) -> None:
+    java(installed, "17")
+    (installed / "jars").mkdir()
+    (installed / "jars" / jar).touch()
+    monkeypatch.setenv("SPARK_HOME", str(installed))
+    monkeypatch.setattr(master, "version", lambda _: "4.3.0")
+    if is_good:
+        master.check(LOCAL)
+    else:
+        with pytest.raises(BadInput, match=f"SPARK_HOME={installed} is not Spark 4.3.0"):
+            master.check(LOCAL)
+
+
+def test_a_master_with_an_address_of_ipv6(installed: Path) -> None:
+    java(installed, "17")
+    try:
+        listening = socket.create_server(("::1", 0), family=socket.AF_INET6)
+    except OSError:
+        pytest.skip("this machine has no IPv6 on its loopback")
+    with listening:
+        master.check(f"spark://[::1]:{listening.getsockname()[1]}")
 
 
 @pytest.mark.parametrize("address", ["spark://alone", "spark://host:port", "spark://:7077"])

@@ -2,10 +2,12 @@
 
 import os
 import sys
+import threading
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
@@ -19,6 +21,8 @@ from produtos.spark import session
         ("ModuleNotFoundError: No module named 'skops.io'", "the cluster's Python has no skops;"),
         ("Python worker exited unexpectedly (crashed)", "for want of memory"),
         ("[PYTHON_VERSION_MISMATCH] 3.11 3.12", "set PYSPARK_PYTHON"),
+        ("Job 3 cancelled as part of cancellation of all jobs", "no worker has given another"),
+        ("Cannot call methods on a stopped SparkContext.", "the cluster ended the job"),
         ("cannot\nstart", "cannot start"),
     ],
 )
@@ -42,8 +46,6 @@ def test_spark_s_own_file_of_settings_wins(tmp_path: Path, monkeypatch: pytest.M
 class Context:
     """Stands for pyspark's: it does the work at once, and `broken` calls fail."""
 
-    defaultParallelism = 4
-
     def __init__(self, *broken: str) -> None:
         self.calls: list[str] = []
         self.archives: list[str] = []
@@ -54,7 +56,13 @@ class Context:
         if name in self._broken:
             raise RuntimeError(name)
 
+    @property
+    def defaultParallelism(self) -> int:
+        self._call("defaultParallelism")
+        return 4
+
     def addArchive(self, path: str) -> None:
+        self._call("addArchive")
         self.archives.append(path)
 
     def parallelize(self, items: list[Any], parts: int) -> Any:
@@ -81,20 +89,32 @@ def test_work_is_done_on_the_cluster_and_its_failure_is_said(tmp_path: Path) -> 
     spark = session.Session(Context(), tmp_path)
     assert spark.submit(lambda item: item * 2, b"ab").result() == b"abab"
     assert spark.at_once() == 9
-    broken = session.Session(Context("collect"), tmp_path)
+    broken = session.Session(Context("collect", "defaultParallelism", "addArchive"), tmp_path)
     with pytest.raises(BadInput, match="Spark could not do it: collect"):
         broken.submit(lambda item: item, b"").result()
+    with pytest.raises(BadInput, match="Spark could not do it: defaultParallelism"):
+        broken.at_once()
+    with pytest.raises(BadInput, match="Spark could not do it: addArchive"):
+        broken.send(str(tmp_path), "modelo-0")
     for each in (spark, broken):
         each.end()
+
+
+def sent(archive: str) -> tuple[Path, str]:
+    """A file, and its name on the cluster: Java's URI takes no spaces."""
+    assert " " not in archive
+    parts = urlsplit(archive)
+    return Path(unquote(parts.path)), parts.fragment
 
 
 def test_a_folder_is_sent_in_one_piece_under_its_name(tmp_path: Path) -> None:
     (tmp_path / "modelo").mkdir()
     (tmp_path / "modelo" / "MLmodel").write_text("x")
-    (tmp_path / "work").mkdir()
+    (tmp_path / "um lugar").mkdir()
     context = Context()
-    session.Session(context, tmp_path / "work").send(str(tmp_path / "modelo"), "modelo-0")
-    [(path, name)] = [archive.split("#") for archive in context.archives]
+    session.Session(context, tmp_path / "um lugar").send(str(tmp_path / "modelo"), "modelo-0")
+    [archive] = context.archives
+    path, name = sent(archive)
     assert name == "modelo-0"
     assert zipfile.ZipFile(path).read("MLmodel") == b"x"
 
@@ -121,7 +141,7 @@ def test_a_cluster_is_sent_the_code_and_this_machine_finds_it_where_it_is(
     assert Path(code, "produtos", "spark", "session.py").is_file()
     assert list(tmp_path.iterdir()) == []
     settings = session._code("spark://h:7077", tmp_path)
-    path, name = settings["spark.archives"].split("#")
+    path, name = sent(settings["spark.archives"])
     assert settings["spark.executorEnv.PYTHONPATH"] == name
     names = zipfile.ZipFile(path).namelist()
     assert {"produtos/spark/session.py", "nltk_data/corpora/stopwords/portuguese"} <= {*names}
@@ -152,6 +172,34 @@ def test_an_executor_is_waited_for_but_not_for_ever(monkeypatch: pytest.MonkeyPa
         session._wait_for_an_executor(Cluster(1), "spark://h:7077")
 
 
+class LostCluster(Cluster):
+    """Of which nothing is left after some looks."""
+
+    def __init__(self, *executors: int) -> None:
+        super().__init__(*executors)
+        self.is_cancelled = threading.Event()
+
+    def getExecutorInfos(self) -> range:
+        return range(next(self._executors, 1))
+
+    def cancelAllJobs(self) -> None:
+        self.is_cancelled.set()
+
+    def stop(self) -> None:
+        pass
+
+
+def test_work_that_no_executor_is_left_for_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "EXECUTOR_WITHIN", 0)
+    cluster = LostCluster(2)
+    spark = session.Session(cluster, tmp_path)
+    spark.watch()
+    assert cluster.is_cancelled.wait(60)
+    spark.end()
+
+
 @pytest.mark.parametrize(
     ("log", "said"),
     [
@@ -170,7 +218,8 @@ def test_why_it_did_not_start_is_in_its_log_or_in_the_error(
     monkeypatch.setitem(sys.modules, "pyspark", spark)
     gateway = SimpleNamespace(launch_gateway=lambda *_: None)
     monkeypatch.setitem(sys.modules, "pyspark.java_gateway", gateway)
-    monkeypatch.setenv("PYSPARK_PYTHON", sys.executable)
+    for name in ("PYSPARK_PYTHON", "SPARK_LOCAL_IP"):
+        monkeypatch.setenv(name, "of this machine")
     (tmp_path / "spark.log").write_text(log)
     with pytest.raises(BadInput, match="did not start on local") as raised:
         session._start({"spark.master": "local[2]"}, None, tmp_path / "spark.log")
