@@ -1,6 +1,7 @@
-"""compose.spark.yml: from the stack's S3 into tables of its MySQL, on two workers."""
+"""compose.spark.yml: from the stack's S3 into tables of its MySQL, and a sweep, on two workers."""
 
 import subprocess
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -94,6 +95,30 @@ def test_a_table_is_that_of_one_machine_and_both_workers_had_a_part(
         said = log.stdout + log.stderr
         assert "Asked to launch executor" in said
         assert not any(secret in said for secret in secrets(spark))
+
+
+def sweeps(stack: Stack) -> list[dict[str, tuple[str, dict[str, float]]]]:
+    """Of each sweep the runs by their names: how they ended, and their figures."""
+    found: dict[str, dict[str, tuple[str, dict[str, float]]]] = defaultdict(dict)
+    for run in stack.runs():
+        info, data = run["info"], run["data"]
+        tags = {each["key"]: each["value"] for each in data.get("tags", [])}
+        metrics = {each["key"]: each["value"] for each in data.get("metrics", [])}
+        metrics.pop("training_seconds", None)
+        if parent := tags.get("mlflow.parentRunId"):
+            found[parent][info["run_name"]] = info["status"], metrics
+    return list(found.values())
+
+
+def test_a_sweep_makes_the_runs_of_one_container(spark: Stack) -> None:
+    line = ("run", "--rm", "-T", "--entrypoint", "python", "batch")
+    said = spark.compose(*line, "/app/sweep.py", "--engine", "spark", timeout=900)
+    assert "registered as classificador-produtos version 2, Staging" in said
+    # The trainer has made the first when the stack started.
+    one, other = sweeps(spark)
+    assert len(one) == 10
+    assert one == other
+    assert {status for status, _ in one.values()} == {"FINISHED"}
 
 
 def test_a_worker_that_is_killed_costs_the_table_no_row(spark: Stack, expected: str) -> None:
