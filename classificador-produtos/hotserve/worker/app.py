@@ -13,7 +13,7 @@ from hotserve.worker.answer import JSON, Answer, is_for_a_terminal
 from hotserve.worker.auth import ANYBODY
 from hotserve.worker.description import OF_A_MODEL
 from hotserve.worker.errors import RequestError
-from hotserve.worker.http.protocol import REFUSED
+from hotserve.worker.http.protocol import REFUSED, WHOLE
 from hotserve.worker.models import FOLDER, Model, Models
 from hotserve.worker.routing import ClientGone, Receive, Route, Scope
 from hotserve.worker.shared import Shared
@@ -93,6 +93,7 @@ class App:
                     answer.body += b"\n"
                 if answer.status not in _WITHOUT_LENGTH:
                     headers.append((b"content-length", b"%d" % len(answer.body)))
+                scope[WHOLE] = scope["method"] != "HEAD"
                 await send(start)
                 await send({"type": "http.response.body", "body": answer.body})
         finally:

@@ -32,6 +32,8 @@ from hotserve.worker.shared import Shared
 
 REFUSED = "hotserve.refused"
 """In the scope of a request that ended in its body: the status that its client got."""
+WHOLE = "hotserve.whole"
+"""In the scope of a request that is answered by a head and one body at once: they go together."""
 
 _WAITING, _HEAD, _BODY, _WHOLE, _ENDED = range(5)
 _HOP_BY_HOP = (b"connection", b"upgrade", b"http2-settings")
@@ -55,6 +57,27 @@ class _Flow(FlowControl):
     def resume_reading(self) -> None:
         if not self._ahead:
             super().resume_reading()
+
+
+class _AnswerTransport:
+    """What uvicorn writes an answer to, head and body apart: two packets, and two wake-ups."""
+
+    def __init__(self, transport: asyncio.Transport, scope: dict[str, Any]) -> None:
+        self._transport = transport
+        self._scope = scope
+        self._head = b""
+
+    def write(self, data: bytes) -> None:
+        if self._scope.pop(WHOLE, False):
+            self._head = data
+        elif self._head:
+            self._transport.writelines((self._head, data))
+            self._head = b""
+        else:
+            self._transport.write(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -157,6 +180,9 @@ class HttpProtocol(HttpToolsProtocol):
             self._is_upgrade = True
             return
         super().on_headers_complete()
+        # The types of ASGI know no keys of a server's own.
+        scope = cast(dict[str, Any], self.scope)
+        self.cycle.transport = cast(asyncio.Transport, _AnswerTransport(self.transport, scope))
         if self._is_stopping:
             self.cycle.keep_alive = False
         self.headers = _TRAILERS  # type: ignore[assignment]

@@ -95,13 +95,14 @@ class Process:
 
 
 class Transport(asyncio.Transport):
-    """Keeps what is written; `unsent` bytes of it nobody has read."""
+    """Keeps what is written, in so many `packets`; `unsent` bytes of it nobody has read."""
 
     def __init__(self, protocol: asyncio.Protocol, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__({"peername": ("127.0.0.1", 50_000), "sockname": ("127.0.0.1", 8080)})
         self._protocol = protocol
         self._loop = loop
         self.written = b""
+        self.packets = 0
         self.unsent = 0
         self._is_read = True
         self.is_half_closed = False
@@ -112,6 +113,7 @@ class Transport(asyncio.Transport):
         assert not self.is_half_closed
         if not self._is_closing:
             self.written += data
+            self.packets += 1
 
     def can_write_eof(self) -> bool:
         return True

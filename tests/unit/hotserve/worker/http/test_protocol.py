@@ -62,6 +62,13 @@ async def test_requests_sent_together_are_answered_in_their_order() -> None:
     assert [line["lane"] for line in worker.logged()] == connection.lane
 
 
+@pytest.mark.parametrize("sent", [FAST, SLOW, PING, PING.replace(b"ping", b"nothing")])
+async def test_an_answer_is_one_packet(sent: bytes) -> None:
+    connection = FrontWorker().connect().send(sent)
+    await connection.answer()
+    assert connection.transport.packets == 1
+
+
 async def test_reading_goes_on_after_the_last_of_several_answers() -> None:
     connection = FrontWorker().connect().send(SLOW + PING)
     assert not connection.transport.is_read()
