@@ -58,6 +58,7 @@ class Connection(asyncio.Protocol):
 
         Raises:
             ConnectionClosed: there will be no answer.
+            TimeoutError: it was expired.
         """
         if not self.is_usable:
             raise ConnectionClosed
@@ -79,6 +80,11 @@ class Connection(asyncio.Protocol):
             self.close()
         self.idle_since = time.monotonic()
         return answer
+
+    def expire(self) -> None:
+        """Wait no longer."""
+        if self._whole is not None and not self._whole.done():
+            self._whole.set_exception(TimeoutError())
 
     @property
     def is_usable(self) -> bool:

@@ -32,6 +32,8 @@ class NoAnswer(Exception):
 class ConnectionPool:
     """Connections to the server processes on the loopback.
 
+    No request has a timer of its own, as most would be for nothing: one is for all of them.
+
     Args:
         timeout: seconds for one request.
     """
@@ -40,6 +42,8 @@ class ConnectionPool:
         self.timeout = timeout
         self._generation = 0
         self._idle: list[Connection] = []  # to the process of that generation
+        self._deadlines: dict[Connection, float] = {}  # of those that wait for an answer
+        self._timer: asyncio.TimerHandle | None = None
 
     def close(self) -> None:
         """Close every connection that is idle."""
@@ -62,26 +66,48 @@ class ConnectionPool:
             TimeoutError: it did not answer in time.
         """
         head = _head(target.port, content_type, len(body), headers)
-        async with asyncio.timeout(self.timeout):
-            for last_try in (False, True):
-                try:
-                    connection = self._take(target) or await Connection.open(
-                        target.port, self.timeout
-                    )
-                    answer = await connection.ask(head, body)
-                except OSError:
-                    raise NoAnswer(refused=True) from None
-                except ConnectionClosed:
-                    if last_try:
-                        raise NoAnswer(refused=False) from None
-                else:
-                    if answer.events is None:
-                        self._put_back(connection, target)
-                    answer.headers = [
-                        pair for pair in answer.headers if pair[0] not in _NOT_RETURNED
-                    ]
-                    return answer
+        deadline = asyncio.get_running_loop().time() + self.timeout
+        for last_try in (False, True):
+            try:
+                connection = self._take(target) or await self._open(target)
+                answer = await self._ask(connection, head, body, deadline)
+            except ConnectionClosed:
+                if last_try:
+                    raise NoAnswer(refused=False) from None
+            else:
+                if answer.events is None:
+                    self._put_back(connection, target)
+                answer.headers = [pair for pair in answer.headers if pair[0] not in _NOT_RETURNED]
+                return answer
         raise AssertionError("unreachable")
+
+    async def _open(self, target: Target) -> Connection:
+        async with asyncio.timeout(self.timeout):
+            try:
+                return await Connection.open(target.port, self.timeout)
+            except OSError:
+                raise NoAnswer(refused=True) from None
+
+    async def _ask(
+        self, connection: Connection, head: bytes, body: bytes, deadline: float
+    ) -> Answer:
+        self._deadlines[connection] = deadline
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_at(deadline, self._expire)
+        try:
+            return await connection.ask(head, body)
+        finally:
+            del self._deadlines[connection]
+
+    def _expire(self) -> None:
+        loop = asyncio.get_running_loop()
+        now, self._timer = loop.time(), None
+        for connection, deadline in self._deadlines.items():
+            if deadline <= now:
+                connection.expire()
+        later = [deadline for deadline in self._deadlines.values() if deadline > now]
+        if later:
+            self._timer = loop.call_at(min(later), self._expire)
 
     def _put_back(self, connection: Connection, target: Target) -> None:
         if target.generation != self._generation:

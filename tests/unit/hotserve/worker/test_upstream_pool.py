@@ -225,6 +225,23 @@ async def test_time_is_up_and_the_answer_goes_to_nobody_else() -> None:
     assert process.connections == 1
 
 
+async def test_each_request_has_its_own_time() -> None:
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    async with listening(silent) as target:
+        pool = ConnectionPool(0.1)
+        first = asyncio.create_task(ask(pool, target))
+        await asyncio.sleep(0.05)
+        begun = asyncio.get_running_loop().time()
+        with pytest.raises(TimeoutError):
+            await ask(pool, target)
+        assert asyncio.get_running_loop().time() - begun > 0.08
+        with pytest.raises(TimeoutError):
+            await first
+
+
 async def test_connections_to_a_process_that_was_replaced_are_closed() -> None:
     """Those that were idle, and one whose answer came after the change."""
     closed = asyncio.Queue[bytes]()
