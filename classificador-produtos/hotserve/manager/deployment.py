@@ -34,6 +34,7 @@ class Deployment:
         generation: of the process that answers; grows with each one that takes over.
         is_known: whether its process was healthy in an earlier hotserve, and need not be tried.
         last_used: when its process was known to have a request, in seconds of the loop.
+        was_needed: whether a request has needed its process, or that of the version before.
     """
 
     version: ModelVersion
@@ -52,6 +53,7 @@ class Deployment:
     generation: int = 0
     is_known: bool = False
     last_used: float = 0.0
+    was_needed: bool = False
 
     @property
     def started(self) -> bool:

@@ -51,6 +51,8 @@ class Publisher:
     def serve_by_process(self, deployment: Deployment) -> None:
         """A process of `deployment` has started and answers from now on."""
         deployment.generation = next(self._pool.generations)
+        if self.active is not None:
+            deployment.was_needed |= self.active.was_needed
         self.active = deployment
         self.process_stays()
 
@@ -162,6 +164,7 @@ class Publisher:
         """Its process had requests just now, if it is of that generation."""
         if self.active is not None and self.active.generation == generation:
             self.active.last_used = asyncio.get_running_loop().time()
+            self.active.was_needed = True
 
     @property
     def is_ready(self) -> bool:

@@ -64,6 +64,7 @@ class Supervisor:
         """Start it again; nothing to do where it is there, or on its way."""
         if not self._makes_room:
             self._may_sleep.clear()
+        self._deployment.was_needed = True
         self._is_needed.set()
 
     async def run(self) -> None:
@@ -171,17 +172,18 @@ async def sleep_when_idle(
 ) -> None:
     """Without end: let a process sleep that no request has needed for a while.
 
-    Where one model is served, only while its lane is open: any request may need it otherwise.
+    Where one model is served, only while its lane is open: any request may need it otherwise. Where
+    many are, one that was there only to be compared with its lane sleeps at once.
     """
     slots = deployment.server.slots
     if settings.process == "always" and not slots.are_few:
         return
     clock = asyncio.get_running_loop().time
     while True:
-        idle = clock() - deployment.last_used
-        if idle < settings.process_idle:
-            await asyncio.sleep(max(settings.process_idle - idle, _LOOK))
-            continue
-        if supervisor.may_sleep() and (deployment.lane.is_open or slots.are_few):
-            supervisor.sleep()
         await asyncio.sleep(_LOOK)
+        has_lane = deployment.lane.is_open
+        was_only_compared = slots.are_few and has_lane and not deployment.was_needed
+        wanted = 0.0 if was_only_compared else settings.process_idle
+        is_idle = clock() - deployment.last_used >= wanted
+        if is_idle and (has_lane or slots.are_few) and supervisor.may_sleep():
+            supervisor.sleep()

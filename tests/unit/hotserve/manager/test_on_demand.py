@@ -81,6 +81,42 @@ async def test_one_without_a_lane_sleeps_too_when_nobody_asks_it() -> None:
     await until(lambda: asleep(bench))
 
 
+@fake_clock
+async def test_one_that_was_only_compared_with_its_lane_sleeps_at_once() -> None:
+    bench = bench_of_many()
+    bench.opener("1", FakeOpener(OPEN))
+    bench.switcher.deploy(version("1"))
+    await until(lambda: bench.model["lane"] and bench.model["lane"]["state"] == "open")
+    assert bench.model["process"]["state"] == "running"
+    await asyncio.sleep(5)
+    assert asleep(bench)
+    bench.pool.drains[1].set()
+    bench.switcher.wake()
+    await until(lambda: bench.pool.target())
+    await asyncio.sleep(250)
+    assert not asleep(bench)
+    await until(lambda: asleep(bench))
+
+
+@fake_clock
+async def test_one_that_a_request_needed_stays() -> None:
+    bench = bench_of_many()
+    bench.opener("1", FakeOpener(OPEN, seconds=20.0))
+    bench.switcher.deploy(version("1"))
+    await until(lambda: bench.pool.target())
+    bench.switcher.publisher.in_use(1)
+    await asyncio.sleep(200)
+    assert bench.model["lane"]["state"] == "open"
+    assert not asleep(bench)
+    # So does that of the next version, which is asked by the same clients.
+    bench.server("2").slots = ProcessSlots(2)
+    bench.opener("2", FakeOpener(OPEN))
+    bench.switcher.deploy(version("2"))
+    await until(lambda: bench.pool.answers == "2")
+    await asyncio.sleep(200)
+    assert not asleep(bench)
+
+
 async def served(bench: Bench) -> tuple[FakeServer, Sleeper]:
     """The process of version 1, which answers, and who can have it sleep."""
     server: Any = bench.server_of("1")
