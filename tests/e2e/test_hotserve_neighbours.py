@@ -1,0 +1,157 @@
+"""A class at one hotserve: what a student's model does, or is asked, is nobody else's trouble."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import mlflow
+import pytest
+import requests
+
+from tests.e2e.conftest import running_mlflow_server
+from tests.e2e.hotserve_models import Registry, constant_model, text_model
+from tests.e2e.hotserve_process import (
+    PATIENCE,
+    Hotserve,
+    Stream,
+    eventually,
+    running_hotserve,
+    stream_of_requests,
+)
+
+# MLflow has deprecated stages, and asks for type hints.
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:.*transition_model_version_stage"),
+    pytest.mark.filterwarnings("ignore:.*type hint"),
+]
+
+CONCURRENCY = 4
+TROUBLE = """\
+import os
+import signal
+import time
+from pathlib import Path
+
+import mlflow
+
+
+class Model(mlflow.pyfunc.PythonModel):
+    def predict(self, context, model_input, params=None):
+        text = model_input.iloc[0, 0]
+        if text == "morra":
+            os.kill(os.getpid(), signal.SIGKILL)
+        while text == "espere" and Path({gate!r}).exists():
+            time.sleep(0.01)
+        return [text] * len(model_input)
+
+
+mlflow.models.set_model(Model())
+"""
+
+
+@dataclass
+class Room:
+    """Three students' models: Ana's has a lane, Bia's has none, Zé's makes trouble.
+
+    Attributes:
+        hotserve: what serves them.
+        gate: as long as this file is there, Zé's model answers no "espere".
+    """
+
+    hotserve: Hotserve
+    gate: Path
+
+    def is_served(self, *names: str) -> bool:
+        """Whether all of them are, and what is to be known of their lanes is known."""
+        urls = [f"{self.hotserve.url}/models/{name}/model" for name in names]
+        models = [requests.get(url, timeout=PATIENCE).json() for url in urls]
+        lanes = [(model.get("lane") or {}).get("state") for model in models]
+        return {*lanes} <= {"open", "shut"}
+
+    def ask_ze(self, text: str) -> requests.Response:
+        body = {"dataframe_split": {"columns": ["texto"], "data": [[text]]}}
+        url = f"{self.hotserve.url}/models/ze/invocations"
+        return requests.post(url, json=body, timeout=PATIENCE)
+
+    @contextmanager
+    def others_at_work(self) -> Iterator[list[Stream]]:
+        """Ana's and Bia's models asked all the while; each answer was good."""
+        with ExitStack() as both:
+            streams = []
+            for name in ("ana", "bia"):
+                one = replace(self.hotserve, url=f"{self.hotserve.url}/models/{name}")
+                streams.append(both.enter_context(stream_of_requests(one, threads=1)))
+            served(streams)
+            yield streams
+            served(streams)
+        assert [stream.errors for stream in streams] == [[], []]
+        assert [{*stream.answers} for stream in streams] == [
+            {(200, "1", "brinquedo")},
+            {(200, "1", "livro")},
+        ]
+
+
+def served(streams: list[Stream]) -> None:
+    """Return once each of them got some answers more."""
+    before = [stream.answers.total() for stream in streams]
+    eventually(
+        lambda: all(s.answers.total() > n + 20 for s, n in zip(streams, before, strict=True)),
+        "the others get no answers",
+    )
+
+
+@pytest.fixture(scope="module")
+def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
+    home = tmp_path_factory.mktemp("neighbours")
+    gate, script = home / "gate", home / "ze.py"
+    script.write_text(TROUBLE.format(gate=str(gate)), encoding="utf-8")
+    mlflow.pyfunc.save_model(home / "ze", python_model=str(script), pip_requirements=["mlflow"])
+    options = ("--workers", "1", "--max-concurrency", str(CONCURRENCY))
+    # A start takes long on a busy machine, and so does a model that waits for the gate.
+    more = ("--timeout", "200")
+    with running_mlflow_server(home / "mlflow") as server:
+        registry = Registry(server.url)
+        registry.register("ana", text_model(), stage="Production")
+        registry.register("bia", constant_model("livro"), stage="Production")
+        registry.move("ze", registry.register_folder("ze", home / "ze"), "Production")
+        uri, environment = "models:/*/Production", server.environment()
+        with running_hotserve(uri, home, environment, options=options, more=more) as hotserve:
+            there = Room(hotserve, gate)
+            hotserve.get("/models")
+            eventually(lambda: there.is_served("ana", "bia", "ze"), "not all are served")
+            yield there
+
+
+def test_who_is_asked_too_much_refuses_and_the_others_answer(room: Room) -> None:
+    assert room.ask_ze("oi").json() == {"predictions": ["oi"]}
+    room.gate.touch()
+    with room.others_at_work() as others, ThreadPoolExecutor(20) as crowd:
+        asked = [crowd.submit(room.ask_ze, "espere") for _ in range(20)]
+        try:
+            eventually(
+                lambda: sum(each.done() for each in asked) == 20 - CONCURRENCY,
+                "those who are too many get no answer",
+            )
+            served(others)
+        finally:
+            room.gate.unlink()
+        answers = [each.result() for each in asked]
+    refused = [answer for answer in answers if not answer.ok]
+    assert len(refused) == 20 - CONCURRENCY
+    for answer in refused:
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+        assert f"{CONCURRENCY} requests are under way" in answer.json()["message"]
+    assert {answer.text for answer in answers if answer.ok} == {'{"predictions": ["espere"]}'}
+    assert room.ask_ze("oi").ok
+
+
+def test_whose_process_dies_is_told_so_and_the_others_answer(room: Room) -> None:
+    with room.others_at_work() as others:
+        died = room.ask_ze("morra")
+        assert died.status_code == 503
+        assert "process ended while it answered this request" in died.json()["message"]
+        served(others)
+        eventually(lambda: room.ask_ze("oi").ok, "it does not come back")
