@@ -79,6 +79,10 @@ def test_the_runs_lie_in_mysql(stack: Stack) -> None:
     )
 
 
+def test_mysql_s_log_of_changes_does_not_grow_for_a_month(stack: Stack) -> None:
+    assert stack.sql("SELECT @@log_bin, @@binlog_expire_logs_seconds") == f"1\t{7 * 86400}"
+
+
 def test_the_console_shows_the_bucket_and_its_artifacts(stack: Stack) -> None:
     if not stack.setting("S3_IMAGE").startswith("local/"):
         pytest.skip("the steps are those of MinIO's older page, which the S3 from packages has")
