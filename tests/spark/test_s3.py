@@ -16,7 +16,8 @@ from tests.e2e.hotserve_process import PATIENCE, eventually
 from tests.e2e.small_s3 import running_s3
 from tests.e2e.test_batch import command
 from tests.spark.conftest import Cluster
-from tests.spark.test_batch import job, untidy
+from tests.spark.test_batch import job, last_run, untidy
+from tests.spark.test_faults import LARGE, ended
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,7 @@ def start(
 ) -> subprocess.Popen[str]:
     return subprocess.Popen(
         command(*options, "--engine", "spark", "--spark-master", cluster.master),
-        env=server.environment(**variables),
+        env=server.environment(**variables, TMPDIR=str(cwd)),
         cwd=cwd,
         stderr=subprocess.PIPE,
         text=True,
@@ -118,3 +119,32 @@ def test_an_s3_that_is_away_for_seconds_is_waited_for(
     _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, said
     assert (tmp_path / "saida.csv").read_bytes() == (tmp_path / "local.csv").read_bytes()
+
+
+@pytest.mark.slow
+def test_an_s3_that_is_gone_ends_the_job_with_one_line(
+    server: MlflowServer, cluster: Cluster, tmp_path: Path
+) -> None:
+    (tmp_path / "s3").mkdir()
+    folder = tmp_path / "job"
+    folder.mkdir()
+    with running_s3(tmp_path / "s3") as own, client_of(own) as s3:
+        s3.create_bucket(Bucket="sumido")
+        s3.upload_file(str(untidy(tmp_path / "a.csv", LARGE)), "sumido", "a.csv")
+        address = ("--input", "s3://sumido/a.csv", "--output", "s3://sumido/saida.csv")
+        process = start(server, cluster, own, folder, *address)
+        eventually(
+            lambda: (
+                process.poll() is not None
+                or any(part.stat().st_size > 0 for part in folder.glob("batch-*.part"))
+            ),
+            "the job has not begun to write",
+        )
+        gateway(own).kill()
+        _, said = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 2, said
+        (line,) = said.splitlines()
+        assert "input s3://sumido/a.csv: cannot be read" in line
+        assert list(folder.iterdir()) == []
+        assert last_run(server).info.status == "FAILED"
+        ended(cluster)
