@@ -19,7 +19,9 @@ FOR_THE_PROCESS = {"inputs": ["boneca de pano" + " " * 20_001]}
 
 
 def falls_asleep(hotserve: Hotserve) -> None:
-    hotserve.wait_for("it does not sleep", lambda model: model["process"]["state"] == "asleep")
+    hotserve.wait_for(
+        "it does not sleep", lambda model: (model["process"] or {}).get("state") == "asleep"
+    )
     eventually(lambda: not hotserve.server_processes(), "its process does not end")
 
 
@@ -63,3 +65,13 @@ def test_it_sleeps_while_the_lane_answers_and_wakes_for_whoever_needs_it(
         hotserve.process.terminate()
         assert hotserve.process.wait(60) == 0
     eventually(hotserve.nothing_is_left, "a process is left")
+    # The lane was found right before: without a request for it there is no process.
+    with running_hotserve(
+        f"models:/{NAME}/Production", tmp_path, mlflow_server.environment(), options=options
+    ) as again:
+        falls_asleep(again)
+        answer = again.invoke({"inputs": ["boneca de pano"]})
+        assert (answer.status_code, answer.headers["X-Hotserve-Lane"]) == (200, "fast")
+        assert again.model()["process"]["wakes"] == 0
+        assert again.invoke(FOR_THE_PROCESS).json() == {"predictions": ["brinquedo 2"]}
+        assert again.model()["process"]["wakes"] == 1

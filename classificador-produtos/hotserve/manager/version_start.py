@@ -74,17 +74,17 @@ class VersionStart:
         """Whether its process need not start before a request asks for it.
 
         It has answered before, and what its lane can do is known from then. Where one model is
-        served its process starts all the same.
+        served, that process may sleep and the lane is open.
         """
         version, opener = self.cache.last_served(), deployment.opener
         was_served = version is not None and version.identity == deployment.version.identity
-        if not deployment.server.slots.are_few or not was_served:
+        are_many = deployment.server.slots.are_few
+        if not was_served or not (are_many or self.settings.process == "asleep"):
             return False
-        if opener is not None:
-            verdict = await opener.saved_verdict()
-            if verdict is None:
-                return False
-            deployment.lane, deployment.is_compared = verdict, True
+        verdict = await opener.saved_verdict() if opener is not None else deployment.lane
+        if verdict is None or not (are_many or verdict.is_open):
+            return False
+        deployment.lane, deployment.is_compared = verdict, opener is not None
         return True
 
     async def _serve_by_lane(

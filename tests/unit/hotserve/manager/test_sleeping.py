@@ -5,8 +5,9 @@ import asyncio
 import pytest
 
 from hotserve.manager.lane_verdict import LaneVerdict
+from hotserve.manager.registry import ModelVersion
 from tests.support.fake_clock import fake_clock, now
-from tests.unit.hotserve.manager.fakes import Bench, FakeOpener, FakeServer, until
+from tests.unit.hotserve.manager.fakes import OPEN, Bench, FakeOpener, FakeServer, until
 from tests.unit.hotserve.manager.samples import version
 
 IDLE = 60.0
@@ -39,6 +40,44 @@ def process(bench: Bench) -> str:
     """Its state in `/model`."""
     state: str = bench.model["process"]["state"]
     return state
+
+
+@fake_clock
+async def test_after_a_restart_there_is_no_process_before_a_request_needs_it() -> None:
+    bench = Bench(process="asleep", process_idle=IDLE)
+    bench.cache.before = version("1")
+    bench.opener("1", FakeOpener(saved=OPEN))
+    bench.server("1")
+    bench.switcher.deploy(version("1"))
+    await until(lambda: bench.pool.answers == "1")
+    await asyncio.sleep(1000)
+    assert (first(bench).started_at, process(bench)) == ([], "asleep")
+    bench.switcher.wake()
+    await until(lambda: bench.pool.target())
+    assert process(bench) == "running"
+
+
+@fake_clock
+@pytest.mark.parametrize(
+    ("process", "before", "saved"),
+    [
+        ("always", version("1"), OPEN),
+        ("asleep", version("1"), LaneVerdict("shut", "it differs")),
+        ("asleep", version("1"), None),
+        ("asleep", version("2"), OPEN),
+    ],
+    ids=["it is to stay", "no lane", "not compared", "not served before"],
+)
+async def test_after_a_restart_the_process_starts_at_once_where_it_may_be_needed(
+    process: str, before: ModelVersion, saved: LaneVerdict | None
+) -> None:
+    bench = Bench(process=process, process_idle=IDLE)
+    bench.cache.before = before
+    bench.opener("1", FakeOpener(saved=saved))
+    server = bench.server("1")
+    bench.switcher.deploy(version("1"))
+    await until(lambda: bench.pool.target())
+    assert len(server.started_at) == 1
 
 
 @fake_clock
