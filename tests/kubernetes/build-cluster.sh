@@ -1,70 +1,81 @@
 #!/usr/bin/env bash
-# Builds what a one-node cluster needs from source: tests/kubernetes/build-cluster.sh FOLDER
+# Builds what a one-node cluster needs from source: tests/kubernetes/build-cluster.sh FOLDER [metrics-server]
 #
-# Kubernetes' own programs, etcd and CoreDNS, by Go from the Go module proxy, into FOLDER/bin. Nothing
-# is done for those that are there.
+# Kubernetes' own programs, etcd and CoreDNS, by Go from the Go module proxy, into FOLDER/bin; or what
+# tells an autoscaler how much of a processor pods take. Nothing is done for those that are there.
 set -euo pipefail
 
 kubernetes=1.37.2
 etcd=3.7.3
 coredns=1.15.0
-programs=(kube-apiserver kube-controller-manager kube-scheduler kube-proxy kubelet)
+metrics_server=0.9.0
 
 folder=$(realpath -m "${1:?which folder?}")
-mkdir -p "$folder/bin" "$folder/source"
-cd "$folder/source"
+packages=(k8s.io/kubernetes/cmd/kube{-apiserver,-controller-manager,-scheduler,-proxy,let} ./{etcd,coredns,pause})
+[[ ${2-} != metrics-server ]] || packages=(sigs.k8s.io/metrics-server/cmd/metrics-server)
 
 say() { printf 'cluster: %s\n' "$*" >&2; }
 fail() {
   say "$*"
   exit 2
 }
+
+missing=()
+for package in "${packages[@]}"; do
+  [[ -x $folder/bin/${package##*/} ]] || missing+=("$package")
+done
+((${#missing[@]})) || exit 0
 command -v go >/dev/null || fail "Go is missing; Debian has it as golang"
+mkdir -p "$folder"/{bin,source/{etcd,coredns,pause}}
+cd "$folder/source"
 
-# build PACKAGE NAME [FLAG…]: unless it is there.
-build() {
-  local package=$1 name=$2
-  shift 2
-  [[ ! -x $folder/bin/$name ]] || return 0
-  say "building $name"
-  CGO_ENABLED=0 GOFLAGS=-mod=mod go build -trimpath -o "$folder/bin/$name.new" "$@" "$package" \
-    >"$folder/source/$name.log" 2>&1 || {
-    tail -n 5 "$folder/source/$name.log" >&2
-    fail "go could not build $package; its log: $folder/source/$name.log"
-  }
-  mv "$folder/bin/$name.new" "$folder/bin/$name"
-}
-
-# Kubernetes requires its own libraries at v0.0.0 and says where they are only in its repository.
-module_of_kubernetes() {
+# One module for all, so that what they share is compiled once. Kubernetes requires its own libraries
+# at v0.0.0, and says where they are only in its repository.
+write_module() {
   local described library
-  go mod edit -go=1.26 -require="k8s.io/kubernetes@v$kubernetes"
+  rm -f go.mod
+  go mod init cluster
+  go mod edit -go=1.26 -require="k8s.io/kubernetes@v$kubernetes" \
+    -require="go.etcd.io/etcd/server/v3@v$etcd" -require="github.com/coredns/coredns@v$coredns"
+  [[ ${1-} != metrics-server ]] || go mod edit -require="sigs.k8s.io/metrics-server@v$metrics_server"
   described=$(go mod download -json "k8s.io/kubernetes@v$kubernetes" | sed -n 's/.*"GoMod": "\(.*\)".*/\1/p')
   while read -r library; do
     go mod edit -replace="$library=$library@v0${kubernetes#1}"
   done < <(sed -n 's/^[[:space:]]*\(k8s\.io\/[^ ]*\) v0\.0\.0$/\1/p' "$described")
 }
 
-(
-  mkdir -p kubernetes && cd kubernetes
-  [[ -f go.mod ]] || { go mod init kubernetes 2>/dev/null && module_of_kubernetes; }
-  version=-X=k8s.io/component-base/version.gitVersion=v$kubernetes
-  for name in "${programs[@]}"; do build "k8s.io/kubernetes/cmd/$name" "$name" -ldflags "-s -w $version"; done
+cat >etcd/main.go <<'GO'
+package main
+
+import (
+	"os"
+
+	"go.etcd.io/etcd/server/v3/etcdmain"
 )
 
-# build_module NAME PACKAGE VERSION: a program that is a module's own.
-build_module() (
-  mkdir -p "$1" && cd "$1"
-  [[ -f go.mod ]] || { go mod init "build-$1" 2>/dev/null && go mod edit -require="$2@v$3"; }
-  build "$2" "$1" -ldflags "-s -w"
+func main() {
+	etcdmain.Main(os.Args)
+}
+GO
+
+# Of CoreDNS' plugins those that are asked for; all of them are the libraries of three clouds, too.
+cat >coredns/main.go <<'GO'
+package main
+
+import (
+	"github.com/coredns/coredns/coremain"
+	_ "github.com/coredns/coredns/plugin/bind"
+	_ "github.com/coredns/coredns/plugin/kubernetes"
+	_ "github.com/coredns/coredns/plugin/template"
 )
-build_module etcd go.etcd.io/etcd/server/v3 "$etcd"
-build_module coredns github.com/coredns/coredns "$coredns"
+
+func main() {
+	coremain.Run()
+}
+GO
 
 # What keeps a pod's namespaces: it does nothing until it is told to end.
-(
-  mkdir -p pause && cd pause
-  cat >main.go <<'GO'
+cat >pause/main.go <<'GO'
 package main
 
 import (
@@ -79,6 +90,16 @@ func main() {
 	<-told
 }
 GO
-  [[ -f go.mod ]] || go mod init pause 2>/dev/null
-  build . pause -ldflags "-s -w"
-)
+
+# Where a download breaks off, another try goes on with what there is.
+said=$folder/source/build.log
+say "building ${missing[*]##*/}"
+for try in 1 2 3; do
+  if { write_module "${2-}" && CGO_ENABLED=0 GOFLAGS=-mod=mod go build -trimpath -o "$folder/new/" \
+    -ldflags "-s -w -X=k8s.io/component-base/version.gitVersion=v$kubernetes" "${missing[@]}"; } >"$said" 2>&1; then
+    mv "$folder/new/"* "$folder/bin/"
+    exit 0
+  fi
+  say "try $try: $(tail -n 5 "$said")"
+done
+fail "go could not build it; its log: $said"
