@@ -28,7 +28,10 @@ install_missing() {
   ((${#missing[@]})) || return 0
   say "installing ${missing[*]}"
   { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}"; } \
-    >"$run/apt.log" 2>&1 || fail "apt-get could not install ${missing[*]}: $run/apt.log"
+    >"$run/apt.log" 2>&1 || {
+    tail -n 5 "$run/apt.log" >&2
+    fail "apt-get could not install ${missing[*]}; its last lines stand above"
+  }
 }
 
 # inside COMMAND…: in the cluster's network. Not `ip netns exec`, which hides the cgroups.
@@ -46,13 +49,13 @@ start() {
 answers() {
   local name=$1 tries
   shift
-  for ((tries = 0; tries < 600; tries++)); do
+  for ((tries = 0; tries < 1500; tries++)); do
     if "$@" >/dev/null 2>&1; then return; fi
     if ! kill -0 "$(<"$run/$name.pid")" 2>/dev/null; then break; fi
     sleep 0.2
   done
-  tail -n 5 "$run/$name.log" >&2
-  fail "$name does not answer; its log: $run/$name.log"
+  tail -n 20 "$run/$name.log" >&2
+  fail "$name does not answer; its last lines stand above"
 }
 
 make_network() {
@@ -76,6 +79,9 @@ write_settings() {
     umask 077
     echo "$token,admin,admin,system:masters" >"$run/tokens.csv"
     openssl genrsa -out "$run/service-accounts.key" 2048 2>/dev/null
+    # By it the API server is known to other servers of its API, such as metrics-server.
+    openssl req -x509 -newkey rsa:2048 -nodes -days 7 -subj /CN=front-proxy \
+      -keyout "$run/front-proxy.key" -out "$run/front-proxy.crt" 2>/dev/null
     cat >"$folder/kubeconfig" <<END
 apiVersion: v1
 kind: Config
@@ -161,7 +167,10 @@ import_pause() {
 }
 
 [[ $(id -u) == 0 ]] || fail "only root can make one"
-[[ ! -e /run/netns/$namespace ]] || fail "one is running already, or was not ended: stop-cluster.sh"
+[[ ! -e /run/netns/$namespace ]] || fail "one is running already, or was not ended: tests/kubernetes/stop-cluster.sh $folder"
+# Of one that did not start nothing is left, so that the next one can.
+stop=$(dirname "$(realpath "$0")")/stop-cluster.sh
+trap '[[ $? == 0 ]] || "$stop" "$folder"' EXIT
 mkdir -p "$run"
 install_missing
 make_network
@@ -177,13 +186,18 @@ start kube-apiserver "$bin/kube-apiserver" --etcd-servers http://127.0.0.1:2379 
   --kubelet-preferred-address-types InternalIP \
   --token-auth-file "$run/tokens.csv" --service-account-issuer https://kubernetes.default.svc \
   --service-account-key-file "$run/service-accounts.key" \
-  --service-account-signing-key-file "$run/service-accounts.key"
+  --service-account-signing-key-file "$run/service-accounts.key" \
+  --requestheader-client-ca-file "$run/front-proxy.crt" --requestheader-username-headers X-Remote-User \
+  --requestheader-group-headers X-Remote-Group --requestheader-extra-headers-prefix X-Remote-Extra- \
+  --proxy-client-cert-file "$run/front-proxy.crt" --proxy-client-key-file "$run/front-proxy.key"
 start containerd containerd --config "$run/containerd.toml"
 answers kube-apiserver kubectl get --raw /readyz
+# There is one of each, which may be slow: it need not prove that it leads, or that the node is there.
 start kube-controller-manager "$bin/kube-controller-manager" --kubeconfig "$KUBECONFIG" \
+  --leader-elect=false --node-monitor-grace-period 10m \
   --service-account-private-key-file "$run/service-accounts.key" \
   --root-ca-file "$run/certificates/apiserver.crt" --use-service-account-credentials
-start kube-scheduler "$bin/kube-scheduler" --kubeconfig "$KUBECONFIG"
+start kube-scheduler "$bin/kube-scheduler" --kubeconfig "$KUBECONFIG" --leader-elect=false
 start kube-proxy "$bin/kube-proxy" --config "$run/kube-proxy.yaml" --hostname-override node
 start coredns "$bin/coredns" -conf "$run/Corefile"
 answers coredns inside bash -c "exec 3<>/dev/tcp/$node/53"

@@ -7,7 +7,7 @@ run=$folder/run
 namespace=kubernetes-tests
 
 # The kubelet first: it would start again what ends.
-for name in kubelet kube-proxy coredns kube-controller-manager kube-scheduler; do
+for name in kubelet kube-proxy coredns metrics-server kube-controller-manager kube-scheduler; do
   if [[ -f $run/$name.pid ]]; then kill "$(<"$run/$name.pid")" 2>/dev/null; fi
 done
 # A pod's processes are children of containerd's shims, which outlive it.
@@ -21,8 +21,12 @@ fi
 for name in containerd kube-apiserver etcd; do
   if [[ -f $run/$name.pid ]]; then kill -KILL "$(<"$run/$name.pid")" 2>/dev/null; fi
 done
-for pid in "$run"/*.pid; do
-  while kill -0 "$(<"$pid")" 2>/dev/null; do sleep 0.1; done
+for file in "$run"/*.pid; do
+  for ((tries = 0; tries < 100; tries++)); do
+    kill -0 "$(<"$file")" || break
+    sleep 0.1
+  done
+  kill -KILL "$(<"$file")"
 done 2>/dev/null
 grep -E "$run|/run/$namespace" /proc/mounts | cut -d ' ' -f 2 | sort -r | xargs -r umount --lazy
 if [[ -e /run/netns/$namespace ]]; then ip netns delete "$namespace"; fi
