@@ -13,7 +13,6 @@ import os
 import queue
 import signal
 import tempfile
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -24,6 +23,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
 
 from produtos.errors import BadInput
+from produtos.in_order import in_order
 from produtos.io.rows import Chunk
 from produtos.language import tr
 from produtos.model.loaded import LoadedModel
@@ -85,24 +85,21 @@ def classify(
     for worker in started:
         idle.put(worker)
 
-    def ask(texts: list[str]) -> Answers:
+    def ask(chunk: Chunk) -> Answers:
         # As many threads as workers: there is always one.
         worker = idle.get()
         try:
-            return worker.ask(texts)
+            return worker.ask(chunk.texts)
         finally:
             idle.put(worker)
 
     threads = ThreadPoolExecutor(workers)
-    under_way: deque[tuple[Chunk, Future[Answers]]] = deque()
+
+    def submit(chunk: Chunk) -> Future[Answers]:
+        return threads.submit(ask, chunk)
+
     try:
-        for chunk in chain(first, chunks):
-            under_way.append((chunk, threads.submit(ask, chunk.texts)))
-            if len(under_way) >= workers * CHUNKS_PER_WORKER:
-                oldest, future = under_way.popleft()
-                yield oldest, future.result()
-        for oldest, future in under_way:
-            yield oldest, future.result()
+        yield from in_order(chain(first, chunks), submit, lambda: workers * CHUNKS_PER_WORKER)
     finally:
         for worker in started:
             worker.kill()

@@ -13,12 +13,13 @@ from mlflow.tracking import MlflowClient
 
 from produtos.data.dataset import Dataset
 from produtos.errors import BadInput
+from produtos.in_order import in_order
 from produtos.parameters import Parameters
 from produtos.runs import tracking
 from produtos.runs.sweep import Trained
 from produtos.runs.tracking import Tracker
 from produtos.runs.training import train_child
-from produtos.spark.session import Session, in_order, received, take_over
+from produtos.spark.session import Session, received, take_over
 
 TRIES = 2
 """A worker that is lost costs its runs only, which are tried again once."""

@@ -9,8 +9,7 @@ import tempfile
 import threading
 import time
 import zipfile
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -125,20 +124,6 @@ class Session:
         with suppress(Exception):
             self._context.stop()
         self._threads.shutdown(cancel_futures=True)
-
-
-def in_order(
-    items: Iterable[Item], submit: Callable[[Item], Future[bytes]], at_once: Callable[[], int]
-) -> Iterator[tuple[Item, bytes]]:
-    """Have something done for each item, never more of them at a time than `at_once` says."""
-    under_way: deque[tuple[Item, Future[bytes]]] = deque()
-    for item in items:
-        under_way.append((item, submit(item)))
-        while len(under_way) >= at_once():
-            oldest, future = under_way.popleft()
-            yield oldest, future.result()
-    for oldest, future in under_way:
-        yield oldest, future.result()
 
 
 def received(name: str) -> str:

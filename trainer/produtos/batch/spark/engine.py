@@ -14,11 +14,12 @@ from produtos.batch.request import Request
 from produtos.batch.spark import worker
 from produtos.batch.spark.worker import Done, Reading, Result, Work
 from produtos.errors import BadInput
+from produtos.in_order import in_order
 from produtos.io import csv_parts
 from produtos.io.parquet import ParquetTable
 from produtos.io.rows import Chunk
 from produtos.io.storage import ENDPOINT_VARIABLES
-from produtos.spark.session import Session, in_order
+from produtos.spark.session import Session
 
 CSV_PART = 2 << 20
 """Bytes. A second or two of work: much more than Spark needs to hand it out."""
