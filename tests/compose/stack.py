@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import boto3
 import requests
 
 from tests.e2e.conftest import free_port
@@ -161,6 +162,16 @@ class Stack:
     @property
     def s3_url(self) -> str:
         return f"http://127.0.0.1:{self.settings['S3_PORT']}"
+
+    def s3(self) -> Any:
+        """A client for its S3, from outside."""
+        return boto3.client(
+            "s3",
+            endpoint_url=self.s3_url,
+            region_name=self.setting("AWS_REGION"),
+            aws_access_key_id=self.setting("AWS_ACCESS_KEY_ID"),
+            aws_secret_access_key=self.setting("AWS_SECRET_ACCESS_KEY"),
+        )
 
     def setting(self, name: str) -> str:
         """A setting as Compose sees it."""

@@ -1,6 +1,5 @@
 """After the first `docker compose up` on a machine that had nothing of it."""
 
-import boto3
 import pytest
 import requests
 
@@ -53,14 +52,8 @@ def test_the_runs_and_the_first_model_are_on_the_page(stack: Stack) -> None:
 
 
 def keys_in_the_bucket(stack: Stack) -> list[str]:
-    s3 = boto3.client(
-        "s3",
-        endpoint_url=stack.s3_url,
-        region_name=stack.setting("AWS_REGION"),
-        aws_access_key_id=stack.setting("AWS_ACCESS_KEY_ID"),
-        aws_secret_access_key=stack.setting("AWS_SECRET_ACCESS_KEY"),
-    )
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=stack.setting("AWS_BUCKET_NAME"))
+    bucket = stack.setting("AWS_BUCKET_NAME")
+    pages = stack.s3().get_paginator("list_objects_v2").paginate(Bucket=bucket)
     return [item["Key"] for page in pages for item in page.get("Contents", [])]
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
-import boto3
 import pytest
 
 from tests.compose.conftest import base_images
@@ -37,15 +36,8 @@ def spark(
     one.compose(*up, timeout=1800)
     one.wait_trained()
     one.wait_healthy()
-    s3 = boto3.client(
-        "s3",
-        endpoint_url=one.s3_url,
-        region_name=one.setting("AWS_REGION"),
-        aws_access_key_id=one.setting("AWS_ACCESS_KEY_ID"),
-        aws_secret_access_key=one.setting("AWS_SECRET_ACCESS_KEY"),
-    )
     rows = [(str(n), "boneca" if n % 3 else "halo", f"de pano, número {n}") for n in range(ROWS)]
-    s3.put_object(Bucket=one.setting("AWS_BUCKET_NAME"), Key=KEY, Body=csv_bytes(rows))
+    one.s3().put_object(Bucket=one.setting("AWS_BUCKET_NAME"), Key=KEY, Body=csv_bytes(rows))
     yield one
     one.forget()
 
