@@ -89,7 +89,8 @@ make_backup() {
   copy_database
   copy_files
   versions >"$stage/versions.json"
-  said=$(cd "$stage" && restic backup --json --exclude-caches "$@" .) || fail "restic could not write to $RESTIC_REPOSITORY"
+  # restic 0.14 can wait for ever at a target that has become full: the next night has its turn.
+  said=$(cd "$stage" && timeout --foreground 20h restic backup --json --exclude-caches "$@" .) || fail "restic could not write to $RESTIC_REPOSITORY"
   id=$(sed -n 's/.*"snapshot_id":"\([0-9a-f]*\)".*/\1/p' <<<"$said")
   size=$(sed -n 's/.*"total_bytes_processed":\([0-9]*\).*/\1/p' <<<"$said" | tail -n 1)
   restic forget --quiet --group-by '' --prune --keep-within 1d --keep-daily "${BACKUP_KEEP_DAYS:-7}" \
