@@ -24,7 +24,9 @@ SIGNALS = {"stopped": "TERM", "killed": "KILL", "frozen": "STOP"}
 CHILDREN = [(part, fault) for part in (PROCESS, WORKER) for fault in SIGNALS]
 ENDS = [(MANAGER, fault) for fault in ("stopped", "killed")]
 OF_THE_CONTAINER = [("API", fault) for fault in ("slow network", "disk full", "clock moved")]
-OF_CADDY = [("Caddy", fault) for fault in ("stopped", "killed", "frozen", "slow network")]
+OF_CADDY = [
+    ("Caddy", fault) for fault in ("stopped", "killed", "frozen", "slow network", "disk full")
+]
 CASES = [*CHILDREN, *ENDS, (MANAGER, "frozen"), *OF_THE_CONTAINER, *OF_CADDY]
 
 
