@@ -1,5 +1,6 @@
 """`make backup` while runs are logged, and `make restore` into a stack that has nothing."""
 
+import os
 import re
 import subprocess
 from collections.abc import Callable, Iterator
@@ -9,10 +10,19 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import requests
 
 from tests.compose.endless_runs import endless_runs, finished
 from tests.compose.stack import ROOT, Stack, traffic, wait_until
 from tests.compose.stack import docker as run_docker
+
+# As soon as restic has written something that was not there.
+KILL_WHILE_IT_WRITES = """
+written() { find /backups/data -type f | wc -l; }
+before=$(written)
+until (($(written) > before)); do :; done
+kill -9 -1
+"""
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +80,36 @@ def test_a_backup_under_load_restored_into_an_empty_stack(
     assert {r["info"]["run_id"] for r in other.runs()} == set(runs)
 
 
+def metrics(stack: Stack) -> dict[str, float]:
+    """What the last backup told Prometheus."""
+    said = run_docker(
+        *("run", "--rm", "--volume", f"{stack.project}_backup_metrics:/metrics:ro"),
+        *("--entrypoint", "cat", f"classificador-de-produtos/backup:{stack.setting('IMAGE_TAG')}"),
+        "/metrics/backup.prom",
+    )
+    return {name: float(value) for name, value in (line.split() for line in said.splitlines())}
+
+
+def backup_containers(stack: Stack) -> list[str]:
+    """The ids of those that are running."""
+    labels = (
+        f"com.docker.compose.project={stack.project}",
+        "com.docker.compose.service=backup",
+    )
+    return run_docker("ps", "--quiet", *(f"--filter=label={one}" for one in labels)).split()
+
+
+@contextmanager
+def a_large_file(stack: Stack) -> Iterator[None]:
+    """100 MB in the bucket that no backup has yet."""
+    url = f"{stack.mlflow_url}/api/2.0/mlflow-artifacts/artifacts/grande.bin"
+    requests.put(url, data=os.urandom(100_000_000), timeout=300).raise_for_status()
+    try:
+        yield
+    finally:
+        stack.s3().delete_object(Bucket=stack.setting("AWS_BUCKET_NAME"), Key="grande.bin")
+
+
 @contextmanager
 def a_table_that_cannot_be_dropped(stack: Stack) -> Iterator[None]:
     stack.sql("CREATE TABLE meio (nada INT)")
@@ -106,12 +146,7 @@ def test_a_restore_that_is_killed_is_not_called_done_and_can_be_repeated(
         arguments = ("restore", "SNAPSHOT=latest", "FORCE=yes")
         restore = pool.submit(other.try_make, *arguments, settings=backup_settings)
         wait_until(lambda: other.sql(marked), "the restore to be half-way")
-        labels = (
-            f"com.docker.compose.project={other.project}",
-            "com.docker.compose.service=backup",
-        )
-        found = run_docker("ps", "--quiet", *(f"--filter=label={one}" for one in labels))
-        run_docker("rm", "--force", *found.split())
+        run_docker("rm", "--force", *backup_containers(other))
         done = restore.result()
     assert done.returncode
     assert "MLflow stays stopped; run it again" in done.stderr
@@ -173,18 +208,66 @@ def test_an_s3_is_a_place_too(stack: Stack, backup_settings: dict[str, str]) -> 
     assert kept in stack.make("backups", settings=settings)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_backup_that_is_killed_is_none_and_the_next_one_is_whole(
+    stack: Stack, backup_settings: dict[str, str]
+) -> None:
+    stack.make("backup", settings=backup_settings)
+    before = stack.make("backups", settings=backup_settings)
+    with a_large_file(stack), ThreadPoolExecutor() as pool:
+        backup = pool.submit(stack.try_make, "backup", settings=backup_settings)
+        (container,) = wait_until(lambda: backup_containers(stack), "the backup to begin")
+        run_docker("exec", container, "bash", "-c", KILL_WHILE_IT_WRITES, check=False)
+        done = backup.result()
+        assert "Error 137" in done.stderr
+        assert "backup: it was killed: no backup was made" in done.stderr
+        assert not done.stdout
+        assert metrics(stack)["backup_last_run_success"] == 0
+        assert stack.make("backups", settings=backup_settings) == before
+
+        kept = stack.make("backup", "CHECK=yes", settings=backup_settings).strip()
+    assert kept in stack.make("backups", settings=backup_settings)
+    assert metrics(stack)["backup_last_run_success"] == 1
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_wrong_password_is_called_that_and_changes_nothing(
+    stack: Stack, backup_settings: dict[str, str], tmp_path: Path
+) -> None:
+    stack.make("backup", settings=backup_settings)
+    before = stack.make("backups", settings=backup_settings)
+    started = stack.state("mlflow")["StartedAt"]
+    (tmp_path / "other").write_text("errada", encoding="utf-8")
+    wrong = backup_settings | {"BACKUP_PASSWORD_FILE": str(tmp_path / "other")}
+    reason = "backup: the password does not open /backups: it was made with another"
+    for target, *arguments in (
+        ("backup",),
+        ("backups",),
+        ("restore", "SNAPSHOT=latest", "FORCE=yes"),
+    ):
+        done = stack.try_make(target, *arguments, settings=wrong)
+        assert "Error 2" in done.stderr
+        said = [line for line in done.stderr.splitlines() if not line.startswith("make: ")]
+        assert said[0].startswith(reason)
+        assert said[1:] == (["backup: no backup was made"] if target == "backup" else [])
+        assert not done.stdout
+    assert metrics(stack)["backup_last_run_success"] == 0
+    assert stack.state("mlflow")["StartedAt"] == started
+    assert stack.make("backups", settings=backup_settings) == before
+
+    stack.make("backup", settings=backup_settings)
+    assert metrics(stack)["backup_last_run_success"] == 1
+
+
 def test_both_are_listed(stack: Stack, backup_settings: dict[str, str]) -> None:
     listed = stack.make("backups", settings=backup_settings)
     assert stack.project in listed
 
 
 def test_prometheus_is_told(stack: Stack) -> None:
-    said = run_docker(
-        *("run", "--rm", "--volume", f"{stack.project}_backup_metrics:/metrics:ro"),
-        *("--entrypoint", "cat", f"classificador-de-produtos/backup:{stack.setting('IMAGE_TAG')}"),
-        "/metrics/backup.prom",
-    )
-    figures = {name: float(value) for name, value in (line.split() for line in said.splitlines())}
+    figures = metrics(stack)
     assert set(figures) == {
         "backup_last_success_timestamp_seconds",
         "backup_last_run_timestamp_seconds",
