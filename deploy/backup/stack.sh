@@ -40,7 +40,7 @@ make_backup() {
 
 prepare() {
   docker info >/dev/null 2>&1 || fail "no Docker engine answers; for the data of \`make run\`: make $command LOCAL=yes"
-  local folder password
+  local folder password ssh
   all_files=$(setting COMPOSE_FILE)
   if [[ -z $all_files ]]; then
     all_files=compose.yml
@@ -64,6 +64,12 @@ prepare() {
     chmod 440 "$password"
     with_backup run --rm --no-TTY --no-deps --user 0 --cap-add CHOWN --volume "$folder:/folder" \
       --volume "$password:/password" --entrypoint chown backup "10001:$(id -g)" /folder /password
+  fi
+  # ssh takes no key that is its own user's and that others may read, too: so it stays whose it is.
+  ssh=$(realpath --canonicalize-missing "$(setting BACKUP_SSH_FOLDER)")
+  if [[ $(setting BACKUP_TARGET) == sftp:* && $(find "$ssh" ! -uid 10001 ! -gid 10001 2>/dev/null) ]]; then
+    with_backup run --rm --no-TTY --no-deps --user 0 --cap-add CHOWN --cap-add FOWNER --cap-add DAC_READ_SEARCH \
+      --volume "$ssh:/ssh" --entrypoint sh backup -c 'chgrp -R 10001 /ssh && chmod -R g=rX /ssh'
   fi
 }
 

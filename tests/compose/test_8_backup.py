@@ -13,8 +13,9 @@ import pytest
 import requests
 
 from tests.compose.endless_runs import endless_runs, finished
-from tests.compose.stack import ROOT, Stack, traffic, wait_until
+from tests.compose.stack import ROOT, Stack, this_machine, traffic, wait_until
 from tests.compose.stack import docker as run_docker
+from tests.e2e.ssh_server import running_sshd
 
 # As soon as restic has written something that was not there.
 KILL_WHILE_IT_WRITES = """
@@ -206,6 +207,36 @@ def test_an_s3_is_a_place_too(stack: Stack, backup_settings: dict[str, str]) -> 
     kept = stack.make("backup", settings=settings).strip()
     assert kept
     assert kept in stack.make("backups", settings=settings)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_server_is_reached_by_ssh(
+    stack: Stack, backup_settings: dict[str, str], tmp_path: Path
+) -> None:
+    with running_sshd(tmp_path / "ssh", this_machine()) as server:
+        settings = backup_settings | {
+            "BACKUP_TARGET": server.target(tmp_path / "far"),
+            "BACKUP_SSH_FOLDER": str(server.keys),
+        }
+        kept = stack.make("backup", "CHECK=yes", settings=settings).strip()
+        assert kept in stack.make("backups", settings=settings)
+        image = f"classificador-de-produtos/backup:{stack.setting('IMAGE_TAG')}"
+        inside = run_docker("run", "--rm", "--entrypoint", "ls", image, "/opt/backup")
+        assert "ssh" not in inside.split(), "a key could be in the image"
+
+        for file, reason in (
+            ("known_hosts", "ssh: Host key verification failed."),
+            ("id_ed25519", "Permission denied (publickey"),
+        ):
+            content = (server.keys / file).read_bytes()
+            (server.keys / file).write_bytes(b"")
+            done = stack.try_make("backup", settings=settings)
+            assert "Error 1" in done.stderr
+            assert f"{settings['BACKUP_TARGET']} cannot be used: " in done.stderr
+            assert reason in done.stderr
+            assert "backup: no backup was made" in done.stderr
+            (server.keys / file).write_bytes(content)
 
 
 @pytest.mark.slow

@@ -151,3 +151,16 @@ def test_prometheus_is_told_what_became_of_the_last_one(tmp_path: Path) -> None:
     assert success == "1"
     # Of one that was killed another one tells.
     assert tells("killed") == (when, "0")
+
+
+def test_the_container_is_let_read_the_key_where_backups_go_by_ssh(calls: Path) -> None:
+    keys = calls.parent / "keys"
+    keys.mkdir()
+    (keys / "id_ed25519").touch(mode=0o600)
+    done = stack(calls, "backup", BACKUP_SSH_FOLDER=str(keys))
+    assert done.returncode == 0, done.stderr
+    assert not any("/ssh" in line for line in asked(calls)), "no backup goes by SSH here"
+    target = {"BACKUP_TARGET": "sftp:ana@host:/kept", "BACKUP_SSH_FOLDER": str(keys)}
+    stack(calls, "backup", **target)
+    (lets,) = (line for line in asked(calls) if f"--volume {keys}:/ssh" in line)
+    assert lets.endswith("backup -c chgrp -R 10001 /ssh && chmod -R g=rX /ssh")
