@@ -130,12 +130,15 @@ migrate() {
     # Ends well only if MLflow is healthy: the trainer waits for that.
     docker compose --progress quiet up --detach || return 1
   until [[ $served == no ]] || api_is healthy; do
-    ! api_is unhealthy || return 1
+    ! api_is 'unhealthy|restarting|exited' || return 1
     sleep 2
   done
 }
 
-api_is() { docker compose ps --format '{{.Service}} {{.Health}}' | grep -x "classificador-produtos $1" >/dev/null; }
+api_is() {
+  docker compose ps --all --format '{{.Service}} {{.Health}} {{.State}}' |
+    grep -E "^classificador-produtos .*\<($1)\>" >/dev/null
+}
 
 command=${1-}
 shift || true

@@ -1,11 +1,13 @@
-"""`make upgrade`: from the tables of an older MLflow, and back to them when it fails."""
+"""`make upgrade`: from the tables of an older MLflow, and back to what was there when it fails."""
 
 import json
 import os
 import subprocess
 import sys
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
@@ -21,6 +23,10 @@ pytestmark = pytest.mark.slow
 OLDER = "3.15.0"
 TAG = f"{IMAGE_TAG}-upgrade"
 IMAGES = ("s3", "mlflow", "trainer", "classificador-produtos", "backup")
+SERVICES = {
+    "mlflow": ("check_settings", "create_s3_buckets", "mlflow"),
+    "classificador-produtos": ("classificador-produtos",),
+}
 
 
 @contextmanager
@@ -71,16 +77,26 @@ def older_mlflow(stack: Stack, folder: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def old(
-    built: None,  # noqa: ARG001
-    new_stack: Callable[..., Stack],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[tuple[Stack, set[str]]]:
-    """A stack with images of its own and the data of an older MLflow; the runs that it logged."""
+def own_images(built: None) -> Iterator[None]:  # noqa: ARG001
+    """Images that an upgrade may build anew."""
     for name in IMAGES:
         image = f"classificador-de-produtos/{name}"
         docker("tag", f"{image}:{IMAGE_TAG}", f"{image}:{TAG}")
-    folder = tmp_path_factory.mktemp("older")
+    yield
+    for name in IMAGES:
+        image = f"classificador-de-produtos/{name}:{TAG}"
+        docker("rmi", image, f"{image}-before", check=False)
+
+
+@pytest.fixture
+def old(
+    own_images: None,  # noqa: ARG001
+    new_stack: Callable[..., Stack],
+    tmp_path: Path,
+) -> Iterator[tuple[Stack, set[str]]]:
+    """A stack with images of its own and the data of an older MLflow; the runs that it logged."""
+    folder = tmp_path / "older"
+    folder.mkdir()
     stack = new_stack(IMAGE_TAG=TAG)
     stack.compose("up", "--detach", "db", "create_s3_buckets")
     stack.wait_healthy("db", "s3")
@@ -88,9 +104,6 @@ def old(
         pass
     yield stack, finished(folder / "runs")
     stack.forget()
-    for name in IMAGES:
-        image = f"classificador-de-produtos/{name}:{TAG}"
-        docker("rmi", image, f"{image}-before", check=False)
 
 
 def holds(stack: Stack, runs: set[str]) -> None:
@@ -127,26 +140,123 @@ def test_an_older_mlflow_s_data_are_brought_up_to_date_also_after_a_restore(
     holds(stack, runs)
 
 
+@dataclass(frozen=True)
+class Broken:
+    """A newer version that can't be used: what of its images is other, and what is said then."""
+
+    said: str
+    dockerfiles: dict[str, str]
+
+
+def python(file: str, code: str) -> str:
+    """A Dockerfile's line that writes the module."""
+    return f"RUN echo {b64encode(code.encode()).decode()} | base64 -d >/app/{file}"
+
+
+BROKEN = {
+    "that cannot be built": Broken(
+        "they could not be built: nothing was changed",
+        {"classificador-produtos": "LABEL newer=yes", "mlflow": "RUN false"},
+    ),
+    "whose migration ends half-way": Broken(
+        "Cannot add foreign key",
+        {
+            "mlflow": python(
+                "server/with_mysql.py",
+                """
+import os, pymysql, sys
+names = ("host", "user", "password", "database")
+options = {name: os.environ[f"MYSQL_{name.upper()}"] for name in names}
+with pymysql.connect(**options) as connection, connection.cursor() as cursor:
+    cursor.execute("ALTER TABLE runs ADD COLUMN newer INT")
+    cursor.execute("DELETE FROM metrics")
+    connection.commit()
+sys.exit("Cannot add foreign key")
+""",
+            )
+        },
+    ),
+    "whose MLflow does not start": Broken(
+        "a library is missing",
+        {"mlflow": python("server/one_process.py", "raise SystemExit('a library is missing')")},
+    ),
+    "whose API does not start": Broken(
+        "a file is missing",
+        {
+            "classificador-produtos": python(
+                "hotserve/__init__.py", "raise SystemExit('a file is missing')"
+            )
+        },
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def current(
+    own_images: None,  # noqa: ARG001
+    new_stack: Callable[..., Stack],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[Stack, set[str]]:
+    """A stack with images of its own, one version of it without files; the runs that it has."""
+    stack = new_stack(IMAGE_TAG=TAG)
+    stack.compose("up", "--detach")
+    stack.wait_trained()
+    run = stack.runs()[0]["info"]
+    source = f"{run['artifact_uri']}/sem-arquivos"
+    stack.api("registered-models/create", name="sem-arquivos")
+    stack.api("model-versions/create", name="sem-arquivos", source=source, run_id=run["run_id"])
+    out = tmp_path_factory.mktemp("runs") / "runs"
+    with endless_runs(stack.mlflow_url, out):
+        pass
+    return stack, finished(out)
+
+
 @pytest.mark.timeout(1800)
-def test_one_that_fails_leaves_all_as_it_was(
-    old: tuple[Stack, set[str]], backup_settings: dict[str, str], tmp_path: Path
+@pytest.mark.parametrize("kind", BROKEN)
+def test_one_leaves_all_as_it_was(
+    current: tuple[Stack, set[str]], backup_settings: dict[str, str], tmp_path: Path, kind: str
 ) -> None:
-    stack, runs = old
-    stack.wait_healthy("mlflow")
-    image = docker("inspect", "--format", "{{.Image}}", stack.container("mlflow"))
-    broken = tmp_path / "broken.yml"
-    build = (
-        "{target: !reset null, dockerfile_inline: "
-        f'"FROM classificador-de-produtos/mlflow:{IMAGE_TAG}\\nUSER root\\n'
-        'RUN rm /app/server/with_mysql.py\\nUSER 10001:10001"}'
-    )
-    services = ("check_settings", "create_s3_buckets", "mlflow")
-    lines = [f"  {name}: {{build: {build}}}\n" for name in services]
-    broken.write_text("services:\n" + "".join(lines), encoding="utf-8")
-    files = ":".join(map(str, (*stack.files, broken)))
+    stack, runs = current
+    stack.wait_healthy()
+    # Builds what makes it.
+    stack.make("backups", settings=backup_settings)
+    before = state(stack)
+    broken = BROKEN[kind]
+    services = {}
+    for image, line in broken.dockerfiles.items():
+        base = f"FROM classificador-de-produtos/{image}:{IMAGE_TAG}"
+        dockerfile = "\n".join((base, "USER root", line, "USER 10001:10001"))
+        build = {"target": None, "dockerfile_inline": dockerfile}
+        for service in SERVICES[image]:
+            services[service] = {"build": build}
+    overlay = tmp_path / "broken.yml"
+    # What is null there is not looked at, unless it is told to count.
+    text = json.dumps({"services": services}).replace('"target": null', '"target": !reset null')
+    overlay.write_text(text, encoding="utf-8")
+    files = ":".join(map(str, (*stack.files, overlay)))
+
     done = stack.try_make("upgrade", f"COMPOSE_FILE={files}", settings=backup_settings)
-    assert done.returncode
-    assert "all is as it was before" in done.stderr
-    stack.wait_healthy("mlflow")
-    assert docker("inspect", "--format", "{{.Image}}", stack.container("mlflow")) == image
+    assert "Error 1" in done.stderr
+    assert broken.said in done.stderr
+    if kind != "that cannot be built":
+        assert "all is as it was before" in done.stderr
+    stack.wait_healthy()
+    assert state(stack) == before
     holds(stack, runs)
+    assert stack.classify() == "brinquedo"
+
+
+def state(stack: Stack) -> dict[str, str]:
+    """What runs, what a start would take, and what the database holds."""
+    found = {"revision": revision(stack)}
+    for table in ("runs", "metrics", "model_versions"):
+        found[table] = stack.sql(f"SELECT COUNT(*) FROM {table}")
+    found["columns"] = stack.sql("SHOW COLUMNS FROM runs")
+    for image in IMAGES:
+        name = f"classificador-de-produtos/{image}:{TAG}"
+        found[image] = docker("image", "inspect", "--format", "{{.Id}}", name)
+    for service in ("mlflow", "classificador-produtos"):
+        found[f"running {service}"] = docker(
+            "inspect", "--format", "{{.Image}}", stack.container(service)
+        )
+    return found
