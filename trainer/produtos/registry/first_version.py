@@ -11,7 +11,7 @@ from produtos.registry.registry import MODEL_NAME, STUDENT
 
 FIRST = "1"
 ASIDE = f"{MODEL_NAME}-reset"
-"""What the registered model is called until the one in its place is whole."""
+"""The registered model that has the version until the one in its place is whole."""
 
 MARKS = ("promotion.", "rolled_back.", "before.")
 """Tags of a version about its moves begin with one of these."""
@@ -65,25 +65,32 @@ def restore(client: MlflowClient, version: ModelVersion) -> None:
         for model in models:
             client.delete_logged_model(model.model_id)
     if version.name == MODEL_NAME:
-        client.rename_registered_model(MODEL_NAME, ASIDE)
-    elif client.search_registered_models(f"name='{MODEL_NAME}'"):
-        client.delete_registered_model(MODEL_NAME)
-    before = client.get_registered_model(ASIDE)
-    tags = {k: v for k, v in before.tags.items() if not k.startswith("history.")}
-    client.create_registered_model(MODEL_NAME, tags, before.description)
+        version = _copy(client, version, ASIDE)
+    registry.move(client, _copy(client, version, MODEL_NAME), registry.PRODUCTION)
+    client.delete_registered_model(ASIDE)
+
+
+def _copy(client: MlflowClient, version: ModelVersion, name: str) -> ModelVersion:
+    """The version as the first of a registered model of that name, in place of one that is there.
+
+    Not a model with another name: on MySQL, MLflow can't rename one that has versions.
+    """
+    model = client.get_registered_model(version.name)
+    if client.search_registered_models(f"name='{name}'"):
+        client.delete_registered_model(name)
+    tags = {k: v for k, v in model.tags.items() if not k.startswith("history.")}
+    client.create_registered_model(name, tags, model.description)
     source = str(version.source)
     # The registry gives it back only as part of the source, and wants both.
     model_id = source.removeprefix("models:/") if source.startswith("models:/m-") else None
-    first = client.create_model_version(
-        MODEL_NAME,
+    return client.create_model_version(
+        name,
         source,
         version.run_id or None,
         {k: v for k, v in version.tags.items() if not k.startswith(MARKS)},
         description=version.description,
         model_id=model_id,
     )
-    registry.move(client, first, registry.PRODUCTION)
-    client.delete_registered_model(ASIDE)
 
 
 def _experiments(client: MlflowClient) -> list[str]:
