@@ -218,8 +218,8 @@ def test_one_leaves_all_as_it_was(
 ) -> None:
     stack, runs = current
     stack.wait_healthy()
-    # Builds what makes it.
-    stack.make("backups", settings=backup_settings)
+    # Builds the image that makes it.
+    stack.make("backup", settings=backup_settings)
     before = state(stack)
     broken = BROKEN[kind]
     services = {}
