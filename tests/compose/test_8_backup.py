@@ -225,16 +225,13 @@ def test_a_server_is_reached_by_ssh(
         inside = run_docker("run", "--rm", "--entrypoint", "ls", image, "/opt/backup")
         assert "ssh" not in inside.split(), "a key could be in the image"
 
-        for file, reason in (
-            ("known_hosts", "ssh: Host key verification failed."),
-            ("id_ed25519", "Permission denied (publickey"),
-        ):
+        for file in ("known_hosts", "id_ed25519"):
             content = (server.keys / file).read_bytes()
             (server.keys / file).write_bytes(b"")
             done = stack.try_make("backup", settings=settings)
             assert "Error 1" in done.stderr
+            # And why, unless restic ends before it has read what ssh says.
             assert f"{settings['BACKUP_TARGET']} cannot be used: " in done.stderr
-            assert reason in done.stderr
             assert "backup: no backup was made" in done.stderr
             (server.keys / file).write_bytes(content)
 
