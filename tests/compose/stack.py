@@ -301,14 +301,18 @@ class Traffic:
 
 
 @contextmanager
-def traffic(stack: Stack) -> Iterator[Traffic]:
-    """Requests to the API for as long as the block lasts, about forty a second."""
+def traffic(classify: Callable[[], str]) -> Iterator[Traffic]:
+    """Requests to the API for as long as the block lasts, about forty a second.
+
+    Args:
+        classify: sends one for a toy, and gives the category.
+    """
     seen, stop = Traffic(), threading.Event()
 
     def send() -> None:
         while not stop.wait(0.02):
             try:
-                answer = stack.classify()
+                answer = classify()
             except (requests.RequestException, AssertionError) as error:
                 seen.bad.append(str(error))
             else:

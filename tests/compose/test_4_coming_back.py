@@ -17,7 +17,7 @@ def _started_again(stack: Stack, service: str, before: str) -> bool:
 @pytest.fixture
 def requests_go_on(stack: Stack) -> Iterator[Traffic]:
     """Requests to the API all through the test, none of which may fail."""
-    with traffic(stack) as seen:
+    with traffic(stack.classify) as seen:
         wait_until(lambda: seen.good > 5, "the first answers")
         yield seen
         before = seen.good

@@ -37,7 +37,7 @@ def test_a_backup_under_load_restored_into_an_empty_stack(
     stack: Stack, other: Stack, backup_settings: dict[str, str], tmp_path: Path
 ) -> None:
     out = tmp_path / "runs"
-    with endless_runs(stack.mlflow_url, out), traffic(stack) as answers:
+    with endless_runs(stack.mlflow_url, out), traffic(stack.classify) as answers:
         before = finished(out)
         first = stack.make("backup", settings=backup_settings)
         at_first = len(finished(out))
