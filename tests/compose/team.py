@@ -20,9 +20,9 @@ SERVICES = ("trainer", "hotserve", "batch")
 ACCOUNTS = (*PEOPLE, "admin", *SERVICES)
 
 
-def commands(heading: str) -> list[str]:
+def commands(heading: str, page: Path = PAGE) -> list[str]:
     """The lines of the page's ```sh blocks below a heading."""
-    section = PAGE.read_text("utf-8").split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    section = page.read_text("utf-8").split(f"\n## {heading}\n")[1].split("\n## ")[0]
     return [
         line
         for block in re.findall(r"^```sh\n(.*?)^```", section, flags=re.DOTALL | re.MULTILINE)

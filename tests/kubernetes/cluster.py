@@ -52,6 +52,19 @@ class Cluster:
         assert done.returncode == 0, f"kubectl {' '.join(arguments)}:\n{done.stderr}{done.stdout}"
         return done.stdout
 
+    def run(self, lines: Sequence[str]) -> str:
+        """Lines of a shell, each of which has to succeed; what they say."""
+        done = subprocess.run(
+            ["bash", "-euc", "\n".join(("trap 'kill $(jobs -p) || true' EXIT", *lines))],
+            env=os.environ | {"KUBECONFIG": str(self.kubeconfig)},
+            capture_output=True,
+            text=True,
+            timeout=1800,
+            check=False,
+        )
+        assert done.returncode == 0, f"{lines}\n{done.stderr}{done.stdout}"
+        return done.stdout
+
     def get(self, *what: str) -> Any:
         """An object, or a list of them, as the API server has it."""
         return json.loads(self.kubectl("get", *what, "--output", "json"))
@@ -76,32 +89,37 @@ class Cluster:
 
     def wait_rolled_out(self, what: str) -> None:
         """Return when all pods of the deployment or stateful set are there and ready."""
-        self.kubectl("rollout", "status", what, "--timeout=600s")
+        with self.explained():
+            self.kubectl("rollout", "status", what, "--timeout=850s")
 
     def wait_complete(self, job: str) -> None:
         """Return when a job has ended well."""
-        self.kubectl("wait", f"job/{job}", "--for=condition=Complete", "--timeout=600s")
+        with self.explained():
+            self.kubectl("wait", f"job/{job}", "--for=condition=Complete", "--timeout=850s")
+
+    def pods(self, app: str = API) -> list[dict[str, Any]]:
+        """The pods of the API, or of another part."""
+        found: list[dict[str, Any]] = self.get("pods", "--selector", f"app={app}")["items"]
+        return found
 
     def ready_pods(self) -> list[dict[str, Any]]:
         """The API's pods that are ready, and not on their way out."""
-        pods = self.get("pods", "--selector", f"app={API}")["items"]
-        return [
-            pod
-            for pod in pods
-            if "deletionTimestamp" not in pod["metadata"]
-            and any(
-                each["type"] == "Ready" and each["status"] == "True"
-                for each in pod["status"].get("conditions", ())
-            )
-        ]
+        return [pod for pod in self.pods() if _is_ready(pod)]
 
-    def wait_ready_pods(self, count: int, seconds: float = 300) -> None:
+    def wait_ready_pods(self, count: int) -> None:
         """Return when so many of the API's pods are there, and all are ready."""
-        wait_until(
-            lambda: len(self.ready_pods()) == count == len(self._pods()),
-            f"{count} ready pods",
-            seconds,
-        )
+
+        def are_there() -> bool:
+            pods = self.pods()
+            return len(pods) == count and all(map(_is_ready, pods))
+
+        with self.explained():
+            wait_until(are_there, f"{count} ready pods", seconds=900, pause=1)
+
+    def wait_versions(self, *versions: str) -> None:
+        """Return when the ready pods of the API serve these versions."""
+        what = f"versions {versions} in the replicas"
+        wait_until(lambda: self.versions() == {*versions}, what, pause=1)
 
     def versions(self) -> set[str]:
         """What each ready pod of the API says that it serves."""
@@ -109,9 +127,32 @@ class Cluster:
         answers = [requests.get(f"http://{one}:8080/model", timeout=60) for one in addresses]
         return {str(answer.json()["version"]) for answer in answers}
 
-    def _pods(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.get("pods", "--selector", f"app={API}")["items"]
-        return found
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Says what the cluster was doing when something was waited for in vain."""
+        try:
+            yield
+        except AssertionError as error:
+            pods = self.try_kubectl("get", "pods", "--output", "wide").stdout
+            events = self.try_kubectl("get", "events", "--sort-by=.lastTimestamp").stdout
+            raise AssertionError(f"{error}\n{pods}\n{events[-6000:]}") from None
+
+
+def _is_ready(pod: dict[str, Any]) -> bool:
+    """Whether it is, and not on its way out."""
+    return "deletionTimestamp" not in pod["metadata"] and any(
+        each["type"] == "Ready" and each["status"] == "True"
+        for each in pod["status"].get("conditions", ())
+    )
+
+
+def restarts(cluster: Cluster, app: str = API) -> set[int]:
+    """How often containers of it were started again."""
+    return {
+        status["restartCount"]
+        for pod in cluster.pods(app)
+        for status in pod["status"]["containerStatuses"]
+    }
 
 
 def variant(folder: Path, namespace: str, resources: Sequence[Path], **more: object) -> Path:

@@ -11,9 +11,12 @@ import yaml
 
 from tests.compose.conftest import Images, built, engine, images, new_stack  # noqa: F401
 from tests.compose.stack import IMAGE_TAG, ROOT, docker, variables
+from tests.compose.team import commands
+from tests.e2e.conftest import free_port
 from tests.kubernetes.cluster import API, CONTAINERD, NAMESPACE, Cluster, variant
 
 HERE = Path(__file__).parent
+PAGE = ROOT / "docs" / "kubernetes.md"
 OVERLAYS = ROOT / "deploy" / "kubernetes" / "overlays"
 FOLDER = Path(os.environ.get("KUBERNETES_TESTS", "/var/lib/kubernetes-tests"))
 VOLUMES = {"db": 999, "s3": 1000}
@@ -27,7 +30,7 @@ def script(name: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def empty_cluster() -> Iterator[Cluster]:
+def empty_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A cluster with one node and nothing in it."""
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         pytest.skip("a cluster is made by root, on Debian")
@@ -36,7 +39,10 @@ def empty_cluster() -> Iterator[Cluster]:
     script("build-cluster.sh")
     script("start-cluster.sh")
     try:
-        yield Cluster(FOLDER / "kubeconfig")
+        # A copy: whoever follows the page chooses a namespace in it.
+        kubeconfig = tmp_path_factory.mktemp("kubectl") / "kubeconfig"
+        shutil.copy(FOLDER / "kubeconfig", kubeconfig)
+        yield Cluster(kubeconfig)
     finally:
         script("stop-cluster.sh")
 
@@ -58,10 +64,10 @@ def overlay(
     }
     others = {"db": settings["MYSQL_IMAGE"], "s3": settings["S3_IMAGE"]}
     folder = tmp_path_factory.mktemp("overlay")
-    for image in {*ours.values(), *others.values()}:
-        docker("save", "--output", str(folder / "image.tar"), image)
-        subprocess.run([*CONTAINERD, "images", "import", str(folder / "image.tar")], check=True)
-        (folder / "image.tar").unlink()
+    saved = folder / "images.tar"
+    docker("save", "--output", str(saved), *ours.values(), *others.values(), timeout=900)
+    subprocess.run([*CONTAINERD, "images", "import", str(saved)], check=True)
+    saved.unlink()
     # For a rolling update.
     name = f"docker.io/{ours[API]}"
     subprocess.run([*CONTAINERD, "images", "tag", "--force", name, f"{name}-next"], check=True)
@@ -104,11 +110,26 @@ def volume(claim: str, disk: Path, mode: str = "ReadWriteOnce") -> dict[str, obj
 
 
 @pytest.fixture(scope="session")
-def cluster(empty_cluster: Cluster, overlay: Path) -> Cluster:
+def first_answer(empty_cluster: Cluster, overlay: Path) -> str:
+    """What the page's first commands say in the end; the images are on the node already."""
+    port = free_port()
+    lines = "\n".join(line for line in commands("Try it", PAGE) if "docker compose" not in line)
+    for written, here in {
+        "deploy/kubernetes/overlays/trial": str(overlay),
+        "8080:8080": f"{port}:8080",
+        "localhost:8080": f"localhost:{port}",
+    }.items():
+        assert written in lines
+        lines = lines.replace(written, here)
+    with empty_cluster.explained():
+        said = empty_cluster.run([lines])
+    (answer,) = (line for line in said.splitlines() if line.startswith("{"))
+    return answer
+
+
+@pytest.fixture(scope="session")
+def cluster(empty_cluster: Cluster, first_answer: str) -> Cluster:  # noqa: ARG001
     """The stack after its first start."""
-    empty_cluster.kubectl("apply", "--kustomize", str(overlay))
     empty_cluster.wait_rolled_out("deployment/mlflow")
-    empty_cluster.wait_complete("trainer")
-    empty_cluster.wait_rolled_out(f"deployment/{API}")
     empty_cluster.wait_ready_pods(2)
     return empty_cluster

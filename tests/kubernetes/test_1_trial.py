@@ -1,5 +1,6 @@
 """The stack in a cluster: what its users notice of promotions, updates, drains and crashes."""
 
+import json
 from pathlib import Path
 
 import boto3
@@ -7,7 +8,9 @@ import pytest
 import requests
 
 from tests.compose.stack import wait_until
-from tests.kubernetes.cluster import API, NAMESPACE, Cluster, load, variant
+from tests.compose.team import commands
+from tests.kubernetes.cluster import API, NAMESPACE, Cluster, load, restarts, variant
+from tests.kubernetes.conftest import PAGE
 
 KEYS = {
     "aws_access_key_id": "desenvolvimento",
@@ -15,14 +18,10 @@ KEYS = {
 }
 
 
-def test_after_one_command_the_api_answers(cluster: Cluster) -> None:
-    answer = requests.post(
-        f"http://{cluster.address(API)}/invocations",
-        b"boneca de pano",
-        headers={"Content-Type": "text/csv"},
-        timeout=60,
-    )
-    assert answer.json() == {"predictions": ["brinquedo"]}
+def test_after_the_first_commands_of_the_page_the_api_answers(
+    cluster: Cluster, first_answer: str
+) -> None:
+    assert json.loads(first_answer) == {"predictions": ["brinquedo"]}
     assert cluster.versions() == {"1"}
 
 
@@ -56,22 +55,22 @@ def test_no_token_of_the_cluster_is_in_a_pod(cluster: Cluster) -> None:
 
 def test_a_retraining_is_served_by_all_replicas_and_fails_no_request(cluster: Cluster) -> None:
     with load(cluster.address(API)) as result:
-        cluster.kubectl("create", "job", "--from", "cronjob/retraining", "again")
+        cluster.run(commands("A promotion", PAGE))
         cluster.wait_complete("again")
-        wait_until(lambda: cluster.versions() == {"2"}, "version 2 in every replica")
+        cluster.wait_versions("2")
         wait_until(lambda: result.answered["2"] > 50, "answers of version 2")
     assert result.failed == []
 
 
 def test_an_update_of_the_image_fails_no_request(cluster: Cluster) -> None:
     image = cluster.get("deployment", API)["spec"]["template"]["spec"]["containers"][0]["image"]
+    update, wait, undo = commands("An upgrade, and back", PAGE)
+    written = update.rpartition("=")[2]
     with load(cluster.address(API)) as result:
-        cluster.kubectl("set", "image", f"deployment/{API}", f"{API}={image}-next")
-        cluster.wait_rolled_out(f"deployment/{API}")
+        cluster.run([update.replace(written, f"{image}-next"), wait])
         cluster.wait_ready_pods(2)
         result.goes_on()
-        cluster.kubectl("rollout", "undo", f"deployment/{API}")
-        cluster.wait_rolled_out(f"deployment/{API}")
+        cluster.run([undo, wait])
         cluster.wait_ready_pods(2)
         result.goes_on()
     assert result.failed == []
@@ -124,12 +123,7 @@ def test_more_and_fewer_replicas_fail_no_request(cluster: Cluster) -> None:
             cluster.wait_ready_pods(count)
             result.goes_on()
     assert result.failed == []
-    restarts = {
-        status["restartCount"]
-        for pod in cluster.ready_pods()
-        for status in pod["status"]["containerStatuses"]
-    }
-    assert restarts == {0}
+    assert restarts(cluster) == {0}
 
 
 @pytest.mark.slow
