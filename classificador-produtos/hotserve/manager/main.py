@@ -89,7 +89,7 @@ async def run(
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, signalled.set)
     folders = _private_folders(settings)
-    children = _child_environment(environment)
+    children = _child_environment(environment, settings.command.workers)
     metrics = Metrics(lambda: models.state())
     configure = _configure(settings, reference, folders)
     pool = WorkerPool(settings.workers, listeners, configure, metrics)
@@ -178,16 +178,18 @@ def _loopback_session() -> aiohttp.ClientSession:
     )
 
 
-def _child_environment(environment: Mapping[str, str]) -> dict[str, str]:
+def _child_environment(environment: Mapping[str, str], workers: int) -> dict[str, str]:
     """What the wrapped command sees: the user's variables, none of ours.
 
     uvicorn writes a line for each request unless told otherwise; hotserve is the one to say
-    whether requests are logged. OpenMP's threads (scikit-learn's trees, XGBoost, LightGBM) keep
-    every core busy for a moment after each prediction unless told to wait asleep, and HTTP on both
-    sides of it waits for a core meanwhile.
+    whether requests are logged. OpenMP's threads (scikit-learn's trees, XGBoost, LightGBM, torch)
+    are one for each core in each of its `workers` unless told otherwise, and keep it busy for a
+    moment after each prediction: HTTP on both sides of it waits for a core meanwhile.
     """
+    threads = max(1, (len(os.sched_getaffinity(0)) - 1) // max(1, workers))
+    quiet = {"UVICORN_ACCESS_LOG": "false", "OMP_WAIT_POLICY": "passive"}
     kept = {k: v for k, v in environment.items() if not k.startswith("HOTSERVE_")}
-    return {"UVICORN_ACCESS_LOG": "false", "OMP_WAIT_POLICY": "passive", **kept}
+    return quiet | {"OMP_NUM_THREADS": str(threads)} | kept
 
 
 def _configure(
@@ -195,9 +197,10 @@ def _configure(
 ) -> Configure:
     names = {field.name for field in dataclasses.fields(Configure)}
     same = {name: getattr(settings, name) for name in names if hasattr(settings, name)}
-    timeout = settings.command.timeout + 2
     only = "" if reference.is_pattern else reference.name
-    return Configure(model=only, **same, request_timeout=timeout, private_folders=folders)
+    return Configure(
+        model=only, **same, request_timeout=settings.command.timeout, private_folders=folders
+    )
 
 
 def _private_folders(settings: Settings) -> tuple[str, ...]:

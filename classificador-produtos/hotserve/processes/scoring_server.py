@@ -3,7 +3,8 @@
 `mlflow models serve --env-manager local` keeps a parent of 240 MB that only waits for the server
 it started. This script is run by the Python that has MLflow, and imports nothing of hotserve's.
 It may be started before the model is there, so that what it imports is by then.
-A model that streams gets the application of predict_stream.py in place of MLflow's.
+MLflow's application stands behind invocations.py, or behind predict_stream.py for a model that
+streams.
 """
 
 import os
@@ -28,9 +29,11 @@ def main(model: str, port: str, timeout: str, workers: str) -> None:
         model, int(port), host, int(timeout), int(workers)
     )
     arguments = shlex.split(command)
-    if Model.load(model).flavors.get(FLAVOR_NAME, {}).get("streamable"):
+    if arguments[0] == "uvicorn":
         folder = os.path.dirname(os.path.abspath(__file__))
-        arguments[-1:] = ["--factory", "--app-dir", folder, "predict_stream:application"]
+        streams = Model.load(model).flavors.get(FLAVOR_NAME, {}).get("streamable")
+        module = "predict_stream" if streams else "invocations"
+        arguments[-1:] = ["--factory", "--app-dir", folder, f"{module}:application"]
     if arguments[0] != "uvicorn" or int(workers) > 1:
         # With several workers uvicorn's first process only watches them: it needs no MLflow.
         os.execvpe(sys.executable, [sys.executable, "-m", *arguments], environment)

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 
@@ -75,11 +76,22 @@ def test_no_socket_stays_open_where_one_of_them_cannot_be_had() -> None:
 
 
 def test_the_wrapped_command_sees_none_of_hotserves_variables() -> None:
-    seen = main._child_environment({"HOTSERVE_TOKEN": "t", "PATH": "/bin"})
-    added = {"UVICORN_ACCESS_LOG": "false", "OMP_WAIT_POLICY": "passive"}
+    seen = main._child_environment({"HOTSERVE_TOKEN": "t", "PATH": "/bin"}, 1)
+    added = {"UVICORN_ACCESS_LOG": "false", "OMP_WAIT_POLICY": "passive", "OMP_NUM_THREADS": ANY}
     assert seen == {"PATH": "/bin", **added}
     for name in added:
-        assert main._child_environment({name: "of the user"})[name] == "of the user"
+        assert main._child_environment({name: "of the user"}, 1)[name] == "of the user"
+
+
+@pytest.mark.parametrize(
+    ("cores", "workers", "threads"),
+    [(1, 1, "1"), (2, 1, "1"), (16, 1, "15"), (16, 4, "3"), (2, 8, "1")],
+)
+def test_a_core_is_left_to_http_by_the_threads_of_the_models_processes(
+    monkeypatch: pytest.MonkeyPatch, cores: int, workers: int, threads: str
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(cores))
+    assert main._child_environment({}, workers)["OMP_NUM_THREADS"] == threads
 
 
 @pytest.mark.parametrize(

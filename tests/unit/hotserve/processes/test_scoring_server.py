@@ -49,9 +49,13 @@ def became(model: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
     os.environ.pop("MODEL_OF_THIS_TEST", None)
 
 
+FOLDER = os.path.dirname(scoring_server.__file__)
+ARGUMENTS = [*COMMAND.split()[1:-1], "--factory", "--app-dir", FOLDER, "invocations:application"]
+
+
 def test_one_worker_is_this_process(became: list[Any], model: str) -> None:
     scoring_server.main(model, "5001", "60", "1")
-    assert became == [(COMMAND.split()[1:],)]
+    assert became == [(ARGUMENTS,)]
     assert os.environ["MODEL_OF_THIS_TEST"] == model
 
 
@@ -61,7 +65,21 @@ def test_several_workers_are_watched_by_a_process_without_mlflow(
     with pytest.raises(Became):
         scoring_server.main(model, "5001", "60", "2")
     variables = {"MODEL_OF_THIS_TEST": model}
-    assert became == [(sys.executable, [sys.executable, "-m", *COMMAND.split()], variables)]
+    assert became == [(sys.executable, [sys.executable, "-m", "uvicorn", *ARGUMENTS], variables)]
+
+
+def test_an_mlflow_that_serves_by_another_server_is_left_alone(
+    became: list[Any], model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mlflows, "get_cmd", lambda *_: ("gunicorn mlflow.server:app", {}))
+    with pytest.raises(Became):
+        scoring_server.main(model, "5001", "60", "1")
+    assert became == [(sys.executable, [sys.executable, "-m", "gunicorn", "mlflow.server:app"], {})]
+
+
+@pytest.mark.parametrize("name", ["invocations", "predict_stream"])
+def test_both_applications_are_beside_it(name: str) -> None:
+    assert os.path.isfile(os.path.join(FOLDER, f"{name}.py"))
 
 
 def test_a_model_that_streams_has_an_application_of_its_own(
@@ -70,7 +88,4 @@ def test_a_model_that_streams_has_an_application_of_its_own(
     flavors = {"python_function": {"streamable": True}}
     monkeypatch.setattr(Model, "load", lambda _: SimpleNamespace(flavors=flavors))
     scoring_server.main(model, "5001", "60", "1")
-    [[arguments]] = became
-    assert arguments[-4:-2] == ["--factory", "--app-dir"]
-    assert os.path.isfile(os.path.join(arguments[-2], "predict_stream.py"))
-    assert arguments[-1] == "predict_stream:application"
+    assert became == [([*ARGUMENTS[:-1], "predict_stream:application"],)]
