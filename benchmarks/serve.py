@@ -14,6 +14,7 @@ median of the rounds counts. Raw figures go to `benchmarks/results/serve.json`, 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import json
 import os
@@ -32,7 +33,7 @@ from benchmarks import other_servers, serve_report, servers
 from benchmarks.batch import mlflow_server
 from benchmarks.load_generator import Request, drive, need
 from benchmarks.machine import machine, write
-from benchmarks.servers import Server
+from benchmarks.servers import Server, wait_for_verdicts
 
 ROOT = Path(__file__).resolve().parents[1]
 MODEL = "models:/classificador-produtos/Production"
@@ -135,11 +136,41 @@ class Bench:
             kept["not_measured"] = str(error)[-600:]
             print(f"{name}: not measured: {kept['not_measured']}", flush=True)
 
+    def in_turns(
+        self, names: Mapping[str, Callable[[], AbstractContextManager[Server]]], asked: list[str]
+    ) -> None:
+        """Measure servers again at one connection, where their figures differ by little.
+
+        A machine's pace changes by more than that in the minutes between two servers, so these are
+        all up, and asked in turns.
+        """
+        print(f"in turns: {', '.join(names)}", flush=True)
+        with contextlib.ExitStack() as stack:
+            up = {name: stack.enter_context(start()) for name, start in names.items()}
+            for name, server in up.items():
+                if name == "hotserve":
+                    wait_for_verdicts(server)
+            for request in (self._requests[name] for name in asked):
+                for server in up.values():
+                    drive(server.url, request, 1, 1)
+                turns = [
+                    {name: drive(each.url, request, 1, self._seconds) for name, each in up.items()}
+                    for _ in range(2 * self._rounds + 1)
+                ]
+                for name in up:
+                    median = self._median(request, 1, [turn[name] for turn in turns])
+                    self.figures[name]["load"][f"{request.name} x1"] = median
+
     def _drive(self, server: Server, request: Request, connections: int) -> dict[str, Any]:
         drive(server.url, request, connections, 1)
         rounds = [
             drive(server.url, request, connections, self._seconds) for _ in range(self._rounds)
         ]
+        return self._median(request, connections, rounds)
+
+    def _median(
+        self, request: Request, connections: int, rounds: list[dict[str, Any]]
+    ) -> dict[str, Any]:
         median = {
             key: statistics.median(each[key] for each in rounds)
             for key in ("requests_per_second", "lines_per_second", "p50_ms", "p99_ms")
@@ -147,7 +178,8 @@ class Bench:
         median["failed"] = sum(each["failed"] for each in rounds)
         print(
             f"  {request.name:>10} x{connections:<3} {median['requests_per_second']:>10,.1f} req/s"
-            f"  p99 {median['p99_ms']:>9,.2f} ms  failed {median['failed']}",
+            f"  p50 {median['p50_ms']:>9,.2f} ms  p99 {median['p99_ms']:>9,.2f} ms"
+            f"  failed {median['failed']}",
             flush=True,
         )
         return median | {"rounds": rounds}

@@ -6,7 +6,8 @@
 A boosted tree over eight columns of numbers, and a custom pyfunc that costs 5 ms for each request
 and 0.05 ms for each row, as a small neural model does: each logged with an example and a signature,
 and registered. One row a request, CSV and JSON, at 1, 8 and 64 connections, by wrk; one worker of
-each server, one server after another: hotserve, hotserve with `--batching off`, plain `mlflow
+each server, one server after another (hotserve and plain MLflow once more at one connection, all up
+and asked in turns): hotserve, hotserve with `--batching off`, plain `mlflow
 models serve` in its two forms, MLServer (its `/invocations`; its own protocol with adaptive
 batching off and on), BentoML with batching. Raw figures go to
 `benchmarks/results/serve-models.json`.
@@ -266,6 +267,10 @@ def main() -> None:
                     continue
                 ready = servers.wait_for_verdicts if server.startswith("hotserve") else bool
                 bench.run(server, start, asked, ready=ready)
+            starts = {name: start for name, (start, _) in steps(model, folder, environment).items()}
+            turns = ("hotserve", "mlflow", "mlflow with uvloop")
+            if set(turns) <= bench.figures.keys():
+                bench.in_turns({name: starts[name] for name in turns}, ["csv", "json"])
             found = ratios(bench.figures)
             for form, each in found.items():
                 for goal in GOALS:
