@@ -12,6 +12,10 @@ fail() {
   exit 2
 }
 
+# One at a time: of two, the later one would write back what it read before the other's change.
+exec 9>"$file.lock"
+flock 9
+
 # replace: what comes in is the file from now on, whole.
 replace() {
   cat >"$file.new"

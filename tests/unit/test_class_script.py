@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,15 @@ def test_the_dot_of_a_name_is_no_other_letter(tmp_path: Path) -> None:
     assert tokens_sh(tokens, "add", "ana.s").strip() in tokens.read_text()
     tokens_sh(tokens, "remove", "ana.s")
     assert tokens.read_text() == "ana-s abc\n"
+
+
+def test_of_several_at_the_same_time_none_is_lost(tmp_path: Path) -> None:
+    tokens, names = tmp_path / "tokens", [f"client-{number}" for number in range(20)]
+    tokens.write_text("first abc\n")
+    with ThreadPoolExecutor(len(names)) as pool:
+        said = list(pool.map(lambda name: tokens_sh(tokens, "add", name).strip(), names))
+    given = {f"{name} {token}" for name, token in zip(names, said, strict=True)}
+    assert set(tokens.read_text().splitlines()) == {"first abc", *given}
 
 
 def test_a_token_is_for_the_own_model_and_is_said_once(tmp_path: Path) -> None:
