@@ -3,16 +3,20 @@
 MLflow lets everybody with a password make experiments and models, and see who else there is. It
 lets who may write to a model set its aliases, which promotes as a stage does, and rename it, which
 takes it away from who serves it; and who made a thing may give rights to it away. Here each of them
-needs the right that `server.accounts` gives.
+needs the right that `server.accounts` gives. And MLflow refuses a name that nobody has sooner than
+a wrong password, from which who can't log in learns names.
 """
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from typing import Any
 
 from flask import g
 from mlflow.server import auth
+from mlflow.server.auth.sqlalchemy_store import SqlAlchemyStore
+from werkzeug.security import check_password_hash, generate_password_hash
 
 from server.accounts import MAKERS
 
@@ -43,6 +47,20 @@ VALIDATORS: dict[str, Callable[[], bool]] = {
 }
 
 
+def take_as_long_for_nobody(store: SqlAlchemyStore) -> None:
+    """Have the store check a password for a name that nobody has, too."""
+    authenticate = store.authenticate_user
+    nobody_s = generate_password_hash(secrets.token_urlsafe())
+
+    def authenticate_user(username: str, password: str, **options: Any) -> bool:
+        if store.has_user(username):
+            return bool(authenticate(username, password, **options))
+        check_password_hash(nobody_s, password)
+        return False
+
+    store.authenticate_user = authenticate_user  # type: ignore[method-assign]
+
+
 def create_app() -> Any:
     """MLflow's app with users, as `basic-auth` makes it, and our validators."""
     for path, method in list(auth.BEFORE_REQUEST_VALIDATORS):
@@ -50,4 +68,5 @@ def create_app() -> Any:
             # To ask which version an alias names is reading.
             if path.endswith(ending) and not (ending.endswith("alias") and method == "GET"):
                 auth.BEFORE_REQUEST_VALIDATORS[path, method] = validator
+    take_as_long_for_nobody(auth.store)
     return auth.create_app()

@@ -1,10 +1,14 @@
 """What a team's MLflow leaves open to everybody with a password, path by path."""
 
+import hashlib
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+from mlflow.server.auth.sqlalchemy_store import SqlAlchemyStore
 
+from server.team import take_as_long_for_nobody
 from tests.support.mlflow_routes import routes
 
 CADDYFILE = Path(__file__).parents[3] / "deploy" / "team" / "Caddyfile"
@@ -65,3 +69,24 @@ def test_what_is_not_flask_s_is_files_and_traces(reachable: list[Route]) -> None
         "POST /v1/traces",
         *(f"{method} {path}" for method in ("GET", "PUT") for path in files),
     }
+
+
+def test_a_name_that_nobody_has_costs_as_much_as_a_wrong_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store: Any = SqlAlchemyStore()
+    store.init_db(f"sqlite:///{tmp_path}/users.db")
+    store.create_user("ana", "a-long-password")
+    take_as_long_for_nobody(store)
+    scrypt, hashed = hashlib.scrypt, list[Any]()
+
+    def counted(*given: Any, **options: Any) -> bytes:
+        hashed.append(options)
+        return scrypt(*given, **options)
+
+    monkeypatch.setattr(hashlib, "scrypt", counted)
+    assert store.authenticate_user("ana", "a-long-password")
+    assert not store.authenticate_user("ana", "another-password")
+    assert not store.authenticate_user("nobody", "another-password")
+    right, wrong, nobody = ({k: v for k, v in one.items() if k != "salt"} for one in hashed)
+    assert right == wrong == nobody
