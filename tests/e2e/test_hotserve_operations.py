@@ -300,19 +300,23 @@ def test_a_token_file_that_changes_counts_from_then_on(tmp_path: Path) -> None:
         assert "second" not in running.log.read_text()
 
 
-def test_the_name_of_a_token_is_in_the_log_and_the_metrics(tmp_path: Path) -> None:
+def test_who_asked_is_in_the_log_and_the_metrics(tmp_path: Path) -> None:
     model = save(text_model(), tmp_path / "model")
     (tmp_path / "tokens").write_text(f"# who may ask\nana {TOKEN}\nwithout-a-name\n")
     environment = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
-    options = ("--workers", "1", "--access-log", "--token-file", str(tmp_path / "tokens"))
+    options = (
+        *("--workers", "1", "--token-file", str(tmp_path / "tokens")),
+        *("--access-log", "--forwarded-allow-ips", "127.0.0.1"),
+    )
     log = tmp_path / "requests.log"
     with running_hotserve(
         str(model), tmp_path, environment, options=options, stdout=log
     ) as running:
         eventually(lambda: running.get("/ping").status_code == 200, "it is not served")
         shown = [SHOWN, {"Authorization": "Bearer without-a-name"}, {"Authorization": "Bearer ana"}]
+        proxied = {"X-Forwarded-For": "192.0.2.1"}
         statuses = [
-            asked(running, "POST", "/invocations", who | CSV, body).status_code
+            asked(running, "POST", "/invocations", who | CSV | proxied, body).status_code
             for who in shown
             for body in (b"halo", b"halo " + b"nada " * 5_000)
         ]
@@ -323,6 +327,8 @@ def test_the_name_of_a_token_is_in_the_log_and_the_metrics(tmp_path: Path) -> No
         eventually(lambda: len(logged(running)) >= 8, "a line is missing")
         names = [line["client_name"] for line in logged(running)]
         assert names[-7:] == ["ana", "ana", None, None, None, None, "ana"]
+        clients = [line["client"] for line in logged(running)]
+        assert clients[-7:] == [*["192.0.2.1"] * 6, "127.0.0.1"]
         assert TOKEN not in log.read_text() + running.log.read_text()
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import ipaddress
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -147,6 +148,13 @@ def _origins(text: str) -> tuple[str, ...]:
     return origins
 
 
+def _networks(text: str) -> tuple[str, ...]:
+    """Of `10.0.0.1, 192.168.0.0/16`; an address is a network of one."""
+    if text == "*":
+        return "0.0.0.0/0", "::/0"
+    return tuple(str(ipaddress.ip_network(one)) for one in text.replace(",", " ").split())
+
+
 def choice(*choices: str) -> Kind:
     """One of a few words; the first one is the default."""
 
@@ -167,6 +175,9 @@ FOLDER = Kind(_folder, "DIR", "a folder, and the home that ~ stands for known")
 OUTPUT = Kind(_output, "DIR", FOLDER.expected)
 ORIGINS = Kind(
     _origins, "ORIGINS", "origins as browsers send them (https://example.org), with commas between"
+)
+NETWORKS = Kind(
+    _networks, "IPS", "addresses or networks (10.0.0.0/8) with commas between, or * for all"
 )
 FILE = Kind(str, "FILE", "a file")
 TEXT = Kind(str, "NAME", "a name")

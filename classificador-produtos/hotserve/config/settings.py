@@ -15,6 +15,7 @@ from hotserve.config.options import (
     COUNT,
     FILE,
     FOLDER,
+    NETWORKS,
     ORIGINS,
     OUTPUT,
     SECONDS,
@@ -134,6 +135,12 @@ class Settings:
     )
     idle_timeout: float = option(SECONDS, "75", "seconds a connection may be open without use")
     access_log: bool = option(SWITCH, "false", "a line of JSON for each request on standard output")
+    forwarded_allow_ips: tuple[str, ...] = option(
+        NETWORKS,
+        "",
+        "proxies whose X-Forwarded-For the access log believes: addresses or networks with commas "
+        "between, or * for all",
+    )
     log_format: str = option(
         choice(*FORMATS), FORMATS[0], "of hotserve's own lines on standard error"
     )

@@ -92,6 +92,7 @@ class Configure:
     tokens: dict[str, Client] | None
     cors_origins: tuple[str, ...]
     access_log: bool
+    forwarded_allow_ips: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +252,7 @@ def decode(line: bytes) -> Message:
         fields["batching"] = Batching(**_tuples(batching, "forms"))
     if tokens := fields.get("tokens"):
         fields["tokens"] = {t: Client(**_tuples(client, "models")) for t, client in tokens.items()}
-    return kind(**_tuples(fields, "cors_origins", "private_folders"))
+    return kind(**_tuples(fields, "cors_origins", "forwarded_allow_ips", "private_folders"))
 
 
 def _tuples(fields: dict[str, Any], *names: str) -> dict[str, Any]:

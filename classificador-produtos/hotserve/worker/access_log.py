@@ -1,13 +1,16 @@
 """One line of JSON for each request, on standard output; only where it was asked for."""
 
 import contextlib
+import ipaddress
 import json
 import os
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from hotserve.ipc.counts import NONE
 
 _LONGEST_PATH = 500
+_LONGEST_ADDRESS = 100
 
 
 class AccessLog:
@@ -18,15 +21,18 @@ class AccessLog:
 
     Args:
         fd: where to.
+        proxies: networks of those whose X-Forwarded-For is believed.
     """
 
-    def __init__(self, fd: int = 1) -> None:
+    def __init__(self, fd: int = 1, proxies: Iterable[str] = ()) -> None:
         self._fd = fd
+        self._proxies = [ipaddress.ip_network(each) for each in proxies]
 
     def write(
         self,
         *,
         client: tuple[str, int] | None,
+        headers: Iterable[tuple[bytes, bytes]] = (),
         client_name: str = "",
         status: int,
         size: int,
@@ -36,13 +42,13 @@ class AccessLog:
         lane: str = NONE,
         version: str = "",
     ) -> None:
-        """Log one request; `size` is of the answer's body, in bytes.
+        """Log one request; `client` is who has the connection, `size` the answer's body in bytes.
 
         Of one that could not be read to the end of its head there is no method and no path.
         """
         line = {
             "time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            "client": client[0] if client else None,
+            "client": self._asked(client[0], headers) if client else None,
             "client_name": client_name or None,
             "method": method,
             "path": path[:_LONGEST_PATH] if path is not None else None,
@@ -56,3 +62,20 @@ class AccessLog:
         with contextlib.suppress(OSError):
             text = json.dumps(line, ensure_ascii=False).encode("utf-8", "replace")
             os.write(self._fd, text + b"\n")
+
+    def _asked(self, address: str, headers: Iterable[tuple[bytes, bytes]]) -> str:
+        """Who asked: each proxy adds whom it was asked by to the end of X-Forwarded-For."""
+        if not self._proxies:
+            return address
+        named = b",".join(value for name, value in headers if name == b"x-forwarded-for")
+        before = [one.strip() for one in named.decode("latin-1").split(",") if one.strip()]
+        while before and self._is_proxy(address):
+            address = before.pop()
+        return address[:_LONGEST_ADDRESS]
+
+    def _is_proxy(self, address: str) -> bool:
+        try:
+            ip = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        return any(ip in network for network in self._proxies)

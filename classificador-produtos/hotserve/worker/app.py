@@ -100,6 +100,7 @@ class App:
             if shared.access_log is not None:
                 shared.access_log.write(
                     client=scope["client"],
+                    headers=scope["headers"],
                     client_name=client_name,
                     method=scope["method"],
                     # Without what stands behind a ?, which may hold a secret.

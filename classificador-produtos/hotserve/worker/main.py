@@ -92,7 +92,7 @@ async def serve(channel_fd: int, shared_fd: int, listener_fds: list[int]) -> Non
         Cors(settings.cors_origins),
         Counters(),
         FaultLog(lambda text: channel.send(messages.LogError(text))),
-        AccessLog() if settings.access_log else None,
+        AccessLog(proxies=settings.forwarded_allow_ips) if settings.access_log else None,
     )
     room = None if settings.model else Room(BODIES * settings.max_body)
     make = functools.partial(_model, shared, channel, SharedVersion(shared_fd), room)

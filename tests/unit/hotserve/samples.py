@@ -56,6 +56,7 @@ CONFIGURE = Configure(
     tokens={"açaí": Client("ana", ("loja-*", "b"))},
     cors_origins=("https://a.example",),
     access_log=True,
+    forwarded_allow_ips=("10.0.0.0/8",),
 )
 MESSAGES: list[Message] = [
     CONFIGURE,

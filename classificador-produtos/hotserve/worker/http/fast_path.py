@@ -111,6 +111,7 @@ class FastPathProtocol(HttpProtocol):
         if shared.access_log is not None:
             shared.access_log.write(
                 client=self.client,
+                headers=self.headers,
                 client_name=self._client_name,
                 method="POST",
                 path=unquote(self.url.decode("ascii")),

@@ -276,7 +276,9 @@ class HttpProtocol(HttpToolsProtocol):
             cast(dict[str, Any], cycle.scope)[REFUSED] = status
         self._shared.counters.other("none", status)
         if self._shared.access_log is not None and not in_body:
-            self._shared.access_log.write(client=self.client, status=status, size=len(body))
+            self._shared.access_log.write(
+                client=self.client, headers=headers, status=status, size=len(body)
+            )
         self._is_refused = True
         if in_body:
             # Its application waits for the body, or has answered without it.

@@ -176,6 +176,8 @@ def refused(
         (["--workers", "100000", *SERVE, "-m", "models:/a/1"], "must be a whole number from 1 to"),
         (["--cors-origins", "shop.example", *SERVE, "-m", "models:/a/1"], "must be origins as"),
         (["--cors-origins", "https://a.example/", *SERVE, "-m", "models:/a/1"], "must be origins"),
+        (["--forwarded-allow-ips", "caddy", *SERVE, "-m", "models:/a/1"], "must be addresses or"),
+        (["--forwarded-allow-ips", "10.0.0.1/8", *SERVE, "-m", "models:/a/1"], "or networks"),
         (["--keep-versions", "0", *SERVE, "-m", "models:/a/1"], "must be a whole number above 0"),
         (["--cache", "", *SERVE, "-m", "models:/a/1"], "--cache must be a folder, "),
         (["--cache", "~nobody-here/x", *SERVE, "-m", "models:/a/1"], "not '~nobody-here/x'"),
@@ -336,7 +338,7 @@ def test_help_names_every_option_with_its_default() -> None:
     for text in (
         *("--poll-interval S seconds between two looks at the registry (default 1)", "HOTSERVE_"),
         *("(default /somewhere/hotserve)", f"(default {len(os.sched_getaffinity(0))})"),
-        "--access-log a line of JSON for each request on standard output --log-format {text,json}",
+        "--access-log a line of JSON for each request on standard output --forwarded-allow-ips IPS",
         "HOTSERVE_TOKEN is one token processes:",
     ):
         assert text in told
@@ -371,3 +373,18 @@ def test_the_documentation_lists_every_setting_as_it_is_declared() -> None:
 def test_the_origins_that_may_ask(text: str, origins: tuple[str, ...]) -> None:
     settings = settings_module.read([*SERVE, "-m", "models:/a/1"], {"HOTSERVE_CORS_ORIGINS": text})
     assert settings.cors_origins == origins
+
+
+@pytest.mark.parametrize(
+    ("text", "networks"),
+    [
+        ("", ()),
+        ("*", ("0.0.0.0/0", "::/0")),
+        ("10.0.0.1, 192.168.0.0/16", ("10.0.0.1/32", "192.168.0.0/16")),
+        ("::1", ("::1/128",)),
+    ],
+)
+def test_the_proxies_that_are_believed(text: str, networks: tuple[str, ...]) -> None:
+    given = {"HOTSERVE_FORWARDED_ALLOW_IPS": text}
+    settings = settings_module.read([*SERVE, "-m", "models:/a/1"], given)
+    assert settings.forwarded_allow_ips == networks

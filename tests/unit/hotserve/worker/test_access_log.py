@@ -4,13 +4,16 @@ import json
 import os
 from typing import Any
 
+import pytest
+
 from hotserve.ipc.counts import FAST
 from hotserve.worker.access_log import AccessLog
 
 
-def line(**fields: Any) -> dict[str, Any]:
+def line(*proxies: str, **fields: Any) -> dict[str, Any]:
     out, into = os.pipe()
-    AccessLog(into).write(**{"client": ("10.0.0.1", 5), "status": 200, "size": 3, **fields})
+    request = {"client": ("10.0.0.1", 5), "status": 200, "size": 3, **fields}
+    AccessLog(into, proxies).write(**request)
     os.close(into)
     with os.fdopen(out, "rb") as written:
         [text] = written.read().splitlines()
@@ -56,6 +59,31 @@ def test_what_is_not_known_is_null() -> None:
 
 def test_a_long_path_is_cut() -> None:
     assert line(path="/" + "a" * 600)["path"] == "/" + "a" * 499
+
+
+@pytest.mark.parametrize(
+    ("proxies", "forwarded", "client"),
+    [
+        ([], ["192.0.2.1"], "10.0.0.1"),
+        (["10.0.0.2"], ["192.0.2.1"], "10.0.0.1"),
+        (["10.0.0.0/8"], ["192.0.2.1"], "192.0.2.1"),
+        # A client can write into its own header; the proxy puts the address behind it.
+        (["10.0.0.0/8"], ["198.51.100.7", "made up, 192.0.2.1"], "192.0.2.1"),
+        (["10.0.0.0/8"], ["192.0.2.1, 10.0.0.7"], "192.0.2.1"),
+        (["10.0.0.0/8"], ["10.0.0.9, 10.0.0.7"], "10.0.0.9"),
+        (["10.0.0.0/8"], ["2001:db8::1"], "2001:db8::1"),
+        (["0.0.0.0/0", "::/0"], ["192.0.2.1, 2001:db8::1"], "192.0.2.1"),
+        (["10.0.0.0/8"], [], "10.0.0.1"),
+        (["10.0.0.0/8"], [" , "], "10.0.0.1"),
+        (["10.0.0.0/8"], ["x" * 9_000], "x" * 100),
+    ],
+)
+def test_behind_a_proxy_the_client_is_whom_it_names(
+    proxies: list[str], forwarded: list[str], client: str
+) -> None:
+    headers = [(b"host", b"h"), *((b"x-forwarded-for", one.encode()) for one in forwarded)]
+    assert line(*proxies, headers=headers)["client"] == client
+    assert line(*proxies, client=None, headers=headers)["client"] is None
 
 
 def test_a_log_that_nobody_reads_is_no_fault() -> None:
