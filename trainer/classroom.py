@@ -46,7 +46,10 @@ def main() -> None:
         everyone = [classroom.progress(client, place) for place in classroom.places(client)]
         if everyone and not classroom.api_answers(api):
             print(
-                tr("no API answers at {api}: make class-api starts it").format(api=api),
+                tr(
+                    "no API answers at {api}: make class-api starts the class's, or in containers "
+                    "make up, with compose.class.yml in COMPOSE_FILE"
+                ).format(api=api),
                 file=sys.stderr,
             )
             _show(everyone, [classroom.Served()] * len(everyone))

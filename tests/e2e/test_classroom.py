@@ -189,5 +189,5 @@ def test_a_model_that_does_not_start_is_seen_and_is_nobody_elses_trouble(
 def test_without_the_api_the_rest_is_shown(teacher: Teacher) -> None:
     shown = teacher.make("class-status", API_PORT=free_port())
     assert shown.returncode == 0
-    assert "make class-api starts it" in shown.stderr
+    assert "make class-api starts" in shown.stderr
     assert len(shown.stdout.splitlines()) == 4

@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from http.client import HTTPException
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -182,12 +183,12 @@ def _asked(url: str) -> Request:
 
 
 def api_answers(api: str) -> bool:
-    """Whether the class's hotserve is there, even with nothing to serve."""
+    """Whether the class's hotserve is there, not one of one model; it may have nothing to serve."""
     try:
         with urlopen(_asked(f"{api}/models"), timeout=PATIENCE):
             return True
-    except HTTPError:
-        return True
+    except HTTPError as error:
+        return error.code != HTTPStatus.NOT_FOUND
     except (OSError, HTTPException, ValueError):
         return False
 

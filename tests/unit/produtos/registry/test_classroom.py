@@ -3,6 +3,7 @@
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from mlflow.tracking import MlflowClient
@@ -103,24 +104,39 @@ def test_how_far_somebody_is(client: MlflowClient) -> None:
     assert classroom.progress(client, place).production == "2"
 
 
-@pytest.mark.parametrize(
-    ("answer", "served"),
-    [
-        (b'\r\n{"version": "2"}', classroom.Served("2")),
-        (b'\r\n{"version": null, "last_error": {"message": "no"}}', classroom.Served(None, "no")),
-        (b'Content-Length: 99\r\n\r\n{"version": "2"}', classroom.Served()),
-    ],
-)
-def test_what_the_api_says_of_a_model_or_was_cut_off_saying(
-    answer: bytes, served: classroom.Served
-) -> None:
+@contextmanager
+def api_that_says(answer: str) -> Iterator[str]:
+    """The address of an API that answers one request with that, and nothing more."""
+
     def answers() -> None:
         connection, _ = server.accept()
         with connection:
             connection.recv(65536)
-            connection.sendall(b"HTTP/1.0 200 OK\r\n" + answer)
+            connection.sendall(f"HTTP/1.0 {answer}".encode())
 
     with socket.create_server(("127.0.0.1", 0)) as server:
         threading.Thread(target=answers).start()
-        api = f"http://127.0.0.1:{server.getsockname()[1]}"
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.mark.parametrize(
+    ("answer", "served"),
+    [
+        ('\r\n{"version": "2"}', classroom.Served("2")),
+        ('\r\n{"version": null, "last_error": {"message": "no"}}', classroom.Served(None, "no")),
+        ('Content-Length: 99\r\n\r\n{"version": "2"}', classroom.Served()),
+    ],
+)
+def test_what_the_api_says_of_a_model_or_was_cut_off_saying(
+    answer: str, served: classroom.Served
+) -> None:
+    with api_that_says(f"200 OK\r\n{answer}") as api:
         assert classroom.served(api, Place("Ana", "ana")) == served
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_the_class_s"), [("200 OK", True), ("401 Unauthorized", True), ("404 No", False)]
+)
+def test_the_api_of_one_model_is_not_that_of_a_class(answer: str, *, is_the_class_s: bool) -> None:
+    with api_that_says(f"{answer}\r\n\r\n") as api:
+        assert classroom.api_answers(api) == is_the_class_s
