@@ -6,6 +6,7 @@ One stack with all overlays: what holds behind Caddy holds without it.
 import json
 import math
 import queue
+import re
 import shutil
 import subprocess
 import threading
@@ -18,6 +19,7 @@ from typing import Any
 
 import pytest
 import requests
+import yaml
 
 from dashboards import DASHBOARDS
 from tests.compose.conftest import base_images
@@ -176,6 +178,18 @@ def test_every_panel_of_every_dashboard_has_data(watched: Stack) -> None:
     ]
     for query in queries:
         wait_until(partial(_has_data, watched, query), f"data for {query}")
+
+
+@pytest.mark.timeout(1200)
+def test_every_rule_is_fed(watched: Stack) -> None:
+    _report_backup(watched, succeeded=True)
+    rules = (ROOT / "deploy" / "monitoring" / "rules.yml").read_text("utf-8")
+    groups = yaml.safe_load(rules)["groups"]
+    queries = " ".join(rule["expr"] for group in groups for rule in group["rules"])
+    # What has a bracket behind it is a function.
+    metrics = set(re.findall(r"\b(?:up|[a-z]+_[a-z_]+)\b(?!\()", queries)) - {"group_left"}
+    for metric in sorted(metrics):
+        wait_until(partial(_has_data, watched, f"count({metric})"), f"data for {metric}")
 
 
 def _has_data(stack: Stack, query: str) -> bool:

@@ -1,5 +1,6 @@
 """The state of service as metrics: what is served, what is open, what went wrong."""
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +9,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.metrics_core import Metric
 
 from hotserve import __version__
+
+_STARTED = time.time()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,9 @@ def of_state(state: State, label: tuple[str, ...]) -> Iterable[Metric]:
         "hotserve_worker_restarts",
         "Front workers that ended and were replaced.",
         value=state.worker_restarts,
+    )
+    yield GaugeMetricFamily(
+        "process_start_time_seconds", "When hotserve began, in seconds since 1970.", value=_STARTED
     )
     yield InfoMetricFamily("hotserve_build", "This hotserve.", value={"version": __version__})
 

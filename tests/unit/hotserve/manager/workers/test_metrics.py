@@ -1,6 +1,7 @@
 """What front workers count, and how the manager adds it up."""
 
 import json
+import time
 from typing import Any
 
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
@@ -201,6 +202,7 @@ def test_the_state_of_service() -> None:
     labels["aliases"] = "best,champion"
     assert found.value("hotserve_model_info", **labels) == 1
     assert found.value("hotserve_build_info", version=__version__) == 1
+    assert 0 < found.value("process_start_time_seconds") <= time.time()
 
 
 def test_nothing_is_served_and_no_registry_followed() -> None:
