@@ -2,6 +2,7 @@
 # with-settings.sh TEMPLATE FILE COMMAND...: writes FILE, which is TEMPLATE with each ${NAME} in the
 # place of the variable's value, and becomes the command. A line whose variable is empty is left
 # out. Values stand in single quotes in the template, so that they can hold anything but a line's end.
+# EXTERNAL_URL is where people find the server's pages: links in its messages lead there.
 set -eu
 umask 077
 awk '{
@@ -16,4 +17,4 @@ awk '{
   print line rest
 }' "$1" >"$2"
 shift 2
-exec "$@"
+exec "$@" ${EXTERNAL_URL:+"--web.external-url=$EXTERNAL_URL"}

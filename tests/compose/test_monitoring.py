@@ -39,13 +39,13 @@ class Webhook:
     messages: "queue.Queue[dict[str, Any]]" = field(default_factory=queue.Queue)
 
     def wait_for(self, alerts: set[str], status: str) -> list[dict[str, Any]]:
-        """The first message about each of the alerts, in whatever order they come."""
+        """The first message about each of the alerts, in the order of their names."""
         found: dict[str, dict[str, Any]] = {}
         while found.keys() != alerts:
             message = self.messages.get(timeout=600)
             name = message["groupLabels"]["alertname"]
             if name in alerts and message["status"] == status:
-                found.setdefault(name, message["alerts"][0])
+                found.setdefault(name, message)
         return [found[name] for name in sorted(alerts)]
 
 
@@ -230,10 +230,17 @@ def test_people_are_told_and_told_when_it_is_over(watched: Stack, webhook: Webho
     assert "docker compose " + " ".join(ALARM) in (ROOT / "Makefile").read_text("utf-8")
     assert "the webhook" in watched.compose(*ALARM)
     told = webhook.wait_for({"BackupFailed", "S3Down", "TestAlert"}, "firing")
-    assert [one["annotations"].get("runbook") for one in told] == [
+    alerts = [one["alerts"][0] for one in told]
+    assert [one["annotations"].get("runbook") for one in alerts] == [
         "docs/monitoring.md#backupfailed",
         "docs/monitoring.md#s3down",
         None,
     ]
+    # Links lead to where an admin sees the pages.
+    for link, port in (
+        (told[0]["externalURL"], "alertmanager"),
+        (alerts[0]["generatorURL"], "prometheus"),
+    ):
+        assert link.startswith(f"https://localhost:{watched.settings[PAGES[port]]}"), link
     watched.compose("start", "s3")
     webhook.wait_for({"S3Down"}, "resolved")

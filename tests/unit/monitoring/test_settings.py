@@ -1,5 +1,6 @@
 """What Prometheus and Alertmanager make of the settings of .env."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -57,6 +58,18 @@ def test_a_password_may_hold_anything(tmp_path: Path) -> None:
     file = written("alertmanager.yml", tmp_path, MAIL | {"SMTP_PASSWORD": password})
     assert yaml.safe_load(file.read_text("utf-8"))["global"]["smtp_auth_password"] == password
     assert file.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("address", ["", "https://mlflow.example.org:9093"])
+def test_links_in_messages_lead_to_the_pages(tmp_path: Path, address: str) -> None:
+    done = subprocess.run(
+        [str(FOLDER / "with-settings.sh"), os.devnull, str(tmp_path / "empty"), "echo", "--first"],
+        env={"PATH": "/usr/bin:/bin", "EXTERNAL_URL": address},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["--first", *[f"--web.external-url={address}"] * bool(address)]
 
 
 @pytest.mark.parametrize("token", ["", "secret"])
