@@ -132,6 +132,16 @@ class Stack:
         assert len(lines) == 1, f"{service}: {lines}"
         return lines[0]
 
+    def addresses(self, service: str) -> dict[str, str]:
+        """Its address on each network of the stack, such as `internal` and `public`."""
+        networks = json.loads(
+            docker(
+                "inspect", "--format", "{{json .NetworkSettings.Networks}}", self.container(service)
+            )
+        )
+        prefix = f"{self.project}_"
+        return {name.removeprefix(prefix): one["IPAddress"] for name, one in networks.items()}
+
     def state(self, service: str) -> dict[str, Any]:
         """The `State` that the engine reports, with `RestartCount`."""
         details: dict[str, Any] = json.loads(docker("inspect", self.container(service)))[0]

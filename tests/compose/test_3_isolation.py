@@ -1,21 +1,8 @@
 """What a process in the stack may do, and who can reach it."""
 
-import json
-
 import pytest
 
 from tests.compose.stack import JOBS, SERVERS, Stack, docker, this_machine
-
-
-def addresses(stack: Stack, service: str) -> dict[str, str]:
-    """Its address on each network of the stack, `internal` and `public`."""
-    networks = json.loads(
-        docker(
-            "inspect", "--format", "{{json .NetworkSettings.Networks}}", stack.container(service)
-        )
-    )
-    prefix = f"{stack.project}_"
-    return {name.removeprefix(prefix): one["IPAddress"] for name, one in networks.items()}
 
 
 @pytest.mark.parametrize("service", SERVERS)
@@ -43,8 +30,8 @@ def test_the_jobs_did_not_run_as_root(stack: Stack) -> None:
 
 
 def test_neighbours_on_the_same_engine_reach_neither_database_nor_s3(stack: Stack) -> None:
-    targets = [f"{ip}:3306" for ip in addresses(stack, "db").values()]
-    targets += [f"{ip}:9000" for ip in addresses(stack, "s3").values()]
+    targets = [f"{ip}:3306" for ip in stack.addresses("db").values()]
+    targets += [f"{ip}:9000" for ip in stack.addresses("s3").values()]
     targets.append(f"{this_machine()}:{stack.setting('S3_PORT')}")  # published, but on 127.0.0.1
     tries = "; ".join(f"./wait-for-it.sh -q -t 1 {one} || echo no {one}" for one in targets)
     image = f"classificador-de-produtos/mlflow:{stack.setting('IMAGE_TAG')}"
@@ -60,8 +47,8 @@ def test_the_trainer_and_the_api_do_not_reach_the_database(stack: Stack) -> None
 
 def test_the_database_has_no_way_out(stack: Stack) -> None:
     """Not even to the addresses that its neighbours have on the other network."""
-    assert set(addresses(stack, "db")) == {"internal"}
-    outside = addresses(stack, "s3")["public"]
+    assert set(stack.addresses("db")) == {"internal"}
+    outside = stack.addresses("s3")["public"]
     reach = f"timeout 2 bash -c '</dev/tcp/{outside}/9000' 2>/dev/null || echo no"
     assert stack.compose("exec", "-T", "db", "bash", "-c", reach).strip() == "no"
     assert stack.compose("exec", "-T", "classificador-produtos", "bash", "-c", reach) == ""

@@ -152,6 +152,22 @@ def _bytes(text: str) -> int:
 
 
 @pytest.mark.timeout(600)
+def test_a_model_s_code_can_not_tell_or_ask_others(watched: Stack) -> None:
+    ports = {"prometheus": 9090, "alertmanager": 9093, "blackbox-exporter": 9115}
+    ports |= {"node-exporter": 9100, "mysqld-exporter": 9104}
+    targets = {
+        f"{address}:{port}": service
+        for service, port in ports.items()
+        for address in watched.addresses(service).values()
+    }
+    tries = "; ".join(f"/app/wait-for-it.sh -q -t 1 {one} && echo {one}" for one in targets)
+    api = ("exec", "-T", "classificador-produtos", "bash", "-c", f"{tries}; true")
+    reached = {targets[one] for one in watched.compose(*api).split()}
+    # Which asks it, and takes nothing.
+    assert reached == {"prometheus"}
+
+
+@pytest.mark.timeout(600)
 def test_only_admins_see_the_pages(watched: Stack) -> None:
     added = watched.compose(
         *("run", "--rm", "--no-deps", "-T", "accounts"),
