@@ -1,9 +1,11 @@
 """What every entry point has in common: signals, exit codes, and a quiet console."""
 
+import errno
 import logging
 import os
 import signal
 import sys
+import tempfile
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
@@ -112,6 +114,10 @@ def _failure(error: Exception) -> tuple[int, str]:
                 "or let mlflow run make one with --env-manager uv"
             ).format(name=error.name, executable=sys.executable)
         )
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return 2, tr(
+            "a disk is full; make room, or set TMPDIR to a folder on another one (now {folder})"
+        ).format(folder=tempfile.gettempdir())
     message = in_one_line(error)
     libraries = {kind.__module__.partition(".")[0] for kind in type(error).__mro__}
     if libraries & {"mlflow", "requests", "urllib3"}:

@@ -1,10 +1,12 @@
 """What every entry point of the trainer does around its own work."""
 
+import errno
 import http.server
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import urllib.request
 from collections.abc import Callable
@@ -17,6 +19,10 @@ from produtos import command
 from produtos.errors import BadInput, Stopped, in_one_line
 
 ROOT = Path(__file__).parents[3]
+FULL = (
+    "a disk is full; make room, or set TMPDIR to a folder on another one "
+    f"(now {tempfile.gettempdir()})"
+)
 Run = Callable[[Callable[[], None]], tuple[object, str]]
 
 
@@ -56,6 +62,11 @@ def test_what_went_well_says_nothing(run: Run) -> None:
             requests.ConnectionError("no route"),
             2,
             "train.py: the tracking server could not do it: no route\n",
+        ),
+        (
+            OSError(errno.ENOSPC, "No space left on device"),
+            2,
+            f"train.py: {FULL}\n",
         ),
         (
             KeyError("x"),
