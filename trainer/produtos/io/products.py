@@ -6,11 +6,14 @@ import gzip
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
 
 from produtos.data.csv import Table, read_table
 from produtos.data.dataset import Columns, Product, columns_of, product_of
 from produtos.data.formats import decode
-from produtos.data.seen import Seen, hashes_of
+from produtos.data.seen import Hashes, Mask, Seen, hashes_of, kept, seen
 from produtos.data.source import is_url, location
 from produtos.data.summary import LINES_LISTED, REASONS, Summary
 from produtos.errors import BadInput, without_secrets
@@ -47,7 +50,7 @@ class File:
 class Products:
     """The products of one or more files, each text once, in the files' order.
 
-    Which texts have been there before is told by their hashes: 16 bytes a product are kept.
+    Which texts have been there before is told by their hashes: 16 bytes a product are on the disk.
 
     Attributes:
         where: the address of the file, the folder or the prefix.
@@ -65,8 +68,6 @@ class Products:
         self._without_words = 0
         self._left_out: Counter[str] = Counter()
         self._lines: dict[str, list[int | str]] = {}
-        self._texts = Seen()
-        self._pairs = Seen()
 
     def again(self) -> Products:
         """The same, from the beginning."""
@@ -78,6 +79,14 @@ class Products:
         Raises:
             BadInput: a file cannot be read to its end, or has a row that is a mistake.
         """
+        with seen() as texts, seen() as pairs:
+            for block in kept(self._whole(), _hashes, partial(self._are_new, texts, pairs)):
+                self.counts.update(each.category for each in block)
+                self._without_words += sum(not has_word(p.text(include_name=True)) for p in block)
+                yield block
+
+    def _whole(self) -> Iterator[list[Product]]:
+        """Those with a text and a category."""
         before = 0
         for file in self.files:
             for chunk in file.table.chunks():
@@ -85,8 +94,22 @@ class Products:
                 for bad in chunk.bad:
                     self._leave_out_bad(bad)
                 self.position = before + chunk.position
-                yield self._new(_products(chunk, file.columns))
+                products = _products(chunk, file.columns)
+                self._left_out["no_text"] += sum(not each.key for each in products)
+                without = (each for each in products if each.key and not each.category)
+                self._left_out["no_category"] += sum(1 for _ in without)
+                yield [each for each in products if each.key and each.category]
             before += file.size
+
+    def _are_new(self, texts: Seen, pairs: Seen, hashes: Hashes) -> Mask:
+        """Whose text has not been there before; the others are counted."""
+        text, pair = hashes.T
+        is_new = texts.add(text)
+        pairs.add(pair[is_new])
+        same = int(pairs.has(pair[~is_new]).sum())
+        self._left_out["repeated"] += same
+        self._left_out["conflicting"] += int((~is_new).sum()) - same
+        return is_new
 
     def summary(self) -> Summary:
         """What there has been."""
@@ -119,21 +142,12 @@ class Products:
         if len(lines) < LINES_LISTED:
             lines.append(f"{row.file}:{row.line}" if len(self.files) > 1 else row.line)
 
-    def _new(self, products: Sequence[Product]) -> list[Product]:
-        """Those with a text and a category, and whose text has not been there before."""
-        self._left_out["no_text"] += sum(not each.key for each in products)
-        self._left_out["no_category"] += sum(bool(e.key and not e.category) for e in products)
-        whole = [each for each in products if each.key and each.category]
-        is_new = self._texts.add(hashes_of(each.key for each in whole))
-        pairs = hashes_of(f"{each.key}\0{each.category}" for each in whole)
-        self._pairs.add(pairs[is_new])
-        same = int(self._pairs.has(pairs[~is_new]).sum())
-        self._left_out["repeated"] += same
-        self._left_out["conflicting"] += int((~is_new).sum()) - same
-        kept = [each for each, new in zip(whole, is_new.tolist(), strict=True) if new]
-        self.counts.update(each.category for each in kept)
-        self._without_words += sum(not has_word(each.text(include_name=True)) for each in kept)
-        return kept
+
+def _hashes(products: Sequence[Product]) -> Hashes:
+    """Of each text, and of it with its category."""
+    texts = hashes_of(each.key for each in products)
+    pairs = hashes_of(f"{each.key}\0{each.category}" for each in products)
+    return np.column_stack((texts, pairs))
 
 
 def _products(chunk: Chunk, columns: Columns) -> list[Product]:

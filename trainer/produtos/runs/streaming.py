@@ -8,15 +8,16 @@ import pickle
 import tempfile
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from functools import partial
 from typing import IO
 
+import numpy as np
 from mlflow.entities import Dataset, DatasetInput, InputTag
 from sklearn.pipeline import Pipeline
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 from produtos.data.dataset import Product, check_categories
-from produtos.data.seen import Seen, hashes_of
+from produtos.data.seen import Hashes, Mask, Seen, hashes_of, kept, many, seen, unpickled
 from produtos.data.split import (
     HOLDOUT,
     TEST,
@@ -63,14 +64,13 @@ def train(products: Products, parameters: Parameters, most_terms: int = MOST_TER
     """
     untrained = model.build(**parameters.of_model())
     counts = TermCounts(untrained, most_terms)
-    own_texts = None if parameters.include_names else OwnTexts(products.again())
-    left_out = own_texts.left_out if own_texts else dict.fromkeys(REASONS, 0)
     rows: Rows = {part: Counter() for part in (TRAIN, TEST, HOLDOUT)}
     digests = dict.fromkeys(rows, 0)
-    with tempfile.TemporaryFile() as waiting:
-        for block in _shown(products):
+    with tempfile.TemporaryFile() as waiting, seen() as held_out:
+        own_texts = None if parameters.include_names else OwnTexts(products.again(), held_out)
+        for block in own_texts.of(_shown(products)) if own_texts else _shown(products):
             found: dict[str, list[Product]] = {part: [] for part in rows}
-            for product in own_texts.of(block) if own_texts else block:
+            for product in block:
                 found[part_of(product, parameters.test_size)].append(product)
             for part, some in found.items():
                 rows[part].update(product.category for product in some)
@@ -89,12 +89,13 @@ def train(products: Products, parameters: Parameters, most_terms: int = MOST_TER
         pipeline = counts.fit()
         categories = sorted(products.counts)
         test, holdout = (_evaluate(pipeline, _read(waiting, n), categories) for n in (0, 1))
-        seen = expected(pipeline, (texts for texts, _ in _read(waiting, 1)))
+        to_be_seen = expected(pipeline, (texts for texts, _ in _read(waiting, 1)))
+    left_out = own_texts.left_out if own_texts else dict.fromkeys(REASONS, 0)
     return Trained(
         pipeline,
         test,
         holdout,
-        seen,
+        to_be_seen,
         products.summary(),
         f"{digests[HOLDOUT]:032x}",
         [
@@ -119,35 +120,51 @@ class OwnTexts:
 
     Args:
         products: what has not been read yet.
+        held_out: an empty set, for the hold-out's texts.
 
     Attributes:
         left_out: how many products were left out, by reason.
         holdout: the digest of the hold-out.
     """
 
-    def __init__(self, products: Products) -> None:
+    def __init__(self, products: Products, held_out: Seen) -> None:
         self.left_out = dict.fromkeys(REASONS, 0)
         self.holdout = 0
-        self._seen = Seen()
-        self._held_out = Seen()
+        self._held_out = held_out
+        for hashes in many(self._of_holdout(products)):
+            held_out.add(hashes)
+
+    def _of_holdout(self, products: Products) -> Iterator[Hashes]:
         for block in _shown(products):
             held_out = list(filter(in_holdout, block))
-            self._held_out.add(hashes_of(map(_description, held_out)))
             self.holdout = digest_of(held_out, self.holdout)
+            yield hashes_of(map(_description, held_out))
 
-    def of(self, block: Sequence[Product]) -> list[Product]:
-        """Those of a block that may be used, the hold-out's among them."""
-        held_out = [product for product in block if in_holdout(product)]
-        beside = [product for product in block if not in_holdout(product)]
-        described = [product for product in beside if _description(product)]
-        hashes = hashes_of(map(_description, described))
-        is_asked = self._held_out.has(hashes)
-        is_kept = ~is_asked
-        is_kept[is_kept] = self._seen.add(hashes[~is_asked])
-        self.left_out["no_text"] += len(beside) - len(described)
+    def of(self, blocks: Iterable[Sequence[Product]]) -> Iterator[list[Product]]:
+        """Those of the blocks that may be used, the hold-out's among them."""
+        with seen() as texts:
+            yield from kept(map(self._described, blocks), _own_hashes, partial(self._which, texts))
+
+    def _described(self, block: Sequence[Product]) -> list[Product]:
+        found = [product for product in block if _description(product) or in_holdout(product)]
+        self.left_out["no_text"] += len(block) - len(found)
+        return found
+
+    def _which(self, texts: Seen, hashes: Hashes) -> Mask:
+        text, is_of_holdout = hashes[:, 0], hashes[:, 1] > 0
+        is_asked = self._held_out.has(text) & ~is_of_holdout
+        is_kept = ~is_asked & ~is_of_holdout
+        self.left_out["repeated"] += int(is_kept.sum())
+        is_kept[is_kept] = texts.add(text[is_kept])
+        self.left_out["repeated"] -= int(is_kept.sum())
         self.left_out["in_holdout"] += int(is_asked.sum())
-        self.left_out["repeated"] += int((~is_asked & ~is_kept).sum())
-        return held_out + [p for p, kept in zip(described, is_kept.tolist(), strict=True) if kept]
+        return is_kept | is_of_holdout
+
+
+def _own_hashes(products: Sequence[Product]) -> Hashes:
+    """Of each description, and whether the product is in the hold-out."""
+    is_of_holdout = np.fromiter(map(in_holdout, products), np.uint64, len(products))
+    return np.column_stack((hashes_of(map(_description, products)), is_of_holdout))
 
 
 def _description(product: Product) -> str:
@@ -173,10 +190,8 @@ def _texts(products: Iterable[Product], parameters: Parameters) -> Texts:
 
 def _read(waiting: IO[bytes], which: int) -> Iterator[Texts]:
     """The test split (0) or the hold-out (1), block by block."""
-    waiting.seek(0)
-    with suppress(EOFError):
-        while True:
-            yield pickle.load(waiting)[which]
+    for block in unpickled(waiting):
+        yield block[which]
 
 
 def _check(

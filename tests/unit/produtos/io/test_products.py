@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from produtos.data import dataset
+from produtos.data import dataset, seen
 from produtos.data.columns import fold
 from produtos.data.dataset import Product, check_categories, parse
 from produtos.data.source import SHIPPED
@@ -48,6 +48,7 @@ def test_a_table_that_cannot_be_read_is_told_with_its_line(table: Table, tmp_pat
 
 def test_the_shipped_products_in_small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(csv, "BLOCK", 10_000)
+    monkeypatch.setattr(seen, "MANY", 2_000)
     found, products = read("produtos.csv")
     at_once = dataset.load()
     assert found == list(at_once.products)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from mlflow.tracking import MlflowClient
 
-from produtos.data import dataset
+from produtos.data import dataset, seen
 from produtos.data.split import HOLDOUT, TRAIN, holdout_of, part_of, pool_of
 from produtos.errors import BadInput
 from produtos.io import csv
@@ -26,6 +26,8 @@ HEADER = "nome;descricao;categoria\n"
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(csv, "BLOCK", 50_000)
+    monkeypatch.setattr(seen, "MANY", 2_000)
+    monkeypatch.setattr(seen, "PIECE", 1_500)
 
 
 @pytest.mark.parametrize("include_names", [True, False])
