@@ -1,8 +1,10 @@
 """Naive Bayes learnt in blocks: counts of words add up, so no text is needed twice."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 
+import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_matrix  # type: ignore[import-untyped]
 from sklearn.pipeline import Pipeline
 
@@ -13,8 +15,8 @@ MOST_TERMS = 100_000
 class TermCounts:
     """How often each term comes up in the products of each category.
 
-    Where there are more than twice `most`, or a little later, the rarest are forgotten: one that
-    comes up again starts from nothing.
+    Where there are more than twice `most`, the rarest are forgotten: one that comes up again starts
+    from nothing.
 
     Args:
         pipeline: an untrained one of `CountVectorizer` and `MultinomialNB`.
@@ -29,61 +31,59 @@ class TermCounts:
         self._analyze = pipeline[0].build_analyzer()
         self._most = most
         self._products: Counter[str] = Counter()
-        self._terms: dict[str, Counter[str]] = {}
-        self._look_at = 2 * most
+        self._columns: dict[str, int] = {}
+        # Of each category a row; those behind its end are zero.
+        self._counts: dict[str, NDArray[np.int64]] = {}
         self.forgotten = 0
 
     @property
     def learnable(self) -> list[str]:
         """The categories of which there is a term."""
-        return [category for category, terms in self._terms.items() if terms]
+        return [category for category, counts in self._counts.items() if counts.any()]
 
     def add(self, texts: Iterable[str], categories: Iterable[str]) -> None:
         """Count the terms of some products."""
+        columns = self._columns
+        found: dict[str, list[int]] = defaultdict(list)
         for text, category in zip(texts, categories, strict=True):
             self._products[category] += 1
-            self._terms.setdefault(category, Counter()).update(self._analyze(text))
-        # Each term of several categories is one of each: there are no more than this.
-        if sum(map(len, self._terms.values())) > self._look_at:
-            if len(self._totals()) > 2 * self._most:
-                self._forget()
-            self._look_at = sum(map(len, self._terms.values())) + self._most
-
-    def _totals(self) -> Counter[str]:
-        totals: Counter[str] = Counter()
-        for terms in self._terms.values():
-            totals.update(terms)
-        return totals
+            found[category] += [
+                columns.setdefault(term, len(columns)) for term in self._analyze(text)
+            ]
+        for category, places in found.items():
+            before = self._counts.get(category, np.zeros(0, np.int64))
+            counts = np.bincount(places, minlength=len(before))
+            counts[: len(before)] += before
+            self._counts[category] = counts
+        if len(columns) > 2 * self._most:
+            self._forget()
 
     def _forget(self) -> None:
-        totals = self._totals()
-        by_count = sorted(totals, key=lambda term: (-totals[term], term))
-        kept = set(by_count[: self._most])
-        self.forgotten += len(totals) - len(kept)
-        for category, terms in self._terms.items():
-            self._terms[category] = Counter({t: count for t, count in terms.items() if t in kept})
+        """Keep the most frequent terms, in the order of their names."""
+        terms = list(self._columns)
+        by_name = np.array(sorted(range(len(terms)), key=terms.__getitem__), np.intp)
+        totals = np.zeros(len(terms), np.int64)
+        for counts in self._counts.values():
+            counts.resize(len(terms), refcheck=False)
+            totals += counts
+        # Of those that are as rare, the first ones.
+        kept = np.sort(np.argsort(-totals[by_name], kind="stable")[: self._most])
+        places = by_name[kept]
+        self.forgotten += len(terms) - len(places)
+        self._columns = {terms[place]: column for column, place in enumerate(places.tolist())}
+        self._counts = {category: counts[places] for category, counts in self._counts.items()}
 
     def fit(self) -> Pipeline:
         """The pipeline, trained as if it had seen all products at once."""
         self._forget()
         vectorizer, classifier = (step for _, step in self._pipeline.steps)
-        vocabulary = {term: index for index, term in enumerate(sorted(self._totals()))}
-        vectorizer.vocabulary_ = vocabulary
+        vectorizer.vocabulary_ = self._columns
         vectorizer.fixed_vocabulary_ = False
         categories = sorted(self._products)
-        found = [
-            (row, vocabulary[term], count)
-            for row, category in enumerate(categories)
-            for term, count in self._terms[category].items()
-        ]
-        rows, columns, counts = zip(*found, strict=True)
         # For each category one product with all the terms, and an empty one that stands for the
         # others.
-        shape = (2 * len(categories), len(vocabulary))
+        counts = csr_matrix(np.array([self._counts[category] for category in categories]))
+        counts.resize(2 * len(categories), len(self._columns))
         others = [self._products[category] - 1 for category in categories]
-        classifier.fit(
-            csr_matrix((counts, (rows, columns)), shape=shape),
-            categories * 2,
-            sample_weight=[1] * len(categories) + others,
-        )
+        classifier.fit(counts, categories * 2, sample_weight=[1] * len(categories) + others)
         return self._pipeline
