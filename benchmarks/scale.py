@@ -2,6 +2,7 @@
 
     make bench-scale                                    100,000, 1,000,000 and 10,000,000 rows
     make bench-scale ARGS="--rows 100000 1000000"
+    make bench-scale ARGS=--training                    only training; the rest stays as it was
 
 Whole commands, from start to end. A batch job has the same registered model and the same products
 each time (those of the shipped data set, drawn again and again), with one and with two processes:
@@ -19,6 +20,7 @@ Raw figures go to `benchmarks/results/scale.json`, a picture of them to `docs/im
 import argparse
 import csv
 import filecmp
+import json
 import os
 import random
 import subprocess
@@ -35,7 +37,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from benchmarks.batch import ROOT, memory_of, mlflow_server, run, write_products
-from benchmarks.machine import machine, write
+from benchmarks.machine import RESULTS, machine, write
 from tests.spark.conftest import running_cluster
 
 PLOT = ROOT / "docs" / "images" / "scale.png"
@@ -48,8 +50,9 @@ def main() -> None:
     """Measure, print a table, write the raw figures and draw them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rows", type=int, nargs="+", default=[10**5, 10**6, 10**7])
+    parser.add_argument("--training", action="store_true", help="nothing but training")
     given = parser.parse_args()
-    jobs = []
+    jobs = others() if given.training else []
     print(
         f"{'rows':>10} {'work':>8} {'cores':>5} {'seconds':>8} {'rows/s':>8} {'MB':>6} "
         f"{'own µs/row':>11} {'all µs/row':>11}"
@@ -60,7 +63,7 @@ def main() -> None:
         environ = os.environ | {"MLFLOW_TRACKING_URI": url}
         run([sys.executable, str(ROOT / "trainer" / "sweep.py"), "--first"], environ)
         for rows in given.rows:
-            for job in jobs_of(rows, folder, environ):
+            for job in (training if given.training else jobs_of)(rows, folder, environ):
                 jobs.append({"rows": rows} | job)
                 own, every = (1e6 * job[each] / rows for each in ("own_cpu", "all_cpu"))
                 print(
@@ -99,9 +102,21 @@ def jobs_of(rows: int, folder: Path, environ: dict[str, str]) -> Iterator[dict[s
             target.unlink(missing_ok=True)
             yield {"work": engine, "cores": cores, **job}
     first.unlink()
+    yield from training(rows, folder, environ)
+
+
+def training(rows: int, folder: Path, environ: dict[str, str]) -> Iterator[dict[str, Any]]:
+    """Training in blocks on a table of so many rows."""
+    source = folder / "produtos.csv"
     write_labelled(source, rows)
     command = ["train.py", "--streaming", "--dataset", str(source)]
     yield {"work": "training", "cores": 1, **measured(command, environ)}
+
+
+def others() -> list[dict[str, Any]]:
+    """All but training, as it was measured before."""
+    before = json.loads((RESULTS / "scale.json").read_text(encoding="utf-8"))["jobs"]
+    return [job for job in before if job["work"] != "training"]
 
 
 def write_labelled(path: Path, rows: int) -> None:
