@@ -5,10 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 run() { docker compose --progress quiet run --rm --no-TTY "$@"; }
-# In the language of this terminal.
-classroom() {
-  run --env LINGUA --env "LANGUAGE=${LANGUAGE:-${LC_ALL:-${LC_MESSAGES:-${LANG-}}}}" trainer python classroom.py "$@"
-}
+classroom() { run trainer python classroom.py "$@"; }
 
 services=$(docker compose config --services)
 if [[ $1 != --status ]] && grep -qx accounts <<<"$services"; then

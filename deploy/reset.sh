@@ -13,8 +13,7 @@ docker info >/dev/null 2>&1 || fail "no Docker engine answers; for the data of \
 
 if [[ ${VERSION-} ]]; then
   [[ $VERSION == 1 ]] || fail "VERSION=$VERSION: only 1 can be gone back to; leave it out to begin anew"
-  # In the language of this terminal.
-  options=(--rm --env LINGUA --env "LANGUAGE=${LANGUAGE:-${LC_ALL:-${LC_MESSAGES:-${LANG-}}}}")
+  options=(--rm)
   [[ -t 0 ]] || options+=(--no-TTY)
   program=(python reset.py)
   [[ ${FORCE-} != yes ]] || program+=(--yes)

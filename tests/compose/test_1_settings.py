@@ -22,6 +22,7 @@ CLIENT = {
     "no_proxy",
 }
 OF_HOTSERVE = {"HOTSERVE_TOKEN", "HOTSERVE_COMPARE"}
+OF_TRAINER = {"LINGUA", "LANGUAGE", "MLFLOW_PAGE"}
 OVERLAYS = ("compose.team.yml", "compose.monitoring.yml", "compose.backup.yml")
 REQUIRED = [
     (file, name)
@@ -131,8 +132,18 @@ def test_no_client_is_given_the_keys_of_s3_or_the_database(
     new_stack: Callable[..., Stack],
 ) -> None:
     services = config(new_stack())["services"]
-    for client, own in (("trainer", set()), ("classificador-produtos", OF_HOTSERVE)):
+    for client, own in (("trainer", OF_TRAINER), ("classificador-produtos", OF_HOTSERVE)):
         assert set(services[client]["environment"]) == CLIENT | own
+
+
+def test_people_are_told_things_in_the_language_of_the_terminal(
+    new_stack: Callable[..., Stack],
+) -> None:
+    stack = new_stack(LANGUAGE="", LC_ALL="", LC_MESSAGES="", LANG="pt_BR.UTF-8", LINGUA="en")
+    services = json.loads(stack.compose("--profile", "batch", "config", "--format", "json"))
+    for name in ("trainer", "batch"):
+        environment = services["services"][name]["environment"]
+        assert (environment["LANGUAGE"], environment["LINGUA"]) == ("pt_BR.UTF-8", "en")
 
 
 def test_the_api_and_nobody_else_is_given_its_token_but_for_the_check_which_talks_to_nobody(

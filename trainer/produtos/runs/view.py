@@ -4,6 +4,7 @@ It is a view as MLflow's page shares one: a tag of the experiment, and its name 
 """
 
 import json
+import os
 
 import mlflow
 
@@ -11,6 +12,10 @@ from produtos.errors import without_secrets
 from produtos.runs.tracking import Tracker
 
 NAME = "comparar"
+PAGE = "MLFLOW_PAGE"
+"""The variable for a server that browsers reach at another address, as they do in containers: the
+server's address, a space, and the other one."""
+
 TAG = f"mlflow.sharedViewState.{NAME}"
 
 COLUMNS = {
@@ -46,5 +51,8 @@ def address(tracker: Tracker) -> str:
     server = without_secrets(mlflow.get_tracking_uri()).rstrip("/")
     if not server.startswith(("http://", "https://")):
         return ""
+    known, _, page = os.environ.get(PAGE, "").partition(" ")
+    if server == known:
+        server = page
     query = f"workflowType=machine_learning&viewStateShareKey={NAME}"
     return f"{server}/#/experiments/{tracker.experiment_id}/runs?{query}"

@@ -30,6 +30,7 @@ def test_view_is_kept_with_the_experiment_and_names_what_runs_have(
     [
         ("http://127.0.0.1:5000/", "http://127.0.0.1:5000/#/experiments/7/runs?"),
         ("https://ana:segredo@mlflow.example.org", "https://mlflow.example.org/#/experiments/7"),
+        ("http://mlflow:5000", "http://localhost:5001/#/experiments/7/runs?"),
         ("sqlite:///mlflow.db", ""),
     ],
 )
@@ -37,6 +38,7 @@ def test_address_is_that_of_the_experiment(
     client: MlflowClient, monkeypatch: pytest.MonkeyPatch, server: str, address: str
 ) -> None:
     monkeypatch.setattr(mlflow, "get_tracking_uri", lambda: server)
+    monkeypatch.setenv(view.PAGE, "http://mlflow:5000 http://localhost:5001")
     given = view.address(Tracker(client, "7"))
     assert given.startswith(address)
     assert bool(given) == bool(address)
