@@ -11,7 +11,7 @@ from_there() { realpath --relative-to "$work" "$1"; }
 
 # What may be added, to one of them.
 printf 'resources: [%s]\ncomponents: [%s]\n' "$(from_there overlays/trial)" \
-  "$(from_there components/shared-cache)" >"$work/kustomization.yaml"
+  "$(from_there components/node-cache)" >"$work/kustomization.yaml"
 for overlay in overlays/* "$work"; do
   ../../.venv/bin/kubectl kustomize "$overlay" >"$work/made.yaml"
   ../../.venv/bin/kubernetes-validate --strict --quiet --no-warn "$work/made.yaml" ||

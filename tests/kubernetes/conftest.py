@@ -93,7 +93,7 @@ def renamed(ours: dict[str, str], others: dict[str, str]) -> dict[str, str]:
     return {named[name]: image for name, image in (ours | others).items()}
 
 
-def volume(claim: str, disk: Path, mode: str = "ReadWriteOnce") -> dict[str, object]:
+def volume(claim: str, disk: Path) -> dict[str, object]:
     """A folder of the node as the disk of a claim."""
     return {
         "apiVersion": "v1",
@@ -101,7 +101,7 @@ def volume(claim: str, disk: Path, mode: str = "ReadWriteOnce") -> dict[str, obj
         "metadata": {"name": f"disk-of-{claim}"},
         "spec": {
             "capacity": {"storage": "10Gi"},
-            "accessModes": [mode],
+            "accessModes": ["ReadWriteOnce"],
             "persistentVolumeReclaimPolicy": "Retain",
             "claimRef": {"namespace": NAMESPACE, "name": claim},
             "hostPath": {"path": str(disk)},
