@@ -196,9 +196,10 @@ class Load:
 
 
 @contextmanager
-def load(address: str) -> Iterator[Load]:
-    """Four clients post a product again and again: two on a connection that they keep."""
+def load(address: str, products: int = 1) -> Iterator[Load]:
+    """Four clients post products again and again: two on a connection that they keep."""
     result, over = Load(), threading.Event()
+    body, right = b"boneca de pano\n" * products, {"predictions": ["brinquedo"] * products}
 
     def ask(keep: bool) -> None:
         session = requests.Session()
@@ -208,16 +209,14 @@ def load(address: str) -> Iterator[Load]:
             session.headers["Connection"] = "close"
         while not over.wait(0.03):
             try:
-                answer = session.post(
-                    f"http://{address}/invocations", b"boneca de pano", timeout=60
-                )
+                answer = session.post(f"http://{address}/invocations", body, timeout=60)
             except requests.RequestException as error:
                 result.failed.append(repr(error))
                 continue
-            if answer.status_code == 200 and answer.json() == {"predictions": ["brinquedo"]}:
+            if answer.status_code == 200 and answer.json() == right:
                 result.answered[answer.headers["X-Model-Version"]] += 1
             else:
-                result.failed.append(f"{answer.status_code} {answer.text}")
+                result.failed.append(f"{answer.status_code} {answer.text[:500]}")
 
     threads = [threading.Thread(target=ask, args=(keep,)) for keep in (True, True, False, False)]
     for thread in threads:
