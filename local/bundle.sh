@@ -55,7 +55,7 @@ if [[ ${IMAGES-} == yes ]]; then
   for image in "${images[@]}"; do
     if [[ $image == *@* ]]; then docker tag "$image" "${image%@*}"; fi
   done
-  docker save "${images[@]%@*}" | gzip >"$folder/images.tar.gz"
+  docker save "${images[@]%@*}" | gzip --fast >"$folder/images.tar.gz"
   {
     printf '\n# What the images in images.tar.gz are called.\n'
     for name in IMAGE_PREFIX IMAGE_TAG $(sed -n 's/^\([A-Z_]*_IMAGE\)=.*/\1/p' .env | sort --unique); do

@@ -75,3 +75,12 @@ def copy_of_a_clone(folder: Path) -> None:
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
+
+
+def committed_clone(folder: Path) -> None:
+    """Make `folder` a repository with what a clone of this checkout would have, in one commit."""
+    folder.mkdir()
+    git("init", "--quiet", "--initial-branch", "main", cwd=folder)
+    copy_of_a_clone(folder)
+    git("add", "--all", cwd=folder)
+    git("commit", "--quiet", "--message", "Classificador de produtos", cwd=folder)

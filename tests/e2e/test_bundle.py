@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.git_repository import copy_of_a_clone, git
+from tests.e2e.git_repository import committed_clone, git
 from tests.e2e.stack import ROOT, make_run_environment
 
 pytestmark = pytest.mark.slow
@@ -38,11 +38,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The file, made in a clone whose environment is this one."""
     folder = tmp_path_factory.mktemp("bundle")
     clone = folder / "com espaço"
-    clone.mkdir()
-    git("init", "--quiet", "--initial-branch", "main", cwd=clone)
-    copy_of_a_clone(clone)
-    git("add", "--all", cwd=clone)
-    git("commit", "--quiet", "--message", "Classificador de produtos", cwd=clone)
+    committed_clone(clone)
     (clone / ".venv").symlink_to(ROOT / ".venv")
     made = subprocess.run(
         ["make", "bundle", f"BUNDLE={folder / 'aula.tar'}"],
