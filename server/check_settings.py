@@ -88,6 +88,7 @@ RULES: dict[str, tuple[str | Callable[[str], bool], str]] = {
     ),
     "MLFLOW_ACCESS_LOG": SWITCH,
     "MLFLOW_JOBS": SWITCH,
+    "HOTSERVE_ACCESS_LOG": SWITCH,
     "HOTSERVE_TOKEN": ("[!-~]+", "visible ASCII characters without spaces"),
     "PUBLIC_HOST": (
         # As browsers send it: MLflow compares it letter by letter.

@@ -49,6 +49,7 @@ def test_the_settings_that_ship_can_be_used() -> None:
         "MLFLOW_CORS_ORIGINS=http://mlflow.example.org/: must be pages with commas",
         "MLFLOW_ACCESS_LOG=sim: must be true or false",
         "MLFLOW_JOBS=yes: must be true or false",
+        "HOTSERVE_ACCESS_LOG=yes: must be true or false",
     ],
 )
 def test_a_wrong_value_is_named_with_what_it_must_be(
