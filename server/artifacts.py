@@ -10,6 +10,8 @@ The entry point ``mlflow.artifact_repository`` of the image names ``s3_repositor
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 from typing import Any
 
@@ -18,11 +20,28 @@ from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.store.artifact.s3_artifact_repo import S3ArtifactRepository, _get_s3_client
 
 
-class PublicS3(S3ArtifactRepository):
-    """Signs addresses for ``S3_PUBLIC_URL``, and calls S3 where it is for the server."""
+def _with_md5(params: dict[str, Any], **_: Any) -> None:
+    digest = hashlib.md5(params["body"], usedforsecurity=False).digest()
+    params["headers"]["Content-MD5"] = base64.b64encode(digest).decode()
+
+
+class S3(S3ArtifactRepository):
+    """Deletes with Content-MD5, without which some an S3 refuses; boto3 sends another checksum."""
 
     def _get_s3_client(self) -> Any:
         client: Any = super()._get_s3_client()  # type: ignore[no-untyped-call]
+        # Kept by MLflow and asked for again: once is enough.
+        client.meta.events.register(
+            "before-call.s3.DeleteObjects", _with_md5, unique_id="content-md5"
+        )
+        return client
+
+
+class PublicS3(S3):
+    """Signs addresses for ``S3_PUBLIC_URL``, and calls S3 where it is for the server."""
+
+    def _get_s3_client(self) -> Any:
+        client = super()._get_s3_client()
         public: Any = _get_s3_client(s3_endpoint_url=os.environ["S3_PUBLIC_URL"])  # type: ignore[no-untyped-call]
         client.generate_presigned_url = public.generate_presigned_url
         return client
@@ -35,9 +54,7 @@ class ProxiedS3(ArtifactRepository):
         self, artifact_uri: str, tracking_uri: str | None = None, registry_uri: str | None = None
     ) -> None:
         super().__init__(artifact_uri, tracking_uri, registry_uri)
-        self._s3: Any = S3ArtifactRepository(
-            artifact_uri, tracking_uri=tracking_uri, registry_uri=registry_uri
-        )
+        self._s3: Any = S3(artifact_uri, tracking_uri=tracking_uri, registry_uri=registry_uri)
 
     def log_artifact(self, local_file: str, artifact_path: str | None = None) -> None:
         self._s3.log_artifact(local_file, artifact_path)

@@ -1,12 +1,17 @@
 """``server.artifacts``: who is told to fetch files from S3 itself, and under which name."""
 
+import base64
+import hashlib
+import io
 from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.awsrequest import AWSResponse
 from botocore.stub import Stubber
 from mlflow.store.artifact import artifact_repo
 from mlflow.store.artifact.s3_artifact_repo import S3ArtifactRepository
+from urllib3 import HTTPResponse
 
 from server.artifacts import s3_repository
 
@@ -53,6 +58,33 @@ def test_addresses_are_signed_for_the_public_name_and_the_server_asks_under_its_
     assert len(addresses) == 3
     for url in addresses:
         assert url.startswith("http://s3.example.org:9000/mlflow/1/a?"), url
+
+
+@pytest.mark.parametrize("public", ["", "http://s3.example.org:9000"])
+def test_files_are_deleted_with_the_checksum_that_every_s3_takes(
+    public: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("S3_PUBLIC_URL", public)
+    repository: Any = s3_repository("s3://mlflow/1")
+    client = getattr(repository, "_s3", repository)._get_s3_client()
+    asked: list[Any] = []
+
+    def answer(request: Any, **_: Any) -> Any:
+        asked.append(request)
+        page = (
+            "<ListBucketResult><Contents><Key>1/a</Key><Size>3</Size></Contents></ListBucketResult>"
+        )
+        body = page if request.method == "GET" else "<DeleteResult/>"
+        raw = HTTPResponse(io.BytesIO(body.encode()), preload_content=False)
+        return AWSResponse(request.url, 200, {}, raw)
+
+    client.meta.events.register("before-send.s3", answer, unique_id="answer")
+    repository.delete_artifacts()
+    client.meta.events.unregister("before-send.s3", unique_id="answer")
+    listed, deleted = asked
+    assert "Content-MD5" not in listed.headers
+    digest = base64.b64encode(hashlib.md5(deleted.body).digest())
+    assert deleted.headers["Content-MD5"] == digest
 
 
 def test_every_call_is_handed_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
