@@ -206,7 +206,9 @@ def main(arguments: Sequence[str]) -> int:
         print("accounts: MLflow does not answer: is the stack up?", file=sys.stderr)
         return 1
     except (MlflowException, requests.RequestException) as error:
-        print(f"accounts: MLflow did not do it: {error}", file=sys.stderr)
+        # Of an error of the database's, the lines that follow hold what was to be written.
+        reason = str(error).partition("\n")[0]
+        print(f"accounts: MLflow did not do it: {reason}", file=sys.stderr)
         return 1
     return 0
 

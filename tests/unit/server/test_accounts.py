@@ -49,6 +49,18 @@ def test_a_stack_that_is_down_is_said(
     assert capsys.readouterr().err == "accounts: MLflow does not answer: is the stack up?\n"
 
 
+def test_what_mlflow_refuses_is_one_line_without_what_was_to_be_written(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object) -> str:
+        raise MlflowException("User (username=ana) already exists.\n[parameters: ('scrypt:…')]")
+
+    monkeypatch.setattr(accounts, "add", refuse)
+    assert accounts.main(["add", "ana", "reader"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith("User (username=ana) already exists.")
+
+
 def test_who_may_only_read_has_no_right_to_write() -> None:
     for name in ("reader", "hotserve"):
         assert {grant[2] for grant in accounts.GRANTS[name]} == {"READ"}
