@@ -8,8 +8,9 @@ import pytest
 import requests
 import yaml
 
+from tests.compose.team import commands
 from tests.kubernetes.cluster import API, NAMESPACE, Cluster, variant
-from tests.kubernetes.conftest import OVERLAYS
+from tests.kubernetes.conftest import OVERLAYS, PAGE
 from tests.kubernetes.test_1_trial import KEYS
 
 pytestmark = pytest.mark.slow
@@ -67,10 +68,12 @@ def production(cluster: Cluster, changed: Path) -> Iterator[Cluster]:
     one = replace(cluster, namespace=PLACE)
     one.kubectl("apply", "--filename", "-", given=SERVICE_MONITORS)
     one.kubectl("wait", "--for=condition=Established", "crd/servicemonitors.monitoring.coreos.com")
-    one.kubectl("create", "namespace", PLACE)
-    given = [f"--from-literal={name}={value}" for name, value in SECRETS.items()]
-    one.kubectl("create", "secret", "generic", "stack", *given)
-    one.kubectl("apply", "--kustomize", str(changed))
+    lines = "\n".join(commands("Production", PAGE)).replace(NAMESPACE, PLACE)
+    lines = lines.replace("deploy/kubernetes/overlays/production", str(changed))
+    for name, value in SECRETS.items():
+        assert f"{name}=…" in lines
+        lines = lines.replace(f"{name}=…", f"{name}={value}")
+    one.run([lines])
     one.wait_rolled_out("deployment/mlflow")
     one.wait_complete("trainer")
     one.wait_rolled_out(f"deployment/{API}")
