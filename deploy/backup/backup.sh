@@ -28,10 +28,11 @@ fail() {
 # shellcheck source=mysql-s3.sh
 source "$(dirname "$(realpath "$0")")/$what.sh"
 
-# Of what a program said, the line that tells most: ssh's, if it is ssh that could not.
+# Of what a program said, the line that tells most: ssh's, if it is ssh that could not; of restic's the one that
+# calls it fatal, which a newer one writes as JSON.
 reason() {
   sed -n -e 's/\r$//' -e 's/^subprocess ssh: \(ssh: \)\?/ssh: /p' <<<"$1" | tail -n 1 | grep . ||
-    sed -e '/^$/d' -e 's/^Fatal: //' <<<"$1" | sed -n '/Is there a repository/q;p' | tail -n 1
+    sed -n 's/.*Fatal: \(.*[^"}]\).*/\1/p' <<<"$1" | tail -n 1 | grep . || sed '/^$/d' <<<"$1" | tail -n 1
 }
 
 # One at a time: nobody else changes the stage, or holds a lock on the repository.
@@ -89,9 +90,11 @@ make_backup() {
   copy_database
   copy_files
   versions >"$stage/versions.json"
-  # restic 0.14 can wait for ever at a target that has become full: the next night has its turn.
-  said=$(cd "$stage" && timeout --foreground 20h restic backup --json --exclude-caches "$@" .) || fail "restic could not write to $RESTIC_REPOSITORY"
-  id=$(sed -n 's/.*"snapshot_id":"\([0-9a-f]*\)".*/\1/p' <<<"$said")
+  # restic can wait for ever at a target that has become full, 0.14 and 0.18 alike: the next night has its turn.
+  said=$(cd "$stage" && timeout --foreground 20h restic backup --json --exclude-caches "$@" . 2>"$work/problem") ||
+    fail "restic could not write to $RESTIC_REPOSITORY: $(reason "$(<"$work/problem")")"
+  # As the list has it; a newer restic says it in full here.
+  id=$(sed -n 's/.*"snapshot_id":"\([0-9a-f]\{8\}\).*/\1/p' <<<"$said")
   size=$(sed -n 's/.*"total_bytes_processed":\([0-9]*\).*/\1/p' <<<"$said" | tail -n 1)
   restic forget --quiet --group-by '' --prune --keep-within 1d --keep-daily "${BACKUP_KEEP_DAYS:-7}" \
     --keep-weekly "${BACKUP_KEEP_WEEKS:-4}" --keep-monthly "${BACKUP_KEEP_MONTHS:-12}" ||

@@ -164,3 +164,51 @@ def test_the_container_is_let_read_the_key_where_backups_go_by_ssh(calls: Path) 
     stack(calls, "backup", **target)
     (lets,) = (line for line in asked(calls) if f"--volume {keys}:/ssh" in line)
     assert lets.endswith("backup -c chgrp -R 10001 /ssh && chmod -R g=rX /ssh")
+
+
+@pytest.mark.skipif(
+    not (shutil.which("restic") and shutil.which("sqlite3")),
+    reason="restic or sqlite3 is not installed (tests/install-tools.sh)",
+)
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Fatal: unable to save snapshot: disk full\n\tgolang.org/x/sync/errgroup.go:72 +0xa5",
+        'Save failed\n{"code":1,"message":"Fatal: unable to save snapshot: disk full"}',
+        "disk full",
+    ],
+)
+def test_of_what_restic_says_the_line_that_tells_why_is_told(tmp_path: Path, said: str) -> None:
+    (tmp_path / "password").write_text("certa", encoding="utf-8")
+    with sqlite3.connect(tmp_path / "mlflow.db") as database:
+        database.execute("CREATE TABLE alembic_version (version_num TEXT)")
+    database.close()
+    restic = tmp_path / "bin" / "restic"
+    restic.parent.mkdir()
+    restic.write_text(
+        '#!/bin/sh\n[ "$1" != backup ] || { printf "%s\\n" "$SAID" >&2; exit 1; }\n'
+        f'exec {shutil.which("restic")} "$@"\n',
+        encoding="utf-8",
+    )
+    restic.chmod(0o755)
+    done = subprocess.run(
+        [ROOT / "deploy" / "backup" / "backup.sh", "make"],
+        env={
+            **os.environ,
+            "PATH": f"{restic.parent}:{os.environ['PATH']}",
+            "SAID": said,
+            "BACKUP_OF": "sqlite-folder",
+            "BACKUP_WORK": str(tmp_path / "work"),
+            "STACK_HOME": str(tmp_path),
+            "RESTIC_REPOSITORY": str(tmp_path / "kept"),
+            "RESTIC_PASSWORD_FILE": str(tmp_path / "password"),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    *_, why, last = done.stderr.splitlines()
+    assert why.startswith(f"backup: restic could not write to {tmp_path / 'kept'}: ")
+    assert why.endswith(": disk full")
+    assert last == "backup: no backup was made"
