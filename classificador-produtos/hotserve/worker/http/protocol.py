@@ -172,8 +172,7 @@ class HttpProtocol(HttpToolsProtocol):
         method, version = self.parser.get_method(), self.parser.get_http_version()
         self._refusal = wrong_head(method, self.url, self.headers, version)
         if self._refusal is None and len(self.pipeline) >= MAX_AHEAD:
-            ahead = f"more than {MAX_AHEAD} requests were sent ahead of the answers"
-            self._refusal = 503, ahead
+            self._refusal = 503, f"more than {MAX_AHEAD} requests were sent ahead of the answers"
         if self._refusal is not None:
             raise _Stop
         if self.parser.should_upgrade():
