@@ -62,28 +62,38 @@ class UpstreamClient:
             reason = parse_errors.why(content_type, body)
             if reason is not None:
                 raise RequestError(400, reason)
-        if answer.status < 400:
-            found = predictions(answer.body)
-            if found is not None:
-                if rows == 0 and found:
-                    # What a pipeline makes of an empty table is the names of its columns.
-                    raise RequestError(400, "there is no product in the body")
-                if rows not in (None, len(found)):
-                    raise _failed(
-                        500, f"the model gave {len(found)} answers to {rows} products", target
-                    )
-                self.counters.products(target.version, categories(found))
-        else:
+        if answer.status >= 400:
             answer.body, stack_trace = redacted(answer.body, answer.status, self.redactor)
             if stack_trace:
                 self.shared.faults.log_model(target.version, stack_trace)
             answer.headers = [pair for pair in answer.headers if pair[0] != JSON[0]] + [JSON]
+        elif rows is None:
+            # Nothing in the answer depends on it, so the client has that first.
+            asyncio.get_running_loop().call_soon(self._count, target, answer.body)
+        else:
+            self._count(target, answer.body, rows)
         answer.lane, answer.version = PROCESS, target.version
         answer.headers += [
             (b"x-model-version", target.version.encode()),
             (b"x-hotserve-lane", PROCESS.encode()),
         ]
         return answer
+
+    def _count(self, target: Target, body: bytes, rows: int | None = None) -> None:
+        """Count the predictions, which have to be as many as the `rows`.
+
+        Raises:
+            RequestError: they are not.
+        """
+        found = predictions(body)
+        if found is None:
+            return
+        if rows == 0 and found:
+            # What a pipeline makes of an empty table is the names of its columns.
+            raise RequestError(400, "there is no product in the body")
+        if rows not in (None, len(found)):
+            raise _failed(500, f"the model gave {len(found)} answers to {rows} products", target)
+        self.counters.products(target.version, categories(found))
 
     async def _ask(
         self, content_type: bytes, body: bytes, headers: Headers
