@@ -55,6 +55,24 @@ class Cluster:
                 children += psutil.Process(worker.pid).children(recursive=True)
         return [each for each in children if "CoarseGrainedExecutorBackend" in _line(each)]
 
+    def kill_python(self) -> None:
+        """Kill whatever Python is at work for the executors now."""
+        # One that is gone meanwhile is what is wanted.
+        with suppress(psutil.NoSuchProcess):
+            for executor in self.executors():
+                for child in executor.children(recursive=True):
+                    # The daemon stays; what it forks does the work.
+                    if child.ppid() != executor.pid:
+                        child.kill()
+
+    def lose(self, worker: int) -> None:
+        """Kill a worker with its executors, as if its machine were gone."""
+        lost = psutil.Process(self.workers[worker].pid)
+        for each in (lost, *lost.children(recursive=True)):
+            # An executor may have ended with its worker.
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
+
 
 def _line(process: psutil.Process) -> str:
     try:
@@ -76,6 +94,8 @@ def _daemon(home: Path, name: str, kind: str, *arguments: str) -> Iterator[subpr
                 "SPARK_HOME": str(spark),
                 "SPARK_DAEMON_MEMORY": "128m",
                 "SPARK_DAEMON_JAVA_OPTS": JAVA_OPTIONS,
+                # A company's, which the job's own variables say not to ask.
+                "http_proxy": "http://127.0.0.1:9",
             },
             cwd=home,
             stdin=subprocess.DEVNULL,

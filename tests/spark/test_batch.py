@@ -162,6 +162,32 @@ def test_on_the_cores_of_this_machine(server: MlflowServer, encoding: str, tmp_p
 
 
 @pytest.mark.slow
+def test_where_every_path_has_a_space(
+    server: MlflowServer, cluster: Cluster, tmp_path: Path
+) -> None:
+    place = tmp_path / "um lugar"
+    place.mkdir()
+    (place / "ambiente").symlink_to(sys.prefix)
+    (place / "a.csv").write_text("nome\nboneca\nhalo\n", encoding="utf-8")
+    for number, master in enumerate(("local[1]", cluster.master)):
+        line = command("--input", place / "a.csv", "--output", f"{number}.csv")
+        done = subprocess.run(
+            [
+                *(str(place / "ambiente" / "bin" / "python"), *line[1:]),
+                *("--engine", "spark", "--spark-master", master),
+            ],
+            env=server.environment(TMPDIR=str(place)),
+            cwd=place,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert (place / f"{number}.csv").read_text(encoding="utf-8").count("\n") == 3
+
+
+@pytest.mark.slow
 def test_into_a_table(server: MlflowServer, cluster: Cluster, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("nome\nboneca\n\nhalo\n", encoding="utf-8")
     url = f"sqlite:///{tmp_path}/saidas.db"

@@ -3,7 +3,7 @@
 import signal
 import sqlite3
 import subprocess
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 
 import psutil
@@ -69,12 +69,66 @@ def test_a_worker_of_the_cluster_that_is_gone(server: MlflowServer, tmp_path: Pa
     (tmp_path / "cluster").mkdir()
     with running_cluster(tmp_path / "cluster") as own:
         process = under_way(server, own.master, tmp_path)
-        worker = psutil.Process(own.workers[0].pid)
-        for each in (worker, *worker.children(recursive=True)):
-            each.kill()
+        own.lose(0)
         _, said = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0, said
         assert last_run(server).data.metrics["rows"] > LARGE * 0.9
+
+
+@pytest.mark.slow
+def test_a_cluster_that_is_gone_ends_the_job_with_one_line(
+    server: MlflowServer, tmp_path: Path
+) -> None:
+    (tmp_path / "cluster").mkdir()
+    (tmp_path / "job").mkdir()
+    with running_cluster(tmp_path / "cluster") as own:
+        process = under_way(server, own.master, tmp_path / "job")
+        for worker in range(2):
+            own.lose(worker)
+        _, said = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 2
+    (line,) = said.splitlines()
+    assert "no worker has given another one within" in line
+    assert [path.name for path in (tmp_path / "job").iterdir()] == ["muitos.csv"]
+    assert last_run(server).info.status == "FAILED"
+
+
+@pytest.mark.slow
+def test_workers_that_do_not_find_this_machine(
+    server: MlflowServer, cluster: Cluster, tmp_path: Path
+) -> None:
+    (tmp_path / "a.csv").write_text("nome\nhalo\n", encoding="utf-8")
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf" / "spark-defaults.conf").write_text(
+        "spark.driver.host nowhere.invalid\nspark.driver.bindAddress 127.0.0.1\n", encoding="utf-8"
+    )
+    done = job(
+        *(server, "--input", "a.csv", "--output", "b.csv"),
+        *("--engine", "spark", "--spark-master", cluster.master),
+        cwd=tmp_path,
+        SPARK_CONF_DIR=str(tmp_path / "conf"),
+    )
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert "SPARK_LOCAL_IP" in line
+    assert not (tmp_path / "b.csv").exists()
+    ended(cluster)
+
+
+@pytest.mark.slow
+def test_on_this_machine_it_is_open_to_nobody_else(server: MlflowServer, tmp_path: Path) -> None:
+    process = under_way(server, "local[1]", tmp_path)
+    family = psutil.Process(process.pid).children(recursive=True)
+    open_at = {
+        each.laddr.ip.removeprefix("::ffff:")
+        for member in family
+        if member.name() == "java"
+        for each in member.net_connections()
+        if each.status == psutil.CONN_LISTEN
+    }
+    process.terminate()
+    process.communicate(timeout=PATIENCE)
+    assert open_at == {"127.0.0.1"}
 
 
 @pytest.mark.slow
@@ -83,17 +137,11 @@ def test_python_that_is_killed_again_and_again_ends_the_job_with_one_line(
 ) -> None:
     process = under_way(server, cluster.master, tmp_path)
 
-    def kill_what_classifies() -> bool:
-        # One that is gone meanwhile is what is wanted.
-        with suppress(psutil.NoSuchProcess):
-            for executor in cluster.executors():
-                for child in executor.children(recursive=True):
-                    # The daemon stays; what it forks does the work.
-                    if child.ppid() != executor.pid:
-                        child.kill()
+    def is_over() -> bool:
+        cluster.kill_python()
         return process.poll() is not None
 
-    eventually(kill_what_classifies, "the job goes on")
+    eventually(is_over, "the job goes on")
     _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == 2
     (line,) = said.splitlines()
