@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import psutil
@@ -12,7 +13,7 @@ from mlflow.entities import Run
 
 from tests.e2e.conftest import MlflowServer
 from tests.e2e.hotserve_process import PATIENCE, eventually
-from tests.spark.conftest import Cluster
+from tests.spark.conftest import Cluster, running_cluster
 
 TRAINER = Path(__file__).resolve().parents[2] / "trainer"
 
@@ -51,6 +52,14 @@ def figures(run: Run) -> dict[str, float]:
     return {k: v for k, v in run.data.metrics.items() if k != "training_seconds"}
 
 
+def lost_one(children: list[Run]) -> None:
+    """See that a worker took the one run with it that it had, and that this was made again."""
+    statuses = Counter(run.info.status for run in children)
+    assert statuses["FINISHED"] == 10
+    # None, where it was between two.
+    assert statuses.total() - 10 == statuses["KILLED"] <= 1
+
+
 def test_the_runs_are_those_of_one_process_though_a_worker_is_killed(
     server: MlflowServer, cluster: Cluster, table: Path
 ) -> None:
@@ -79,11 +88,56 @@ def test_the_runs_are_those_of_one_process_though_a_worker_is_killed(
     ]
     assert len(finished) == 10
     assert by_name[0] == by_name[1]
-    assert {run.info.status for run in these} <= {"FINISHED", "KILLED"}
+    lost_one(these)
     # The best one, as it was called.
     named = [text.split("best: ")[1].split(",")[0] for text in (said, rest)]
     assert named[0] == named[1]
     eventually(lambda: not cluster.executors(), "an executor has stayed behind")
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_gone_costs_its_run_only(
+    server: MlflowServer, table: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "cluster").mkdir()
+    with running_cluster(tmp_path / "cluster") as own:
+        on_spark = ("--engine", "spark", "--spark-master", own.master)
+        sweep = start(server, "without-one", table, *on_spark)
+        assert sweep.stdout is not None
+        lines = [sweep.stdout.readline() for _ in range(2)]
+        assert lines[1].startswith(" 1/10"), sweep.communicate()[1]
+        own.lose(0)
+        _, errors = sweep.communicate(timeout=PATIENCE * 2)
+        assert sweep.returncode == 0, errors
+    (parent,), children = runs(server, "without-one")
+    assert parent.info.status == "FINISHED"
+    lost_one(children)
+
+
+@pytest.mark.slow
+def test_a_run_that_is_lost_twice_ends_the_sweep_with_one_line(
+    server: MlflowServer, cluster: Cluster, table: Path
+) -> None:
+    client = MlflowClient(server.url)
+    before = len(client.search_model_versions())
+    on_spark = ("--engine", "spark", "--spark-master", cluster.master)
+    sweep = start(server, "lost", table, *on_spark)
+    eventually(lambda: sweep.poll() is not None or runs(server, "lost")[1], "no run has begun")
+
+    def is_over() -> bool:
+        cluster.kill_python()
+        return sweep.poll() is not None
+
+    eventually(is_over, "the sweep goes on")
+    _, errors = sweep.communicate(timeout=PATIENCE)
+    assert sweep.returncode == 2
+    (line,) = errors.splitlines()
+    assert "a Python process of the cluster was killed, again and again" in line
+    eventually(lambda: not cluster.executors(), "an executor has stayed behind")
+    (parent,), children = runs(server, "lost")
+    assert parent.info.status == "FAILED"
+    assert {run.info.status for run in children} <= {"KILLED", "FINISHED"}
+    assert len(client.search_model_versions()) == before
 
 
 @pytest.mark.slow
