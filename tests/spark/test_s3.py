@@ -122,8 +122,9 @@ def test_an_s3_that_is_away_for_seconds_is_waited_for(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("goes", ["killed", "silent"])
 def test_an_s3_that_is_gone_ends_the_job_with_one_line(
-    server: MlflowServer, cluster: Cluster, tmp_path: Path
+    server: MlflowServer, cluster: Cluster, goes: str, tmp_path: Path
 ) -> None:
     (tmp_path / "s3").mkdir()
     folder = tmp_path / "job"
@@ -140,7 +141,8 @@ def test_an_s3_that_is_gone_ends_the_job_with_one_line(
             ),
             "the job has not begun to write",
         )
-        gateway(own).kill()
+        store = gateway(own)
+        store.kill() if goes == "killed" else store.suspend()
         _, said = process.communicate(timeout=PATIENCE)
         assert process.returncode == 2, said
         (line,) = said.splitlines()
@@ -148,3 +150,8 @@ def test_an_s3_that_is_gone_ends_the_job_with_one_line(
         assert list(folder.iterdir()) == []
         assert last_run(server).info.status == "FAILED"
         ended(cluster)
+        if goes == "silent":
+            store.resume()
+            assert [each["Key"] for each in s3.list_objects_v2(Bucket="sumido")["Contents"]] == [
+                "a.csv"
+            ]
