@@ -3,6 +3,7 @@
 Not Spark's CSV reader: it drops or fills rows that are broken, and does not say on which line.
 """
 
+import gc
 import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -88,6 +89,8 @@ def _result(work: Work, folders: Sequence[ModelFolder], form: Form) -> Result:
     if not _models:
         found = [(received(name), label) for name, label in folders]
         _models.extend(pool.load(found))
+        # As in `job`: the lists of each part make Python look for cycles among all of this, too.
+        gc.freeze()
     if isinstance(work, list):
         return pool.answers(_models, work)
     if isinstance(work.table, ParquetTable):
