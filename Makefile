@@ -69,6 +69,11 @@ token: ## make or take away a token of the API (make token NAME=ana, or REMOVE=y
 tokens: ## list the names of the API's tokens
 	@docker compose run --rm --no-deps -T tokens list
 
+.PHONY: gc
+gc: ## delete for good, with its files, what was deleted in MLflow 30 days ago or earlier (make gc OLDER_THAN=7d)
+	@docker compose run --rm --no-deps -T mlflow python -m server.with_mysql \
+		mlflow gc --tracking-uri http://mlflow:5000 --older-than '$(or $(OLDER_THAN),30d)'
+
 .PHONY: certificate
 certificate: ## write root.crt, the authority that has signed a team's certificate
 	@docker compose cp caddy:/data/caddy/pki/authorities/local/root.crt root.crt

@@ -7,6 +7,7 @@ and ``MYSQL_PASSWORD``, so that a password may have any ASCII character in it.
 A refused password, or tables of another MLflow, are said once, in one line, and then looked at
 again now and then: neither a traceback nor a container that starts over and over, and what is
 mended in MySQL is taken up. ``python -m server.with_mysql upgrade`` brings the tables up to date.
+``mlflow gc``, which is `make gc`, gets the admin's password, too, where there are logins.
 Tables of a first start that was cut off are made again. Exit code 2: a setting is missing or
 wrong; 127: the command is not found.
 """
@@ -31,6 +32,7 @@ from server import check_settings, incomplete_tables
 PAUSE_SECONDS = 2.0
 REQUIRED = ("MYSQL_DATABASE", "MYSQL_USER", "MYSQL_PASSWORD")
 SERVER = ["mlflow", "server"]
+GC = ["mlflow", "gc"]
 UPGRADE = ["upgrade"]
 # The table that deploy/backup/mysql-s3.sh makes at the start of a restore and drops at its end.
 UNFINISHED_RESTORE = "unfinished_restore"
@@ -132,14 +134,20 @@ def main(command: Sequence[str], environment: Mapping[str, str] = os.environ) ->
             logged = reason
         time.sleep(PAUSE_SECONDS)
     uri = url.render_as_string(hide_password=False)
+    own = {**environment, "MLFLOW_BACKEND_STORE_URI": uri}
     if command == UPGRADE:
         from mlflow.db import commands  # in this process: a command line can be read by everybody
 
         commands(["upgrade", uri])
     if list(command[:2]) == SERVER:
         command = [sys.executable, "-m", "server.one_process", *command[1:]]
+    if list(command[:2]) == GC:
+        # Of the variables, it is this one where it looks for the database.
+        own["MLFLOW_TRACKING_URI"] = uri
+        own["MLFLOW_TRACKING_USERNAME"] = "admin"
+        own["MLFLOW_TRACKING_PASSWORD"] = environment.get("MLFLOW_AUTH_ADMIN_PASSWORD", "")
     try:
-        os.execvpe(command[0], list(command), {**environment, "MLFLOW_BACKEND_STORE_URI": uri})
+        os.execvpe(command[0], list(command), own)
     except FileNotFoundError:
         log(f"command not found: {command[0]}")
         return 127

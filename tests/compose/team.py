@@ -125,7 +125,7 @@ def clone(folder: Path, offline: Mapping[str, str], files: list[str]) -> Team:
             shutil.copy(ROOT / name, folder / name)
     project = f"teamtest-{os.getpid()}"
     settings = {"COMPOSE_PROJECT_NAME": project, "IMAGE_TAG": IMAGE_TAG, **offline}
-    settings |= {name: str(free_port()) for name in PORTS}
+    settings |= {name: str(free_port()) for name in PORTS} | {"HOTSERVE_ACCESS_LOG": "true"}
     if len(files) > 1:
         settings["COMPOSE_FILE"] = ":".join(files)
     file = folder / ".env"

@@ -1,5 +1,7 @@
 """The page `docs/team.md` as people use it: accounts, tokens, the web page, the chapter's way."""
 
+import json
+
 import pytest
 import requests
 
@@ -29,7 +31,9 @@ def sees(team: Team, name: str, password: str) -> int:
 
 
 def test_who_is_removed_is_out_with_the_next_request(team: Team, ana: str) -> None:  # noqa: ARG001
-    password = team.password_said(team.run("make user NAME=eva ROLE=reader"))
+    made = team.try_run("make user NAME=eva ROLE=reader")
+    assert "Warning" not in made.stderr
+    password = team.password_said(made.stdout)
     assert sees(team, "eva", password) == 200  # and is remembered from now on
     team.run("make user NAME=eva REMOVE=yes")
     assert sees(team, "eva", password) == 401
@@ -145,6 +149,45 @@ def test_the_api_answers_as_the_page_says(team: Team) -> None:
     )
     line = commands("Tokens of the API")[2]
     assert "brinquedo" in team.run(line, TOKEN=team.setting("HOTSERVE_TOKEN"))
+
+    def logged() -> list[dict[str, str]]:
+        lines = team.stack.logs("classificador-produtos").splitlines()
+        asked = [json.loads(line) for line in lines if line.startswith("{")]
+        return [one for one in asked if one["client_name"] == "first"]
+
+    wait_until(logged, "the request to be in the log")
+    assert logged()[-1]["client"] not in team.stack.addresses("caddy").values()
+
+
+def test_what_was_deleted_is_freed(team: Team, accounts: dict[str, requests.Session]) -> None:
+    session, api = accounts["scientist"], f"{team.mlflow_url}/api/2.0"
+    made = session.post(f"{api}/mlflow/experiments/create", json={"name": "freed"}, timeout=60)
+    experiment = made.json()["experiment_id"]
+    files = f"{api}/mlflow-artifacts/artifacts"
+
+    def run() -> dict[str, str]:
+        asked = {"experiment_id": experiment}
+        answer = session.post(f"{api}/mlflow/runs/create", json=asked, timeout=60)
+        info: dict[str, str] = answer.json()["run"]["info"]
+        for name in ("a", "b"):
+            path = f"{files}/{experiment}/{info['run_id']}/artifacts/{name}"
+            session.put(path, b"x", timeout=60).raise_for_status()
+        return info
+
+    def left(run: dict[str, str]) -> list[str]:
+        path = f"{experiment}/{run['run_id']}/artifacts"
+        found = session.get(files, params={"path": path}, timeout=60).json()
+        return [one["path"] for one in found.get("files", [])]
+
+    kept, freed = run(), run()
+    deleted = session.post(
+        f"{api}/mlflow/runs/delete", json={"run_id": freed["run_id"]}, timeout=60
+    )
+    assert deleted.status_code == 200
+    team.run("make gc")
+    assert left(freed) == ["a", "b"]
+    assert freed["run_id"] in team.run("make gc OLDER_THAN=0d")
+    assert (left(kept), left(freed)) == (["a", "b"], [])
 
 
 def test_the_chapter_s_way(team: Team, ana: str) -> None:

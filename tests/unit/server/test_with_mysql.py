@@ -137,6 +137,21 @@ def test_it_says_each_reason_once_and_goes_on_when_it_is_mended(
     assert environment.items() >= SETTINGS.items()
 
 
+def test_gc_finds_the_database_and_may_delete_where_there_are_logins(
+    mysql: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mysql.append(ready())
+    became: list[Any] = []
+    monkeypatch.setattr("server.with_mysql.os.execvpe", lambda *given: became.append(given))
+    line = ["mlflow", "gc", "--tracking-uri", "http://mlflow:5000"]
+    with_mysql.main(line, SETTINGS | {"MLFLOW_AUTH_ADMIN_PASSWORD": "um-segredo"})
+    ((_, command, environment),) = became
+    assert command == line
+    assert environment["MLFLOW_TRACKING_URI"] == "mysql+pymysql://mlflow:segredo@db:3306/mlflow"
+    assert environment["MLFLOW_TRACKING_USERNAME"] == "admin"
+    assert environment["MLFLOW_TRACKING_PASSWORD"] == "um-segredo"
+
+
 def test_tables_of_a_start_that_was_cut_off_are_made_again(
     mysql: list[Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
