@@ -58,6 +58,14 @@ def test_everyday_commands_build_nothing_and_ask_no_registry(stack: Stack) -> No
     assert {service: stack.container(service) for service in SERVERS} == before
 
 
+def test_what_a_killed_server_left_on_the_disk_is_removed(stack: Stack) -> None:
+    left = "touch -d '2 days ago' /tmp/left; touch /tmp/under-way"
+    stack.compose("exec", "-T", "mlflow", "sh", "-c", left)
+    stack.compose("restart", "mlflow")
+    stack.wait_healthy("mlflow")
+    assert stack.compose("exec", "-T", "mlflow", "ls", "/tmp").split() == ["under-way"]
+
+
 @pytest.mark.parametrize("service", BEHIND_THE_API)
 def test_a_restart_behind_the_api_fails_no_request(
     stack: Stack, requests_go_on: Traffic, service: str
