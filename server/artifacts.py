@@ -26,7 +26,7 @@ def _with_md5(params: dict[str, Any], **_: Any) -> None:
 
 
 class S3(S3ArtifactRepository):
-    """Deletes with Content-MD5, without which some an S3 refuses; boto3 sends another checksum."""
+    """Deletes with Content-MD5, which some kinds of S3 ask for; boto3 sends another checksum."""
 
     def _get_s3_client(self) -> Any:
         client: Any = super()._get_s3_client()  # type: ignore[no-untyped-call]
