@@ -162,6 +162,16 @@ def test_back_to_version_1_leaves_the_students_alone(room: Room) -> None:
     assert room.status() == before
 
 
+@pytest.mark.usefixtures("sheets")
+def test_without_the_api_it_is_told_how_to_start_it_here(room: Room) -> None:
+    room.stack.compose("stop", "classificador-produtos")
+    shown = room.stack.try_make("class-status")
+    assert shown.returncode == 0, shown.stderr
+    assert len(shown.stdout.splitlines()) == 3
+    assert "in containers make up, with compose.class.yml in COMPOSE_FILE" in shown.stderr
+    room.stack.compose("start", "classificador-produtos")
+
+
 def test_everything_goes_and_the_next_start_begins_anew(room: Room) -> None:
     def volumes() -> str:
         label = f"label=com.docker.compose.project={room.stack.project}"
