@@ -374,7 +374,11 @@ def test_picture_is_there_and_small(name: str) -> None:
 def test_containers_are_started_with_the_services_that_the_page_means() -> None:
     # tests/compose starts them; here it is seen that this is all there is to type.
     (instead,) = tutorial_text.read(PAGES[0]).instead
-    assert instead.splitlines() == ["make env", "docker compose up --build --detach"]
+    assert instead.splitlines() == [
+        "make env",
+        "docker compose up --build --detach",
+        "docker compose logs --follow trainer",
+    ]
     if shutil.which("docker") is None:
         pytest.skip("no docker on this machine")
     listed = subprocess.run(
