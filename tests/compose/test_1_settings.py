@@ -21,7 +21,7 @@ CLIENT = {
     "NO_PROXY",
     "no_proxy",
 }
-OF_HOTSERVE = {"HOTSERVE_TOKEN", "HOTSERVE_COMPARE"}
+OF_HOTSERVE = {"HOTSERVE_TOKEN", "HOTSERVE_ACCESS_LOG", "HOTSERVE_COMPARE"}
 OF_TRAINER = {"LINGUA", "LANGUAGE", "MLFLOW_PAGE"}
 OVERLAYS = ("compose.team.yml", "compose.monitoring.yml", "compose.backup.yml")
 REQUIRED = [
