@@ -159,20 +159,25 @@ class GuardedProcess:
     async def _read(self, guard: asyncio.subprocess.Process) -> None:
         assert guard.stdout is not None
         end = Exit(None, ())
-        async for line in guard.stdout:
-            message = json.loads(line)
-            if "started" in message:
-                self.pid = message["started"]
-                self._started.set()
-            else:
-                end = Exit(message["exited"], tuple(message["tail"]))
-        await guard.wait()
-        if end.code is None and self.pid:
-            # The guard itself was killed. The kernel ends the command then; this is for the rest.
-            await _kill_group(self.pid)
-        self._started.set()
-        if not self.exited.done():
-            self.exited.set_result(end)
+        try:
+            async for line in guard.stdout:
+                message = json.loads(line)
+                if "started" in message:
+                    self.pid = message["started"]
+                    self._started.set()
+                else:
+                    end = Exit(message["exited"], tuple(message["tail"]))
+            await guard.wait()
+            if end.code is None and self.pid:
+                # The guard itself was killed. The kernel ends the command then; this is for the
+                # rest.
+                await _kill_group(self.pid)
+        finally:
+            # Also where this task is cancelled, as all are when the loop ends: who waits for the
+            # command's end would wait for ever. Its guard ends it once this process is gone.
+            self._started.set()
+            if not self.exited.done():
+                self.exited.set_result(end)
 
 
 async def _kill_group(group: int) -> None:

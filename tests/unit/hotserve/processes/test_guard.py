@@ -319,3 +319,25 @@ def test_the_log_does_not_grow_for_ever(tmp_path: Path) -> None:
     output.close()
     assert sum(file.stat().st_size for file in tmp_path.iterdir()) <= 2.1 * guard.LOG_BYTES
     assert len(output.tail) == guard.TAIL_LINES
+
+
+def test_a_loop_that_ends_does_not_wait_for_ever_for_a_command(tmp_path: Path) -> None:
+    script = tmp_path / "manager.py"
+    script.write_text(
+        "import asyncio, os, sys\n"
+        "from pathlib import Path\n"
+        "from hotserve.processes.guarded_process import GuardedProcess, ProcessContext\n"
+        "async def hold(process):\n"
+        "    try:\n"
+        "        await asyncio.shield(process.exited)\n"
+        "    finally:\n"
+        "        await process.stop(0.5)\n"
+        "async def main():\n"
+        "    context = ProcessContext(os.environ, Path(os.devnull))\n"
+        "    sleeping = [sys.executable, '-c', 'import time; time.sleep(600)']\n"
+        "    process = await GuardedProcess.start(sleeping, context)\n"
+        "    task = asyncio.create_task(hold(process))\n"
+        "    await asyncio.sleep(0)\n"
+        "asyncio.run(main())\n"
+    )
+    assert subprocess.run([sys.executable, str(script)], timeout=60, check=False).returncode == 0
