@@ -53,9 +53,10 @@ def take_as_long_for_nobody(store: SqlAlchemyStore) -> None:
     nobody_s = generate_password_hash(secrets.token_urlsafe())
 
     def authenticate_user(username: str, password: str, **options: Any) -> bool:
-        if store.has_user(username):
-            return bool(authenticate(username, password, **options))
-        check_password_hash(nobody_s, password)
+        if authenticate(username, password, **options):
+            return True
+        if not store.has_user(username):
+            check_password_hash(nobody_s, password)
         return False
 
     store.authenticate_user = authenticate_user  # type: ignore[method-assign]
