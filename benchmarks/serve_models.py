@@ -262,15 +262,15 @@ def main() -> None:
             register(model, folder)
             print(f"— {model} —", flush=True)
             bench = Bench(given.seconds, given.rounds, requests(), every=CONNECTIONS)
-            for server, (start, asked) in steps(model, folder, environment).items():
+            all_steps = steps(model, folder, environment)
+            for server, (start, asked) in all_steps.items():
                 if given.only and server not in given.only.split(","):
                     continue
                 ready = servers.wait_for_verdicts if server.startswith("hotserve") else bool
                 bench.run(server, start, asked, ready=ready)
-            starts = {name: start for name, (start, _) in steps(model, folder, environment).items()}
             turns = ("hotserve", "mlflow", "mlflow with uvloop")
-            if set(turns) <= bench.figures.keys():
-                bench.in_turns({name: starts[name] for name in turns}, ["csv", "json"])
+            if all("load" in bench.figures.get(name, {}) for name in turns):
+                bench.in_turns({name: all_steps[name][0] for name in turns}, ["csv", "json"])
             found = ratios(bench.figures)
             for form, each in found.items():
                 for goal in GOALS:
