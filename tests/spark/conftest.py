@@ -55,8 +55,16 @@ class Cluster:
                 children += psutil.Process(worker.pid).children(recursive=True)
         return [each for each in children if "CoarseGrainedExecutorBackend" in _line(each)]
 
-    def kill_python(self) -> None:
-        """Kill whatever Python is at work for the executors now."""
+    def kill_python_until_over(self, job: subprocess.Popen[str]) -> None:
+        """Kill whatever Python is at work for the executors until the job ends."""
+
+        def is_over() -> bool:
+            self._kill_python()
+            return job.poll() is not None
+
+        eventually(is_over, "the job goes on")
+
+    def _kill_python(self) -> None:
         # One that is gone meanwhile is what is wanted.
         with suppress(psutil.NoSuchProcess):
             for executor in self.executors():

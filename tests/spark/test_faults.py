@@ -136,12 +136,7 @@ def test_python_that_is_killed_again_and_again_ends_the_job_with_one_line(
     server: MlflowServer, cluster: Cluster, tmp_path: Path
 ) -> None:
     process = under_way(server, cluster.master, tmp_path)
-
-    def is_over() -> bool:
-        cluster.kill_python()
-        return process.poll() is not None
-
-    eventually(is_over, "the job goes on")
+    cluster.kill_python_until_over(process)
     _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == 2
     (line,) = said.splitlines()

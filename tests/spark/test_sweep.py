@@ -123,12 +123,7 @@ def test_a_run_that_is_lost_twice_ends_the_sweep_with_one_line(
     on_spark = ("--engine", "spark", "--spark-master", cluster.master)
     sweep = start(server, "lost", table, *on_spark)
     eventually(lambda: sweep.poll() is not None or runs(server, "lost")[1], "no run has begun")
-
-    def is_over() -> bool:
-        cluster.kill_python()
-        return sweep.poll() is not None
-
-    eventually(is_over, "the sweep goes on")
+    cluster.kill_python_until_over(sweep)
     _, errors = sweep.communicate(timeout=PATIENCE)
     assert sweep.returncode == 2
     (line,) = errors.splitlines()
