@@ -38,6 +38,19 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+def go(page: Page, url: str) -> None:
+    """Open an address.
+
+    Chromium gives up when a network comes or goes, as those of containers do.
+    """
+    try:
+        page.goto(url)
+    except Error as error:
+        if "ERR_NETWORK_CHANGED" not in error.message:
+            raise
+        page.goto(url)
+
+
 class RegistryPage:
     """Steps in MLflow's page, named after what the person does.
 
@@ -50,25 +63,13 @@ class RegistryPage:
         self.page = page
         self.url = url
         page.set_default_timeout(PATIENCE)
-        self._go(url)
+        go(self.page, url)
         # The assistant takes a third of the page. Closed once, it stays closed, unless that was
         # before the page had remembered that it opened it.
         close = page.get_by_role("button", name="Close", exact=True)
         close.click()
         page.add_locator_handler(close.and_(page.locator("[data-assistant-ui] *")), Locator.click)
         page.get_by_role("button", name="Model training").click()
-
-    def _go(self, url: str) -> None:
-        """Open an address.
-
-        Chromium gives up when a network comes or goes, as those of containers do.
-        """
-        try:
-            self.page.goto(url)
-        except Error as error:
-            if "ERR_NETWORK_CHANGED" not in error.message:
-                raise
-            self.page.goto(url)
 
     def _see(self, what: Locator) -> None:
         """Return once it is there.
@@ -91,8 +92,8 @@ class RegistryPage:
     def open(self, url: str) -> None:
         """Open a list of runs by its address."""
         # Another address of the same page would only change what stands behind its `#`.
-        self._go("about:blank")
-        self._go(url)
+        go(self.page, "about:blank")
+        go(self.page, url)
         self._see(self.page.locator("a[href*='/runs/']").first)
 
     def compare_all(self) -> None:
@@ -102,7 +103,7 @@ class RegistryPage:
 
     def open_experiment(self, experiment: str) -> None:
         """Open the list of an experiment's runs."""
-        self._go(f"{self.url}/#/experiments")
+        go(self.page, f"{self.url}/#/experiments")
         # A model of the same name has links of that name, on the page that is left.
         links = self.page.locator("a[href*='/experiments/']")
         link = links.filter(has_text=re.compile(f"^{re.escape(experiment)}$")).first
@@ -182,12 +183,12 @@ class RegistryPage:
 
     def open_version(self, model: str, version: int) -> None:
         """Open the page of one version of a registered model."""
-        self._go(f"{self.url}/#/models/{model}/versions/{version}")
+        go(self.page, f"{self.url}/#/models/{model}/versions/{version}")
         self._see(self.page.get_by_role("heading", name=f"Version {version}"))
 
     def open_model(self, model: str) -> Locator:
         """Open the page of a registered model; returns the links to its versions."""
-        self._go(f"{self.url}/#/models/{model}")
+        go(self.page, f"{self.url}/#/models/{model}")
         self._see(self.page.get_by_role("heading", name=model))
         return self.page.get_by_role("link", name=re.compile(r"^Version \d+$"))
 

@@ -26,20 +26,11 @@ START_WITHIN = 600.0
 
 
 @dataclass
-class Stack:
-    """One `make run`.
+class Servers:
+    """MLflow and the API on this machine, however they were started."""
 
-    Attributes:
-        process: the `make`, leader of a process group as in a terminal.
-        home: its data folder.
-        output: the file with all that it printed.
-    """
-
-    process: subprocess.Popen[bytes]
-    home: Path
     mlflow_port: int
     serve_port: int
-    output: Path
 
     @property
     def mlflow_url(self) -> str:
@@ -48,33 +39,6 @@ class Stack:
     @property
     def serve_url(self) -> str:
         return f"http://127.0.0.1:{self.serve_port}"
-
-    def printed(self) -> str:
-        return self.output.read_text(encoding="utf-8")
-
-    def processes(self) -> list[psutil.Process]:
-        """Every process of this stack, known by its environment: orphans count, too."""
-        found = []
-        for process in psutil.process_iter():
-            try:
-                if process.environ().get("STACK_HOME") == str(self.home):
-                    found.append(process)
-            except psutil.Error:
-                continue
-        return found
-
-    def wait_until_ready(self) -> None:
-        """Return once the block that ends the start-up was printed."""
-        deadline = time.monotonic() + START_WITHIN
-        while not any(word in self.printed() for word in READY):
-            assert self.process.poll() is None, f"make run ended:\n{self.printed()}"
-            assert time.monotonic() < deadline, f"not ready:\n{self.printed()}"
-            time.sleep(0.05)
-
-    def stop(self, number: int = signal.SIGINT) -> int:
-        """Stop it as a terminal does, by a signal to the process group; returns the exit code."""
-        os.killpg(self.process.pid, number)
-        return self.process.wait(PATIENCE)
 
     def predict(self, csv: str, token: str = "") -> list[str]:
         """The categories that the API answers for a text/csv body."""
@@ -106,6 +70,48 @@ class Stack:
         """The versions of the registered model, oldest first."""
         query = "model-versions/search?filter=name%3D'classificador-produtos'"
         return sorted(self.mlflow(query)["model_versions"], key=lambda v: int(v["version"]))
+
+
+@dataclass
+class Stack(Servers):
+    """One `make run`.
+
+    Attributes:
+        process: the `make`, leader of a process group as in a terminal.
+        home: its data folder.
+        output: the file with all that it printed.
+    """
+
+    process: subprocess.Popen[bytes]
+    home: Path
+    output: Path
+
+    def printed(self) -> str:
+        return self.output.read_text(encoding="utf-8")
+
+    def processes(self) -> list[psutil.Process]:
+        """Every process of this stack, known by its environment: orphans count, too."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get("STACK_HOME") == str(self.home):
+                    found.append(process)
+            except psutil.Error:
+                continue
+        return found
+
+    def wait_until_ready(self) -> None:
+        """Return once the block that ends the start-up was printed."""
+        deadline = time.monotonic() + START_WITHIN
+        while not any(word in self.printed() for word in READY):
+            assert self.process.poll() is None, f"make run ended:\n{self.printed()}"
+            assert time.monotonic() < deadline, f"not ready:\n{self.printed()}"
+            time.sleep(0.05)
+
+    def stop(self, number: int = signal.SIGINT) -> int:
+        """Stop it as a terminal does, by a signal to the process group; returns the exit code."""
+        os.killpg(self.process.pid, number)
+        return self.process.wait(PATIENCE)
 
 
 def metrics_of(run: dict[str, Any]) -> dict[str, float]:
@@ -153,9 +159,8 @@ def make_run(
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    stack = Stack(
-        process, home, int(str(given["MLFLOW_PORT"])), int(str(given["SERVE_PORT"])), output
-    )
+    mlflow_port, serve_port = (int(str(given[name])) for name in ports)
+    stack = Stack(mlflow_port, serve_port, process, home, output)
     try:
         yield stack
     finally:
