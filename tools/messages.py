@@ -1,7 +1,7 @@
 """The catalog of what people are told: `make messages` after a change, `--check` in `make lint`.
 
-Messages are what stands in `tr("…")`; their translations are written by hand into the .po file,
-and the .mo file beside it is what programs read.
+Messages are what stands in `tr("…")` and `BadInput("…")`; their translations are written by hand
+into the .po file, and the .mo file beside it is what programs read.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from babel.messages.pofile import read_po, write_po
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ("trainer", "local")
 PO = ROOT / "trainer" / "produtos" / "locale" / "pt" / "LC_MESSAGES" / "produtos.po"
+TRANSLATED = ("tr", "BadInput")
 FIELD = re.compile(r"\{[^{}]*\}|%\(\w+\)s")
 
 
@@ -57,7 +58,7 @@ def extracted() -> Catalog:
         # By Python's own reading: Babel's does not see what stands in an f-string.
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             match node:
-                case ast.Call(func=ast.Name("tr"), args=[ast.Constant(str(message))]):
+                case ast.Call(ast.Name(name), [ast.Constant(str(message))]) if name in TRANSLATED:
                     found.add(message)
     return found
 

@@ -103,7 +103,7 @@ def _show(everyone: Sequence[Progress], answers: Sequence[Served]) -> None:
     from produtos.errors import BadInput
 
     if not everyone:
-        raise BadInput(tr("there is no place yet: make class STUDENTS=students.txt"))
+        raise BadInput("there is no place yet: make class STUDENTS=students.txt")
     heads = (
         tr("student"),
         tr("runs"),

@@ -45,18 +45,15 @@ def _check(given: argparse.Namespace) -> None:
     written, given.to = given.to, stage_named(given.to)
     if given.to is None:
         raise BadInput(
-            tr("--to {written}: must be Production, Staging, None or Archived").format(
-                written=written
-            )
+            "--to {written}: must be Production, Staging, None or Archived", written=written
         )
     if given.rollback and given.version:
-        raise BadInput(tr("--rollback finds the version by itself; leave --version out"))
+        raise BadInput("--rollback finds the version by itself; leave --version out")
     if not given.rollback and not (given.version.isascii() and given.version.isdigit()):
         option = f"--version {given.version}" if given.version else tr("no version is given")
         raise BadInput(
-            tr("{option}: name one by its number, such as --version 2, or use --rollback").format(
-                option=option
-            )
+            "{option}: name one by its number, such as --version 2, or use --rollback",
+            option=option,
         )
 
 

@@ -31,9 +31,9 @@ def main() -> None:
     )
     if not given.yes:
         if not sys.stdin.isatty():
-            raise BadInput(tr("nothing was deleted: nobody was there to ask; FORCE=yes answers"))
+            raise BadInput("nothing was deleted: nobody was there to ask; FORCE=yes answers")
         if input(tr("type yes to go on: ")).strip().casefold() != tr("yes"):
-            raise BadInput(tr("nothing was deleted"))
+            raise BadInput("nothing was deleted")
     first_version.restore(client, version)
     print(tr("version 1 is in Production; what is registered next is version 2"))
 

@@ -30,9 +30,8 @@ def main() -> None:
     parameters = Parameters(**vars(parser.parse_args()))
     if parameters.streaming and parameters.classifier != NAIVE_BAYES:
         raise BadInput(
-            tr(
-                "--streaming: {classifier} needs all texts at once; leave one of the two out"
-            ).format(classifier=parameters.classifier)
+            "--streaming: {classifier} needs all texts at once; leave one of the two out",
+            classifier=parameters.classifier,
         )
     train = _in_blocks(parameters) if parameters.streaming else _at_once(parameters)
 

@@ -2,6 +2,8 @@
 
 import re
 
+from produtos.language import tr
+
 LONGEST = 400
 """Characters of an error that is not ours: it may carry a whole answer of a server."""
 
@@ -11,7 +13,14 @@ class BadInput(Exception):
 
     The message is one line: what was wrong, where, and what to do. A command prints it and ends
     with exit code 2.
+
+    Args:
+        message: in English; it is told in the language of the terminal, as by `tr`.
+        values: for its `{names}`.
     """
+
+    def __init__(self, message: str, /, **values: object) -> None:
+        super().__init__(tr(message).format(**values) if values else tr(message))
 
 
 class Stopped(BaseException):

@@ -50,20 +50,20 @@ def parse_grid(written: str) -> Axes:
         name = name.replace("-", "_")
         if name not in READ or name in axes:
             raise BadInput(
-                tr(
-                    "--grid {word}: write each of {names} once at most, as in "
-                    "alpha=0.1,1 ngrams=1,2"
-                ).format(word=word, names=", ".join(READ))
+                "--grid {word}: write each of {names} once at most, as in alpha=0.1,1 ngrams=1,2",
+                word=word,
+                names=", ".join(READ),
             )
         try:
             axes[name] = list(dict.fromkeys(map(READ[name], values.split(","))))
         except argparse.ArgumentTypeError as error:
-            raise BadInput(tr("--grid {word}: {error}").format(word=word, error=error)) from None
+            raise BadInput("--grid {word}: {error}", word=word, error=error) from None
     if (runs := math.prod(map(len, axes.values()))) > MOST_RUNS:
         raise BadInput(
-            tr("--grid {written}: these are {runs:,} runs; ask for {most:,} at most").format(
-                written=written, runs=runs, most=MOST_RUNS
-            )
+            "--grid {written}: these are {runs:,} runs; ask for {most:,} at most",
+            written=written,
+            runs=runs,
+            most=MOST_RUNS,
         )
     return axes or CHAPTER
 

@@ -63,15 +63,12 @@ def open_inputs(request: Request) -> Inputs:
     for table in opened[1:]:
         if not table.schema.equals(schema):
             raise BadInput(
-                tr(
-                    "input {address}: its columns ({names}) are not those of {address2} "
-                    "({names2}), or are of other types; classify it by itself"
-                ).format(
-                    address=table.location.address,
-                    names=", ".join(table.schema.names),
-                    address2=opened[0].location.address,
-                    names2=", ".join(schema.names),
-                )
+                "input {address}: its columns ({names}) are not those of {address2} "
+                "({names2}), or are of other types; classify it by itself",
+                address=table.location.address,
+                names=", ".join(table.schema.names),
+                address2=opened[0].location.address,
+                names2=", ".join(schema.names),
             )
     added = answer_columns(request)
     if request.to_database:
@@ -79,10 +76,9 @@ def open_inputs(request: Request) -> Inputs:
     for name in schema.names:
         if fold(name) in map(fold, added):
             raise BadInput(
-                tr(
-                    "input {input}: the output needs the column {name} for itself; rename the "
-                    "input's"
-                ).format(input=request.input, name=name)
+                "input {input}: the output needs the column {name} for itself; rename the input's",
+                input=request.input,
+                name=name,
             )
     return Inputs(opened, schema, sum(file.size() for file in files))
 
@@ -99,11 +95,11 @@ def _check_outside(request: Request) -> None:
     for option, address in (("--output", output), ("--bad-rows", request.bad_rows_address)):
         if address and would_be_input(address, request.input):
             raise BadInput(
-                tr(
-                    "{option} {address}: this is in the input folder {input}, where the next job "
-                    "would take it for products; name a place outside, or a folder whose name "
-                    "begins with _"
-                ).format(option=option, address=address, input=request.input)
+                "{option} {address}: this is in the input folder {input}, where the next job would "
+                "take it for products; name a place outside, or a folder whose name begins with _",
+                option=option,
+                address=address,
+                input=request.input,
             )
 
 

@@ -100,23 +100,19 @@ def check_answered(request: Request, result: Result, bad: BadRows) -> None:
     rows = result.rows + result.bad_rows
     if rows == 0:
         raise BadInput(
-            tr(
-                "input {input}: no rows below the header; if they are in its line, the line "
-                "ends were lost, as by curl -d instead of --data-binary"
-            ).format(input=request.input)
+            "input {input}: no rows below the header; if they are in its line, the line "
+            "ends were lost, as by curl -d instead of --data-binary",
+            input=request.input,
         )
     if result.rows == 0 or result.rows < request.min_answered * rows:
         raise BadInput(
-            tr(
-                "output {shown_output}: not written, since {rows:,} of {rows2:,} rows could "
-                "be classified (--min-answered {min_answered:g}); {summary}"
-            ).format(
-                shown_output=request.shown_output,
-                rows=result.rows,
-                rows2=rows,
-                min_answered=request.min_answered,
-                summary=bad.summary(),
-            )
+            "output {shown_output}: not written, since {rows:,} of {rows2:,} rows could "
+            "be classified (--min-answered {min_answered:g}); {summary}",
+            shown_output=request.shown_output,
+            rows=result.rows,
+            rows2=rows,
+            min_answered=request.min_answered,
+            summary=bad.summary(),
         )
 
 
@@ -166,9 +162,9 @@ def _download(model: ModelReference, folder: Path) -> ModelFolder:
         path = mlflow.artifacts.download_artifacts(artifact_uri=model.uri, dst_path=str(folder))
     except Exception as error:
         raise BadInput(
-            tr("model {uri}: its files cannot be fetched ({error})").format(
-                uri=model.uri, error=in_one_line(error)
-            )
+            "model {uri}: its files cannot be fetched ({error})",
+            uri=model.uri,
+            error=in_one_line(error),
         ) from None
     return path, tr("model {uri}").format(uri=model.uri)
 

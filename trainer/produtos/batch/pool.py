@@ -25,7 +25,6 @@ from multiprocessing.context import ForkServerContext
 from produtos.errors import BadInput
 from produtos.in_order import in_order
 from produtos.io.rows import Chunk
-from produtos.language import tr
 from produtos.model.loaded import LoadedModel
 
 Answers = list[list[str]]
@@ -144,10 +143,8 @@ class _Worker:
             answers: Answers | BadInput = self._connection.recv()
         except (EOFError, OSError):
             raise BadInput(
-                tr(
-                    "a worker process was killed, most likely for want of memory; try again with "
-                    "fewer, such as --workers 1"
-                )
+                "a worker process was killed, most likely for want of memory; try again with "
+                "fewer, such as --workers 1"
             ) from None
         if isinstance(answers, BadInput):
             raise answers

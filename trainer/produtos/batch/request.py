@@ -100,7 +100,7 @@ def of(given: Namespace) -> Request:
     """
     compared, more_texts = _two_models(given.compare)
     if given.output and given.output_table:
-        raise BadInput(tr("give --output or --output-table, not both"))
+        raise BadInput("give --output or --output-table, not both")
     master = master_of(given)
     request = Request(
         models=compared or (given.model or "Production",),
@@ -127,7 +127,7 @@ def _two_models(written: list[str]) -> tuple[tuple[str, ...], list[str]]:
     if len(both) == 1 and rest:
         both, rest = [both[0], rest[0]], rest[1:]
     if len(both) not in (0, 2):
-        raise BadInput(tr("--compare {both}: name two models").format(both=" ".join(both)))
+        raise BadInput("--compare {both}: name two models", both=" ".join(both))
     return tuple(both), rest
 
 
@@ -138,9 +138,10 @@ def _number(option: str, written: str, kind: type[Number], most: Number) -> Numb
         number = kind(-1)
     if not 0 <= number <= most:
         raise BadInput(
-            tr("{option} {written}: must be a number from 0 to {most:,}").format(
-                option=option, written=written, most=most
-            )
+            "{option} {written}: must be a number from 0 to {most:,}",
+            option=option,
+            written=written,
+            most=most,
         )
     return number
 
@@ -159,42 +160,36 @@ def check(request: Request) -> None:
         )
     if len(set(request.labels())) < len(request.models):
         raise BadInput(
-            tr("--compare {models}: name two different models").format(
-                models=" ".join(request.models)
-            )
+            "--compare {models}: name two different models", models=" ".join(request.models)
         )
     if request.output_encoding not in ("utf-8", "utf-8-sig"):
         raise BadInput(
-            tr("--output-encoding {output_encoding}: must be utf-8, or utf-8-sig for Excel").format(
-                output_encoding=request.output_encoding
-            )
+            "--output-encoding {output_encoding}: must be utf-8, or utf-8-sig for Excel",
+            output_encoding=request.output_encoding,
         )
     bad_rows = request.bad_rows_address
     if request.to_database:
         database.parse(request.output)
     elif request.output and not request.output.lower().endswith((".csv", *PARQUET_ENDINGS)):
         raise BadInput(
-            tr(
-                "output {address}: end its name in .csv or .parquet, or give a "
-                "database's address with #table"
-            ).format(address=without_secrets(request.output))
+            "output {address}: end its name in .csv or .parquet, or give a "
+            "database's address with #table",
+            address=without_secrets(request.output),
         )
     for address in (request.input, request.output, bad_rows):
         if not database.is_database(address):
             locate(address)
     if _is_same_file(request.input, request.output):
         raise BadInput(
-            tr("output {output}: this is the input; give another name").format(
-                output=request.output
-            )
+            "output {output}: this is the input; give another name", output=request.output
         )
     for other, name in ((request.input, "input"), (request.output, "output")):
         if _is_same_file(other, bad_rows):
             raise BadInput(
-                tr(
-                    "rows that cannot be classified would be listed in {bad_rows}: this is the "
-                    "{name}; give another name with --bad-rows"
-                ).format(bad_rows=bad_rows, name=name)
+                "rows that cannot be classified would be listed in {bad_rows}: this is the "
+                "{name}; give another name with --bad-rows",
+                bad_rows=bad_rows,
+                name=name,
             )
 
 
@@ -218,10 +213,10 @@ def table_address(table: str) -> str:
     url = os.environ.get(DATABASE_VARIABLE) or _address_of_the_stack()
     if not url:
         raise BadInput(
-            tr(
-                "--output-table {table}: set {variable} to the database's address, "
-                "mysql+pymysql://user:password@host/database"
-            ).format(table=table, variable=DATABASE_VARIABLE)
+            "--output-table {table}: set {variable} to the database's address, "
+            "mysql+pymysql://user:password@host/database",
+            table=table,
+            variable=DATABASE_VARIABLE,
         )
     return f"{url}#{table}"
 
@@ -236,8 +231,6 @@ def _address_of_the_stack() -> str:
     if not all(settings):
         return ""
     if not (port.isascii() and port.isdigit()):
-        raise BadInput(
-            tr("MYSQL_PORT={port}: a port is a number from 1 to 65535").format(port=port)
-        )
+        raise BadInput("MYSQL_PORT={port}: a port is a number from 1 to 65535", port=port)
     url = URL.create("mysql+pymysql", user, password, host, int(port), name)
     return url.render_as_string(hide_password=False)

@@ -10,7 +10,6 @@ from itertools import islice
 
 from produtos.data.columns import CATEGORY, find_header, fold
 from produtos.errors import BadInput
-from produtos.language import tr
 
 MARK = "\ufeff"
 """A byte order mark; files that were joined have it anywhere."""
@@ -45,7 +44,7 @@ def read_table(text: str) -> Table:
     lines = list(io.StringIO(text, newline=""))
     top = first_lines(lines)
     if not top:
-        raise BadInput(tr("empty; it needs a header line nome;descricao;categoria"))
+        raise BadInput("empty; it needs a header line nome;descricao;categoria")
     number, first = top[0]
     header = header_of(first)
     if header is None:
@@ -53,15 +52,12 @@ def read_table(text: str) -> Table:
             _, names = header_of(line) or ("", [])
             if CATEGORY in map(fold, names):
                 raise BadInput(
-                    tr("the header is at line {below}; delete the lines above it").format(
-                        below=below
-                    )
+                    "the header is at line {below}; delete the lines above it", below=below
                 )
         raise BadInput(
-            tr(
-                "no header: line {number} is {strip}; the first line must be "
-                "nome;descricao;categoria"
-            ).format(number=number, strip=first.strip()[:60])
+            "no header: line {number} is {strip}; the first line must be nome;descricao;categoria",
+            number=number,
+            strip=first.strip()[:60],
         )
     lines[number - 1] = first
     rows = _rows(lines, number - 1, separator=header[0])
@@ -94,10 +90,9 @@ def _rows(lines: list[str], first: int, separator: str) -> Iterator[tuple[int, l
             "".join(lines[start - 1 : end]), separator
         ):
             raise BadInput(
-                tr(
-                    'a quote (") opened in the row at line {start} is never closed; close it, or '
-                    "double the quotes inside the field"
-                ).format(start=start)
+                'a quote (") opened in the row at line {start} is never closed; close it, or '
+                "double the quotes inside the field",
+                start=start,
             )
         if len(fields) > 1 or any(map(str.strip, fields)):
             row = unquoted(fields, separator, width or 2)

@@ -138,7 +138,7 @@ def load(source: str | None = None) -> Dataset:
         dataset = parse(read_bytes(address), where)
         check_categories(dataset.summary())
     except BadInput as error:
-        raise BadInput(tr("dataset {where}: {error}").format(where=where, error=error)) from None
+        raise BadInput("dataset {where}: {error}", where=where, error=error) from None
     return dataset
 
 
@@ -162,10 +162,9 @@ def parse(content: bytes, where: str) -> Dataset:
         row += [""] * (len(names) - len(row))
         if fold(row[columns.category]) in names and sorted(map(fold, row)) == names:
             raise BadInput(
-                tr(
-                    "the header is there again at line {line}; delete that line, and join files "
-                    "without their headers"
-                ).format(line=line)
+                "the header is there again at line {line}; delete that line, and join files "
+                "without their headers",
+                line=line,
             )
         product = product_of(*(row[each] if each is not None else "" for each in columns))
         if not product.key:
@@ -188,9 +187,9 @@ def columns_of(table: Table) -> Columns:
     """
     if twice := named_twice(table.names):
         raise BadInput(
-            tr("the header at line {line} has {name} twice; rename or delete one").format(
-                line=table.line, name=twice
-            )
+            "the header at line {line} has {name} twice; rename or delete one",
+            line=table.line,
+            name=twice,
         )
     texts = text_columns(table.names)
     category = index_of(CATEGORY, table.names)
@@ -201,16 +200,13 @@ def columns_of(table: Table) -> Columns:
     below = next(table.rows, None)
     missing = [*([] if texts else PART_COLUMNS), *([CATEGORY] if category is None else [])]
     raise BadInput(
-        tr(
-            "the header at line {line} has no column {missing}; there are: {shown}; it "
-            "must be {columns}{more}"
-        ).format(
-            line=table.line,
-            missing=tr(" and no column ").join(missing),
-            shown=shown(table.names),
-            columns=";".join(COLUMNS),
-            more="" if below else tr("; no line is below it: were the line ends lost?"),
-        )
+        "the header at line {line} has no column {missing}; there are: {shown}; it "
+        "must be {columns}{more}",
+        line=table.line,
+        missing=tr(" and no column ").join(missing),
+        shown=shown(table.names),
+        columns=";".join(COLUMNS),
+        more="" if below else tr("; no line is below it: were the line ends lost?"),
     )
 
 
@@ -223,31 +219,27 @@ def check_categories(summary: Summary) -> None:
     counts = summary.counts
     if not counts:
         raise BadInput(
-            tr(
-                "nothing left to train on ({summary}); each row needs a category and a nome "
-                "or a descricao"
-            ).format(summary=summary)
+            "nothing left to train on ({summary}); each row needs a category and a nome "
+            "or a descricao",
+            summary=summary,
         )
     spellings: dict[str, list[str]] = {}
     for category in counts:
         spellings.setdefault(fold(category), []).append(category)
     if several := [", ".join(each) for each in spellings.values() if len(each) > 1]:
         raise BadInput(
-            tr(
-                "categories that differ in upper and lower case or accents only ({several}); "
-                "write each of them in one way"
-            ).format(several="; ".join(several[:3]))
+            "categories that differ in upper and lower case or accents only ({several}); "
+            "write each of them in one way",
+            several="; ".join(several[:3]),
         )
     if len(counts) == 1:
         raise BadInput(
-            tr(
-                "every product is of one category, {categories}; a classifier needs two or more"
-            ).format(categories=next(iter(counts)))
+            "every product is of one category, {categories}; a classifier needs two or more",
+            categories=next(iter(counts)),
         )
     if alone := [category for category, count in counts.items() if count == 1]:
         raise BadInput(
-            tr(
-                "only one product in the category {alone}; add more of its products, or "
-                "leave the category out"
-            ).format(alone=", ".join(alone[:5]))
+            "only one product in the category {alone}; add more of its products, or "
+            "leave the category out",
+            alone=", ".join(alone[:5]),
         )

@@ -91,9 +91,9 @@ def decode(content: bytes) -> str:
         raise BadInput(message)
     if encoding := wide_encoding(content):
         raise BadInput(
-            tr("this is {upper}, which Excel calls Unicode text; {save}").format(
-                upper=encoding[:6].upper(), save=SAVE_AS_CSV
-            )
+            "this is {upper}, which Excel calls Unicode text; {save}",
+            upper=encoding[:6].upper(),
+            save=SAVE_AS_CSV,
         )
     try:
         text = content.decode()
@@ -103,10 +103,11 @@ def decode(content: bytes) -> str:
         line = text.count("\n", 0, found.start()) + 1
         once = found[0].encode("cp1252").decode()
         raise BadInput(
-            tr(
-                "text encoded twice at line {line} ({found!r} for {once!r}): it was UTF-8 "
-                "and was read as something else; export it again, opened as UTF-8"
-            ).format(line=line, found=found[0], once=once)
+            "text encoded twice at line {line} ({found!r} for {once!r}): it was UTF-8 "
+            "and was read as something else; export it again, opened as UTF-8",
+            line=line,
+            found=found[0],
+            once=once,
         )
     return text
 

@@ -57,9 +57,8 @@ def location(source: str | None) -> str:
         return os.path.expandvars(source)
     if "://" in source:
         raise BadInput(
-            tr("dataset {address}: only paths and http(s) addresses can be read").format(
-                address=without_secrets(source)
-            )
+            "dataset {address}: only paths and http(s) addresses can be read",
+            address=without_secrets(source),
         )
     path = Path(source).expanduser()
     if source == SHIPPED_NAME and not path.exists():
@@ -79,10 +78,9 @@ def read_bytes(where: str) -> bytes:
     content = _download(where) if is_url(where) else _read_file(Path(where))
     if len(content) > LARGEST:
         raise BadInput(
-            tr(
-                "more than {LARGEST:,} bytes; give a smaller file, or train on it in blocks: "
-                "train.py --streaming"
-            ).format(LARGEST=LARGEST)
+            "more than {LARGEST:,} bytes; give a smaller file, or train on it in blocks: "
+            "train.py --streaming",
+            LARGEST=LARGEST,
         )
     return content
 
@@ -92,14 +90,12 @@ def _read_file(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(LARGEST + 1)
     except FileNotFoundError:
-        raise BadInput(
-            tr("no such file; give the path of a CSV file, or an http(s) address")
-        ) from None
+        raise BadInput("no such file; give the path of a CSV file, or an http(s) address") from None
     except IsADirectoryError:
-        raise BadInput(tr("this is a folder; give the path of a CSV file")) from None
+        raise BadInput("this is a folder; give the path of a CSV file") from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise BadInput(tr("cannot be read ({reason})").format(reason=reason)) from None
+        raise BadInput("cannot be read ({reason})", reason=reason) from None
 
 
 def _download(url: str) -> bytes:
@@ -107,7 +103,7 @@ def _download(url: str) -> bytes:
         request = _request(url)
     except ValueError:
         raise BadInput(
-            tr("this is no address that can be fetched; check it, and write blanks as %20")
+            "this is no address that can be fetched; check it, and write blanks as %20"
         ) from None
     try:
         with build_opener().open(request, timeout=HTTP_TIMEOUT) as response:
@@ -116,15 +112,12 @@ def _download(url: str) -> bytes:
     except (OSError, HTTPException) as error:
         proxy = proxy_of(url)
         by = tr(" and the proxy, {proxy}").format(proxy=proxy) if proxy else ""
-        raise BadInput(
-            tr("{reason}; check the address{by}").format(reason=_reason(error), by=by)
-        ) from None
+        raise BadInput("{reason}; check the address{by}", reason=_reason(error), by=by) from None
     if moved_to and not_csv(content) == WEB_PAGE:
         raise BadInput(
-            tr(
-                "the server led to {address}, which is a web page, perhaps to log "
-                "in; give an address that leads to the file itself"
-            ).format(address=without_secrets(moved_to))
+            "the server led to {address}, which is a web page, perhaps to log "
+            "in; give an address that leads to the file itself",
+            address=without_secrets(moved_to),
         )
     return content
 
@@ -158,9 +151,9 @@ def _receive(response: HTTPResponse) -> bytes:
     """The whole of an answer, or an error: what was cut off must not pass for a data set."""
     if response.status != OK:
         raise BadInput(
-            tr(
-                "the server answered {status} {reason}, not with the whole file; check the address"
-            ).format(status=response.status, reason=response.reason)
+            "the server answered {status} {reason}, not with the whole file; check the address",
+            status=response.status,
+            reason=response.reason,
         )
     length = response.length
     content = bytearray()
@@ -171,9 +164,9 @@ def _receive(response: HTTPResponse) -> bytes:
             raise TimeoutError
     if length is not None and len(content) < min(length, LARGEST + 1):
         raise BadInput(
-            tr("the server sent {content:,} of {length:,} bytes; try again").format(
-                content=len(content), length=length
-            )
+            "the server sent {content:,} of {length:,} bytes; try again",
+            content=len(content),
+            length=length,
         )
     encoding = response.headers.get("Content-Encoding", "identity")
     if encoding == "gzip":
@@ -181,16 +174,13 @@ def _receive(response: HTTPResponse) -> bytes:
             return GzipFile(fileobj=BytesIO(content)).read(LARGEST + 1)
         except (EOFError, OSError, zlib.error):
             raise BadInput(
-                tr(
-                    "the server sent {content:,} bytes of gzip that do not end as gzip does; try "
-                    "again"
-                ).format(content=len(content))
+                "the server sent {content:,} bytes of gzip that do not end as gzip does; try again",
+                content=len(content),
             ) from None
     if encoding != "identity":
         raise BadInput(
-            tr("the server sent the file compressed ({encoding}); give another address").format(
-                encoding=encoding
-            )
+            "the server sent the file compressed ({encoding}); give another address",
+            encoding=encoding,
         )
     return bytes(content)
 

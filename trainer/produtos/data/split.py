@@ -135,21 +135,23 @@ def digest_of(products: Iterable[Product], others: int = 0) -> int:
 def no_holdout(where: str, products: int) -> BadInput:
     """What is said where no product is in the hold-out."""
     return BadInput(
-        tr(
-            "dataset {where}: {products} products are too few to set some aside for the "
-            "hold-out (about {share:.0%} of all); add more rows"
-        ).format(where=where, products=products, share=HOLDOUT_SHARE)
+        "dataset {where}: {products} products are too few to set some aside for the "
+        "hold-out (about {share:.0%} of all); add more rows",
+        where=where,
+        products=products,
+        share=HOLDOUT_SHARE,
     )
 
 
 def too_few(where: str, test_size: float, products: int, categories: int) -> BadInput:
     """What is said where a category has no product to learn from, or none is left to test on."""
     return BadInput(
-        tr(
-            "dataset {where}: with test_size {test_size} the {products} products beside "
-            "the hold-out leave too few to train on all {learnable} categories; add more "
-            "rows, or change test_size"
-        ).format(where=where, test_size=test_size, products=products, learnable=categories)
+        "dataset {where}: with test_size {test_size} the {products} products beside the hold-out "
+        "leave too few to train on all {learnable} categories; add more rows, or change test_size",
+        where=where,
+        test_size=test_size,
+        products=products,
+        learnable=categories,
     )
 
 
@@ -184,19 +186,21 @@ def pool_of(dataset: Dataset, *, include_names: bool) -> Pool:
     what, texts, add = _OF_NAMES[include_names]
     if len({product.category for product in pool}) < 2:
         raise BadInput(
-            tr(
-                "dataset {where}: beside the hold-out, {pool} different products have "
-                "{what}; two categories of them are needed to train; add {add}"
-            ).format(where=dataset.where, pool=len(pool), what=what, add=add)
+            "dataset {where}: beside the hold-out, {pool} different products have "
+            "{what}; two categories of them are needed to train; add {add}",
+            where=dataset.where,
+            pool=len(pool),
+            what=what,
+            add=add,
         )
     learnable = _learnable(pool, include_names=include_names)
     if hopeless := sorted({product.category for product in pool} - learnable.keys()):
         raise BadInput(
-            tr(
-                "dataset {where}: no word to learn in the {texts} of {hopeless}: signs, "
-                "emoji and words like de and para tell nothing; add products with words of "
-                "their own"
-            ).format(where=dataset.where, texts=texts, hopeless=", ".join(hopeless[:5]))
+            "dataset {where}: no word to learn in the {texts} of {hopeless}: signs, emoji and "
+            "words like de and para tell nothing; add products with words of their own",
+            where=dataset.where,
+            texts=texts,
+            hopeless=", ".join(hopeless[:5]),
         )
     return Pool(pool, learnable, left_out)
 

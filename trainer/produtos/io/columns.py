@@ -28,15 +28,13 @@ def find(names: Sequence[str], asked: str | None, where: str) -> list[int]:
     for number, name in enumerate(names, start=1):
         if not name:
             raise BadInput(
-                tr("{where}: column {number} has no name; give it one, or delete it").format(
-                    where=where, number=number
-                )
+                "{where}: column {number} has no name; give it one, or delete it",
+                where=where,
+                number=number,
             )
     if twice := named_twice(names):
         raise BadInput(
-            tr("{where}: the column {twice} is there twice; rename one").format(
-                where=where, twice=twice
-            )
+            "{where}: the column {twice} is there twice; rename one", where=where, twice=twice
         )
     if asked:
         index = index_of(asked, names)
@@ -52,10 +50,11 @@ def find(names: Sequence[str], asked: str | None, where: str) -> list[int]:
         else tr("column {known} or {known2}").format(known=", ".join(known[:-1]), known2=known[-1])
     )
     raise BadInput(
-        tr(
-            "{where}: no {missing}; there are: {shown}; say which one holds the text "
-            "with --text-column NAME"
-        ).format(where=where, missing=missing, shown=shown(names))
+        "{where}: no {missing}; there are: {shown}; say which one holds the text "
+        "with --text-column NAME",
+        where=where,
+        missing=missing,
+        shown=shown(names),
     )
 
 

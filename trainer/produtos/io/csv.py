@@ -173,7 +173,7 @@ def open_table(location: Location, text_column: str | None, encoding: str) -> Cs
         b" ".decode(encoding, "replace")
     except (LookupError, UnicodeError):
         raise BadInput(
-            tr("there is no encoding {encoding}; try utf-8 or cp1252").format(encoding=encoding)
+            "there is no encoding {encoding}; try utf-8 or cp1252", encoding=encoding
         ) from None
     if encoding.lower().replace("_", "-") in ("utf-8", "utf8"):
         encoding = "utf-8-sig"
@@ -182,7 +182,7 @@ def open_table(location: Location, text_column: str | None, encoding: str) -> Cs
         lines = first_lines(iter(lambda: text.readline(LONGEST), ""))
     where = tr("input {address}").format(address=location.address)
     if not lines:
-        raise BadInput(tr("{where}: empty; there is nothing to classify").format(where=where))
+        raise BadInput("{where}: empty; there is nothing to classify", where=where)
     number, first = lines[0]
     header = header_of(first, [text_column] if text_column else [])
     if header:
@@ -203,10 +203,9 @@ def open_table(location: Location, text_column: str | None, encoding: str) -> Cs
         _, names = header_of(line) or ("", [])
         if len(set(KNOWN_COLUMNS) & set(map(fold, names))) > 1:
             raise BadInput(
-                tr(
-                    "{where}: the header is in line {below}, below others; delete the lines "
-                    "above it"
-                ).format(where=where, below=below)
+                "{where}: the header is in line {below}, below others; delete the lines above it",
+                where=where,
+                below=below,
             )
     return CsvTable(location, rows.strings([TEXT]), [0], "", encoding, number - 1)
 

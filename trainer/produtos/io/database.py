@@ -54,17 +54,14 @@ def parse(address: str) -> tuple[URL, str]:
     if url is None or _is_torn(address, url):
         # Nothing of it is shown: a part may be a password's.
         raise BadInput(
-            tr(
-                "the output database's address cannot be understood; write it as "
-                "mysql+pymysql://user:password@host/database#table, with %40 for an @ and "
-                "%23 for a # in the user or the password"
-            )
+            "the output database's address cannot be understood; write it as "
+            "mysql+pymysql://user:password@host/database#table, with %40 for an @ and "
+            "%23 for a # in the user or the password"
         )
     if not table or len(table) > LONGEST_TABLE_NAME:
         raise BadInput(
-            tr(
-                "output {shown}: end the address with # and the table's name, such as #predicoes"
-            ).format(shown=shown(url))
+            "output {shown}: end the address with # and the table's name, such as #predicoes",
+            shown=shown(url),
         )
     return url, table
 
@@ -123,18 +120,18 @@ class DatabaseTable:
                 tr("{name} is too many").format(name=name) for name in sorted(there - needed)[:5]
             ]
             raise BadInput(
-                tr(
-                    "output {address}: the table has other columns ({difference}); give another "
-                    "table's name"
-                ).format(address=self.address, difference=", ".join(difference))
+                "output {address}: the table has other columns ({difference}); give another "
+                "table's name",
+                address=self.address,
+                difference=", ".join(difference),
             )
         kind = inspector.get_table_options(self._table.name).get("mysql_engine", "InnoDB")
         if kind != "InnoDB":
             raise BadInput(
-                tr(
-                    "output {address}: the table's engine {kind} has no transactions; give "
-                    "another table's name, or make it InnoDB"
-                ).format(address=self.address, kind=kind)
+                "output {address}: the table's engine {kind} has no transactions; give "
+                "another table's name, or make it InnoDB",
+                address=self.address,
+                kind=kind,
             )
 
     def write(self, rows: pa.RecordBatch) -> None:
@@ -174,9 +171,9 @@ class DatabaseTable:
             cause = getattr(error, "orig", None) or error
             words = " ".join(map(str, getattr(cause, "args", ()) or (cause,))).split()
             raise BadInput(
-                tr("output {address}: the database could not do it ({words})").format(
-                    address=self.address, words=" ".join(words)[:200]
-                )
+                "output {address}: the database could not do it ({words})",
+                address=self.address,
+                words=" ".join(words)[:200],
             ) from None
 
 
@@ -186,10 +183,10 @@ def _engine(url: URL) -> Engine:
         return sa.create_engine(url, connect_args={timeout: CONNECT_SECONDS})
     except (NoSuchModuleError, ImportError):
         raise BadInput(
-            tr(
-                "output {shown}: there is no driver for {drivername} here; mysql+pymysql:// "
-                "and sqlite:// have one"
-            ).format(shown=shown(url), drivername=url.drivername)
+            "output {shown}: there is no driver for {drivername} here; mysql+pymysql:// "
+            "and sqlite:// have one",
+            shown=shown(url),
+            drivername=url.drivername,
         ) from None
 
 
@@ -211,8 +208,8 @@ def _type(name: str, kind: pa.DataType) -> TypeEngine[Any]:
         if is_it(kind):
             return column_type
     raise BadInput(
-        tr(
-            "column {name}: its type {kind} cannot be kept in a table; leave it out of "
-            "the input, or make it another type"
-        ).format(name=name, kind=kind)
+        "column {name}: its type {kind} cannot be kept in a table; leave it out of "
+        "the input, or make it another type",
+        name=name,
+        kind=kind,
     )

@@ -30,16 +30,18 @@ def check_name(path: str, address: str) -> None:
     known = CSV_ENDINGS + PARQUET_ENDINGS
     if ending.lower() in SPREADSHEETS:
         raise BadInput(
-            tr("input {address}: this is a spreadsheet, not a CSV; {save}").format(
-                address=address, save=SAVE_AS_CSV
-            )
+            "input {address}: this is a spreadsheet, not a CSV; {save}",
+            address=address,
+            save=SAVE_AS_CSV,
         )
     if ending and not path.lower().endswith(known):
         raise BadInput(
-            tr(
-                "input {address}: a file that ends in {ending} is not read; give one that "
-                "ends in {known} or {known2}"
-            ).format(address=address, ending=ending, known=", ".join(known[:-1]), known2=known[-1])
+            "input {address}: a file that ends in {ending} is not read; give one that "
+            "ends in {known} or {known2}",
+            address=address,
+            ending=ending,
+            known=", ".join(known[:-1]),
+            known2=known[-1],
         )
 
 
@@ -51,14 +53,16 @@ def check_first_bytes(first: bytes, encoding: str, address: str) -> None:
     """
     other = (message for start, message in FIRST_BYTES.items() if first.startswith(start))
     if kind := next(other, None) or not_csv(first):
-        raise BadInput(tr("input {address}: {kind}").format(address=address, kind=kind))
+        raise BadInput("input {address}: {kind}", address=address, kind=kind)
     named = codecs.lookup(encoding).name.removesuffix("-sig")
     found = "utf-8" if first.startswith(codecs.BOM_UTF8) else wide_encoding(first) or named
     # Without a mark, UTF-16 and UTF-32 are read as the little-endian ones.
     if not named.startswith(found) and found != f"{named}-le":
         raise BadInput(
-            tr(
-                "input {address}: begins as {upper} does and cannot be read as {named}; say "
-                "--encoding {found}"
-            ).format(address=address, upper=found.upper(), named=named, found=found)
+            "input {address}: begins as {upper} does and cannot be read as {named}; say "
+            "--encoding {found}",
+            address=address,
+            upper=found.upper(),
+            named=named,
+            found=found,
         )

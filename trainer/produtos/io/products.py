@@ -22,7 +22,6 @@ from produtos.io.csv import CsvTable
 from produtos.io.parquet import ParquetTable, strings_of
 from produtos.io.rows import NO_TEXT, TOO_MANY_FIELDS, BadRow, Chunk
 from produtos.io.storage import Location, input_files, readable
-from produtos.language import tr
 from produtos.text import has_word
 
 HEAD = 1 << 16
@@ -133,9 +132,10 @@ class Products:
         reason = LEFT_OUT.get(row.reason)
         if reason is None:
             raise BadInput(
-                tr("dataset {file}: line {line}: {reason}; mend this row, or delete it").format(
-                    file=row.file, line=row.line, reason=row.reason
-                )
+                "dataset {file}: line {line}: {reason}; mend this row, or delete it",
+                file=row.file,
+                line=row.line,
+                reason=row.reason,
             )
         self._left_out[reason] += 1
         lines = self._lines.setdefault(reason, [])
@@ -169,10 +169,9 @@ def open_products(source: str) -> Products:
     """
     if is_url(source):
         raise BadInput(
-            tr(
-                "dataset {source}: what is read in blocks is a path or an s3:// address; fetch "
-                "the file first"
-            ).format(source=without_secrets(source))
+            "dataset {source}: what is read in blocks is a path or an s3:// address; fetch "
+            "the file first",
+            source=without_secrets(source),
         )
     where = source if source.startswith("s3://") else location(source)
     files = input_files(where)
@@ -190,9 +189,7 @@ def _open(file: Location) -> File:
             # What is said here is what is said of a table that is read at once.
             columns_of(read_table(decode(_head(file))))
         except BadInput as error:
-            raise BadInput(
-                tr("dataset {where}: {error}").format(where=file.address, error=error)
-            ) from None
+            raise BadInput("dataset {where}: {error}", where=file.address, error=error) from None
         table = csv.open_table(file, None, "utf-8")
     columns = columns_of(Table(table.schema.names, 1, iter(())))
     return File(table, columns, file.size())

@@ -110,9 +110,8 @@ class FileSink:
                 final = Path(target.path)
                 if final.is_dir():
                     raise BadInput(
-                        tr("output {address}: this is a folder; name a file in it").format(
-                            address=target.address
-                        )
+                        "output {address}: this is a folder; name a file in it",
+                        address=target.address,
                     )
                 self._path = final.with_name(f".{final.name}.{os.getpid()}.part")
                 self._path.touch(exist_ok=False)

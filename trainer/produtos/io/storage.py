@@ -155,19 +155,16 @@ def locate(address: str) -> Location:
         bucket, _, key = address.removeprefix("s3://").partition("/")
         if "@" in bucket or ":" in bucket:
             raise BadInput(
-                tr(
-                    "an s3:// address holds no keys; set AWS_ACCESS_KEY_ID and "
-                    "AWS_SECRET_ACCESS_KEY, and write s3://bucket/key"
-                )
+                "an s3:// address holds no keys; set AWS_ACCESS_KEY_ID and "
+                "AWS_SECRET_ACCESS_KEY, and write s3://bucket/key"
             )
         if not bucket:
-            raise BadInput(tr("{address}: name a bucket, s3://bucket/key").format(address=address))
+            raise BadInput("{address}: name a bucket, s3://bucket/key", address=address)
         return Location(address, key.rstrip("/"), bucket)
     if "://" in address:
         raise BadInput(
-            tr("{address}: only paths and s3:// addresses can be used").format(
-                address=without_secrets(address)
-            )
+            "{address}: only paths and s3:// addresses can be used",
+            address=without_secrets(address),
         )
     return Location(address, os.path.abspath(os.path.expanduser(address)))
 
@@ -185,7 +182,7 @@ def input_files(address: str) -> list[Location]:
         inside = _local_files(location) if location.is_local else _objects(location)
     if inside is None:
         raise BadInput(
-            tr("input {address}: no such file or folder; check the address").format(address=address)
+            "input {address}: no such file or folder; check the address", address=address
         )
     if inside == [location.path]:
         return [location]
@@ -196,9 +193,7 @@ def input_files(address: str) -> list[Location]:
         if _counts(path, location.path)
     ]
     if not files:
-        raise BadInput(
-            tr("input {address}: no .csv or .parquet file in this folder").format(address=address)
-        )
+        raise BadInput("input {address}: no .csv or .parquet file in this folder", address=address)
     return files
 
 
@@ -261,10 +256,10 @@ def _in_place_of_errors(problem: str) -> Iterator[None]:
     except UnicodeError as error:
         # Of the wide encodings, in which a byte that does not fit spoils more than its row.
         raise BadInput(
-            tr(
-                "{problem}: it is not of the encoding that was named ({reason}); name "
-                "another with --encoding"
-            ).format(problem=problem, reason=reason(error))
+            "{problem}: it is not of the encoding that was named ({reason}); name "
+            "another with --encoding",
+            problem=problem,
+            reason=reason(error),
         ) from None
     except ERRORS as error:
         raise BadInput(f"{problem} ({reason(error)})") from None

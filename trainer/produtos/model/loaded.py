@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from produtos.errors import BadInput, in_one_line
-from produtos.language import tr
 
 
 class LoadedModel:
@@ -31,9 +30,7 @@ class LoadedModel:
             self._model = mlflow.pyfunc.load_model(uri, suppress_warnings=True, dst_path=folder)
         except Exception as error:
             raise BadInput(
-                tr("{label}: cannot be loaded ({error})").format(
-                    label=label, error=in_one_line(error)
-                )
+                "{label}: cannot be loaded ({error})", label=label, error=in_one_line(error)
             ) from None
 
     def answers(self, texts: Sequence[str]) -> list[str]:
@@ -46,15 +43,16 @@ class LoadedModel:
             answers = [str(answer) for answer in _listed(self._model.predict(list(texts)))]
         except Exception as error:
             raise BadInput(
-                tr("{label}: does not classify a list of texts ({error})").format(
-                    label=self._label, error=in_one_line(error)
-                )
+                "{label}: does not classify a list of texts ({error})",
+                label=self._label,
+                error=in_one_line(error),
             ) from None
         if len(answers) != len(texts):
             raise BadInput(
-                tr(
-                    "{label}: gave {answers} answers for {texts} texts; one for each was expected"
-                ).format(label=self._label, answers=len(answers), texts=len(texts))
+                "{label}: gave {answers} answers for {texts} texts; one for each was expected",
+                label=self._label,
+                answers=len(answers),
+                texts=len(texts),
             )
         return answers
 

@@ -17,7 +17,6 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
 from produtos.errors import BadInput
-from produtos.language import tr
 from produtos.registry.registry import PRODUCTION, STUDENT, versions
 
 BEST = "acuracia_holdout"
@@ -90,20 +89,22 @@ def read(lines: Iterable[str]) -> list[Place]:
         name = re.sub("[^a-z0-9]+", "-", folded.decode()).strip("-")
         if not name:
             raise BadInput(
-                tr("line {number}, {student}: a name needs a letter from a to z").format(
-                    number=number, student=student
-                )
+                "line {number}, {student}: a name needs a letter from a to z",
+                number=number,
+                student=student,
             )
         if name in places:
             raise BadInput(
-                tr(
-                    "line {number}, {student}: {other} has the place {name} already; tell the two "
-                    "apart, by a second name"
-                ).format(number=number, student=student, other=places[name].student, name=name)
+                "line {number}, {student}: {other} has the place {name} already; tell the two "
+                "apart, by a second name",
+                number=number,
+                student=student,
+                other=places[name].student,
+                name=name,
             )
         places[name] = Place(student, name)
     if not places:
-        raise BadInput(tr("there is no name in the list of students"))
+        raise BadInput("there is no name in the list of students")
     return list(places.values())
 
 
@@ -127,10 +128,10 @@ def make(client: MlflowClient, wanted: Iterable[Place]) -> list[Place]:
         is_active = experiment is None or experiment.lifecycle_stage == "active"
         if not is_place or not is_active or (model and place.name not in there):
             raise BadInput(
-                tr(
-                    "{student}: the name {name} is taken, by an experiment or a registered model "
-                    "that is no place of a class or was deleted; write it in another way"
-                ).format(student=place.student, name=place.name)
+                "{student}: the name {name} is taken, by an experiment or a registered model "
+                "that is no place of a class or was deleted; write it in another way",
+                student=place.student,
+                name=place.name,
             )
         made.append(replace(place, experiment_id=experiment.experiment_id if experiment else ""))
     for number, place in enumerate(made):

@@ -5,7 +5,6 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from produtos.errors import BadInput
-from produtos.language import tr
 from produtos.registry import registry
 from produtos.registry.registry import MODEL_NAME, STUDENT
 
@@ -30,9 +29,8 @@ def find(client: MlflowClient) -> ModelVersion:
             if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 raise
     raise BadInput(
-        tr("there is no version 1 of {name} to go back to: leave VERSION out to begin anew").format(
-            name=MODEL_NAME
-        )
+        "there is no version 1 of {name} to go back to: leave VERSION out to begin anew",
+        name=MODEL_NAME,
     )
 
 

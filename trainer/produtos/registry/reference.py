@@ -85,18 +85,20 @@ def find(client: MlflowClient, asked: str) -> ModelVersion:
             missing += tr(", but {listed}").format(listed=listed)
             if len({str(aliases[each]) for each in alike}) > 1:
                 raise BadInput(
-                    tr(
-                        "model {written}: aliases of {name} differ in upper and lower case only: "
-                        "{listed}; give the version's number, or delete one of them"
-                    ).format(written=written, name=name, listed=listed)
+                    "model {written}: aliases of {name} differ in upper and lower case only: "
+                    "{listed}; give the version's number, or delete one of them",
+                    written=written,
+                    name=name,
+                    listed=listed,
                 )
     else:
         found = there
     if not found:
         raise BadInput(
-            tr("model {written}: {missing}; {list}").format(
-                written=written, missing=missing, list=_list(there)
-            )
+            "model {written}: {missing}; {list}",
+            written=written,
+            missing=missing,
+            list=_list(there),
         )
     return found[-1]
 
@@ -112,10 +114,9 @@ def _parse(written: str) -> tuple[str, str | None, str | None, str | None]:
     if not written.startswith("models:"):
         if not written or "/" in written or ":" in written:
             raise BadInput(
-                tr(
-                    "model {written}: give a version's number, a stage, an alias, or a models:/ "
-                    "address"
-                ).format(written=written or tr("(empty)"))
+                "model {written}: give a version's number, a stage, an alias, or a models:/ "
+                "address",
+                written=written or tr("(empty)"),
             )
         number = written.isascii() and written.isdigit()
         mark = "/" if number or stage_named(written) else "@"
@@ -126,10 +127,9 @@ def _parse(written: str) -> tuple[str, str | None, str | None, str | None]:
         parsed = None
     if parsed is None or parsed.name is None:
         raise BadInput(
-            tr(
-                "model {written}: not the address of a registered version; write it as "
-                "models:/name/version, models:/name/stage or models:/name@alias"
-            ).format(written=written)
+            "model {written}: not the address of a registered version; write it as "
+            "models:/name/version, models:/name/stage or models:/name@alias",
+            written=written,
         )
     version = str(int(parsed.version)) if parsed.version else None
     stage = stage_named(parsed.stage) or parsed.stage if parsed.stage else None
@@ -145,10 +145,10 @@ def _versions(client: MlflowClient, name: str) -> list[ModelVersion]:
         found = []
     if not found:
         raise BadInput(
-            tr(
-                "model {name}: no version is registered under this name; train and register "
-                "one first ({looked_in})"
-            ).format(name=name, looked_in=tracking.looked_in())
+            "model {name}: no version is registered under this name; train and register "
+            "one first ({looked_in})",
+            name=name,
+            looked_in=tracking.looked_in(),
         )
     return found
 

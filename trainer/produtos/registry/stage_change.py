@@ -68,16 +68,12 @@ def plan_roll_back(client: MlflowClient, stage: str) -> tuple[ModelVersion, Mode
     """What `roll_back` would do; see there."""
     if stage not in SERVED:
         raise BadInput(
-            tr("--rollback --to {stage}: only Production and Staging can be rolled back").format(
-                stage=stage
-            )
+            "--rollback --to {stage}: only Production and Staging can be rolled back", stage=stage
         )
     leaving = registry.in_stage(client, stage)
     if leaving is None:
         raise BadInput(
-            tr("--rollback: no version is in {stage}; move one there with --version").format(
-                stage=stage
-            )
+            "--rollback: no version is in {stage}; move one there with --version", stage=stage
         )
     history = History(client, MODEL_NAME, stage)
     known = history.ends_with(leaving)
@@ -90,19 +86,22 @@ def plan_roll_back(client: MlflowClient, stage: str) -> tuple[ModelVersion, Mode
             else tr(" (--version {before} --force, perhaps)").format(before=before)
         )
         raise BadInput(
-            tr(
-                "--rollback: it is not on record what was in {stage} before version "
-                "{version}{why}; say which one to go back to with --version{hint}"
-            ).format(stage=stage, version=leaving.version, why=why, hint=hint)
+            "--rollback: it is not on record what was in {stage} before version "
+            "{version}{why}; say which one to go back to with --version{hint}",
+            stage=stage,
+            version=leaving.version,
+            why=why,
+            hint=hint,
         )
     try:
         return leaving, find(client, before)
     except BadInput:
         raise BadInput(
-            tr(
-                "--rollback: version {before}, which was in {stage} before version "
-                "{version}, was deleted; say which one to go back to with --version"
-            ).format(before=before, stage=stage, version=leaving.version)
+            "--rollback: version {before}, which was in {stage} before version "
+            "{version}, was deleted; say which one to go back to with --version",
+            before=before,
+            stage=stage,
+            version=leaving.version,
         ) from None
 
 

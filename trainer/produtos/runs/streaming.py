@@ -30,7 +30,6 @@ from produtos.data.split import (
 )
 from produtos.errors import BadInput
 from produtos.io.products import Products
-from produtos.language import tr
 from produtos.model import pipeline as model
 from produtos.model.counting import MOST_TERMS, TermCounts
 from produtos.model.evaluation import Evaluation, evaluate, expected
@@ -81,10 +80,9 @@ def train(products: Products, parameters: Parameters, most_terms: int = MOST_TER
         _check(products, parameters, rows, counts.learnable)
         if own_texts and own_texts.holdout != digests[HOLDOUT]:
             raise BadInput(
-                tr(
-                    "dataset {where}: it has changed while it was read; start again when "
-                    "nothing writes to it"
-                ).format(where=products.where)
+                "dataset {where}: it has changed while it was read; start again when "
+                "nothing writes to it",
+                where=products.where,
             )
         pipeline = counts.fit()
         categories = sorted(products.counts)

@@ -62,10 +62,9 @@ def reach() -> MlflowClient:
     uri = mlflow.get_tracking_uri()
     if NO_SCHEME.fullmatch(uri):
         raise BadInput(
-            tr(
-                "no tracking server answers at {uri}: write http:// in front, "
-                "MLFLOW_TRACKING_URI=http://{uri}"
-            ).format(uri=uri)
+            "no tracking server answers at {uri}: write http:// in front, "
+            "MLFLOW_TRACKING_URI=http://{uri}",
+            uri=uri,
         )
     shown = without_secrets(uri)
     proxy = proxy_of(uri)
@@ -76,10 +75,11 @@ def reach() -> MlflowClient:
         except Exception as error:
             by = tr(", by the proxy {proxy}").format(proxy=proxy) if proxy else ""
             raise BadInput(
-                tr(
-                    "no tracking server answers at {shown} ({reason}{by}); start it, or set "
-                    "MLFLOW_TRACKING_URI to its address"
-                ).format(shown=shown, reason=_reason(error), by=by)
+                "no tracking server answers at {shown} ({reason}{by}); start it, or set "
+                "MLFLOW_TRACKING_URI to its address",
+                shown=shown,
+                reason=_reason(error),
+                by=by,
             ) from None
     if run_id := project_run_id():
         _hide_credentials(client, run_id)
@@ -134,9 +134,10 @@ def _check_there() -> None:
         is_set = os.environ.get("MLFLOW_TRACKING_URI")
         unset = "" if is_set else tr("MLFLOW_TRACKING_URI is not set, and ")
         raise BadInput(
-            tr("{unset}there are no models in {uri}, which does not exist; {remedy}").format(
-                unset=unset, uri=uri, remedy=SET_IT
-            )
+            "{unset}there are no models in {uri}, which does not exist; {remedy}",
+            unset=unset,
+            uri=uri,
+            remedy=SET_IT,
         )
 
 
@@ -163,11 +164,11 @@ def connect() -> Tracker:
     found = _experiment(client)
     if found is not None and found.lifecycle_stage != "active":
         raise BadInput(
-            tr(
-                "the experiment {name} was deleted; set MLFLOW_EXPERIMENT_NAME to another "
-                "name, or restore it while MLflow runs: mlflow experiments restore "
-                "--experiment-id {experiment_id}"
-            ).format(name=found.name, experiment_id=found.experiment_id)
+            "the experiment {name} was deleted; set MLFLOW_EXPERIMENT_NAME to another "
+            "name, or restore it while MLflow runs: mlflow experiments restore "
+            "--experiment-id {experiment_id}",
+            name=found.name,
+            experiment_id=found.experiment_id,
         )
     # Makes it if it is not there. MLflow logs a model to the experiment that is set, whatever run
     # the model belongs to.
@@ -203,10 +204,9 @@ def _experiment(client: MlflowClient) -> Experiment | None:
         return client.get_experiment(number)
     except MlflowException:
         raise BadInput(
-            tr(
-                "there is no experiment {number}; set MLFLOW_EXPERIMENT_ID to one that "
-                "exists, or unset it"
-            ).format(number=number)
+            "there is no experiment {number}; set MLFLOW_EXPERIMENT_ID to one that "
+            "exists, or unset it",
+            number=number,
         ) from None
 
 

@@ -232,7 +232,12 @@ def test_a_deleted_experiment_is_said_with_how_to_have_it_back(
 
 @pytest.mark.parametrize(
     ("error", "status"),
-    [(None, "FINISHED"), (ValueError(), "FAILED"), (Stopped(15), "KILLED"), (BadInput(), "FAILED")],
+    [
+        (None, "FINISHED"),
+        (ValueError(), "FAILED"),
+        (Stopped(15), "KILLED"),
+        (BadInput("a"), "FAILED"),
+    ],
 )
 @pytest.mark.parametrize("resumed", [False, True])
 def test_no_run_stays_running(
