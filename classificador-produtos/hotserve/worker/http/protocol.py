@@ -18,16 +18,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from hotserve.worker import errors
 from hotserve.worker.answer import JSON, Headers
-from hotserve.worker.http.limits import (
-    LAST_REQUEST,
-    LINGER,
-    MAX_AHEAD,
-    MAX_HEAD,
-    SLOWEST,
-    too_long,
-    wrong_head,
-    wrong_request,
-)
+from hotserve.worker.http import limits
 from hotserve.worker.shared import Shared
 
 REFUSED = "hotserve.refused"
@@ -119,13 +110,13 @@ class HttpProtocol(HttpToolsProtocol):
         if self._is_refused:
             return
         before, begun, progress = self._state, self._begun_requests, self._body_progress
-        self._fits = before == _WAITING and len(data) <= MAX_HEAD
+        self._fits = before == _WAITING and len(data) <= limits.MAX_HEAD
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             self._ignore_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
-            self._refuse(*(self._refusal or (400, wrong_request(data, error))))
+            self._refuse(*(self._refusal or (400, limits.wrong_request(data, error))))
         else:
             self._packet_read()
             if self._state in (_HEAD, _BODY):
@@ -134,10 +125,11 @@ class HttpProtocol(HttpToolsProtocol):
                 self._received = self._received + len(data) if is_alone else 0
                 is_overhead = is_alone and before == _BODY and progress == self._body_progress
                 self._overhead = self._overhead + len(data) if is_overhead else 0
-                if self._state == _HEAD and self._received > MAX_HEAD:
-                    self._refuse(*too_long(self.url))
-                elif self._state == _BODY and self._overhead > MAX_HEAD:
-                    self._refuse(431, f"chunk extensions or trailers are beyond {MAX_HEAD} bytes")
+                if self._state == _HEAD and self._received > limits.MAX_HEAD:
+                    self._refuse(*limits.too_long(self.url))
+                elif self._state == _BODY and self._overhead > limits.MAX_HEAD:
+                    message = f"chunk extensions or trailers are beyond {limits.MAX_HEAD} bytes"
+                    self._refuse(431, message)
 
     def _packet_read(self) -> None:
         """What came together has been parsed."""
@@ -170,9 +162,10 @@ class HttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """A head is whole."""
         method, version = self.parser.get_method(), self.parser.get_http_version()
-        self._refusal = wrong_head(method, self.url, self.headers, version)
-        if self._refusal is None and len(self.pipeline) >= MAX_AHEAD:
-            self._refusal = 503, f"more than {MAX_AHEAD} requests were sent ahead of the answers"
+        self._refusal = limits.wrong_head(method, self.url, self.headers, version)
+        if self._refusal is None and len(self.pipeline) >= limits.MAX_AHEAD:
+            message = f"more than {limits.MAX_AHEAD} requests were sent ahead of the answers"
+            self._refusal = 503, message
         if self._refusal is not None:
             raise _Stop
         if self.parser.should_upgrade():
@@ -233,7 +226,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self._state == _ENDED:
             self.transport.close()
         elif self.cycle is None or self.cycle.response_complete:
-            self.loop.call_later(LAST_REQUEST, self._close_if_idle)
+            self.loop.call_later(limits.LAST_REQUEST, self._close_if_idle)
         else:
             self.cycle.keep_alive = False
 
@@ -243,10 +236,10 @@ class HttpProtocol(HttpToolsProtocol):
 
     def check_timeouts(self, now: float) -> None:
         """End the connection if its client is late; `now` is in monotonic seconds."""
-        unsent = self.transport.get_write_buffer_size()
+        unsent, timeout = self.transport.get_write_buffer_size(), self._settings.read_timeout
         if unsent != self._unsent[0]:
             self._unsent = unsent, now
-        elif unsent and now - self._unsent[1] > self._settings.read_timeout:
+        elif unsent and now - self._unsent[1] > timeout:
             self.transport.abort()
             return
         if self._since is None or self.flow.read_paused:
@@ -256,11 +249,11 @@ class HttpProtocol(HttpToolsProtocol):
         late = now - self._since
         if self._state == _WAITING and late > self._settings.idle_timeout:
             self.transport.close()
-        elif self._state == _ENDED and late > LINGER:
+        elif self._state == _ENDED and late > limits.LINGER:
             self.transport.abort()
-        elif self._state == _HEAD and late > self._settings.read_timeout:
-            self._refuse(408, f"the headers took more than {self._settings.read_timeout:g} s")
-        elif self._state == _BODY and late > self._settings.read_timeout + self._received / SLOWEST:
+        elif self._state == _HEAD and late > timeout:
+            self._refuse(408, f"the headers took more than {timeout:g} s")
+        elif self._state == _BODY and late > timeout + self._received / limits.SLOWEST:
             self._refuse(408, f"the body came too slowly: {late:.0f} s and not at its end")
 
     def _refuse(self, status: int, message: str) -> None:

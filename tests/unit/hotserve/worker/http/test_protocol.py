@@ -8,7 +8,7 @@ import asyncio
 import pytest
 
 from hotserve.worker.answer import Answer
-from hotserve.worker.http import protocol
+from hotserve.worker.http import limits, protocol
 from hotserve.worker.http.limits import (
     LINGER,
     MAX_AHEAD,
@@ -382,7 +382,7 @@ async def test_connections_that_are_all_in_use() -> None:
 async def test_a_worker_that_stops_answers_what_is_on_its_way(
     data: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(protocol, "LAST_REQUEST", 1000)
+    monkeypatch.setattr(limits, "LAST_REQUEST", 1000)
     connection = FrontWorker().connect()
     await connection.ask(data)
     connection.protocol.shutdown()
@@ -409,7 +409,7 @@ async def test_a_worker_that_stops_finishes_what_it_has_begun() -> None:
 async def test_a_worker_that_stops_does_not_wait_for_idle_connections(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(protocol, "LAST_REQUEST", 0.001)
+    monkeypatch.setattr(limits, "LAST_REQUEST", 0.001)
     worker = FrontWorker()
     connections = [worker.connect(), worker.connect().send(HEAD)]
     for connection in connections:
@@ -425,7 +425,7 @@ async def test_a_worker_that_stops_does_not_wait_for_idle_connections(
 async def test_a_worker_that_stops_leaves_a_late_answer_its_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(protocol, "LAST_REQUEST", 0.001)
+    monkeypatch.setattr(limits, "LAST_REQUEST", 0.001)
     worker = FrontWorker()
     connection = worker.connect()
     connection.protocol.shutdown()
