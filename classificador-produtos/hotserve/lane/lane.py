@@ -89,7 +89,7 @@ class Lane:
         """What each term of a text adds to the class that it gets."""
         return explain(self.model, text)
 
-    def look_at(self, text: str) -> tuple[int, int, float | None]:
+    def inspect(self, text: str) -> tuple[int, int, float | None]:
         """How far a text is from what the model was trained on.
 
         Returns:

@@ -14,12 +14,12 @@ from hotserve.ipc.counts import BOUNDS, FAST, NONE, OTHER, PROCESS, SUMMED
 MOST_CATEGORIES = 1000
 """Categories that one report may name; the answers of a model can be any text."""
 LONGEST_CATEGORY = 200
-LOOKS = 4000
-"""Characters of texts that are looked at closer between two reports, which is about a second.
+SAMPLED = 4000
+"""Characters of texts that are sampled between two reports, which is about a second.
 
 Where there are many models they share them.
 """
-FEWEST_LOOKS = 100
+FEWEST_SAMPLED = 100
 
 
 class LaneProducts:
@@ -33,19 +33,19 @@ class LaneProducts:
         self.counts = [0] * len(categories)
         self._forget()
 
-    def looked_at(self, terms: int, known: int, top: float | None) -> None:
-        """Count a text by what `Lane.look_at` gave for it."""
+    def add_sample(self, terms: int, known: int, top: float | None) -> None:
+        """Count a text by what `Lane.inspect` gave for it."""
         self.known += known
         self.unknown += terms - known
         if top is not None:
             self.sure += 1
             self.top += top
 
-    def looks(self) -> list[Any]:
+    def take_samples(self) -> list[Any]:
         """Terms known, terms unknown, texts with a probability, sum of these; since last asked."""
-        looks = [self.known, self.unknown, self.sure, self.top]
+        samples = [self.known, self.unknown, self.sure, self.top]
         self._forget()
-        return looks
+        return samples
 
     def _forget(self) -> None:
         self.known = self.unknown = self.sure = 0
@@ -65,12 +65,12 @@ class Counters:
 
     Attributes:
         begun: requests to `/invocations` so far; the only number that is never set back.
-        looks: characters of texts that may be looked at closer before the next report.
+        to_sample: characters of texts that may be sampled before the next report.
     """
 
     def __init__(self) -> None:
         self.begun = 0
-        self.looks = LOOKS
+        self.to_sample = SAMPLED
         self._ended = 0
         self._reported = (0, 0)  # begun and under way, when last reported
         # Kept as long as the worker lives: a request may still be under way on an old lane.
@@ -124,11 +124,11 @@ class Counters:
         """Whether anything happened since the last `take`."""
         return self._reported != (self.begun, 0) or bool(self._counts["other_requests"])
 
-    def take(self, looks: int = LOOKS) -> dict[str, Any]:
+    def take(self, to_sample: int = SAMPLED) -> dict[str, Any]:
         """What was counted since the last call, and what is under way, as plain JSON types.
 
         Args:
-            looks: what may be looked at closer until the next call.
+            to_sample: characters that may be sampled until the next call.
         """
         for lane in self._lanes.values():
             for index, products in enumerate(lane.counts):
@@ -138,10 +138,10 @@ class Counters:
         in_flight = self.begun - self._ended
         self._reported = self.begun, in_flight
         report: dict[str, Any] = {"in_flight": in_flight}
-        self.looks = looks
-        seen = [[lane.version, *lane.looks()] for lane in self._lanes.values()]
-        if seen := [look for look in seen if any(look[1:])]:
-            report["looks"] = seen
+        self.to_sample = to_sample
+        samples = [[lane.version, *lane.take_samples()] for lane in self._lanes.values()]
+        if samples := [each for each in samples if any(each[1:])]:
+            report["samples"] = samples
         for name, counter in self._counts.items():
             if counter:
                 report[name] = [[*key, count] for key, count in counter.items()]

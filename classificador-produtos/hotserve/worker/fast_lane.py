@@ -25,7 +25,7 @@ Texts = list[str]
 SLICE = 1024
 """Texts that are answered in one go; other requests have their turn between two of them."""
 FEW = 16
-"""Texts that are answered without letting another request in between, or looked at of a batch."""
+"""Texts that are answered without letting another request in between, or sampled of a batch."""
 LONGEST_TEXT = 20_000
 """Characters; a longer text would hold up the others for too long."""
 LARGEST_JSON = 2 << 20
@@ -84,8 +84,8 @@ class FastLane:
         except Uncertain:
             return None
         self._counts[index] += 1
-        if self._counters.looks > 0:
-            self._look_at([text])
+        if self._counters.to_sample > 0:
+            self._sample([text])
         return self._bodies[index]
 
     def answer_now(self, content_type: bytes, body: bytes) -> bytes | None:
@@ -103,7 +103,7 @@ class FastLane:
         except Uncertain:
             return None
         self._products.add(indexes)
-        self._look_at(texts)
+        self._sample(texts)
         return self.compiled.json_of(indexes)
 
     async def answer(self, content_type: bytes, body: bytes) -> bytes | None:
@@ -137,7 +137,7 @@ class FastLane:
                     answers += map(self._chances_shown, chances)
                 else:
                     indexes += self.compiled.class_indexes(part)
-                self._look_at(part)
+                self._sample(part)
         except (CsvError, Uncertain):
             return None
         self._products.add(indexes)
@@ -155,13 +155,13 @@ class FastLane:
                 self._heads[length] = head
         return head
 
-    def _look_at(self, texts: Texts) -> None:
-        """Look closer at a few of the texts, as long as this second's characters last."""
+    def _sample(self, texts: Texts) -> None:
+        """Sample a few of the texts, as long as this second's characters last."""
         for text in texts[:: 1 + len(texts) // FEW]:
-            if self._counters.looks <= 0:
+            if self._counters.to_sample <= 0:
                 return
-            self._counters.looks -= 1 + len(text)
-            self._products.looked_at(*self.compiled.look_at(text))
+            self._counters.to_sample -= 1 + len(text)
+            self._products.add_sample(*self.compiled.inspect(text))
 
     def _of_json(self, body: bytes) -> tuple[Texts, bool] | None:
         """The texts of a request, and whether it asks for probabilities."""

@@ -5,7 +5,7 @@ from itertools import count
 
 from hotserve.ipc.channel import Channel
 from hotserve.ipc.messages import Counts, InUse, MetricsAnswer, Scrape
-from hotserve.worker.counters import FEWEST_LOOKS, LOOKS
+from hotserve.worker.counters import FEWEST_SAMPLED, SAMPLED
 from hotserve.worker.models import Models
 
 _INTERVAL = 1.0
@@ -39,8 +39,8 @@ class Reporter:
     def report(self, scrape: int = 0) -> None:
         """Report now, for the `scrape` of that number if there is one."""
         models = self._models.everything()
-        looks = max(LOOKS // len(models), FEWEST_LOOKS)
-        counts = {m.name: m.counters.take(looks) for m in models if m.counters.has_changed}
+        to_sample = max(SAMPLED // len(models), FEWEST_SAMPLED)
+        counts = {m.name: m.counters.take(to_sample) for m in models if m.counters.has_changed}
         self._channel.send(Counts(counts, scrape))
         self._models.forget_those_gone()
 

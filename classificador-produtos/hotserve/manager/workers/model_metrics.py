@@ -45,7 +45,7 @@ class ModelMetrics:
                 self.counts[name][tuple(key)] += count
         for version, category, count in report.get("products", ()):
             self.counts["products"][self._bounded(category), version] += count
-        for version, known, unknown, sure, top in report.get("looks", ()):
+        for version, known, unknown, sure, top in report.get("samples", ()):
             self.counts["terms"]["true", version] += known
             self.counts["terms"]["false", version] += unknown
             self.sure[version] += sure

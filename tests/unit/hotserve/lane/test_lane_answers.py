@@ -183,12 +183,12 @@ def test_a_closer_look_counts_the_words_that_the_vectorizers_know() -> None:
     steps = [CountVectorizer(token_pattern=r"\w+", stop_words=["de"], ngram_range=(1, 2))]
     pipeline, lane = fit_and_compile(*steps, MultinomialNB(), kind="str")
     known = pipeline[0].get_feature_names_out()[0].split()[0]
-    terms, found, top = lane.look_at(f"{known} de nuncavista")
+    terms, found, top = lane.inspect(f"{known} de nuncavista")
     assert (terms, found) == (3, 1)
     assert top == pytest.approx(pipeline.predict_proba([f"{known} de nuncavista"]).max())
-    assert lane.look_at("")[:2] == (0, 0)
+    assert lane.inspect("")[:2] == (0, 0)
     _, without = fit_and_compile(*steps, LinearSVC(), kind="str")
-    assert without.look_at(known)[2] is None
+    assert without.inspect(known)[2] is None
 
 
 def count(accents: str | None) -> list[BaseEstimator]:

@@ -1,7 +1,7 @@
 """What a worker counts; tests/unit/hotserve/manager/test_metrics.py has what becomes of it."""
 
 from hotserve.ipc.counts import BOUNDS, FAST, NONE, PROCESS
-from hotserve.worker.counters import LOOKS, Counters
+from hotserve.worker.counters import SAMPLED, Counters
 
 
 def test_a_report_holds_what_is_new_and_nothing_else() -> None:
@@ -49,14 +49,14 @@ def test_the_products_of_a_lane_are_counted_by_their_class() -> None:
     assert counters.take()["products"] == [["7", "jogo", 2]]
 
 
-def test_what_was_looked_at_closer_is_reported_once() -> None:
+def test_what_was_sampled_is_reported_once() -> None:
     counters = Counters()
     lane = counters.lane("7", ["livro", "game"])
-    lane.looked_at(3, 2, 0.75)
-    lane.looked_at(2, 0, None)
-    counters.looks = 0
-    assert counters.take()["looks"] == [["7", 2, 3, 1, 0.75]]
-    assert counters.looks == LOOKS
+    lane.add_sample(3, 2, 0.75)
+    lane.add_sample(2, 0, None)
+    counters.to_sample = 0
+    assert counters.take()["samples"] == [["7", 2, 3, 1, 0.75]]
+    assert counters.to_sample == SAMPLED
     assert counters.take() == {"in_flight": 0}
 
 

@@ -17,7 +17,7 @@ from hotserve.ipc.messages import LaneTarget, Target
 from hotserve.lane import Lane
 from hotserve.lane.compile import compile_pipeline
 from hotserve.worker import fast_lane
-from hotserve.worker.counters import LOOKS, Counters
+from hotserve.worker.counters import SAMPLED, Counters
 from hotserve.worker.errors import RequestError
 from hotserve.worker.fast_lane import FastLane
 from hotserve.worker.upstream.translation import translate
@@ -164,25 +164,25 @@ def test_many_texts_are_answered_in_their_order(
         assert asyncio.run(opened(compiled).answer(content_type, body)) == expected
 
 
-def test_a_few_texts_of_each_second_are_looked_at_closer(compiled: Path) -> None:
+def test_a_few_texts_of_each_second_are_sampled(compiled: Path) -> None:
     counters = Counters()
     forms = ("inputs", json_forms.with_probabilities("inputs"))
     lane = opened(compiled, counters=counters, forms=forms)
     text = tables.TEXTS[0].encode()
 
-    def looked_at() -> int:
-        return sum(sure for _, _, _, sure, _ in counters.take().get("looks", ()))
+    def sampled() -> int:
+        return sum(sure for _, _, _, sure, _ in counters.take().get("samples", ()))
 
     lane.answer_one(CSV, text)
-    assert looked_at() == 1
+    assert sampled() == 1
     body = json.dumps({"inputs": [tables.TEXTS[0]] * 3}).encode()
     lane.answer_now(JSON, body)
-    assert looked_at() == 3
+    assert sampled() == 3
     asyncio.run(lane.answer(JSON, body[:-1] + b', "params": {"probabilities": true}}'))
-    assert looked_at() == 3
+    assert sampled() == 3
     # No more than that, however many come, until the next report.
     asyncio.run(lane.answer(CSV, b"\n".join([text] * 20_000)))
-    assert 0 < looked_at() <= LOOKS / len(tables.TEXTS[0]) + 1
-    for _ in range(LOOKS):
+    assert 0 < sampled() <= SAMPLED / len(tables.TEXTS[0]) + 1
+    for _ in range(SAMPLED):
         lane.answer_one(CSV, text)
-    assert 0 < looked_at() <= LOOKS / len(tables.TEXTS[0]) + 1
+    assert 0 < sampled() <= SAMPLED / len(tables.TEXTS[0]) + 1

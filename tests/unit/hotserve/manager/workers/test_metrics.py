@@ -120,8 +120,8 @@ def test_what_a_version_knows_of_its_texts_stands_beside_what_its_trainer_saw() 
     for worker in (11, 12):
         counters = Counters()
         lane = counters.lane("7", ["livro", "game"])
-        lane.looked_at(5, 4, 0.75)
-        counters.lane("8", ["livro"]).looked_at(1, 1, None)
+        lane.add_sample(5, 4, 0.75)
+        counters.lane("8", ["livro"]).add_sample(1, 1, None)
         metrics.add(worker, {"produtos": sent(counters)})
     found = scraped(metrics)
     assert found.value("hotserve_terms_total", known="true", version="7") == 8
@@ -151,7 +151,7 @@ def test_what_a_version_was_sent_is_told_in_the_figures_of_its_trainer() -> None
         "products": products,
     }
     assert metrics.seen("produtos", "7") == shown
-    counters.lane("7", ["livro", "game"]).looked_at(3, 2, 0.8)
+    counters.lane("7", ["livro", "game"]).add_sample(3, 2, 0.8)
     metrics.add(11, {"produtos": sent(counters)})
     shown = {"unknown_terms": 0.333, "top_probability": 0.8, "products": products}
     assert metrics.seen("produtos", "7") == shown
