@@ -227,7 +227,8 @@ class LogError:
 
 
 ToWorker = Configure | Prepare | Commit | UseTokens | ReportCounts | MetricsAnswer | Stop
-ToManager = Acknowledge | Ready | Idle | InUse | Wake | Counts | Scrape | BatchingFailed | LogError
+ModelMessage = InUse | Wake | BatchingFailed
+ToManager = Acknowledge | Ready | Idle | ModelMessage | Counts | Scrape | LogError
 Message = ToWorker | ToManager
 
 _KINDS: dict[str, type[Message]] = {kind.__name__: kind for kind in get_args(Message)}

@@ -11,7 +11,7 @@ import aiohttp
 
 from hotserve.config.model_uri import ModelReference
 from hotserve.config.settings import Settings
-from hotserve.ipc.messages import Prepare
+from hotserve.ipc.messages import BatchingFailed, InUse, ModelMessage, Prepare, Wake
 from hotserve.manager.cache import Cache, models_served_last
 from hotserve.manager.lane_opener import Installed
 from hotserve.manager.preparation import Preparation
@@ -73,9 +73,7 @@ class Models:
             self.slots = ProcessSlots(settings.max_processes, turns, settings.max_memory)
         self._ending: set[asyncio.Task[None]] = set()
         self.overview: dict[str, object] = {}
-        pool.on_batching_failed = self._batching_failed
-        pool.on_in_use = self._in_use
-        pool.on_needed = self._needed
+        pool.on_model = self._receive
         if reference.is_pattern:
             self.update_overview(message="hotserve has just begun")
         else:
@@ -152,14 +150,14 @@ class Models:
         overview = self.overview if self.reference.is_pattern else None
         return State(models, self._pool.restarts, overview)
 
-    def _batching_failed(self, name: str, version: str, why: str) -> None:
-        if (model := self.by_name.get(name)) is not None:
-            model.switcher.publisher.batching_failed(version, why)
-
-    def _in_use(self, name: str, generation: int) -> None:
-        if (model := self.by_name.get(name)) is not None:
-            model.switcher.publisher.in_use(generation)
-
-    def _needed(self, name: str) -> None:
-        if (model := self.by_name.get(name)) is not None:
-            model.switcher.wake()
+    def _receive(self, message: ModelMessage) -> None:
+        model = self.by_name.get(message.model)
+        if model is None:
+            return
+        match message:
+            case InUse(_, generation):
+                model.switcher.publisher.in_use(generation)
+            case Wake():
+                model.switcher.wake()
+            case BatchingFailed(_, version, why):
+                model.switcher.publisher.batching_failed(version, why)

@@ -40,11 +40,7 @@ class WorkerPool:
         restarts: workers that ended and were replaced so far.
         ready: set when the first worker answers.
         generations: numbers for the models' processes, none of them twice.
-        on_batching_failed: called with the model, the version, and why its rows may not go
-            together.
-        on_in_use: called with the model and the generation of its process, which had requests just
-            now.
-        on_needed: called with the model, where a request waits for its process, which sleeps.
+        on_model: called with each message about a model.
     """
 
     def __init__(
@@ -71,9 +67,7 @@ class WorkerPool:
         self.restarts = 0
         self.ready = asyncio.Event()
         self.generations = count_from(1)
-        self.on_batching_failed: Callable[[str, str, str], None] = lambda *_: None
-        self.on_in_use: Callable[[str, int], None] = lambda *_: None
-        self.on_needed: Callable[[str], None] = lambda *_: None
+        self.on_model: Callable[[messages.ModelMessage], None] = lambda _: None
 
     def start(self) -> None:
         """Begin."""
@@ -218,11 +212,7 @@ class WorkerPool:
                 self.ready.set()
             case messages.Idle(generation):
                 self._drains.done(worker, generation)
-            case messages.InUse(model, generation):
-                self.on_in_use(model, generation)
-            case messages.Wake(model):
-                self.on_needed(model)
-            case messages.BatchingFailed(model, version, why):
-                self.on_batching_failed(model, version, why)
+            case messages.InUse() | messages.Wake() | messages.BatchingFailed():
+                self.on_model(message)
             case messages.LogError(text):
                 logger.error("%s", text)

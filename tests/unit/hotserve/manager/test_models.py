@@ -1,4 +1,4 @@
-"""The models of one manager: each has what is its own, and hears what is said of it."""
+"""The models of one manager: each has what is its own, and gets the messages about it."""
 
 from pathlib import Path
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from hotserve.config import model_uri, settings
-from hotserve.ipc.messages import Prepare
+from hotserve.ipc.messages import BatchingFailed, InUse, Prepare, Wake
 from hotserve.manager.models import Models, ServedModel
 from hotserve.redaction import Redactor
 from tests.support.fake_clock import fake_clock
@@ -17,12 +17,10 @@ MANY, ONE = "models:/loja-*/Production", "models:/produtos/Production"
 
 
 class Pool(FakePool):
-    """The workers, which say things of models."""
+    """The workers, which send messages about models."""
 
     restarts = 4
-    on_batching_failed: Any = None
-    on_in_use: Any = None
-    on_needed: Any = None
+    on_model: Any = None
 
 
 def models(root: Path, uri: str = MANY) -> tuple[Models, Pool]:
@@ -33,7 +31,7 @@ def models(root: Path, uri: str = MANY) -> tuple[Models, Pool]:
     return Models(read, reference, ("http://h",), pool, {}, session, Redactor([])), pool
 
 
-def told_of(pool: Pool, name: str) -> list[Prepare]:
+def changes_of(pool: Pool, name: str) -> list[Prepare]:
     return [change for change in pool.changes if change.name == name]
 
 
@@ -50,13 +48,13 @@ async def test_one_model_is_there_from_the_beginning(tmp_path: Path) -> None:
 async def test_each_of_many_has_its_own_cache_and_is_told_by_its_name(tmp_path: Path) -> None:
     served, pool = models(tmp_path)
     assert served.by_name == {}
-    assert told_of(pool, "")[-1].model["message"] == "hotserve has just begun"
+    assert changes_of(pool, "")[-1].model["message"] == "hotserve has just begun"
     first, second = served.add("loja-a"), served.add("loja-b")
     assert served.add("loja-a") is first
     assert first.cache.folder != second.cache.folder
     assert first.preparation.slots is second.preparation.slots
     assert first.preparation.slots.are_few
-    assert told_of(pool, "loja-a")[-1].model["name"] == "loja-a"
+    assert changes_of(pool, "loja-a")[-1].model["name"] == "loja-a"
     state = served.state()
     assert (sorted(state.models), state.worker_restarts) == (["loja-a", "loja-b"], 4)
     assert state.all == served.overview
@@ -68,8 +66,8 @@ async def test_what_is_of_all_is_told_when_it_changes(tmp_path: Path) -> None:
     served, pool = models(tmp_path)
     for message in ("away", "away", None):
         served.update_overview(message=message)
-    told = [change.model["message"] for change in told_of(pool, "")]
-    assert told == ["hotserve has just begun", "away", None]
+    shown = [change.model["message"] for change in changes_of(pool, "")]
+    assert shown == ["hotserve has just begun", "away", None]
     assert served.overview["uri"] == MANY
 
 
@@ -78,7 +76,7 @@ async def test_what_a_worker_says_of_a_model_reaches_that_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     served, pool = models(tmp_path)
-    heard: list[Any] = []
+    calls: list[Any] = []
 
     def listen(model: ServedModel, name: str) -> None:
         for of, method in (
@@ -87,16 +85,16 @@ async def test_what_a_worker_says_of_a_model_reaches_that_model(
             (model.switcher, "wake"),
         ):
             monkeypatch.setattr(
-                of, method, lambda *said, of=(name, method): heard.append((*of, *said))
+                of, method, lambda *said, of=(name, method): calls.append((*of, *said))
             )
 
     for name in ("loja-a", "loja-b"):
         listen(served.add(name), name)
     for name in ("loja-b", "gone"):
-        pool.on_in_use(name, 3)
-        pool.on_batching_failed(name, "7", "it gave 1 prediction for 2 rows")
-        pool.on_needed(name)
-    assert heard == [
+        pool.on_model(InUse(name, 3))
+        pool.on_model(BatchingFailed(name, "7", "it gave 1 prediction for 2 rows"))
+        pool.on_model(Wake(name))
+    assert calls == [
         ("loja-b", "in_use", 3),
         ("loja-b", "batching_failed", "7", "it gave 1 prediction for 2 rows"),
         ("loja-b", "wake"),
@@ -116,4 +114,4 @@ async def test_a_model_that_ends_is_not_served_again_by_the_next_start(tmp_path:
     await served.close()
     assert [*served.by_name] == ["loja-b"]
     assert [note.exists() for note in notes] == [False, True]
-    assert told_of(pool, "loja-a")[-1].is_gone
+    assert changes_of(pool, "loja-a")[-1].is_gone

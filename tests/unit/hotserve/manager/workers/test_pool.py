@@ -12,6 +12,7 @@ from hotserve.config.tokens import Client
 from hotserve.ipc.channel import Channel
 from hotserve.ipc.messages import (
     Acknowledge,
+    BatchingFailed,
     Commit,
     Configure,
     Counts,
@@ -373,14 +374,19 @@ async def test_a_worker_that_hangs_is_replaced(monkeypatch: pytest.MonkeyPatch) 
 
 
 @fake_clock
-async def test_what_workers_say_of_the_process_that_may_sleep(
+async def test_what_workers_say_of_a_model(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pool = Pool(monkeypatch)
-    told: list[object] = []
-    pool.on_in_use, pool.on_needed = lambda *used: told.append(used), told.append
+    received: list[object] = []
+    pool.on_model = received.append
     await pool.begin()
-    for message in (InUse("m", 3), Wake("n")):
+    sent: list[Message] = [
+        InUse("m", 3),
+        Wake("n"),
+        BatchingFailed("m", "7", "it gave 1 prediction for 2 rows"),
+    ]
+    for message in sent:
         pool.workers[1].channel.send(message)
     await asyncio.sleep(0.1)
-    assert told == [("m", 3), "n"]
+    assert received == sent
