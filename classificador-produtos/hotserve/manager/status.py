@@ -9,6 +9,12 @@ from hotserve.manager.registry import ModelVersion
 from hotserve.redaction import Redactor
 
 _REMEMBERED_SWITCHES = 10
+_FIELDS = (
+    *("name", "uri", "state", "message", "version", "stage", "aliases", "run_id", "model_id"),
+    *("metrics", "since", "columns", "signature", "expected", "seen", "lane", "batching"),
+    *("process", "note", "compared", "wanted", "last_error", "registry", "switches", "restarts"),
+)
+"""As `/model` shows them."""
 
 
 def now() -> str:
@@ -41,31 +47,12 @@ class Status:
         self._active: ModelVersion | None = None
         self._metrics: tuple[object, Mapping[str, float]] = None, {}
         self._shown: dict[str, Any] = {
+            **dict.fromkeys(_FIELDS),
             "name": reference.name,
             "uri": reference.shown,
             "state": "waiting",
             "message": "hotserve has just begun",
-            "version": None,
-            "stage": None,
-            "aliases": [],
-            **dict.fromkeys(("run_id", "model_id", "metrics", "since")),
-            "columns": [],
-            "signature": None,
-            **dict.fromkeys(
-                (
-                    "expected",
-                    "seen",
-                    "lane",
-                    "batching",
-                    "process",
-                    "note",
-                    "compared",
-                    "wanted",
-                    "last_error",
-                    "registry",
-                )
-            ),
-            "switches": [],
+            **{name: [] for name in ("aliases", "columns", "switches")},
             "restarts": 0,
         }
 
