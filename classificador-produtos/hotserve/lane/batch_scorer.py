@@ -40,7 +40,7 @@ class BatchScorer:
         self._coefficients = np.asarray(model.coefficients).reshape(-1, model.columns)
         self._intercept = np.array(model.intercept)
         self._log_counts = np.asarray(model.log_counts)
-        settings = [leaf.analyzer.settings for group in model.groups for leaf in group.leaves]
+        settings = [leaf.analyzer.settings for leaf in model.leaves]
         lengths = sum(1 + each.max_n - each.min_n for each in settings)
         self._step = max(1, STEP // (lengths * model.columns))
 

@@ -60,7 +60,7 @@ class Memory(dict[Key, Value], Generic[Key, Value]):
 
 def fast_scorer(model: Model) -> Scorer:
     """A function from a text to its scores, one for each column of the model."""
-    leaves = [leaf for group in model.groups for leaf in group.leaves]
+    leaves = model.leaves
     if (
         all(group.additive for group in model.groups)
         and all(leaf.analyzer.in_parts for leaf in leaves)
@@ -77,16 +77,9 @@ def slack(model: Model) -> Callable[[int], float]:
     The bound of `exact_scorer` with the most terms that a text of that length can have: lower
     case and NFKD make at most 3 and 18 characters of one (Unicode Standard Annex 15, section 12).
     """
-    ngrams = sum(
-        1 + leaf.analyzer.settings.max_n - leaf.analyzer.settings.min_n
-        for group in model.groups
-        for leaf in group.leaves
-    )
-    growth = 3 * max(
-        1 if leaf.analyzer.settings.strip_accents is None else 18
-        for group in model.groups
-        for leaf in group.leaves
-    )
+    settings = [leaf.analyzer.settings for leaf in model.leaves]
+    ngrams = sum(1 + each.max_n - each.min_n for each in settings)
+    growth = 3 * max(1 if each.strip_accents is None else 18 for each in settings)
     # Padding makes up to three terms of a character and a length.
     terms = 3.0 * growth * ngrams
     largest = model.largest

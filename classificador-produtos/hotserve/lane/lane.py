@@ -96,7 +96,7 @@ class Lane:
             How many terms the vectorizers see in it, how many of them they know, and the largest
             probability; None where the model gives none.
         """
-        leaves = [leaf for group in self.model.groups for leaf in group.leaves]
+        leaves = self.model.leaves
         found = [leaf.terms.find(term) for leaf in leaves for term in leaf.analyzer.terms(text)]
         top = max(self.predict_proba([text])[0]) if self.has_probabilities else None
         return len(found), len(found) - found.count(None), top

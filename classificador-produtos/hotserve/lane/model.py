@@ -110,6 +110,11 @@ class Model:
     log_counts: memoryview[float]
     largest: float
 
+    @property
+    def leaves(self) -> list[Leaf]:
+        """Those of all groups."""
+        return [leaf for group in self.groups for leaf in group.leaves]
+
 
 def read(header: Mapping[str, Any]) -> Model:
     """The model in a compiled file's header.

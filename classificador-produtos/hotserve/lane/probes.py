@@ -82,7 +82,7 @@ def probe_texts(lane: Lane, example: Sequence[str] = ()) -> list[str]:
     """
     chance = random.Random(SEED)
     texts = list(dict.fromkeys([*example, *SPECIAL]))
-    leaves = [leaf for group in lane.model.groups for leaf in group.leaves]
+    leaves = lane.model.leaves
     for number in range(FROM_VOCABULARY):
         texts.append(_from_vocabulary(leaves[number % len(leaves)], chance, number))
     many = _draw(leaves[0], chance, 2000)
