@@ -4,6 +4,8 @@ import os
 import subprocess
 from pathlib import Path
 
+from tests.support.commands import completed
+
 
 class FakeDocker:
     """What scripts find in the place of `docker`.
@@ -30,11 +32,8 @@ class FakeDocker:
         self, script: Path, *arguments: str, given: str = "", **variables: str
     ) -> subprocess.CompletedProcess[str]:
         """Run a script that asks it, with some variables, and something on standard input."""
-        return subprocess.run(
+        return completed(
             [script, *arguments],
             env={**os.environ, "PATH": self._path, "CALLS": str(self.calls), **variables},
             input=given,
-            capture_output=True,
-            text=True,
-            check=False,
         )

@@ -8,11 +8,12 @@ answer holds what the account may see; `native`, where MLflow decides outside of
 import json
 import os
 import re
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
+
+from tests.support.commands import completed
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,7 +24,7 @@ def routes() -> list[tuple[str, str, str]]:
         ini = (ROOT / "deploy" / "team" / "auth.ini").read_text("utf-8")
         config = Path(folder) / "auth.ini"
         config.write_text(ini.replace("/var/lib/mlflow", folder), encoding="utf-8")
-        done = subprocess.run(
+        done = completed(
             [sys.executable, "-m", "tests.support.mlflow_routes"],
             cwd=ROOT,
             env=os.environ
@@ -34,9 +35,6 @@ def routes() -> list[tuple[str, str, str]]:
                 "MLFLOW_FLASK_SERVER_SECRET_KEY": "a-long-secret-key",
                 "MLFLOW_ENABLE_AI_GATEWAY": "false",
             },
-            capture_output=True,
-            text=True,
-            check=False,
         )
     assert done.returncode == 0, done.stderr
     return [tuple(one) for one in json.loads(done.stdout.splitlines()[-1])]

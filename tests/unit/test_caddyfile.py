@@ -20,6 +20,7 @@ import uvicorn
 from hotserve.config.options import options_of
 from hotserve.config.settings import Settings
 from tests.e2e.conftest import free_port
+from tests.support.commands import completed
 
 CADDYFILE = Path(__file__).parents[2] / "deploy" / "team" / "Caddyfile"
 MONITORING = CADDYFILE.parents[1] / "monitoring" / "monitoring.caddy"
@@ -28,11 +29,9 @@ CADDY = Path(sys.executable).with_name("caddy")
 
 def adapted(tls: str, host: str = "mlflow.example.org", file: Path = CADDYFILE) -> dict[str, Any]:
     """The configuration as Caddy's JSON."""
-    done = subprocess.run(
+    done = completed(
         [CADDY, "adapt", "--config", file],
         env=os.environ | {"PUBLIC_HOST": host, "TLS": tls},
-        capture_output=True,
-        text=True,
         check=True,
     )
     apps: dict[str, Any] = json.loads(done.stdout)["apps"]

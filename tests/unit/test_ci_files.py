@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from produtos.parameters import CLASSIFIERS, Parameters, parse_yes_or_no
+from tests.support.commands import completed
 
 ROOT = Path(__file__).resolve().parents[2]
 GITLAB = ROOT / ".gitlab-ci.yml"
@@ -53,7 +54,7 @@ def test_file_is_valid_under_the_published_schema(
     path: Path, arguments: list[str], tmp_path: Path
 ) -> None:
     command = [sys.executable, "-m", "check_jsonschema", *arguments]
-    checked = subprocess.run([*command, path], capture_output=True, text=True)
+    checked = completed([*command, path])
     assert checked.returncode == 0, checked.stdout
 
     # And the checker does see a mistake: a job's script that is a number.
@@ -89,7 +90,7 @@ def test_every_target_and_script_exists(path: Path) -> None:
 @BOTH
 def test_scripts_are_shell(path: Path) -> None:
     for job, script in scripts(path).items():
-        parsed = subprocess.run(["bash", "-n"], input=script, capture_output=True, text=True)
+        parsed = completed(["bash", "-n"], input=script)
         assert parsed.returncode == 0, f"{job}: {parsed.stderr}"
 
 

@@ -2,12 +2,12 @@
 
 import os
 import re
-import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from tests.support.commands import completed
 from tests.support.fake_docker import FakeDocker
 
 ROOT = Path(__file__).parents[2]
@@ -54,7 +54,7 @@ def tokens_sh(tokens: Path, *arguments: str, text: str = "") -> str:
     script = script.replace("/var/lib/hotserve/tokens", str(tokens))
     run = ["sh", "-c", script, "tokens.sh", *arguments]
     env = os.environ | {"HOTSERVE_TOKEN": "of-nobody"}
-    done = subprocess.run(run, env=env, input=text, capture_output=True, text=True, check=True)
+    done = completed(run, env=env, input=text, check=True)
     return done.stdout
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.commands import completed
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -26,11 +28,8 @@ def test_what_a_tool_left_is_no_change(left: str, tmp_path: Path) -> None:
     shutil.copy(ROOT / ".gitignore", tmp_path)
     (tmp_path / left).parent.mkdir(parents=True)
     (tmp_path / left).touch()
-    told = subprocess.run(
-        ["git", "-C", tmp_path, "status", "--porcelain", "--untracked-files=all"],
-        capture_output=True,
-        text=True,
-        check=True,
+    told = completed(
+        ["git", "-C", tmp_path, "status", "--porcelain", "--untracked-files=all"], check=True
     )
     assert told.stdout == "?? .gitignore\n"
 

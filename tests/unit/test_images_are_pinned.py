@@ -6,18 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.commands import completed
+
 ROOT = Path(__file__).parents[2]
 FILES = [".env", "Dockerfile", "compose.yml", "benchmarks/chapter.yml", ".gitlab-ci.yml"]
 FILES += [".github/workflows/ci.yml", "deploy/offline-images/mysql/Dockerfile"]
 
 
 def check(folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [ROOT / "tests" / "images-are-pinned.sh", folder],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return completed([ROOT / "tests" / "images-are-pinned.sh", folder])
 
 
 @pytest.fixture

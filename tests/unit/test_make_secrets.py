@@ -9,17 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.commands import completed
+
 ROOT = Path(__file__).parents[2]
 SECRETS = {"AWS_SECRET_ACCESS_KEY", "MYSQL_PASSWORD", "MYSQL_ROOT_PASSWORD", "GRAFANA_PASSWORD"}
 
 
 def make_secrets(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [str(ROOT / "deploy" / "make-secrets.sh"), *arguments],
-        env=os.environ | variables,
-        capture_output=True,
-        text=True,
-        check=False,
+    return completed(
+        [str(ROOT / "deploy" / "make-secrets.sh"), *arguments], env=os.environ | variables
     )
 
 

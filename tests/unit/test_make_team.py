@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from server.check_settings import DEVELOPMENT, wrong
+from tests.support.commands import completed
 
 ROOT = Path(__file__).parents[2]
 SECRETS = {
@@ -31,13 +32,10 @@ def file(tmp_path: Path) -> Path:
 def make_team(
     file: Path, keyboard: int = subprocess.DEVNULL, /, **variables: str
 ) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+    return completed(
         [str(ROOT / "deploy" / "make-team.sh"), str(file)],
         env={k: v for k, v in os.environ.items() if k != "COMPOSE_PROJECT_NAME"} | variables,
         stdin=keyboard,
-        capture_output=True,
-        text=True,
-        check=False,
     )
 
 

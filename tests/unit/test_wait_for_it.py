@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.commands import completed
+
 SCRIPT = Path(__file__).parents[2] / "wait-for-it.sh"
 
 
 def wait_for_it(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [str(SCRIPT), *arguments], capture_output=True, text=True, timeout=60, check=False
-    )
+    return completed([str(SCRIPT), *arguments], timeout=60)
 
 
 @contextmanager
@@ -203,5 +203,5 @@ def test_help_goes_to_standard_output() -> None:
 def test_shellcheck_has_nothing_to_say() -> None:
     if shutil.which("shellcheck") is None:
         pytest.skip("shellcheck is not installed")
-    done = subprocess.run(["shellcheck", str(SCRIPT)], capture_output=True, text=True, check=False)
+    done = completed(["shellcheck", str(SCRIPT)])
     assert done.returncode == 0, done.stdout

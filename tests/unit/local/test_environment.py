@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from local.settings import ROOT
+from tests.support.commands import completed
 
 PYTHON = """\
 #!/bin/bash
@@ -111,11 +112,9 @@ def test_a_project_that_was_moved_gets_its_environment_anew(project: Path, tmp_p
 def test_it_says_what_it_does_and_how_much(project: Path) -> None:
     (project / "go").unlink()
     (project / "go").write_text("\n")
-    done = subprocess.run(
+    done = completed(
         [project / "local" / "environment.sh", "run"],
         env={**os.environ, "PYTHON": str(project / "python")},
-        capture_output=True,
-        text=True,
     )
     assert done.returncode == 0, done.stderr
     making, first, installing, installed = done.stdout.splitlines()
@@ -140,11 +139,9 @@ def test_a_mac_is_told_to_use_docker(project: Path, tmp_path: Path) -> None:
     uname.parent.mkdir()
     uname.write_text("#!/bin/sh\necho Darwin\n")
     uname.chmod(0o755)
-    done = subprocess.run(
+    done = completed(
         [project / "local" / "environment.sh", "run"],
         env={**os.environ, "PATH": f"{uname.parent}:{os.environ['PATH']}"},
-        capture_output=True,
-        text=True,
     )
     assert done.returncode == 2
     assert done.stderr.startswith("make: this needs Linux, and here is Darwin: use Docker")

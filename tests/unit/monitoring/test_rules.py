@@ -2,12 +2,13 @@
 
 import re
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+
+from tests.support.commands import completed
 
 ROOT = Path(__file__).resolve().parents[3]
 TESTS = Path(__file__).with_name("rules_test.yml")
@@ -23,9 +24,7 @@ def alerts() -> dict[str, dict[str, Any]]:
 def test_every_rule_fires_where_it_should_and_nowhere_else() -> None:
     if shutil.which("promtool") is None:
         pytest.skip("no promtool on this machine; tests/install-tools.sh installs it on Debian")
-    done = subprocess.run(
-        ["promtool", "test", "rules", str(TESTS)], capture_output=True, text=True, check=False
-    )
+    done = completed(["promtool", "test", "rules", str(TESTS)])
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.support.commands import completed
+
 FOLDER = Path(__file__).resolve().parents[3] / "deploy" / "monitoring"
 MAIL = {
     "ALERT_MAIL_TO": "ana@example.org,rui@example.org",
@@ -35,7 +37,7 @@ def check(program: str, *arguments: str) -> None:
     """Have the server's own tool look at a configuration."""
     if shutil.which(program) is None:
         pytest.skip(f"no {program} on this machine; tests/install-tools.sh installs it on Debian")
-    done = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
+    done = completed([program, *arguments])
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -62,11 +64,9 @@ def test_a_password_may_hold_anything(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("address", ["", "https://mlflow.example.org:9093"])
 def test_links_in_messages_lead_to_the_pages(tmp_path: Path, address: str) -> None:
-    done = subprocess.run(
+    done = completed(
         [str(FOLDER / "with-settings.sh"), os.devnull, str(tmp_path / "empty"), "echo", "--first"],
         env={"PATH": "/usr/bin:/bin", "EXTERNAL_URL": address},
-        capture_output=True,
-        text=True,
         check=True,
     )
     assert done.stdout.split() == ["--first", *[f"--web.external-url={address}"] * bool(address)]

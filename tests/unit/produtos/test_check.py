@@ -1,4 +1,3 @@
-import subprocess
 import sys
 from pathlib import Path
 
@@ -8,6 +7,7 @@ from produtos import check
 from produtos.data import dataset, split
 from produtos.grid import grid
 from produtos.parameters import Parameters
+from tests.support.commands import completed
 
 ROOT = Path(__file__).resolve().parents[3]
 HEADER = "nome;descricao;categoria\n"
@@ -26,13 +26,7 @@ def run_check(*arguments: str) -> tuple[int, str, str, set[str]]:
         "print(*{'mlflow', 'sklearn', 'pandas', 'nltk'} & sys.modules.keys())\n"
         "sys.exit(code)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program, *arguments],
-        cwd=ROOT / "trainer",
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = completed([sys.executable, "-c", program, *arguments], cwd=ROOT / "trainer")
     *said, libraries = done.stdout.splitlines()
     return done.returncode, "\n".join(said), done.stderr, set(libraries.split())
 

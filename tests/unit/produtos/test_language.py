@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.commands import completed
+
 ROOT = Path(__file__).resolve().parents[3]
 ENGLISH, PORTUGUESE = "must be a number between 0 and 1", "deve ser um número entre 0 e 1"
 
@@ -60,7 +62,5 @@ def test_help_is_translated(program: str) -> None:
 
 
 def test_every_message_is_translated() -> None:
-    done = subprocess.run(
-        [sys.executable, "tools/messages.py", "--check"], cwd=ROOT, capture_output=True, text=True
-    )
+    done = completed([sys.executable, "tools/messages.py", "--check"], cwd=ROOT)
     assert done.returncode == 0, done.stderr

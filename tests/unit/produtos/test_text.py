@@ -1,7 +1,6 @@
 import os
 import shutil
 import stat
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 from produtos.model.pipeline import build
 from produtos.model.stop_words import stop_words, tokenizer
 from produtos.text import NLTK_DATA, has_word, normal_form, product_text
+from tests.support.commands import completed
 
 
 def test_a_missing_part_counts_as_empty() -> None:
@@ -65,9 +65,7 @@ def words_read_in(trainer: Path, nltk_data: str = "") -> list[str]:
         "from produtos.model.stop_words import stop_words; print(*stop_words(strip_accents=True))"
     )
     environment = os.environ | {"PYTHONPATH": str(trainer), "NLTK_DATA": nltk_data}
-    ended = subprocess.run(
-        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False
-    )
+    ended = completed([sys.executable, "-c", script], env=environment)
     assert ended.returncode == 0, ended.stderr
     return ended.stdout.split()
 

@@ -1,12 +1,13 @@
 """Where versions are looked for, above all when MLFLOW_TRACKING_URI was forgotten."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+
+from tests.support.commands import completed
 
 TRAINER = Path(__file__).resolve().parents[3] / "trainer"
 COMMANDS = [["promote.py", "--version", "2"], ["batch.py", "boneca"]]
@@ -15,13 +16,10 @@ COMMANDS = [["promote.py", "--version", "2"], ["batch.py", "boneca"]]
 def run(command: list[str], folder: Path, **variables: str) -> list[str]:
     """What a refused command writes, a line each."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
-    ended = subprocess.run(
+    ended = completed(
         [sys.executable, str(TRAINER / command[0]), *command[1:]],
         cwd=folder,
         env=environment | variables,
-        capture_output=True,
-        text=True,
-        check=False,
     )
     assert ended.returncode == 2, ended.stderr
     return ended.stderr.splitlines()

@@ -1,13 +1,13 @@
 """What the first job says of settings: each wrong one in a line of its own."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from server import check_settings
+from tests.support.commands import completed
 
 ROOT = Path(__file__).parents[3]
 LINES = (ROOT / ".env").read_text(encoding="utf-8").splitlines()
@@ -133,13 +133,8 @@ def test_all_that_is_wrong_is_told_at_once(capsys: pytest.CaptureFixture[str]) -
 
 def test_as_a_program_it_ends_with_2_when_something_is_wrong() -> None:
     for settings, code in ((SHIPPED, 0), (SHIPPED | {"MYSQL_PORT": "x"}, 2)):
-        done = subprocess.run(
-            [sys.executable, "-m", "server.check_settings"],
-            cwd=ROOT,
-            env=os.environ | settings,
-            capture_output=True,
-            text=True,
-            check=False,
+        done = completed(
+            [sys.executable, "-m", "server.check_settings"], cwd=ROOT, env=os.environ | settings
         )
         assert (done.returncode, len(done.stderr.splitlines())) == (code, code // 2)
 

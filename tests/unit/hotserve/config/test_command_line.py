@@ -12,6 +12,7 @@ from hotserve import cli
 from hotserve.config import settings as settings_module
 from hotserve.config.errors import UsageError
 from hotserve.config.settings import Settings
+from tests.support.commands import completed
 
 SERVE = ["mlflow", "models", "serve"]
 
@@ -266,12 +267,8 @@ def test_a_port_in_use_is_one_line_and_code_2(refused: Refusal) -> None:
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """The command as a process that is expected to end by itself."""
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW_", "HOTSERVE_"))}
-    return subprocess.run(
-        [sys.executable, "-m", "hotserve", *arguments],
-        env=inherited | environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
+    return completed(
+        [sys.executable, "-m", "hotserve", *arguments], env=inherited | environment, timeout=120
     )
 
 

@@ -1,7 +1,6 @@
 """`hotserve.lane.compile`: what it takes, what it says, and what it refuses."""
 
 import json
-import subprocess
 import sys
 import warnings
 from pathlib import Path
@@ -30,6 +29,7 @@ import hotserve.lane.compile as compiler
 from hotserve.lane import Lane
 from hotserve.lane.errors import NotLinearText
 from hotserve.lane.probes import read_probes
+from tests.support.commands import completed
 from tests.unit.hotserve.lane.lane_corpus import LABELS, TEXTS
 
 
@@ -46,11 +46,8 @@ def run(*arguments: object, script: bool = False, **environment: str) -> tuple[i
     """Exit code and the one line of a real process."""
     file = Path(compiler.__file__)
     command = [str(file)] if script else ["-m", "hotserve.lane.compile"]
-    done = subprocess.run(
+    done = completed(
         [sys.executable, *command, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
         env={
             "PATH": "/usr/bin:/bin",
             "HOME": "/nonexistent",

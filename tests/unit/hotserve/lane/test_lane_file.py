@@ -3,7 +3,6 @@
 import os
 import pickletools
 import random
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 from hotserve.lane import Lane, LaneError, container
 from hotserve.lane.compile import compile_pipeline
 from hotserve.lane.term_table import TermTable, build
+from tests.support.commands import completed
 from tests.unit.hotserve.lane.lane_corpus import LABELS, TEXTS
 
 
@@ -165,11 +165,8 @@ def test_a_worker_needs_only_the_standard_library(compiled: Path) -> None:
         " & set(sys.modules)))"
     )
     package = Path(container.__file__).parents[2]
-    done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", script, str(package), str(compiled)],
-        capture_output=True,
-        text=True,
-        check=True,
+    done = completed(
+        [sys.executable, "-I", "-S", "-c", script, str(package), str(compiled)], check=True
     )
     assert done.stdout.splitlines() == ['{"predictions": ["game", "livro"]}', "[]"]
 

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 
 import hotserve
 from hotserve.manager.lane_verdict import LaneFiles, LaneVerdict, fingerprint
+from tests.support.commands import completed
 
 PACKAGE = Path(hotserve.__file__).parent
 ENVIRONMENT = {"python": "3.11.7", "mlflow": "3.17.0"}
@@ -100,12 +100,8 @@ def modules_of(*names: str) -> list[Path]:
     """The files of hotserve that importing some modules reads, in the package."""
     files = "[m.__file__ for name, m in sys.modules.items() if name.startswith('hotserve')]"
     code = f"import json, sys, {', '.join(names)}\nprint(json.dumps({files}))"
-    found = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={"PYTHONPATH": str(PACKAGE.parent)},
+    found = completed(
+        [sys.executable, "-c", code], check=True, env={"PYTHONPATH": str(PACKAGE.parent)}
     )
     return [Path(each).relative_to(PACKAGE) for each in json.loads(found.stdout)]
 

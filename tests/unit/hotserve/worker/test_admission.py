@@ -2,7 +2,6 @@
 
 import ctypes
 import platform
-import subprocess
 import sys
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 import hotserve
 from hotserve.worker.admission import BODIES, Admission, Room
 from hotserve.worker.errors import RequestError
+from tests.support.commands import completed
 
 
 def refused(admission: Admission, message: str, size: int = 0) -> None:
@@ -125,11 +125,9 @@ asyncio.run(main())
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have no need")
 def test_large_tables_leave_memory_that_is_given_back() -> None:
-    done = subprocess.run(
+    done = completed(
         [sys.executable, "-c", FOUR_TABLES],
         env={"PYTHONPATH": str(Path(hotserve.__file__).parents[1])},
-        capture_output=True,
-        text=True,
         check=True,
     )
     begun, full, left = map(int, done.stdout.split())

@@ -22,6 +22,7 @@ from dataset_source.dirt import GLUED
 from produtos.data import dataset
 from produtos.data.split import split
 from produtos.model import pipeline as model
+from tests.support.commands import completed
 
 ROOT = Path(__file__).resolve().parents[4]
 GENERATOR = ROOT / "tools" / "generate_dataset.py"
@@ -103,9 +104,7 @@ def line(*cells: object) -> str:
 
 def test_the_generator_makes_the_file_that_ships() -> None:
     # -S: without installed packages, since it must run before there is an environment.
-    done = subprocess.run(
-        [sys.executable, "-S", str(GENERATOR), "--check"], capture_output=True, text=True
-    )
+    done = completed([sys.executable, "-S", str(GENERATOR), "--check"])
     assert done.returncode == 0, done.stderr
 
 
@@ -117,7 +116,7 @@ def test_check_tells_a_changed_file(tmp_path: Path) -> None:
     (tools / "dataset_source").symlink_to(GENERATOR.parent / "dataset_source")
     command = [sys.executable, str(tools / GENERATOR.name)]
     shipped.write_bytes(SHIPPED.read_bytes() + b"Halo;;game\n")
-    checked = subprocess.run([*command, "--check"], capture_output=True, text=True)
+    checked = completed([*command, "--check"])
     assert checked.returncode == 1
     assert "run python tools/generate_dataset.py" in checked.stderr
     subprocess.run(command, check=True, capture_output=True)

@@ -1,6 +1,5 @@
 """The model as it is saved: every form of input, one answer per product, no pickle."""
 
-import subprocess
 import sys
 import zipfile
 from pathlib import Path
@@ -20,6 +19,7 @@ from produtos.model import flavor as model_flavor
 from produtos.model import pipeline as model
 from produtos.model.stop_words import tokenizer
 from produtos.parameters import CLASSIFIERS
+from tests.support.commands import completed
 
 TRAINING = [
     ("boneca de pano com vestido", "brinquedo"),
@@ -264,7 +264,5 @@ def test_serving_needs_nothing_of_the_project(folder: Path, tmp_path: Path) -> N
         "print(*model.predict(model.input_example))\n"
         "print(*sorted({'produtos', 'nltk', 'matplotlib'} & sys.modules.keys()))\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True
-    )
+    done = completed([sys.executable, "-c", program], cwd=tmp_path, check=True)
     assert done.stdout.split() == ["brinquedo", "livro", "game"]
