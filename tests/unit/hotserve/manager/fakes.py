@@ -21,6 +21,7 @@ from hotserve.processes.model_server import StartError
 from hotserve.processes.slots import ProcessSlots
 from hotserve.redaction import Redactor
 from tests.support.fake_clock import now
+from tests.unit.hotserve.manager.samples import version
 
 FOLDER = "/home/somebody/models"
 OPEN = LaneVerdict("open", forms=("inputs",))
@@ -256,6 +257,11 @@ class Bench:
         """Lay ready what opens the lane of a version."""
         self.preparation.openers[number] = opener
         return opener
+
+    async def serve(self, number: str) -> None:
+        """Have a version deployed, and wait until it answers."""
+        self.switcher.deploy(version(number))
+        await until(lambda: self.pool.answers == number)
 
     @property
     def model(self) -> dict[str, Any]:

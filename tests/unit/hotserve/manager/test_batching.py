@@ -27,8 +27,7 @@ async def test_a_version_takes_over_with_its_batching() -> None:
     bench = Bench()
     bench.batch_opener("1", FakeBatchOpener(OPEN, seconds=5.0))
     bench.batch_opener("2", FakeBatchOpener(SHUT, seconds=5.0))
-    bench.switcher.deploy(version("1"))
-    await until(lambda: bench.pool.answers == "1")
+    await bench.serve("1")
     # There is nothing else that could answer meanwhile.
     assert bench.model["batching"]["state"] == "comparing"
     assert batching(bench) is None
@@ -40,8 +39,7 @@ async def test_a_version_takes_over_with_its_batching() -> None:
         "forms": ["text/csv", "inputs"],
         "tolerance": 1e-05,
     }
-    bench.switcher.deploy(version("2"))
-    await until(lambda: bench.pool.answers == "2")
+    await bench.serve("2")
     first = next(change for change in bench.pool.changes if change.target == bench.pool.target())
     assert first.batching is None
     assert bench.model["batching"]["why"] == SHUT.why
@@ -52,12 +50,10 @@ async def test_a_version_takes_over_with_its_batching() -> None:
 @fake_clock
 async def test_a_version_does_not_wait_long_for_it() -> None:
     bench = Bench()
-    bench.switcher.deploy(version("1"))
-    await until(lambda: bench.pool.answers == "1")
+    await bench.serve("1")
     bench.batch_opener("2", FakeBatchOpener(OPEN, seconds=100.0))
     begun = now()
-    bench.switcher.deploy(version("2"))
-    await until(lambda: bench.pool.answers == "2")
+    await bench.serve("2")
     assert now() - begun < 35
     await until(lambda: batching(bench))
     await bench.switcher.close()
@@ -166,8 +162,7 @@ async def test_rows_that_end_the_process_do_not_end_it_again_and_again(
 @fake_clock
 async def test_a_version_whose_process_ends_while_it_is_compared_does_not_take_over() -> None:
     bench = Bench()
-    bench.switcher.deploy(version("1"))
-    await until(lambda: bench.pool.answers == "1")
+    await bench.serve("1")
     opener = bench.batch_opener("2", FakeBatchOpener(None, SHUT, seconds=5.0))
     server = bench.server("2")
     bench.switcher.deploy(version("2"))

@@ -111,8 +111,7 @@ async def test_one_that_a_request_needed_stays() -> None:
     # So does that of the next version, which is asked by the same clients.
     bench.server("2").slots = ProcessSlots(2)
     bench.opener("2", FakeOpener(OPEN))
-    bench.switcher.deploy(version("2"))
-    await until(lambda: bench.pool.answers == "2")
+    await bench.serve("2")
     await asyncio.sleep(200)
     assert not asleep(bench)
 

@@ -23,8 +23,7 @@ def log(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> No
 async def serving(number: str = "1", *, uri: str = "models:/produtos/Production") -> Bench:
     """A bench on which a version is served."""
     bench = Bench(uri)
-    bench.switcher.deploy(version(number))
-    await until(lambda: bench.pool.answers == number)
+    await bench.serve(number)
     return bench
 
 
@@ -52,12 +51,10 @@ async def test_the_first_version() -> None:
 @fake_clock
 async def test_it_says_at_which_step_a_version_is() -> None:
     bench = Bench()
-    bench.switcher.deploy(version("1"))
-    await until(lambda: bench.pool.answers == "1")
+    await bench.serve("1")
     steps: list[object] = []
     bench.switcher.status.step = lambda name: steps.append(name)  # type: ignore[method-assign]
-    bench.switcher.deploy(version("2"))
-    await until(lambda: bench.pool.answers == "2")
+    await bench.serve("2")
     assert steps == ["start", "compare"]
 
 
@@ -109,8 +106,7 @@ async def test_the_process_that_a_version_left_behind_dead_is_not_waited_for() -
     bench = await serving("1")
     bench.preparation.servers["1"].steps = [900.0]
     bench.preparation.servers["1"].die("KeyError: x")
-    bench.switcher.deploy(version("2"))
-    await until(lambda: bench.pool.answers == "2")
+    await bench.serve("2")
     await asyncio.sleep(0.5)
     assert len(bench.preparation.servers["1"].closed_at) == 1
     assert bench.pool.drains == {}
@@ -126,8 +122,7 @@ async def test_the_last_wish_wins_and_one_start_ends_before_the_next_begins() ->
     second, third = bench.server("2", 50.0), bench.server("3", 1.0)
     bench.switcher.deploy(version("2"))
     await asyncio.sleep(5)
-    bench.switcher.deploy(version("3"))
-    await until(lambda: bench.pool.answers == "3")
+    await bench.serve("3")
     assert len(second.closed_at) == 1
     assert second.closed_at[0] <= third.started_at[0]
     assert bench.preparation.in_use == {"1", "3"}
@@ -146,8 +141,7 @@ async def test_a_start_waits_until_the_one_given_up_has_ended() -> None:
     second.close = close  # type: ignore[assignment, method-assign]
     bench.switcher.deploy(version("2"))
     await asyncio.sleep(5)
-    bench.switcher.deploy(version("3"))
-    await until(lambda: bench.pool.answers == "3")
+    await bench.serve("3")
     assert third.started_at[0] >= second.closed_at[0] > 20
 
 
@@ -230,8 +224,7 @@ async def test_nothing_is_wanted_any_more() -> None:
     assert len(second.closed_at) == 1
     # Wanted again, it is started: what was given up is forgotten.
     second.steps = [1.0]
-    bench.switcher.deploy(version("2"))
-    await until(lambda: bench.pool.answers == "2")
+    await bench.serve("2")
 
 
 @fake_clock
@@ -272,8 +265,7 @@ async def test_files_that_were_in_the_cache_are_fetched_again_once(
     bench = Bench()
     bench.preparation.cached = {"1"} if cached else set()
     bench.server("1", "damaged", "damaged", 1.0)
-    bench.switcher.deploy(version("1"))
-    await until(lambda: bench.pool.answers == "1")
+    await bench.serve("1")
     assert [again for _, again in bench.preparation.prepared] == refetched
 
 
@@ -336,8 +328,7 @@ async def test_a_lane_that_takes_long_is_not_waited_for(caplog: pytest.LogCaptur
     bench = await serving("1")
     bench.opener("2", FakeOpener(LaneVerdict("shut", f"no {FOLDER}/x"), seconds=50.0))
     begun = now()
-    bench.switcher.deploy(version("2"))
-    await until(lambda: bench.pool.answers == "2")
+    await bench.serve("2")
     assert now() - begun == pytest.approx(31, abs=0.5)
     assert (bench.pool.last.lane, bench.model["lane"]["state"]) == (None, "compiling")
     await asyncio.sleep(25)
@@ -353,8 +344,7 @@ async def test_a_lane_that_takes_long_is_not_waited_for(caplog: pytest.LogCaptur
 async def test_the_first_version_does_not_wait_for_its_lane() -> None:
     bench = Bench()
     bench.opener("1", FakeOpener(seconds=20.0))
-    bench.switcher.deploy(version("1"))
-    await until(lambda: bench.pool.answers == "1")
+    await bench.serve("1")
     assert now() < 2
     assert bench.model["lane"]["state"] == "compiling"
     await until(lambda: bench.pool.last.lane)
@@ -458,10 +448,8 @@ async def test_a_start_that_is_given_up_ends_its_helpers() -> None:
 async def test_an_old_version_is_not_compared_to_the_end() -> None:
     bench = Bench()
     opener = bench.opener("1", FakeOpener(seconds=500.0))
-    bench.switcher.deploy(version("1"))
-    await until(lambda: bench.pool.answers == "1")
-    bench.switcher.deploy(version("2"))
-    await until(lambda: bench.pool.answers == "2")
+    await bench.serve("1")
+    await bench.serve("2")
     await asyncio.sleep(1)
     assert [task.cancelled() for task in opener.tasks] == [True]
 
@@ -493,8 +481,7 @@ async def test_the_end_does_not_wait_for_requests_at_an_old_process() -> None:
 async def test_a_full_disk_stops_nothing(caplog: pytest.LogCaptureFixture) -> None:
     bench = Bench()
     bench.cache.fails = True
-    bench.switcher.deploy(version("1"))
-    await until(lambda: bench.pool.answers == "1")
+    await bench.serve("1")
     assert "the cache can't be written to" in caplog.text
     assert "the disk of /cache is full" in caplog.text
 
