@@ -344,32 +344,29 @@ async def test_metrics_of_workers_that_are_slow_or_gone(monkeypatch: pytest.Monk
     assert b"hotserve_requests_in_flight 5.0" in pool.metrics.text("")[1]
 
 
+async def report(worker: FakeWorker, seconds: int) -> None:
+    """Have it report every second."""
+    for _ in range(seconds):
+        worker.channel.send(Counts({"produtos": {"in_flight": 0}}, 0))
+        await asyncio.sleep(1)
+
+
 @fake_clock
 async def test_a_worker_that_hangs_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     pool = Pool(monkeypatch, 2)
     await pool.begin()
     lively, hanging = pool.workers
-    for _ in range(60):
-        lively.channel.send(Counts({"produtos": {"in_flight": 0}}, 0))
-        await asyncio.sleep(1)
+    await report(lively, seconds=60)
     assert len(pool.workers) == 2, "one that begins is given time"
     hanging.channel.send(Ready())
-    for _ in range(29):
-        lively.channel.send(Counts({"produtos": {"in_flight": 0}}, 0))
-        await asyncio.sleep(1)
+    await report(lively, seconds=29)
     assert pool.restarts == 0
-    for _ in range(3):
-        lively.channel.send(Counts({"produtos": {"in_flight": 0}}, 0))
-        await asyncio.sleep(1)
+    await report(lively, seconds=3)
     assert (pool.restarts, len(pool.workers)) == (1, 3)
     # One that never begins is given up, too.
-    for _ in range(120):
-        lively.channel.send(Counts({"produtos": {"in_flight": 0}}, 0))
-        await asyncio.sleep(1)
+    await report(lively, seconds=120)
     assert (pool.restarts, len(pool.workers)) == (1, 3)
-    for _ in range(32):
-        lively.channel.send(Counts({"produtos": {"in_flight": 0}}, 0))
-        await asyncio.sleep(1)
+    await report(lively, seconds=32)
     assert pool.restarts == 2
 
 
