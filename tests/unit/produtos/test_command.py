@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +16,7 @@ import requests
 
 from produtos import command
 from produtos.errors import BadInput, Stopped, in_one_line
+from tests.support.threads import Quiet, serving
 
 ROOT = Path(__file__).parents[3]
 FULL = "a disk is full; make room, or set TMPDIR to a folder on another one (now TEMPORARY)"
@@ -102,20 +102,16 @@ def test_what_the_user_has_set_stays(run: Run) -> None:
 
 
 def test_no_proxy_is_asked_for_this_machine(run: Run) -> None:
-    class Handler(http.server.BaseHTTPRequestHandler):
+    class Handler(Quiet):
         def do_GET(self) -> None:
             self.send_response(204)
             self.end_headers()
-
-        def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
-            del format, arguments
 
     for name in ("http_proxy", "HTTP_PROXY"):
         os.environ[name] = "http://127.0.0.1:1"
     os.environ.pop("no_proxy", None)
     os.environ["NO_PROXY"] = "intranet.example"
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
 
     def main() -> None:
         for host in ("127.0.0.1", "localhost"):
@@ -127,11 +123,8 @@ def test_no_proxy_is_asked_for_this_machine(run: Run) -> None:
             assert urllib.request.proxy_bypass(host)
         assert not urllib.request.proxy_bypass("dados.example")
 
-    try:
+    with serving(server):
         assert run(main) == (0, "")
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def test_who_wants_no_proxy_at_all_has_none(run: Run) -> None:

@@ -2,17 +2,17 @@
 
 import http.server
 import sys
-import threading
 
 import pytest
 
 from produtos.errors import BadInput
+from tests.support.threads import Quiet, serving
 
 ROWS = [f"produto {n};texto de venda {n};{('livro', 'brinquedo')[n % 2]}" for n in range(120)]
 TABLE = "\n".join(["nome;descricao;categoria", *ROWS, ""]).encode()
 
 
-class Half(http.server.BaseHTTPRequestHandler):
+class Half(Quiet):
     """Promises a whole table and sends half of it."""
 
     def do_GET(self) -> None:
@@ -21,9 +21,6 @@ class Half(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(TABLE[: len(TABLE) // 2])
 
-    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
-        del format, arguments
-
 
 def test_half_a_download_is_not_trained_on(monkeypatch: pytest.MonkeyPatch) -> None:
     import train
@@ -31,15 +28,10 @@ def test_half_a_download_is_not_trained_on(monkeypatch: pytest.MonkeyPatch) -> N
     # Were anything to be recorded, this server would be asked, and missed.
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Half)
-    threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
     address = f"http://127.0.0.1:{server.server_port}/x.csv?token=SECRET"
     monkeypatch.setattr(sys, "argv", ["train.py", "--dataset", address])
-    try:
-        with pytest.raises(BadInput) as refusal:
-            train.main()
-    finally:
-        server.shutdown()
-        server.server_close()
+    with serving(server), pytest.raises(BadInput) as refusal:
+        train.main()
     half, whole = f"{len(TABLE) // 2:,}", f"{len(TABLE):,}"
     assert f"the server sent {half} of {whole} bytes" in str(refusal.value)
     assert "SECRET" not in str(refusal.value)

@@ -1,10 +1,9 @@
 """The comparison of a lane with a process: here one that answers what a test says."""
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from hotserve.lane import Lane
 from hotserve.lane.compile import compile_pipeline
 from hotserve.lane.probes import probes_file
 from hotserve.manager.lane_check import check
+from tests.support.threads import Quiet, serving
 
 Answer = tuple[int, Any]
 TEXTS = ["bola azul", "livro de bolso", "jogo novo", "bola de jogo"]
@@ -73,7 +73,7 @@ class Model:
     def serving(self) -> Iterator[int]:
         model = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(Quiet):
             protocol_version = "HTTP/1.1"
             # Head and body in one packet.
             wbufsize = -1
@@ -91,18 +91,8 @@ class Model:
                 self.end_headers()
                 self.wfile.write(content)
 
-            def log_message(self, *_: object) -> None:
-                pass
-
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server.server_port
-        finally:
-            server.shutdown()
-            thread.join()
-            server.server_close()
+        with serving(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as port:
+            yield port
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 import http.server
 import re
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from produtos.data.columns import fold
 from produtos.data.dataset import Dataset, load, parse
 from produtos.errors import BadInput
 from tests.support.tables import LATIN_1, READ, REFUSED, Table
+from tests.support.threads import Quiet, serving
 
 HEADER = "nome;descricao;categoria\n"
 ENOUGH = "a;;livro\nb;;livro\nc;;game\nd;;game\n"
@@ -275,18 +275,12 @@ def web(write: Write) -> Iterator[str]:
     """An HTTP server with one data set, at /produtos.csv."""
     folder = Path(write(HEADER + ENOUGH)).parent
 
-    class Quiet(http.server.SimpleHTTPRequestHandler):
+    class Handler(Quiet, http.server.SimpleHTTPRequestHandler):
         def __init__(self, *arguments: object) -> None:
             super().__init__(*arguments, directory=str(folder))  # type: ignore[arg-type]
 
-        def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
-            del format, arguments
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    with serving(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 def test_a_data_set_is_read_over_http(web: str) -> None:

@@ -1,4 +1,5 @@
 import base64
+import contextlib
 import gzip
 import http.server
 import threading
@@ -9,6 +10,7 @@ import pytest
 from produtos.data import source
 from produtos.data.source import location, proxy_of, read_bytes
 from produtos.errors import BadInput, without_secrets
+from tests.support.threads import Quiet, serving
 
 
 @pytest.mark.parametrize(
@@ -45,28 +47,21 @@ TABLE = b"nome;descricao;categoria\n" + b"".join(b"produto %d;;livro\n" % n for 
 @pytest.fixture
 def serve() -> Iterator[Callable[[Answer], str]]:
     """Serve one answer to every request; the address of a file on that server."""
-    servers = []
+    stack = contextlib.ExitStack()
 
     def serve(answer: Answer) -> str:
-        class Handler(http.server.BaseHTTPRequestHandler):
+        class Handler(Quiet):
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
                 self.close_connection = True
                 answer(self)
 
-            def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
-                del format, arguments
-
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
-        servers.append(server)
-        return f"http://127.0.0.1:{server.server_port}/produtos.csv"
+        return f"http://127.0.0.1:{stack.enter_context(serving(server))}/produtos.csv"
 
-    yield serve
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+    with stack:
+        yield serve
 
 
 def send(handler: http.server.BaseHTTPRequestHandler, body: bytes, **headers: str | int) -> None:
