@@ -18,11 +18,6 @@ pytestmark = pytest.mark.anyio
 JSON, CSV = b"application/json", b"text/csv"
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class Sum:
     """Adds what is in a row."""
 

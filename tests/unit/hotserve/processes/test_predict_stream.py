@@ -20,11 +20,6 @@ JSON = b"application/json"
 KEPT: ContextVar[str] = ContextVar("KEPT")
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class Agent:
     """Yields what the test lets it, by `step`.
 

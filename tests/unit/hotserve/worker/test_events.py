@@ -23,11 +23,6 @@ HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding
 DONE = b"data: [DONE]\n\n"
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def event(number: int) -> bytes:
     return b'data: {"n": %d}\n\n' % number
 

@@ -31,11 +31,6 @@ pytestmark = pytest.mark.anyio
 BODY = b'{"inputs": ["boneca"]}'
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @dataclass
 class Manager:
     """Says which process is to be asked."""
