@@ -2,11 +2,12 @@
 
 import os
 import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tests.support.commands import completed
 
 ROOT = Path(__file__).resolve().parents[2]
 AUTHOR = {
@@ -50,12 +51,8 @@ class Repository:
 
 def git(*arguments: str, cwd: Path) -> str:
     """Run git as somebody without settings of their own; returns what it printed."""
-    done = subprocess.run(
-        ["git", *arguments],
-        cwd=cwd,
-        env=os.environ | AUTHOR | {"GIT_CONFIG_GLOBAL": os.devnull},
-        capture_output=True,
-        text=True,
+    done = completed(
+        ["git", *arguments], cwd=cwd, env=os.environ | AUTHOR | {"GIT_CONFIG_GLOBAL": os.devnull}
     )
     assert done.returncode == 0, f"git {' '.join(arguments)}: {done.stderr}"
     return done.stdout.strip()
@@ -63,11 +60,8 @@ def git(*arguments: str, cwd: Path) -> str:
 
 def copy_of_a_clone(folder: Path) -> None:
     """Put what a clone of this checkout would have, as it is now, into `folder`."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
+    listed = completed(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT
     )
     if listed.returncode:
         pytest.skip(f"{ROOT} is no git checkout, so nobody can tell what a clone of it has")

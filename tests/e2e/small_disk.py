@@ -7,17 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.commands import completed
+
 
 @contextmanager
 def small_disk(folder: Path, megabytes: int) -> Iterator[None]:
     """The folder, made here, is a disk of that size for as long as the block lasts."""
     folder.mkdir()
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = completed(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)])
     if done.returncode:
         pytest.skip(f"no small disk can be mounted here: {done.stderr.strip()}")
     try:

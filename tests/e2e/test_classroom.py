@@ -15,6 +15,7 @@ from tests.e2e.hotserve_process import CSV, PATIENCE, eventually
 from tests.e2e.stack import ROOT, Stack, make_run, make_run_environment
 from tests.e2e.terminal import Terminal
 from tests.e2e.tutorial_text import Program
+from tests.support.commands import completed
 
 STUDENTS = ["Ana Lúcia", "Bia", "# faltou: Caio", "Zé"]
 PLACES = ["ana-lucia", "bia", "ze"]
@@ -50,14 +51,7 @@ class Teacher:
         return ["make", target, *(f"{name}={value}" for name, value in given.items())]
 
     def make(self, target: str, **more: object) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self.command(target, **more),
-            cwd=ROOT,
-            env=make_run_environment(),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        return completed(self.command(target, **more), cwd=ROOT, env=make_run_environment())
 
     def status(self) -> list[list[str]]:
         """The table of who is where, by rows."""
@@ -154,7 +148,7 @@ def test_students_work_side_by_side_and_the_teacher_sees_how_far_they_are(
     # By the address on the sheet.
     (line,) = re.findall(r"`(curl .*?)`", ana)
     eventually(lambda: teacher.ask("ana-lucia").ok, "Ana's model does not answer")
-    asked = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=True)
+    asked = completed(["bash", "-c", line], check=True)
     assert "brinquedo" in asked.stdout
 
     heads, *rows = teacher.status()

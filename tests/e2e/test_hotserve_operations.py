@@ -20,6 +20,7 @@ from tests.e2e.hotserve_process import PATIENCE, Hotserve, eventually, running_h
 from tests.e2e.raw_http import RawConnection
 from tests.e2e.registry_page import chromium
 from tests.e2e.watched_page import opened
+from tests.support.commands import completed
 
 TOKEN = "abre-te-sesamo-0123456789"
 SHOWN = {"Authorization": f"Bearer {TOKEN}"}
@@ -248,11 +249,9 @@ def test_logs_hold_no_token_and_hotserves_own_lines_are_json(hotserve: Hotserve)
 
 
 def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+    return completed(
         [sys.executable, "-m", "hotserve", *arguments],
         env={**os.environ, **variables},
-        capture_output=True,
-        text=True,
         timeout=PATIENCE,
     )
 

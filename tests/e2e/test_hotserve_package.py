@@ -13,17 +13,14 @@ import requests
 
 from tests.e2e.conftest import free_port
 from tests.e2e.hotserve_process import PATIENCE, eventually
+from tests.support.commands import completed
 
 PACKAGE = Path(__file__).resolve().parents[2] / "classificador-produtos"
 
 
 def uv(*arguments: str) -> None:
-    done = subprocess.run(
-        [shutil.which("uv", path=Path(sys.executable).parent) or "uv", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=900,
-        check=False,
+    done = completed(
+        [shutil.which("uv", path=Path(sys.executable).parent) or "uv", *arguments], timeout=900
     )
     assert done.returncode == 0, done.stderr
 
@@ -81,10 +78,8 @@ def address(installed: Path, environment: dict[str, str], tmp_path: Path) -> Ite
 
 
 def test_it_brings_neither_mlflow_nor_scikit_learn(installed: Path) -> None:
-    done = subprocess.run(
+    done = completed(
         [installed / "python", "-c", "import numpy, hotserve.cli; print(hotserve.cli.__file__)"],
-        capture_output=True,
-        text=True,
         timeout=PATIENCE,
         check=True,
     )
@@ -97,14 +92,7 @@ def test_it_brings_neither_mlflow_nor_scikit_learn(installed: Path) -> None:
 
 
 def test_its_help_is_there(installed: Path, environment: dict[str, str]) -> None:
-    done = subprocess.run(
-        [installed / "hotserve", "--help"],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
+    done = completed([installed / "hotserve", "--help"], env=environment, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
     assert "mlflow models serve" in done.stdout
 

@@ -6,7 +6,6 @@ go on where the one before them stopped.
 
 import csv
 import io
-import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +21,7 @@ from tests.e2e.hotserve_process import Hotserve, eventually, running_hotserve
 from tests.e2e.pictures import HEIGHT, WIDTH
 from tests.e2e.registry_page import RegistryPage, chromium
 from tests.e2e.stream import Stream
+from tests.support.commands import completed
 
 TRAINER = Path(__file__).resolve().parents[2] / "trainer"
 MODEL = "classificador-produtos"
@@ -47,12 +47,10 @@ class Registry:
 
     def batch(self, model: str, *texts: str) -> list[str]:
         """What a batch job answers for some texts; its command is always the same."""
-        done = subprocess.run(
+        done = completed(
             [sys.executable, str(TRAINER / "batch.py"), "--model", model, *texts],
             env=self.server.environment(),
             cwd=self.server.home,
-            capture_output=True,
-            text=True,
         )
         assert done.returncode == 0, done.stderr
         return [
@@ -62,15 +60,13 @@ class Registry:
 
 
 def train(server: MlflowServer, test_size: str, include_names: str, strip_accents: str) -> None:
-    done = subprocess.run(
+    done = completed(
         [
             *(sys.executable, str(TRAINER / "train.py"), "--test_size", test_size),
             *("--include_names", include_names, "--strip_accents", strip_accents),
         ],
         env=server.environment(),
         cwd=server.home,
-        capture_output=True,
-        text=True,
     )
     assert done.returncode == 0, done.stderr
 
