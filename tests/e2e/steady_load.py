@@ -8,7 +8,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from urllib.parse import urlsplit
+
+from tests.support.threads import working
 
 PATIENCE = 240.0
 """Seconds for one request: it may be held while a process is started again."""
@@ -55,17 +58,8 @@ def steady_load(
     """
     load = Load()
     over = threading.Event()
-    threads = [
-        threading.Thread(target=_ask, args=(url, each, pause, load, over)) for each in bodies
-    ]
-    for thread in threads:
-        thread.start()
-    try:
+    with working(over, [partial(_ask, url, each, pause, load, over) for each in bodies]):
         yield load
-    finally:
-        over.set()
-        for thread in threads:
-            thread.join()
 
 
 def _ask(url: str, body: bytes, pause: float, load: Load, over: threading.Event) -> None:

@@ -17,6 +17,7 @@ from tests.e2e.hotserve_models import DIES, HANGS, Registry, text_model
 from tests.e2e.hotserve_process import Hotserve, eventually, running_hotserve
 from tests.e2e.steady_load import Load, steady_load
 from tests.e2e.stream import Stream
+from tests.support.threads import working
 
 NAME = "hotserve-switching"
 URI = f"models:/{NAME}/Production"
@@ -100,13 +101,8 @@ def most_at_once(count: Callable[[], int]) -> Iterator[list[int]]:
         while not over.wait(0.01):
             most.append(max(most[-1], count()))
 
-    thread = threading.Thread(target=look)
-    thread.start()
-    try:
+    with working(over, [look]):
         yield most
-    finally:
-        over.set()
-        thread.join()
 
 
 def test_of_ten_promotions_in_a_row_the_last_one_wins(switched: Switched) -> None:

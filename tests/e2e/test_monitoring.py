@@ -7,7 +7,6 @@ import shutil
 import signal
 import socketserver
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,6 +19,7 @@ import yaml
 
 from tests.e2e.conftest import free_port
 from tests.e2e.hotserve_process import eventually, running_hotserve
+from tests.support.threads import serving
 
 FOLDER = Path(__file__).resolve().parents[2] / "deploy" / "monitoring"
 
@@ -64,19 +64,6 @@ class Webhook(BaseHTTPRequestHandler):
 
     def log_request(self, code: object = "-", size: object = "-") -> None:
         """Nothing: the queue has it."""
-
-
-@contextmanager
-def serving(server: socketserver.BaseServer) -> Iterator[int]:
-    """The server in a thread; its port."""
-    with server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield int(server.server_address[1])  # type: ignore[index]
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 @contextmanager
