@@ -1,6 +1,5 @@
 """What the manager and the workers send each other arrives as it was sent."""
 
-import asyncio
 import socket
 from typing import get_args
 
@@ -23,36 +22,32 @@ def test_a_message_is_one_line_and_arrives_as_it_was_sent(message: Message) -> N
     assert messages.decode(line) == message
 
 
-def test_a_channel_ends_with_the_other_end() -> None:
-    async def scenario() -> None:
-        ours, theirs = socket.socketpair()
-        channel, other = await Channel.open(ours), await Channel.open(theirs)
-        for message in MESSAGES:
-            channel.send(message)
-        # An end in the middle of a message.
-        channel._writer.write(b'{"kind": "Sto')
-        channel.close()
-        assert [message async for message in other.messages()] == MESSAGES
-        other.close()
-        other.send(Stop())
-        channel.send(Stop())
-
-    asyncio.run(scenario())
+@pytest.mark.anyio
+async def test_a_channel_ends_with_the_other_end() -> None:
+    ours, theirs = socket.socketpair()
+    channel, other = await Channel.open(ours), await Channel.open(theirs)
+    for message in MESSAGES:
+        channel.send(message)
+    # An end in the middle of a message.
+    channel._writer.write(b'{"kind": "Sto')
+    channel.close()
+    assert [message async for message in other.messages()] == MESSAGES
+    other.close()
+    other.send(Stop())
+    channel.send(Stop())
 
 
-def test_the_metrics_of_many_models_are_one_message() -> None:
-    async def scenario() -> None:
-        ours, theirs = socket.socketpair()
-        channel, other = await Channel.open(ours), await Channel.open(theirs)
-        sent: list[Message] = [
-            MetricsAnswer(1, "text/plain", "hotserve_ready 1.0\n" * 500_000),
-            Stop(),
-        ]
-        for message in sent:
-            channel.send(message)
-        received = other.messages()
-        assert [await anext(received) for _ in sent] == sent
-        channel.close()
-        other.close()
-
-    asyncio.run(scenario())
+@pytest.mark.anyio
+async def test_the_metrics_of_many_models_are_one_message() -> None:
+    ours, theirs = socket.socketpair()
+    channel, other = await Channel.open(ours), await Channel.open(theirs)
+    sent: list[Message] = [
+        MetricsAnswer(1, "text/plain", "hotserve_ready 1.0\n" * 500_000),
+        Stop(),
+    ]
+    for message in sent:
+        channel.send(message)
+    received = other.messages()
+    assert [await anext(received) for _ in sent] == sent
+    channel.close()
+    other.close()

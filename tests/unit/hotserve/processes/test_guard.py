@@ -155,7 +155,8 @@ def test_stop_ends_what_ignores_sigterm(tmp_path: Path) -> None:
     assert marked(str(tmp_path)) == []
 
 
-def test_a_start_that_is_given_up_leaves_nothing(tmp_path: Path) -> None:
+@pytest.mark.anyio
+async def test_a_start_that_is_given_up_leaves_nothing(tmp_path: Path) -> None:
     async def give_up_after(seconds: float) -> None:
         starting = asyncio.create_task(
             start("import time; time.sleep(600)", tmp_path / "log", str(tmp_path))
@@ -165,14 +166,11 @@ def test_a_start_that_is_given_up_leaves_nothing(tmp_path: Path) -> None:
         with contextlib.suppress(asyncio.CancelledError):
             await (await starting).stop(grace=0)
 
-    async def scenario() -> None:
-        # From before there is a guard until after it has begun.
-        for number in range(20):
-            await give_up_after(number / 100)
-        # Seen while the manager is alive: its end would end them in any case.
-        await asyncio.to_thread(eventually, lambda: not marked(str(tmp_path)))
-
-    asyncio.run(scenario())
+    # From before there is a guard until after it has begun.
+    for number in range(20):
+        await give_up_after(number / 100)
+    # Seen while the manager is alive: its end would end them in any case.
+    await asyncio.to_thread(eventually, lambda: not marked(str(tmp_path)))
 
 
 def end_of(code: str, log: Path) -> Exit:
@@ -287,18 +285,16 @@ def test_what_the_machine_has_no_room_for_has_ended_and_says_why(
     asyncio.run(scenario())
 
 
+@pytest.mark.anyio
 @pytest.mark.parametrize("seconds", [0.05, 0.0])
-def test_a_command_with_a_time_limit_leaves_nothing(tmp_path: Path, seconds: float) -> None:
-    async def scenario() -> None:
-        with pytest.raises(TimeoutError):
-            await run_to_end(
-                [sys.executable, "-c", "import time; time.sleep(600)"],
-                ProcessContext({**os.environ, "MARK": str(tmp_path)}, tmp_path / "log"),
-                timeout=seconds,
-            )
-        assert marked(str(tmp_path)) == []
-
-    asyncio.run(scenario())
+async def test_a_command_with_a_time_limit_leaves_nothing(tmp_path: Path, seconds: float) -> None:
+    with pytest.raises(TimeoutError):
+        await run_to_end(
+            [sys.executable, "-c", "import time; time.sleep(600)"],
+            ProcessContext({**os.environ, "MARK": str(tmp_path)}, tmp_path / "log"),
+            timeout=seconds,
+        )
+    assert marked(str(tmp_path)) == []
 
 
 def test_without_a_log_each_line_is_shown_with_whose_it_is(

@@ -54,53 +54,50 @@ async def watching(file: Path, patch: pytest.MonkeyPatch) -> AsyncIterator[tuple
         task.cancel()
 
 
-def test_a_changed_file_counts_once_it_stays_the_same(
+@pytest.mark.anyio
+async def test_a_changed_file_counts_once_it_stays_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "tokens"
     file.write_text("one\n")
 
-    async def run() -> None:
-        async with watching(file, monkeypatch) as (pool, clock):
-            await clock.looks(2)
-            assert pool.given == []
-            file.write_text("one\ntw")
-            await clock.looks(1)
-            assert pool.given == [], "somebody may still be writing it"
-            file.write_text("one\nana two\n")
-            await clock.looks(1)
-            assert pool.given == []
-            await clock.looks(3)
-            assert pool.given == [{"one": Client(), "two": Client("ana")}]
-            file.write_text("ana two\n")
-            await clock.looks(2)
-            assert pool.given[1:] == [{"two": Client("ana")}]
-
-    asyncio.run(run())
+    async with watching(file, monkeypatch) as (pool, clock):
+        await clock.looks(2)
+        assert pool.given == []
+        file.write_text("one\ntw")
+        await clock.looks(1)
+        assert pool.given == [], "somebody may still be writing it"
+        file.write_text("one\nana two\n")
+        await clock.looks(1)
+        assert pool.given == []
+        await clock.looks(3)
+        assert pool.given == [{"one": Client(), "two": Client("ana")}]
+        file.write_text("ana two\n")
+        await clock.looks(2)
+        assert pool.given[1:] == [{"two": Client("ana")}]
 
 
-def test_a_file_of_the_same_size_and_time_is_known_by_its_number(
+@pytest.mark.anyio
+async def test_a_file_of_the_same_size_and_time_is_known_by_its_number(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "tokens"
     file.write_text("one\n")
 
-    async def run() -> None:
-        async with watching(file, monkeypatch) as (pool, clock):
-            other = tmp_path / "other"
-            other.write_text("two\n")
-            stat = file.stat()
-            os.utime(other, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-            await clock.looks(1)
-            other.replace(file)
-            await clock.looks(2)
-            assert pool.given == [{"two": Client()}]
-
-    asyncio.run(run())
+    async with watching(file, monkeypatch) as (pool, clock):
+        other = tmp_path / "other"
+        other.write_text("two\n")
+        stat = file.stat()
+        os.utime(other, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+        await clock.looks(1)
+        other.replace(file)
+        await clock.looks(2)
+        assert pool.given == [{"two": Client()}]
 
 
+@pytest.mark.anyio
 @pytest.mark.parametrize("content", [None, "not ascii: ã\n"])
-def test_a_file_that_can_not_be_used_changes_nothing_and_is_logged_once(
+async def test_a_file_that_can_not_be_used_changes_nothing_and_is_logged_once(
     tmp_path: Path,
     content: str | None,
     monkeypatch: pytest.MonkeyPatch,
@@ -111,35 +108,30 @@ def test_a_file_that_can_not_be_used_changes_nothing_and_is_logged_once(
     file = tmp_path / "tokens"
     file.write_text("one\n")
 
-    async def run() -> None:
-        async with watching(file, monkeypatch) as (pool, clock):
-            await clock.looks(1)
-            file.unlink() if content is None else file.write_text(content)
-            await clock.looks(5)
-            assert pool.given == []
-            [message] = caplog.messages
-            assert message.endswith("; the tokens of before still count")
-            file.write_text("three\n")
-            await clock.looks(2)
-            assert pool.given == [{"three": Client()}]
-            assert caplog.messages[1:] == ["the token file was read again: 1 tokens"]
-
-    asyncio.run(run())
+    async with watching(file, monkeypatch) as (pool, clock):
+        await clock.looks(1)
+        file.unlink() if content is None else file.write_text(content)
+        await clock.looks(5)
+        assert pool.given == []
+        [message] = caplog.messages
+        assert message.endswith("; the tokens of before still count")
+        file.write_text("three\n")
+        await clock.looks(2)
+        assert pool.given == [{"three": Client()}]
+        assert caplog.messages[1:] == ["the token file was read again: 1 tokens"]
 
 
-def test_a_file_without_a_token_any_more_lets_nobody_in(
+@pytest.mark.anyio
+async def test_a_file_without_a_token_any_more_lets_nobody_in(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(logger, "propagate", True)
     file = tmp_path / "tokens"
     file.write_text("ana one\n")
 
-    async def run() -> None:
-        async with watching(file, monkeypatch) as (pool, clock):
-            await clock.looks(1)
-            file.write_text("# ana one\n")
-            await clock.looks(2)
-            assert pool.given == [{}]
-            assert caplog.messages == [f"the token file {file} holds no token: nobody is answered"]
-
-    asyncio.run(run())
+    async with watching(file, monkeypatch) as (pool, clock):
+        await clock.looks(1)
+        file.write_text("# ana one\n")
+        await clock.looks(2)
+        assert pool.given == [{}]
+        assert caplog.messages == [f"the token file {file} holds no token: nobody is answered"]
