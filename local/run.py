@@ -22,9 +22,9 @@ from types import FrameType
 from hotserve.config.proxies import bypass_on_loopback
 from local import settings as settings_module
 from local.language import tr
+from local.progress import ProgressOutput
 from local.services import Services, ServicesError
 from local.settings import ROOT, Settings, SettingsError, short
-from local.sign_of_life import SignOfLife
 from local.summary import summary, why_waiting
 
 CONFIGURATION = ROOT / "local" / "supervisord.conf"
@@ -161,11 +161,11 @@ def _watch(chosen: Settings, services: Services) -> None:
         Stopped: from the signal handler.
     """
     started = time.monotonic()
-    life = SignOfLife(sys.stdout)
+    output = ProgressOutput(sys.stdout)
     starting = tr("starting MLflow on port {mlflow_port}; logs in {short}").format(
         mlflow_port=chosen.mlflow_port, short=short(chosen.logs)
     )
-    life.write(f"{starting}\n{_what_comes(chosen)}\n")
+    output.write(f"{starting}\n{_what_comes(chosen)}\n")
     with (chosen.logs / PROGRESS).open("a+", encoding="utf-8", errors="replace") as progress:
         progress.seek(0)
         ready = False
@@ -175,19 +175,19 @@ def _watch(chosen: Settings, services: Services) -> None:
             # The trainer writes its first line when MLflow has answered.
             trained = services.trained(chosen, mlflow_answered=progress.tell() > 0)
             if not ready:
-                life.write(progress.read())
+                output.write(progress.read())
                 now = time.monotonic()
                 if trained:
                     noticed_at = min(noticed_at, now + NOTICED_WITHIN)
                 if trained and (text := summary(chosen, now - started, settled=now > noticed_at)):
-                    life.write(f"{text}\n")
+                    output.write(f"{text}\n")
                     ready = True
                     _remember(chosen, now - started)
                 elif now > noticed_at and (reason := why_waiting(chosen)) not in ("", reported):
-                    life.write(f"{_waiting(chosen, reason)}\n")
+                    output.write(f"{_waiting(chosen, reason)}\n")
                     reported = reason
                 elif not reported:
-                    life.wait_for(_waited_for(answered=progress.tell() > 0, trained=trained))
+                    output.wait_for(_waited_for(answered=progress.tell() > 0, trained=trained))
             time.sleep(1.0 if ready else POLL_SECONDS)
 
 

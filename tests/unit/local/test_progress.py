@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from local.sign_of_life import CLEAR, SILENCE, SignOfLife
+from local.progress import CLEAR, SILENCE, ProgressOutput
 
 
 class Clock:
@@ -23,11 +23,11 @@ class Terminal(io.StringIO):
 
 def test_where_no_terminal_is_a_line_comes_before_ten_seconds_have_passed(clock: Clock) -> None:
     out = io.StringIO()
-    life = SignOfLife(out, clock)
-    life.write("starting\n")
+    output = ProgressOutput(out, clock)
+    output.write("starting\n")
     for _ in range(21):
         clock.now += 1
-        life.wait_for("MLflow is starting")
+        output.wait_for("MLflow is starting")
     assert SILENCE < 10
     assert out.getvalue().splitlines() == [
         "starting",
@@ -38,12 +38,12 @@ def test_where_no_terminal_is_a_line_comes_before_ten_seconds_have_passed(clock:
 
 def test_on_a_terminal_one_line_counts_and_goes_away(clock: Clock) -> None:
     out = Terminal()
-    life = SignOfLife(out, clock)
-    life.write("starting\n")
+    output = ProgressOutput(out, clock)
+    output.write("starting\n")
     for _ in range(2):
         clock.now += 1
-        life.wait_for("MLflow is starting")
-    life.write("1/10\n")
+        output.wait_for("MLflow is starting")
+    output.write("1/10\n")
     assert out.getvalue() == (
         "starting\n"
         f"{CLEAR}  … MLflow is starting, 1 s{CLEAR}  … MLflow is starting, 2 s{CLEAR}1/10\n"
@@ -52,11 +52,11 @@ def test_on_a_terminal_one_line_counts_and_goes_away(clock: Clock) -> None:
 
 def test_nothing_is_said_where_lines_come_by_themselves(clock: Clock) -> None:
     out = io.StringIO()
-    life = SignOfLife(out, clock)
+    output = ProgressOutput(out, clock)
     for number in range(10):
         clock.now += SILENCE - 1
-        life.wait_for("the trainer is at work")
-        life.write(f"{number}\n")
+        output.wait_for("the trainer is at work")
+        output.write(f"{number}\n")
     assert "…" not in out.getvalue()
 
 

@@ -1,4 +1,4 @@
-"""A word now and then while nothing else is said: a wait without one looks like a fault."""
+"""Output of a start, with a line now and then while it waits: silence looks like a fault."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SILENCE = 8.0
 CLEAR = "\r\x1b[K"
 
 
-class SignOfLife:
+class ProgressOutput:
     """Says what is waited for, and for how long.
 
     On a terminal it is one line that counts, and goes away when something else is said; elsewhere a
