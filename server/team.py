@@ -50,13 +50,13 @@ VALIDATORS: dict[str, Callable[[], bool]] = {
 def take_as_long_for_nobody(store: SqlAlchemyStore) -> None:
     """Have the store check a password for a name that nobody has, too."""
     authenticate = store.authenticate_user
-    nobody_s = generate_password_hash(secrets.token_urlsafe())
+    unknown_hash = generate_password_hash(secrets.token_urlsafe())
 
     def authenticate_user(username: str, password: str, **options: Any) -> bool:
         if authenticate(username, password, **options):
             return True
         if not store.has_user(username):
-            check_password_hash(nobody_s, password)
+            check_password_hash(unknown_hash, password)
         return False
 
     store.authenticate_user = authenticate_user  # type: ignore[method-assign]

@@ -32,8 +32,8 @@ class _Queue:
     """What is under way at one server process, and what waits for it.
 
     Attributes:
-        had_company: whether what was sent last was more than one request.
-        is_settling: whether those that wait go after a few turns of the loop.
+        last_was_joint: whether what was sent last was more than one request.
+        is_reading: whether those that wait go after a few turns of the loop.
     """
 
     target: Target
@@ -41,8 +41,8 @@ class _Queue:
     under_way: int = 0
     waiting: list[_Waiting] = field(default_factory=list)
     patience: asyncio.TimerHandle | None = None
-    had_company: bool = False
-    is_settling: bool = False
+    last_was_joint: bool = False
+    is_reading: bool = False
 
     def take(self) -> list[_Waiting]:
         """Those that go next: the one that came first, and those that are alike."""
@@ -107,7 +107,7 @@ class Batcher:
         if queue is None:
             queue = self._new_queue(target, batching.slots)
         is_free = queue.under_way < queue.slots and not queue.waiting
-        if is_free and not queue.had_company:
+        if is_free and not queue.last_was_joint:
             queue.under_way += 1
             try:
                 return await self._pool.post(target, content_type, body, headers)
@@ -120,7 +120,7 @@ class Batcher:
         queue.waiting.append(waiting)
         self._set_patience(queue)
         if is_free:
-            self._settle(queue)
+            self._read_then_send(queue)
         async with asyncio.timeout(self.timeout):
             return await waiting.answer
 
@@ -146,16 +146,16 @@ class Batcher:
     def _release(self, queue: _Queue) -> None:
         queue.under_way -= 1
         if queue.waiting:
-            self._settle(queue)
+            self._read_then_send(queue)
 
-    def _settle(self, queue: _Queue) -> None:
-        """Send those that wait once everybody who is at the door has come in.
+    def _read_then_send(self, queue: _Queue) -> None:
+        """Send those that wait once the requests that have arrived are read.
 
         Those whose answers were just written are likely to ask again; what they sent meanwhile is
         read first. That takes a few turns of the loop, and no time where there is nothing to read.
         """
-        if not queue.is_settling:
-            queue.is_settling = True
+        if not queue.is_reading:
+            queue.is_reading = True
             asyncio.get_running_loop().call_soon(self._turn, queue, len(queue.waiting), 1)
 
     def _turn(self, queue: _Queue, waiting: int, turn: int) -> None:
@@ -165,7 +165,7 @@ class Batcher:
             loop = asyncio.get_running_loop()
             loop.call_soon(self._turn, queue, len(queue.waiting), turn + 1)
             return
-        queue.is_settling = False
+        queue.is_reading = False
         while queue.waiting and queue.under_way < queue.slots:
             self._send_next(queue)
 
@@ -177,7 +177,7 @@ class Batcher:
         if not queue.waiting:
             return
         taken = queue.take()
-        queue.had_company = len(taken) > 1
+        queue.last_was_joint = len(taken) > 1
         if queue.waiting:
             self._set_patience(queue)
         queue.under_way += 1
