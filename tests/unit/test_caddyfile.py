@@ -6,10 +6,9 @@ import os
 import re
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from hotserve.config.options import options_of
 from hotserve.config.settings import Settings
 from tests.e2e.conftest import free_port
 from tests.support.commands import completed
+from tests.support.threads import Quiet, serving
 
 CADDYFILE = Path(__file__).parents[2] / "deploy" / "team" / "Caddyfile"
 MONITORING = CADDYFILE.parents[1] / "monitoring" / "monitoring.caddy"
@@ -66,7 +66,7 @@ def test_no_other_port_is_opened() -> None:
 POLICY = "default-src 'none'"
 
 
-class Upstream(BaseHTTPRequestHandler):
+class Upstream(Quiet):
     """Says how large a body was; of itself, like the API's page, what it may do."""
 
     protocol_version = "HTTP/1.1"
@@ -87,9 +87,6 @@ class Upstream(BaseHTTPRequestHandler):
 
     do_GET = do_PUT = do_POST
 
-    def log_message(self, *_: object) -> None:
-        """Nothing: the tests look at the answers."""
-
 
 class UpstreamServer(ThreadingHTTPServer):
     def handle_error(self, *_: object) -> None:
@@ -103,12 +100,11 @@ def running(folder: Path) -> Iterator[dict[str, str]]:
     both = folder / "Caddyfile"
     text = CADDYFILE.read_text("utf-8").replace("/etc/caddy/sites/*.caddy", str(MONITORING))
     both.write_text(text, encoding="utf-8")
-    with UpstreamServer(("127.0.0.1", 0), Upstream) as upstream:
-        threading.Thread(target=upstream.serve_forever, daemon=True).start()
+    with serving(UpstreamServer(("127.0.0.1", 0), Upstream)) as upstream:
         apps = json.dumps(adapted("internal", "localhost", both))
         for inside, port in ports.items():
             apps = apps.replace(f'":{inside}"', f'"127.0.0.1:{port}"')
-            apps = re.sub(rf'"[a-z-]+:{inside}"', f'"127.0.0.1:{upstream.server_port}"', apps)
+            apps = re.sub(rf'"[a-z-]+:{inside}"', f'"127.0.0.1:{upstream}"', apps)
         config = {
             "admin": {"disabled": True},
             "storage": {"module": "file_system", "root": str(folder / "data")},
@@ -131,7 +127,6 @@ def running(folder: Path) -> Iterator[dict[str, str]]:
         finally:
             process.terminate()
             process.wait()
-            upstream.shutdown()
 
 
 def trusted(folder: Path) -> str | bool:
