@@ -9,7 +9,8 @@
 #   backup.sh killed                       say of one that was killed that it failed
 #
 # BACKUP_OF says what is kept: mysql-s3 (Compose) or sqlite-folder (make run). BACKUP_WORK is a
-# folder to work in; RESTIC_REPOSITORY and RESTIC_PASSWORD_FILE are restic's own.
+# folder to work in; RESTIC_REPOSITORY and RESTIC_PASSWORD_FILE are restic's own. A restic that has
+# moved no data for BACKUP_STALL_SECONDS (600) is ended.
 # Exit code 1: it failed; 2: a setting or an argument is wrong, nothing was done; 3: restored,
 # but files are missing that the database names.
 set -euo pipefail
@@ -18,6 +19,7 @@ what=${BACKUP_OF:?}
 work=${BACKUP_WORK:?}
 # What a backup holds, laid out as it is kept.
 stage=$work/stage
+stall_seconds=${BACKUP_STALL_SECONDS:-600}
 
 say() { printf 'backup: %s\n' "$*" >&2; }
 fail() {
@@ -28,9 +30,58 @@ fail() {
 # shellcheck source=mysql-s3.sh
 source "$(dirname "$(realpath "$0")")/$what.sh"
 
-# Of what a program said, the line that tells most: ssh's, if it is ssh that could not; of restic's the one that
-# calls it fatal, which a newer one writes as JSON.
+# restic_ ARGUMENT...: restic, ended when it moves no data any more: at a target that has become full, or does not
+# answer, it can wait for ever, or crash (2 is Go's code for that).
+restic_() {
+  local code=0 how free=''
+  rm -f "$work/stalled"
+  (
+    pid=$BASHPID
+    end_if_stalled "$pid" &>/dev/null 8>&- 9>&- &
+    exec restic "$@"
+  ) || code=$?
+  if ((code == 0)); then return; fi
+  if [[ -e $work/stalled ]]; then
+    how="no data moved for $stall_seconds s"
+  elif ((code == 2)); then
+    how="it crashed"
+  else
+    return $code
+  fi
+  [[ ! -d $RESTIC_REPOSITORY ]] || free=", where $(df --block-size M --output=avail "$RESTIC_REPOSITORY" | tail -n 1 | tr -d ' ')B are free"
+  echo "ended: $how: make room$free, or see why it does not answer" >&2
+  return $code
+}
+
+# end_if_stalled PID: by what Ctrl-C sends, so that it takes its lock away. A lock that is refreshed, and a try that is
+# repeated, read and write less than this.
+end_if_stalled() {
+  local self=$BASHPID in out before=0 since=$SECONDS
+  while { read -r _ in && read -r _ out; } <"/proc/$1/io"; do
+    if ((in + out > before + 100000)); then
+      before=$((in + out))
+      since=$SECONDS
+    elif ((SECONDS - since >= stall_seconds + 30)); then
+      kill -KILL "$1"
+    elif ((SECONDS - since >= stall_seconds)) && [[ ! -e $work/stalled ]]; then
+      : >"$work/stalled"
+      # Its ssh, if it has one, would wait on.
+      cat "/proc/$1"/task/*/children | tr ' ' '\n' | grep -vx "$self" | xargs --no-run-if-empty kill || true
+      kill -INT "$1"
+    fi
+    sleep 1
+  done
+}
+
+# Of what a program said, the line that tells most: how restic_ saw it end, after the last that went wrong before; ssh's,
+# if it is ssh that could not; of restic's the one that calls it fatal, which a newer one writes as JSON.
 reason() {
+  local ended
+  if ended=$(sed -n 's/^ended: //p' <<<"$1" | grep .); then
+    sed -n 's/^[A-Z][a-z]*(.*) \(failed\|returned error, retrying after [^ ]*\): \(.*\)/\2; /p' <<<"$1" | tail -n 1 | tr -d '\n'
+    echo "$ended"
+    return
+  fi
   sed -n -e 's/\r$//' -e 's/^subprocess ssh: \(ssh: \)\?/ssh: /p' <<<"$1" | tail -n 1 | grep . ||
     sed -n 's/.*Fatal: \(.*[^"}]\).*/\1/p' <<<"$1" | tail -n 1 | grep . || sed '/^$/d' <<<"$1" | tail -n 1
 }
@@ -47,11 +98,12 @@ open_repository() {
   local said
   [[ -r $RESTIC_PASSWORD_FILE ]] || fail "the password's file cannot be read by user $(id -u): see BACKUP_PASSWORD_FILE" 2
   [[ -s $RESTIC_PASSWORD_FILE ]] || fail "the password's file is empty: see BACKUP_PASSWORD_FILE" 2
-  if said=$(restic cat config --no-lock 2>&1); then return; fi
+  if said=$(restic_ cat config --no-lock 2>&1); then return; fi
   [[ $said != *"wrong password"* ]] ||
     fail "the password does not open $RESTIC_REPOSITORY: it was made with another (BACKUP_PASSWORD_FILE)" 2
+  [[ $said != *"ended: "* ]] || fail "$RESTIC_REPOSITORY cannot be used: $(reason "$said")"
   [[ ${1-} == make ]] || fail "there is no backup at $RESTIC_REPOSITORY, or it can't be reached: $(reason "$said")"
-  said=$(restic init 2>&1) || fail "$RESTIC_REPOSITORY cannot be used: $(reason "$said")"
+  said=$(restic_ init 2>&1) || fail "$RESTIC_REPOSITORY cannot be used: $(reason "$said")"
   say "made a new repository at $RESTIC_REPOSITORY"
 }
 
@@ -85,21 +137,24 @@ make_backup() {
   trap 'code=$?; write_metrics $code $SECONDS "$size"; ((code == 0)) || [[ $id ]] || say "no backup was made"' EXIT
   open_repository make
   # Left by a run that was killed: there is no other, and one repository is one stack's.
-  restic unlock --remove-all --quiet
+  said=$(restic_ unlock --remove-all --quiet 2>&1) || fail "$RESTIC_REPOSITORY cannot be used: $(reason "$said")"
   # The database first: so it names no file that the files, taken after it, don't have.
   copy_database
   copy_files
   versions >"$stage/versions.json"
-  # restic can wait for ever at a target that has become full, 0.14 and 0.18 alike: the next night has its turn.
-  said=$(cd "$stage" && timeout --foreground 20h restic backup --json --exclude-caches "$@" . 2>"$work/problem") ||
+  if ! said=$(cd "$stage" && restic_ backup --json --quiet --exclude-caches "$@" . 2>"$work/problem"); then
+    # A folder gets back the room that this took: else even a smaller one may not fit any more.
+    [[ ! -d $RESTIC_REPOSITORY ]] ||
+      { restic_ unlock --remove-all && restic_ prune --max-repack-size 0; } &>/dev/null || true
     fail "restic could not write to $RESTIC_REPOSITORY: $(reason "$(<"$work/problem")")"
+  fi
   # As the list has it; a newer restic says it in full here.
   id=$(sed -n 's/.*"snapshot_id":"\([0-9a-f]\{8\}\).*/\1/p' <<<"$said")
   size=$(sed -n 's/.*"total_bytes_processed":\([0-9]*\).*/\1/p' <<<"$said" | tail -n 1)
-  restic forget --quiet --group-by '' --prune --keep-within 1d --keep-daily "${BACKUP_KEEP_DAYS:-7}" \
-    --keep-weekly "${BACKUP_KEEP_WEEKS:-4}" --keep-monthly "${BACKUP_KEEP_MONTHS:-12}" ||
-    fail "backup $id is kept, but older ones could not be removed"
-  [[ $check == no ]] || restic check --read-data >&2 || fail "backup $id is kept, but not all at $RESTIC_REPOSITORY is whole"
+  said=$(restic_ forget --quiet --group-by '' --prune --keep-within 1d --keep-daily "${BACKUP_KEEP_DAYS:-7}" \
+    --keep-weekly "${BACKUP_KEEP_WEEKS:-4}" --keep-monthly "${BACKUP_KEEP_MONTHS:-12}" 2>&1) ||
+    fail "backup $id is kept, but older ones could not be removed: $(reason "$said")"
+  [[ $check == no ]] || restic_ check --read-data >&2 || fail "backup $id is kept, but not all at $RESTIC_REPOSITORY is whole"
   say "kept at $RESTIC_REPOSITORY: $((size / 1000000)) MB, in $SECONDS s"
   echo "$id"
 }
@@ -108,7 +163,7 @@ make_backup() {
 may_restore() {
   [[ -n ${1-} ]] || fail "which? backup.sh restore SNAPSHOT" 2
   open_repository
-  restic snapshots --no-lock --json "$1" 2>/dev/null | grep '"id"' >/dev/null || fail "there is no backup $1; these are kept: $(ids)" 2
+  restic_ snapshots --no-lock --json "$1" 2>/dev/null | grep '"id"' >/dev/null || fail "there is no backup $1; these are kept: $(ids)" 2
   [[ ${FORCE-} == yes ]] || is_empty ||
     fail "there are runs or models here already, which a restore would put others in place of: FORCE=yes does it" 2
 }
@@ -118,7 +173,7 @@ restore() {
   alone
   may_restore "$@"
   rm -rf "$stage"
-  said=$(restic restore "$1" --no-lock --target "$stage" --verify 2>&1) || fail "backup $1 could not be read: $(reason "$said")"
+  said=$(restic_ restore "$1" --no-lock --target "$stage" --verify 2>&1) || fail "backup $1 could not be read: $(reason "$said")"
   # The files first: so the database never names what is not there yet.
   load_files
   load_database
@@ -126,7 +181,7 @@ restore() {
   check_files
 }
 
-ids() { restic snapshots --no-lock --json | grep -o '"short_id":"[^"]*"' | cut -d '"' -f 4 | tr '\n' ' '; }
+ids() { restic_ snapshots --no-lock --json | grep -o '"short_id":"[^"]*"' | cut -d '"' -f 4 | tr '\n' ' '; }
 
 # Whether all that the backup holds is there again, with the files of each version and model that the database names.
 check_files() {
@@ -188,7 +243,7 @@ case $command in
   make) make_backup "$@" ;;
   list)
     open_repository
-    restic snapshots --no-lock --compact
+    restic_ snapshots --no-lock --compact
     ;;
   may-restore) may_restore "$@" ;;
   restore) restore "$@" ;;

@@ -2,7 +2,7 @@
 # Backups of what `make run` keeps in STACK_HOME: local.sh backup [--check] | backups | restore [SNAPSHOT]
 #
 # To BACKUP_TARGET (./backups-local), with the password in BACKUP_PASSWORD_FILE (./backup.password).
-# FORCE=yes restores over other data. Exit codes are those of backup.sh.
+# FORCE=yes restores over other data. BACKUP_STALL_SECONDS and exit codes are those of backup.sh.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 

@@ -25,10 +25,12 @@ class SshServer:
     Attributes:
         address: `user@host:port`.
         keys: what a client has in `~/.ssh`: the key and `known_hosts`.
+        pid: of the server, whose children serve a client each.
     """
 
     address: str
     keys: Path
+    pid: int
 
     def target(self, folder: Path) -> str:
         """The folder there, as restic calls it."""
@@ -63,7 +65,8 @@ def running_sshd(home: Path, host: str = "127.0.0.1") -> Iterator[SshServer]:
         process = subprocess.Popen([SSHD, "-D", "-e", "-f", file], stderr=log)
     try:
         (keys / "known_hosts").write_bytes(_host_keys(host, port, process))
-        yield SshServer(f"{pwd.getpwuid(os.geteuid()).pw_name}@{host}:{port}", keys)
+        user = pwd.getpwuid(os.geteuid()).pw_name
+        yield SshServer(f"{user}@{host}:{port}", keys, process.pid)
     finally:
         process.terminate()
         process.wait()

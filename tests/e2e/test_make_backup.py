@@ -4,19 +4,23 @@ import os
 import re
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.e2e.hotserve_process import PATIENCE
 from tests.e2e.small_disk import small_disk
-from tests.e2e.ssh_server import running_sshd
+from tests.e2e.ssh_server import SshServer, running_sshd
 from tests.e2e.stack import ROOT, make_run, make_run_environment
 
 pytestmark = pytest.mark.skipif(
@@ -110,6 +114,14 @@ def program(file: Path, script: str) -> None:
     file.parent.mkdir(exist_ok=True)
     file.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
     file.chmod(0o755)
+
+
+def ssh_of_a_user(folder: Path, server: SshServer) -> Path:
+    """A folder with an ssh that has the keys, in place of the ~/.ssh of whoever runs this."""
+    known = server.keys / "known_hosts"
+    own = f"-i {server.keys / 'id_ed25519'} -o UserKnownHostsFile={known} -o BatchMode=yes"
+    program(folder / "ssh", f'exec {shutil.which("ssh")} {own} "$@"')
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -283,14 +295,73 @@ def test_a_full_target_is_a_failure_that_keeps_what_was_there(
         assert first.returncode == 0, first.stderr
         large = made.home / "artifacts" / "grande.bin"
         large.write_bytes(os.urandom(40_000_000))
-        done = small.make("backup")
-        assert done.returncode
-        assert "no space left on device" in done.stderr
-        assert "no backup was made" in done.stderr
-        assert [one[:8] for one in small.kept()] == [first.stdout.strip()[:8]]
+        free = shutil.disk_usage(tmp_path / "small").free
+        for _ in range(2):
+            done = small.make("backup", BACKUP_STALL_SECONDS=60)
+            assert done.returncode
+            # restic says so, waits for ever, or crashes.
+            assert re.search(
+                r"no space left on device|make room, where \d+MB are free", done.stderr
+            )
+            assert "no backup was made" in done.stderr
+            assert [one[:8] for one in small.kept()] == [first.stdout.strip()[:8]]
+            assert shutil.disk_usage(tmp_path / "small").free > free - 1_000_000
         assert elsewhere(small).make("restore", SNAPSHOT="latest").returncode == 0
         large.unlink()
         assert small.make("backup", CHECK="yes").returncode == 0
+
+
+@contextmanager
+def silent_server() -> Iterator[str]:
+    """The address of a server that takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+
+
+def test_an_s3_that_never_answers_is_a_failure(made: Backups) -> None:
+    with silent_server() as address:
+        target = f"s3:http://{address}/kept"
+        done = made.make("backup", BACKUP_TARGET=target, BACKUP_STALL_SECONDS=5)
+    assert done.returncode
+    assert f"backup: {target} cannot be used: no data moved for 5 s: " in done.stderr
+    assert "see why it does not answer\nbackup: no backup was made" in done.stderr
+
+
+@pytest.mark.slow
+def test_a_server_that_stops_answering_while_it_is_written_to_is_a_failure(
+    made: Backups, tmp_path: Path
+) -> None:
+    far = tmp_path / "far"
+    with running_sshd(tmp_path / "ssh") as server:
+        settings = {"BACKUP_TARGET": server.target(far)}
+        programs = ssh_of_a_user(tmp_path / "programs", server)
+        first = made.make("backup", programs, **settings)
+        assert first.returncode == 0, first.stderr
+        (made.home / "artifacts" / "grande.bin").write_bytes(os.urandom(200_000_000))
+        with ThreadPoolExecutor() as pool:
+            limit = {"BACKUP_STALL_SECONDS": 30}
+            backup = pool.submit(made.make, "backup", programs, **settings, **limit)
+            deadline = time.monotonic() + PATIENCE
+            while not list((far / "locks").iterdir()):
+                assert not backup.done(), "it ended before the server fell silent"
+                assert time.monotonic() < deadline
+            sessions = psutil.Process(server.pid).children(recursive=True)
+            for session in sessions:
+                session.suspend()
+            done = backup.result()
+        assert done.returncode
+        assert "no data moved for 30 s: make room, or see why it does not answer" in done.stderr
+        assert "no backup was made" in done.stderr
+        lines = [" ".join(one.info["cmdline"] or ()) for one in psutil.process_iter(["cmdline"])]
+        assert not [line for line in lines if str(server.keys) in line], "an ssh was left behind"
+        for session in sessions:
+            session.kill()
+
+        kept = made.make("backup", programs, CHECK="yes", **settings)
+        assert kept.returncode == 0, kept.stderr
+        listed = made.make("backups", programs, **settings).stdout
+        assert first.stdout.strip() in listed
+        assert kept.stdout.strip() in listed
 
 
 def test_a_backup_that_is_kept_is_not_called_none_when_older_ones_stay(
@@ -309,12 +380,8 @@ def test_a_backup_that_is_kept_is_not_called_none_when_older_ones_stay(
 
 def test_a_server_is_reached_by_ssh(made: Backups, tmp_path: Path) -> None:
     with running_sshd(tmp_path / "ssh") as server:
-        known = server.keys / "known_hosts"
-        # In place of the ~/.ssh of whoever runs this.
-        own = f"-i {server.keys / 'id_ed25519'} -o UserKnownHostsFile={known} -o BatchMode=yes"
-        program(tmp_path / "ssh-of-a-user" / "ssh", f'exec {shutil.which("ssh")} {own} "$@"')
         settings = {"BACKUP_TARGET": server.target(tmp_path / "far")}
-        programs = tmp_path / "ssh-of-a-user"
+        programs = ssh_of_a_user(tmp_path / "programs", server)
         done = made.make("backup", programs, CHECK="yes", **settings)
         assert done.returncode == 0, done.stderr
         new = elsewhere(made)
@@ -322,7 +389,7 @@ def test_a_server_is_reached_by_ssh(made: Backups, tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
         assert files(new.home / "artifacts") == files(made.home / "artifacts")
 
-        known.write_bytes(b"")
+        (server.keys / "known_hosts").write_bytes(b"")
         done = made.make("backup", programs, **settings)
         assert done.returncode
         # And why, unless restic ends before it has read what ssh says.

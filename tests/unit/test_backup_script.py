@@ -166,10 +166,41 @@ def test_the_container_is_let_read_the_key_where_backups_go_by_ssh(calls: Path) 
     assert lets.endswith("backup -c chgrp -R 10001 /ssh && chmod -R g=rX /ssh")
 
 
-@pytest.mark.skipif(
-    not (shutil.which("restic") and shutil.which("sqlite3")),
-    reason="restic or sqlite3 is not installed (tests/install-tools.sh)",
+needs_sqlite = pytest.mark.skipif(
+    not shutil.which("sqlite3"), reason="sqlite3 is not installed (tests/install-tools.sh)"
 )
+
+
+def backup_with(backup: str, folder: Path, **more: str) -> subprocess.CompletedProcess[str]:
+    """Make one where `restic backup` is that line of a shell, and its other commands do nothing."""
+    (folder / "password").write_text("certa", encoding="utf-8")
+    with sqlite3.connect(folder / "mlflow.db") as database:
+        database.execute("CREATE TABLE alembic_version (version_num TEXT)")
+    database.close()
+    restic = folder / "bin" / "restic"
+    for made in (restic.parent, folder / "kept"):
+        made.mkdir()
+    restic.write_text(f'#!/bin/sh\n[ "$1" = backup ] || exit 0\n{backup}\n', encoding="utf-8")
+    restic.chmod(0o755)
+    return subprocess.run(
+        [ROOT / "deploy" / "backup" / "backup.sh", "make"],
+        env={
+            **os.environ,
+            "PATH": f"{restic.parent}:{os.environ['PATH']}",
+            "BACKUP_OF": "sqlite-folder",
+            "BACKUP_WORK": str(folder / "work"),
+            "STACK_HOME": str(folder),
+            "RESTIC_REPOSITORY": str(folder / "kept"),
+            "RESTIC_PASSWORD_FILE": str(folder / "password"),
+            **more,
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@needs_sqlite
 @pytest.mark.parametrize(
     "said",
     [
@@ -179,36 +210,48 @@ def test_the_container_is_let_read_the_key_where_backups_go_by_ssh(calls: Path) 
     ],
 )
 def test_of_what_restic_says_the_line_that_tells_why_is_told(tmp_path: Path, said: str) -> None:
-    (tmp_path / "password").write_text("certa", encoding="utf-8")
-    with sqlite3.connect(tmp_path / "mlflow.db") as database:
-        database.execute("CREATE TABLE alembic_version (version_num TEXT)")
-    database.close()
-    restic = tmp_path / "bin" / "restic"
-    restic.parent.mkdir()
-    restic.write_text(
-        '#!/bin/sh\n[ "$1" != backup ] || { printf "%s\\n" "$SAID" >&2; exit 1; }\n'
-        f'exec {shutil.which("restic")} "$@"\n',
-        encoding="utf-8",
-    )
-    restic.chmod(0o755)
-    done = subprocess.run(
-        [ROOT / "deploy" / "backup" / "backup.sh", "make"],
-        env={
-            **os.environ,
-            "PATH": f"{restic.parent}:{os.environ['PATH']}",
-            "SAID": said,
-            "BACKUP_OF": "sqlite-folder",
-            "BACKUP_WORK": str(tmp_path / "work"),
-            "STACK_HOME": str(tmp_path),
-            "RESTIC_REPOSITORY": str(tmp_path / "kept"),
-            "RESTIC_PASSWORD_FILE": str(tmp_path / "password"),
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = backup_with('printf "%s\\n" "$SAID" >&2; exit 1', tmp_path, SAID=said)
     assert done.returncode == 1
     *_, why, last = done.stderr.splitlines()
     assert why.startswith(f"backup: restic could not write to {tmp_path / 'kept'}: ")
     assert why.endswith(": disk full")
     assert last == "backup: no backup was made"
+
+
+@needs_sqlite
+@pytest.mark.parametrize(
+    ("said", "complaint"),
+    [
+        ("", ""),
+        ("Save(<data/0a1b>) failed: write /kept/0a1b: disk full", "write /kept/0a1b: disk full; "),
+        ("Save(<data/0a1b>) returned error, retrying after 9.1s: refused\nother", "refused; "),
+    ],
+)
+def test_a_restic_that_waits_for_ever_is_ended(tmp_path: Path, said: str, complaint: str) -> None:
+    waits = 'printf "%s\\n" "$SAID" >&2; exec sleep 3600'
+    done = backup_with(waits, tmp_path, SAID=said, BACKUP_STALL_SECONDS="1")
+    assert done.returncode == 1
+    *_, why, last = done.stderr.splitlines()
+    start = f"backup: restic could not write to {tmp_path / 'kept'}: {complaint}"
+    assert why.startswith(f"{start}no data moved for 1 s: make room, where ")
+    assert why.endswith("B are free, or see why it does not answer")
+    assert last == "backup: no backup was made"
+
+
+@needs_sqlite
+def test_a_restic_that_crashes_leaves_no_trace_of_its_stack(tmp_path: Path) -> None:
+    trace = "panic: nil pointer\\n\\ngoroutine 48 [running]:\\n\\tx.go:72 +0xa5\\n"
+    crashes = f'printf "{trace}" >&2; exit 2'
+    done = backup_with(crashes, tmp_path)
+    assert done.returncode == 1
+    *_, why, _ = done.stderr.splitlines()
+    start = f"backup: restic could not write to {tmp_path / 'kept'}: it crashed: make room, where "
+    assert why.startswith(start)
+    assert "goroutine" not in done.stderr
+
+
+@needs_sqlite
+def test_one_that_moves_data_slowly_is_not(tmp_path: Path) -> None:
+    slowly = "for i in $(seq 14); do sleep 0.5; head -c 200000 /dev/zero | cat >/dev/null; done"
+    done = backup_with(slowly, tmp_path, BACKUP_STALL_SECONDS="5")
+    assert done.returncode == 0, done.stderr
