@@ -125,6 +125,7 @@ RUN --mount=type=bind,source=trainer/requirements-spark.txt,target=/tmp/requirem
     export HOME=/root PIP_CONFIG_FILE=/run/secrets/pip_config PIP_DISABLE_PIP_VERSION_CHECK=1; \
     if [ -s /run/secrets/ca_bundle ]; then export PIP_CERT=/run/secrets/ca_bundle; fi; \
     pip install --quiet --require-hashes --requirement /tmp/requirements.txt
+COPY --chmod=755 trainer/spark-executor.sh /usr/local/bin/executor
 LABEL org.opencontainers.image.title="spark" \
       org.opencontainers.image.description="Classifies many products on a Spark cluster" \
       org.opencontainers.image.licenses="Apache-2.0"

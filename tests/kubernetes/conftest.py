@@ -64,10 +64,7 @@ def overlay(
     }
     others = {"db": settings["MYSQL_IMAGE"], "s3": settings["S3_IMAGE"]}
     folder = tmp_path_factory.mktemp("overlay")
-    saved = folder / "images.tar"
-    docker("save", "--output", str(saved), *ours.values(), *others.values(), timeout=900)
-    subprocess.run([*CONTAINERD, "images", "import", str(saved)], check=True)
-    saved.unlink()
+    give(folder, *ours.values(), *others.values())
     # For a rolling update.
     name = f"docker.io/{ours[API]}"
     subprocess.run([*CONTAINERD, "images", "tag", "--force", name, f"{name}-next"], check=True)
@@ -84,6 +81,14 @@ def overlay(
         for old, new in renamed(ours, others).items()
     ]
     return variant(folder, NAMESPACE, [OVERLAYS / "trial", folder / "volumes.yaml"], images=named)
+
+
+def give(folder: Path, *named: str) -> None:
+    """Images of this machine's engine, for the node; an empty folder is used meanwhile."""
+    saved = folder / "images.tar"
+    docker("save", "--output", str(saved), *named, timeout=900)
+    subprocess.run([*CONTAINERD, "images", "import", str(saved)], check=True)
+    saved.unlink()
 
 
 def renamed(ours: dict[str, str], others: dict[str, str]) -> dict[str, str]:

@@ -23,6 +23,18 @@ from produtos.text import NLTK_DATA
 EXECUTOR_WITHIN = 120
 """Seconds until the cluster has given the job a first executor, or another in place of the last."""
 
+NO_WORKER = tr(
+    "--spark-master {master}: no worker has taken the job within "
+    "{seconds} s; see on its web page that there are workers with a core "
+    "and the memory that an executor asks for (512 MB, unless "
+    "spark-defaults.conf says otherwise), and that they reach this machine by "
+    "its name (else SPARK_LOCAL_IP, its address)"
+)
+NO_POD = tr(
+    "--spark-master {master}: no pod has taken the job within {seconds} s; while it waits, kubectl "
+    "get events says in its namespace whether the image is found and a node has room, and kubectl "
+    "logs whether the pods reach this machine by its name (else SPARK_LOCAL_IP, its address)"
+)
 ENDED = tr("the cluster ended the job; its web page or its log says why")
 SIGNS = {
     "Python worker exited unexpectedly": tr(
@@ -59,6 +71,9 @@ SHARED = (
 )
 """Variables that are the same on the cluster: `command.run` has set the first, the others are the
 language of messages."""
+
+IMAGE = {"spark.kubernetes.container.image", "spark.kubernetes.executor.container.image"}
+"""Settings of Spark's, one of which Kubernetes needs: without, nobody makes the pods waited for."""
 
 CODE = "trainer"
 """The folder with this project's code on the cluster."""
@@ -158,6 +173,14 @@ def running(master: str, workers: int = 0, tries: int = 4) -> Iterator[Session]:
         BadInput: it does not start, or the cluster gives nothing.
     """
     check(master)
+    if master.startswith("k8s://") and not IMAGE & _named_by_the_user():
+        raise BadInput(
+            tr(
+                "--spark-master {master}: nothing says which image its pods are of; set "
+                "spark.kubernetes.container.image in spark-defaults.conf, in the folder that "
+                "SPARK_CONF_DIR names"
+            ).format(master=master)
+        )
     if cores := LOCAL.fullmatch(master):
         # Else Spark tries nothing twice here.
         master = f"local[{workers or cores[1] or 1},{tries}]"
@@ -183,8 +206,10 @@ def _start(settings: dict[str, str], file: Any, log: Path) -> Any:
     from pyspark import SparkConf, SparkContext
     from pyspark.java_gateway import launch_gateway
 
-    # The cluster's own Python must be of the same version: the same path is the likely place.
-    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    # The cluster's own Python must be of the same version: the same path is the likely place, but
+    # in an image, whose own is found.
+    if not settings["spark.master"].startswith("k8s://"):
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     if LOCAL.match(settings["spark.master"]):
         # Nobody else is to come in, and it need not know what this machine is called.
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
@@ -213,6 +238,8 @@ def _settings(workers: int) -> dict[str, str]:
         # Rows are in Python's memory; the rest of Spark is content with little.
         "spark.executor.memory": "512m",
         "spark.driver.memory": "512m",
+        # Python's, beside it: Kubernetes ends a pod that takes more than both.
+        "spark.executor.memoryOverhead": "768m",
         # The work is Python's: what makes Java fast after a minute only delays it.
         "spark.driver.extraJavaOptions": JAVA_OPTIONS,
         "spark.executor.extraJavaOptions": JAVA_OPTIONS,
@@ -259,15 +286,8 @@ def _wait_for_an_executor(context: Any, master: str) -> None:
     deadline = time.monotonic() + EXECUTOR_WITHIN
     while not _has_executors(context):
         if time.monotonic() > deadline:
-            raise BadInput(
-                tr(
-                    "--spark-master {master}: no worker has taken the job within "
-                    "{seconds} s; see on its web page that there are workers with a core "
-                    "and the memory that an executor asks for (512 MB, unless "
-                    "spark-defaults.conf says otherwise), and that they reach this machine by "
-                    "its name (else SPARK_LOCAL_IP, its address)"
-                ).format(master=master, seconds=EXECUTOR_WITHIN)
-            )
+            said = NO_POD if master.startswith("k8s://") else NO_WORKER
+            raise BadInput(said.format(master=master, seconds=EXECUTOR_WITHIN))
         time.sleep(0.1)
 
 

@@ -164,12 +164,27 @@ class Cluster:
         return range(next(self._executors))
 
 
-def test_an_executor_is_waited_for_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("master", "where"), [("spark://h:7077", "its web page"), ("k8s://https://h:1", "kubectl")]
+)
+def test_an_executor_is_waited_for_but_not_for_ever(
+    master: str, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("time.sleep", lambda _: None)
-    session._wait_for_an_executor(Cluster(1, 1, 2), "spark://h:7077")
+    session._wait_for_an_executor(Cluster(1, 1, 2), master)
     monkeypatch.setattr(session, "EXECUTOR_WITHIN", -1)
-    with pytest.raises(BadInput, match="spark://h:7077"):
-        session._wait_for_an_executor(Cluster(1), "spark://h:7077")
+    with pytest.raises(BadInput, match=f"--spark-master {master}: no .*{where}"):
+        session._wait_for_an_executor(Cluster(1), master)
+
+
+def test_kubernetes_is_told_which_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPARK_CONF_DIR", str(tmp_path))
+    monkeypatch.setattr(session, "check", lambda _: None)
+    with (
+        pytest.raises(BadInput, match=r"set spark\.kubernetes\.container\.image in"),
+        session.running("k8s://https://h:1"),
+    ):
+        pass
 
 
 class LostCluster(Cluster):
