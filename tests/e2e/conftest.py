@@ -16,6 +16,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.support.commands import completed
+
+ROOT = Path(__file__).resolve().parents[2]
 HEALTHY_WITHIN = 300.0
 """Seconds: a first start compiles MLflow's bytecode and migrates a database."""
 
@@ -45,6 +48,21 @@ class MlflowServer:
         """The variables of this process, pointed at this server, plus `more`."""
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
         return inherited | {"MLFLOW_TRACKING_URI": self.url} | more
+
+    def mlflow_run(
+        self, entry: str, experiment: str, **parameters: object
+    ) -> subprocess.CompletedProcess[str]:
+        """Run an entry point of the project, whose command is `python …`, to its end."""
+        given = [word for pair in parameters.items() for word in ("-P", "=".join(map(str, pair)))]
+        return completed(
+            [
+                *(sys.executable, "-m", "mlflow", "run", str(ROOT / "trainer"), "-e", entry),
+                *("--env-manager", "local", "--experiment-name", experiment, *given),
+            ],
+            env=self.environment(PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}"),
+            cwd=self.home,
+            timeout=300,
+        )
 
 
 def free_port() -> int:

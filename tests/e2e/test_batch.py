@@ -1,7 +1,6 @@
 """Batch jobs on registered models, as a user starts them, against a real tracking server."""
 
 import csv
-import os
 import platform
 import shutil
 import signal
@@ -316,19 +315,12 @@ def test_as_an_entry_point_of_the_project(
     server: MlflowServer, client: MlflowClient, tmp_path: Path
 ) -> None:
     products(tmp_path / "produtos.csv", 2)
-    finished = subprocess.run(
-        [
-            *(sys.executable, "-m", "mlflow", "run", str(ROOT / "trainer"), "-e", "batch"),
-            *("--env-manager", "local", "--experiment-name", EXPERIMENT),
-            *("-P", f"input={tmp_path}/produtos.csv", "-P", f"output={tmp_path}/saida.csv"),
-            *("-P", "compare=staging,production"),
-        ],
-        # The project's command is `python batch.py`.
-        env=server.environment(PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}"),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
+    finished = server.mlflow_run(
+        "batch",
+        EXPERIMENT,
+        input=f"{tmp_path}/produtos.csv",
+        output=f"{tmp_path}/saida.csv",
+        compare="staging,production",
     )
     assert finished.returncode == 0, finished.stderr
     assert answers(tmp_path / "saida.csv")[1]["categoria_staging"] == "brinquedo"

@@ -1,7 +1,6 @@
 """Promotion and roll-back by command, against a real registry."""
 
 import csv
-import os
 import subprocess
 import sys
 import warnings
@@ -362,20 +361,8 @@ def test_exit_codes_and_lines_of_the_command_itself(
 
 
 def test_as_an_entry_point_of_the_project(server: MlflowServer, client: MlflowClient) -> None:
-    finished = subprocess.run(
-        [
-            *(sys.executable, "-m", "mlflow", "run", str(ROOT / "trainer"), "-e", "promote"),
-            *("--env-manager", "local", "--experiment-name", "promote"),
-            *("-P", "version=2", "-P", "reason=conhece acentos", "-P", "force=não"),
-            *("-P", f"dataset={products(server)}"),
-        ],
-        # The project's command is `python promote.py`.
-        env=server.environment(PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}"),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    given = {"version": 2, "reason": "conhece acentos", "force": "não"}
+    finished = server.mlflow_run("promote", "promote", **given, dataset=products(server))
     assert finished.returncode == 0, finished.stderr
     assert places(client)[1] == {"production": "2"}
     assert version(client, "2").tags["promotion.reason"] == "conhece acentos"

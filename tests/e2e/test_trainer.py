@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -366,21 +367,8 @@ class TestOneRun:
 def test_mlflow_run_uses_the_run_that_it_made(
     server: MlflowServer, client: MlflowClient, small: Path
 ) -> None:
-    def mlflow_run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        path = f"{Path(sys.executable).parent}:{server.environment()['PATH']}"
-        return subprocess.run(
-            [
-                *(sys.executable, "-m", "mlflow", "run", str(TRAINER)),
-                *("--env-manager", "local", "--experiment-name", "project"),
-                *("-P", f"dataset={small}", *arguments),
-            ],
-            env=server.environment(PATH=path),
-            cwd=server.home,
-            capture_output=True,
-            text=True,
-        )
-
-    done = mlflow_run("-P", "test_size=0.3", "-P", "include_names=não")
+    mlflow_run = partial(server.mlflow_run, "main", "project", dataset=small)
+    done = mlflow_run(test_size=0.3, include_names="não")
     assert done.returncode == 0, done.stderr
     (only,) = runs(client, "project")
     assert only.info.status == "FINISHED"
@@ -389,7 +377,7 @@ def test_mlflow_run_uses_the_run_that_it_made(
     assert only.outputs
     assert only.outputs.model_outputs
 
-    refused = mlflow_run("-P", "test_size=2")
+    refused = mlflow_run(test_size=2)
     assert refused.returncode != 0
     assert "must be a number between 0 and 1" in refused.stderr
     assert "Traceback" not in refused.stderr
