@@ -14,6 +14,7 @@ from produtos.registry.registry import MODEL_NAME
 from tests.e2e.hotserve_process import PATIENCE, eventually
 from tests.e2e.stack import ROOT, Stack, make_run, make_run_environment
 from tests.e2e.stream import Stream
+from tests.support.commands import completed
 
 
 @pytest.fixture(scope="module")
@@ -32,14 +33,8 @@ def command(stack: Stack, **more: object) -> list[str]:
 
 def reset(stack: Stack, **more: object) -> subprocess.CompletedProcess[str]:
     """By a program: nobody is there to be asked."""
-    return subprocess.run(
-        command(stack, **more),
-        cwd=ROOT,
-        env=make_run_environment(),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
+    return completed(
+        command(stack, **more), cwd=ROOT, env=make_run_environment(), stdin=subprocess.DEVNULL
     )
 
 

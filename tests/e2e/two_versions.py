@@ -2,7 +2,6 @@
 
 import csv
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from mlflow import MlflowClient
 
 from produtos.registry import registry
 from tests.e2e.conftest import MlflowServer
+from tests.support.commands import completed
 
 TRAIN = Path(__file__).resolve().parents[2] / "trainer" / "train.py"
 
@@ -48,16 +48,13 @@ def train_two_versions(server: MlflowServer) -> Path:
     client = MlflowClient(server.url, server.url)
     products = write_products(server.home / "produtos.csv")
     for strip_accents, stage in (("não", registry.PRODUCTION), ("sim", registry.STAGING)):
-        trained = subprocess.run(
+        trained = completed(
             [
                 *(sys.executable, str(TRAIN), "--strip_accents", strip_accents),
                 *("--dataset", str(products)),
             ],
             env=server.environment(),
-            capture_output=True,
-            text=True,
             timeout=300,
-            check=False,
         )
         assert trained.returncode == 0, trained.stderr
         found = re.search(r"models:/(m-\w+)", trained.stdout)
