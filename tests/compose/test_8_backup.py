@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ import requests
 from tests.compose.endless_runs import endless_runs, finished
 from tests.compose.stack import ROOT, Stack, this_machine, traffic, wait_until
 from tests.compose.stack import docker as run_docker
+from tests.e2e.small_disk import resize, small_disk
 from tests.e2e.ssh_server import running_sshd
 
 # As soon as restic has written something that was not there.
@@ -257,6 +259,38 @@ def test_a_backup_that_is_killed_is_none_and_the_next_one_is_whole(
         kept = stack.make("backup", "CHECK=yes", settings=backup_settings).strip()
     assert kept in stack.make("backups", settings=backup_settings)
     assert metrics(stack)["backup_last_run_success"] == 1
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_full_target_is_a_failure_that_keeps_what_was_there(
+    stack: Stack, backup_settings: dict[str, str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "small"
+    with small_disk(folder, 400):
+        settings = backup_settings | {"BACKUP_FOLDER": str(folder), "BACKUP_STALL_SECONDS": "60"}
+        first = stack.make("backup", settings=settings).strip()
+        before = stack.make("backups", settings=settings)
+        resize(folder, (shutil.disk_usage(folder).used >> 20) + 40)
+        with a_large_file(stack):
+            free = shutil.disk_usage(folder).free
+            for _ in range(2):
+                done = stack.try_make("backup", settings=settings)
+                assert "Error 1" in done.stderr
+                # restic says so, waits for ever, or crashes.
+                why = r"restic could not .*: .*(no space left on device|make room, where \d+MB)"
+                assert re.search(why, done.stderr), done.stderr
+                assert "backup: no backup was made" in done.stderr
+                assert not done.stdout
+                assert metrics(stack)["backup_last_run_success"] == 0
+                assert stack.make("backups", settings=settings) == before
+                assert shutil.disk_usage(folder).free > free - 1_000_000
+            resize(folder, 400)
+            second = stack.make("backup", "CHECK=yes", settings=settings).strip()
+        assert metrics(stack)["backup_last_run_success"] == 1
+        after = stack.make("backups", settings=settings)
+        assert first in after
+        assert second in after
 
 
 @pytest.mark.slow

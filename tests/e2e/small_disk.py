@@ -10,6 +10,11 @@ import pytest
 from tests.support.commands import completed
 
 
+def resize(folder: Path, megabytes: int) -> None:
+    """Give such a disk more room, or less."""
+    subprocess.run(["mount", "-o", f"remount,size={megabytes}m", str(folder)], check=True)
+
+
 @contextmanager
 def small_disk(folder: Path, megabytes: int) -> Iterator[None]:
     """The folder, made here, is a disk of that size for as long as the block lasts."""
