@@ -27,12 +27,15 @@ class GitServer:
 
 
 @contextmanager
-def running_git_server(root: Path, credentials: str | None = None) -> Iterator[GitServer]:
+def running_git_server(
+    root: Path, credentials: str | None = None, address: str = "127.0.0.1"
+) -> Iterator[GitServer]:
     """Serve the bare repositories in `root`, for reading.
 
     Args:
         root: made if missing.
         credentials: `user:password` that each request must carry; None lets everyone read.
+        address: of this machine.
     """
     root.mkdir(parents=True, exist_ok=True)
 
@@ -83,11 +86,11 @@ def running_git_server(root: Path, credentials: str | None = None) -> Iterator[G
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             """Keep the test's output free of a line for each request."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with ThreadingHTTPServer((address, 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
-            yield GitServer(f"http://127.0.0.1:{server.server_port}", root)
+            yield GitServer(f"http://{address}:{server.server_port}", root)
         finally:
             server.shutdown()
             thread.join()

@@ -115,13 +115,16 @@ class Walk:
 
 
 @contextmanager
-def new_reader(folder: Path, servers: Servers, variables: dict[str, str]) -> Iterator[Walk]:
+def new_reader(
+    folder: Path, servers: Servers, variables: dict[str, str], git_at: str = "127.0.0.1"
+) -> Iterator[Walk]:
     """A reader who has made the clone, as the first block of the page says, and started nothing.
 
     Args:
         folder: for all of the reader's files.
         servers: with the ports that the reader will start them on.
         variables: of the reader's terminal, beside its language.
+        git_at: this machine's address for the git server.
     """
     written = Repository.create(folder / "written", folder / "served" / "livro" / f"{PROJECT}.git")
     copy_of_a_clone(written.folder)
@@ -140,7 +143,7 @@ def new_reader(folder: Path, servers: Servers, variables: dict[str, str]) -> Ite
         "GIT_CONFIG_GLOBAL": str(folder / ".gitconfig"),
     }
     with (
-        running_git_server(folder / "served") as server,
+        running_git_server(folder / "served", address=git_at) as server,
         chromium() as browser,
         Terminal(folder, variables) as terminal,
     ):
