@@ -23,6 +23,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -34,6 +35,7 @@ from tests.e2e.hotserve_process import Hotserve, eventually, running_hotserve
 from tests.e2e.soak import run
 from tests.e2e.soak_questions import names, problem, question, register
 from tests.e2e.steady_load import PATIENCE
+from tests.support.threads import working
 from tests.unit.hotserve.samples import Samples
 
 VERSIONS = ("1", "2")
@@ -130,15 +132,8 @@ def load(url: str, report: Report) -> Iterator[None]:
                     report.rows += len(asked.values)
         connection.close()
 
-    threads = [threading.Thread(target=ask, args=(number,)) for number in range(CLIENTS)]
-    for thread in threads:
-        thread.start()
-    try:
+    with working(over, [partial(ask, number) for number in range(CLIENTS)]):
         yield
-    finally:
-        over.set()
-        for thread in threads:
-            thread.join()
 
 
 def soak(
