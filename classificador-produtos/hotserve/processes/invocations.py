@@ -21,8 +21,11 @@ from mlflow.pyfunc import scoring_server as _scoring_server
 scoring_server: Any = _scoring_server  # without annotations
 _PATH = "/invocations"
 _SMALL = 64 << 10
+"""Bytes; what a larger request costs is not known beforehand."""
 _QUICK = 0.01
-_IN_A_ROW = 20
+"""Seconds."""
+_ENOUGH = 20
+"""Quick predictions after which the next one is called at once."""
 _is_small = contextvars.ContextVar[bool]("_is_small")
 
 
@@ -64,13 +67,13 @@ class PredictionExecutor(ThreadPoolExecutor):
     def __init__(self) -> None:
         super().__init__(thread_name_prefix="prediction")
         self._quick = 0
-        """Calls that were quick; one that was not counts as several against them."""
+        """Calls that were quick; one that was not takes back several of them."""
 
     def submit(self, call: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Call it, at once or in another thread."""
         if not _is_small.get(False):
             return super().submit(call, *args, **kwargs)
-        if self._quick < _IN_A_ROW:
+        if self._quick < _ENOUGH:
             return super().submit(self._timed, call, *args, **kwargs)
         future = Future[Any]()
         loop = asyncio.get_running_loop()
@@ -91,6 +94,6 @@ class PredictionExecutor(ThreadPoolExecutor):
         finally:
             wall, computing = time.perf_counter() - wall, time.thread_time() - computing
             if wall < _QUICK and computing > wall / 2:
-                self._quick = min(self._quick + 1, 2 * _IN_A_ROW)
+                self._quick = min(self._quick + 1, 2 * _ENOUGH)
             else:
-                self._quick = max(self._quick - _IN_A_ROW // 2, 0)
+                self._quick = max(self._quick - _ENOUGH // 2, 0)
