@@ -94,7 +94,7 @@ def beside(
     ):
         registry.register_folder(NAME, trained(home / "second", " 2", "logistic_regression"))
         cutting = trained(home / "cutting")
-        [code] = cutting.glob("code/**/product_classifier.py")
+        [code] = cutting.glob("code/product_model/classifier.py")
         code.write_text(code.read_text("utf-8") + CUTTING, "utf-8")
         version = registry.register_folder(NAME, cutting)
         beside = Beside(hotserve, home, stock, registry, version)

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 
 from produtos.batch.request import Request
-from produtos.data.columns import fold
 from produtos.errors import BadInput
 from produtos.io import csv, database, formats, parquet
 from produtos.io.csv import CsvTable
@@ -14,6 +13,7 @@ from produtos.io.parquet import ParquetTable
 from produtos.io.rows import Chunk, batch_of, strings
 from produtos.io.storage import Location, input_files, would_be_input
 from produtos.language import tr
+from produtos.product_model.columns import fold
 
 CATEGORY = "categoria_prevista"
 

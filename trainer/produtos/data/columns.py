@@ -1,25 +1,15 @@
-"""The names of a table's columns: which are known, when two are the same, what a header is.
+"""The names of a table's columns: which are known, where the text is, what a header is.
 
-For the trainer and for batch. `hotserve` has the same rule, and a shared set of tables in the tests
-holds the two together.
+For the trainer and for batch. `hotserve` reads headers alike, and a shared set of tables in the
+tests holds the two together.
 """
 
 import csv
 import sys
-import unicodedata
 from collections.abc import Collection, Sequence
-from functools import lru_cache
 
 from produtos.language import tr
-
-# The same as in `product_classifier`, which travels inside a model and imports nothing of ours.
-TEXT_COLUMNS = ("texto", "informacao")
-"""Columns that hold the whole text of a product; the first one that is there counts."""
-
-PART_COLUMNS = ("nome", "descricao")
-"""Columns that hold a part of it each."""
-
-CATEGORY = "categoria"
+from produtos.product_model.columns import CATEGORY, PART_COLUMNS, TEXT_COLUMNS, fold
 
 KNOWN_COLUMNS = (*TEXT_COLUMNS, *PART_COLUMNS, CATEGORY)
 
@@ -28,25 +18,7 @@ SEPARATORS = ";,\t|"
 NO_SEPARATOR = "\x1f"
 """Of a table with one column: a comma in it is part of the text."""
 
-_UNSEEN = {"Mn", "Me", "Cc", "Cf", "Zl", "Zp", "Zs"}
-"""Unicode categories: accents and other marks, controls, zero-width characters, odd blanks."""
-
 csv.field_size_limit(sys.maxsize)
-
-
-@lru_cache(maxsize=1024)
-def fold(name: str) -> str:
-    """What two names have in common when they look the same.
-
-    Case, accents, surrounding blanks and invisible characters do not count.
-    """
-    seen = "".join(
-        letter
-        for each in name
-        for letter in unicodedata.normalize("NFKD", each)
-        if each == " " or not {unicodedata.category(each), unicodedata.category(letter)} & _UNSEEN
-    )
-    return seen.casefold().strip()
 
 
 def find_header(line: str, also: Collection[str] = ()) -> tuple[str, list[str]] | None:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import islice
 
-from produtos.data.columns import CATEGORY, find_header, fold
+from produtos.data.columns import find_header
 from produtos.errors import BadInput
+from produtos.product_model.columns import CATEGORY, fold
 
 MARK = "\ufeff"
 """A byte order mark; files that were joined have it anywhere."""

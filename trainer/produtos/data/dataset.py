@@ -11,21 +11,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-from produtos.data.columns import (
-    CATEGORY,
-    PART_COLUMNS,
-    fold,
-    index_of,
-    named_twice,
-    shown,
-    text_columns,
-)
+from produtos.data.columns import index_of, named_twice, shown, text_columns
 from produtos.data.csv import Table, read_table
 from produtos.data.formats import decode
 from produtos.data.source import location, read_bytes
 from produtos.data.summary import LINES_LISTED, REASONS, Summary
 from produtos.errors import BadInput, without_secrets
 from produtos.language import tr
+from produtos.product_model.columns import CATEGORY, PART_COLUMNS, fold
 from produtos.text import has_word, normal_form, product_text, tidy
 
 COLUMNS = (*PART_COLUMNS, CATEGORY)

@@ -2,16 +2,10 @@
 
 from collections.abc import Sequence
 
-from produtos.data.columns import (
-    PART_COLUMNS,
-    TEXT_COLUMNS,
-    index_of,
-    named_twice,
-    shown,
-    text_columns,
-)
+from produtos.data.columns import index_of, named_twice, shown, text_columns
 from produtos.errors import BadInput
 from produtos.language import tr
+from produtos.product_model.columns import PART_COLUMNS, TEXT_COLUMNS
 
 
 def find(names: Sequence[str], asked: str | None, where: str) -> list[int]:

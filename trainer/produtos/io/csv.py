@@ -10,7 +10,7 @@ from typing import TextIO
 
 import pyarrow as pa
 
-from produtos.data.columns import KNOWN_COLUMNS, SEPARATORS, fold
+from produtos.data.columns import KNOWN_COLUMNS, SEPARATORS
 from produtos.data.csv import MARK, first_lines, header_of, unquoted, without_empty_tail
 from produtos.data.formats import LOOKED_AT, encoded_twice
 from produtos.errors import BadInput
@@ -18,6 +18,7 @@ from produtos.io import columns, csv_rows, formats, rows
 from produtos.io.csv_rows import LONGEST, Lines, Readline
 from produtos.io.storage import Location, readable
 from produtos.language import tr
+from produtos.product_model.columns import fold
 
 TEXT = "texto"
 """The column's name when the input has none."""

@@ -1,4 +1,4 @@
-"""How a model is written: skops for the pipeline, one small module to serve it, exact pins.
+"""How a model is written: skops for the pipeline, a small package to serve it, exact pins.
 
 A module with `save_model`, as `mlflow.models.Model.log` asks of a flavor. MLflow's own
 scikit-learn flavor is not used for serving: it refuses to load any file while
@@ -18,7 +18,7 @@ from mlflow.models import Model, ModelSignature
 from mlflow.types import DataType, ParamSchema, ParamSpec
 from sklearn.pipeline import Pipeline
 
-from produtos.model import product_classifier
+from produtos import product_model
 
 ARTIFACT_NAME = "modelo"
 SKOPS_FILE = "model.skops"
@@ -85,9 +85,9 @@ def save_model(
         )
         mlflow.pyfunc.save_model(
             path,
-            loader_module="product_classifier",
+            loader_module="product_model.classifier",
             data_path=str(data),
-            code_paths=[product_classifier.__file__],
+            code_paths=product_model.__path__,
             mlflow_model=mlflow_model,
             signature=SIGNATURE,
             input_example=EXAMPLE,

@@ -8,10 +8,10 @@ import pytest
 from produtos.batch import inputs, job
 from produtos.batch.record import Result
 from produtos.batch.request import Request
-from produtos.data.columns import fold
 from produtos.errors import BadInput
 from produtos.io.rows import NO_TEXT, BadRow
 from produtos.io.sinks import BadRows
+from produtos.product_model.columns import fold
 from tests.support.tables import BAD_ROWS, LATIN_1, READ, REFUSED, Table
 
 

@@ -4,36 +4,10 @@ from produtos.data.columns import (
     KNOWN_COLUMNS,
     NO_SEPARATOR,
     find_header,
-    fold,
     index_of,
     named_twice,
     shown,
 )
-from produtos.model import product_classifier
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "descricao",
-        "Descrição",
-        "DESCRIÇÃO",
-        "descric\u0327a\u0303o",
-        "\ufeffdescricao",
-        "\ufeff\ufeffdescricao\u200b",
-        "\u00a0descricao\u2003\t",
-        "des\u00adcri\u200dção",
-        "descri\u202fc\u00a0ao",
-        "ｄｅｓｃｒｉｃａｏ",
-    ],
-)
-def test_names_that_look_the_same_are_the_same(name: str) -> None:
-    assert fold(name) == product_classifier._fold(name) == "descricao"
-
-
-@pytest.mark.parametrize("name", ["descricao2", "des cricao", "", "descrição longa"])
-def test_names_that_look_different_are_not(name: str) -> None:
-    assert fold(name) == product_classifier._fold(name) != "descricao"
 
 
 @pytest.mark.parametrize("column", KNOWN_COLUMNS)

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from produtos.data import source
-from produtos.data.columns import fold
 from produtos.data.dataset import Dataset, load, parse
 from produtos.errors import BadInput
+from produtos.product_model.columns import fold
 from tests.support.tables import LATIN_1, READ, REFUSED, Table
 from tests.support.threads import Quiet, serving
 

@@ -21,7 +21,7 @@ from produtos.io import csv_rows, rows, storage
 from produtos.io.csv import BLOCK
 from produtos.io.csv_rows import LONGEST, Lines
 from produtos.io.rows import BadRow
-from produtos.model import product_classifier
+from produtos.product_model import classifier
 
 
 def read(
@@ -53,7 +53,7 @@ def test_the_text_is_put_together_as_the_served_model_does(path: Path) -> None:
     path.write_text("id;Nome ;descricao\n1;boneca;de pano\n2;halo;\n3;;batom\n", encoding="utf-8")
     texts, bad, whole = read(path)
     frame = pd.read_csv(path, sep=";", dtype=str, keep_default_na=False)
-    assert texts == product_classifier.texts_of(frame) == ["boneca de pano", "halo", "batom"]
+    assert texts == classifier.texts_of(frame) == ["boneca de pano", "halo", "batom"]
     assert not bad
     assert whole[1] == {"id": "2", "Nome": "halo", "descricao": ""}
 

@@ -8,12 +8,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from produtos.data import dataset, seen
-from produtos.data.columns import fold
 from produtos.data.dataset import Product, check_categories, parse
 from produtos.data.source import SHIPPED
 from produtos.errors import BadInput
 from produtos.io import csv
 from produtos.io.products import Products, open_products
+from produtos.product_model.columns import fold
 from tests.support.tables import LATIN_1, READ, REFUSED, Table
 
 HEADER = "nome;descricao;categoria\n"

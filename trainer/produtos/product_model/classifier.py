@@ -1,12 +1,11 @@
 """The served side of a model: one category per product, whatever form the products come in.
 
-This one file travels inside every logged model (MLflow puts it on the path as the top-level
-module `product_classifier`), so it imports nothing of the project and only what a server needs.
+MLflow puts this package on the path of who loads a model as the top-level `product_model`, so it
+imports only what a server needs.
 """
 
 import os
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,22 +15,12 @@ import skops.io
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import BAD_REQUEST
 
-TEXT_COLUMNS = ("texto", "informacao")
-"""Columns that hold the whole text of a product; the first one that is there counts."""
-
-PART_COLUMNS = ("nome", "descricao")
-"""Columns that hold a part of it each."""
-
-CATEGORY = "categoria"
-"""A column that is never part of it."""
+from .columns import CATEGORY, PART_COLUMNS, TEXT_COLUMNS, fold
 
 ACCEPTED = (
     "give a text, a list of texts, or a table with a column texto, or with the columns nome "
     "and/or descricao"
 )
-
-
-_UNSEEN = {"Mn", "Me", "Cc", "Cf", "Zl", "Zp", "Zs"}
 
 
 class ProductClassifier:
@@ -134,7 +123,7 @@ def _of_columns(columns: Mapping[Any, Any]) -> list[str]:
 
 
 def _of_frame(frame: pd.DataFrame) -> list[str]:
-    names = [_fold(str(column)) for column in frame.columns]
+    names = [fold(str(column)) for column in frame.columns]
     for name in (*TEXT_COLUMNS, *PART_COLUMNS):
         if names.count(name) > 1:
             raise _refusal(f"the table has the column {name} twice")
@@ -145,7 +134,7 @@ def _of_frame(frame: pd.DataFrame) -> list[str]:
     if parts:
         return [" ".join(filter(None, row)) for row in zip(*parts, strict=True)]
     if len(names) == 1 and not {CATEGORY, *PART_COLUMNS, *TEXT_COLUMNS}.isdisjoint(
-        map(_fold, re.split(r"[;\t|]", names[0]))
+        map(fold, re.split(r"[;\t|]", names[0]))
     ):
         # Not `texto` and the like, which were looked for above: the category alone, or a whole
         # header that was not cut.
@@ -179,17 +168,6 @@ def _first_line_taken_for_header(frame: pd.DataFrame) -> str | None:
     if len(frame) == 0 or (len(columns) == 1 and len(line.split()) > 1):
         return line
     return None
-
-
-def _fold(name: str) -> str:
-    """What names have in common that look the same: no case, accents or invisible characters."""
-    seen = "".join(
-        letter
-        for each in name
-        for letter in unicodedata.normalize("NFKD", each)
-        if each == " " or not {unicodedata.category(each), unicodedata.category(letter)} & _UNSEEN
-    )
-    return seen.casefold().strip()
 
 
 def _column(frame: pd.DataFrame, index: int) -> list[str]:

@@ -1,0 +1,1 @@
+"""What travels inside every logged model: its files import nothing else of the project."""
