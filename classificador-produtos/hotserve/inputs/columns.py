@@ -2,6 +2,7 @@
 
 import unicodedata
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 WHOLE_TEXT = ("texto", "informacao")
 """Columns that hold the whole text of a product; the first one that a table has counts."""
@@ -14,8 +15,8 @@ KNOWN_COLUMNS = (*TEXT_COLUMNS, CATEGORY)
 PROBABILITIES = "probabilidades"
 """Beside `CATEGORY` in an answer with probabilities."""
 
-_NOT_COUNTED = frozenset(("Cc", "Cf", "Mn", "So", "Zl", "Zp", "Zs"))
-"""Categories of Unicode: controls, marks, symbols, blanks."""
+_IGNORED = frozenset(("Mn", "Me", "Cc", "Cf", "So", "Zl", "Zp", "Zs"))
+"""Unicode categories: accents and other marks, controls, what has no width, emoji, odd blanks."""
 
 
 class ColumnsError(ValueError):
@@ -25,15 +26,22 @@ class ColumnsError(ValueError):
 def fold(name: str) -> str:
     """What two names of columns have in common when they look the same to a person.
 
-    Case, accents, surrounding blanks, symbols and characters that nobody sees do not count.
+    Case, accents, surrounding blanks, emoji and characters that nobody sees do not count.
     """
     if name.isascii() and name.isprintable():
         return name.strip().casefold()
-    return _visible(unicodedata.normalize("NFKD", _visible(name))).strip().casefold()
+    return "".join(map(_base, name)).strip().casefold()
 
 
-def _visible(name: str) -> str:
-    return "".join([c for c in name if c == " " or unicodedata.category(c) not in _NOT_COUNTED])
+@lru_cache(maxsize=1024)
+def _base(character: str) -> str:
+    """What is left of a character without accents, nothing of one that is ignored."""
+    if character == " ":
+        return character
+    if unicodedata.category(character) in _IGNORED:
+        return ""
+    letters = unicodedata.normalize("NFKD", character)
+    return "".join(each for each in letters if unicodedata.category(each) not in _IGNORED)
 
 
 def known(names: Sequence[str], model_columns: Sequence[str]) -> int:

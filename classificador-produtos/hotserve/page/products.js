@@ -1,11 +1,12 @@
 // Texts and tables of products: what a user pastes or opens, and what is downloaded.
 // Tables are read as the server reads them (hotserve/inputs); tests hold both to the same ones.
 
-const TEXT_COLUMNS = [["texto"], ["informacao"], ["nome", "descricao"]];
-const LABEL = "categoria";
-const KNOWN = [...TEXT_COLUMNS.flat(), LABEL];
+import { CATEGORY, TEXT_COLUMNS } from "./columns.js";
+
+const KNOWN = [...TEXT_COLUMNS.flat(), CATEGORY];
 const SEPARATORS = [";", ",", "\t", "|"];
 const NONE = ""; // with one column a comma is part of the text
+const IGNORED = /[\p{Mn}\p{Me}\p{Cc}\p{Cf}\p{So}\p{Zl}\p{Zp}\p{Zs}]/gu;
 const LINE_END = /\r\n|\n|\r/;
 const BLANK = /^[\s\uFEFF]*$/;
 const SEPARATOR_LINE = /^\s*"?sep=.?"?[;,\t| ]*$/i;
@@ -95,7 +96,7 @@ function table({ names, separator }, lines, first, groups) {
     texts.push(text);
   }
   if (!rows.length) throw new Unreadable("noRows", first + 1, names.slice(0, 4).join(", "));
-  const label = folded.indexOf(LABEL);
+  const label = folded.indexOf(CATEGORY);
   const labels = label < 0 ? null : rows.map((row) => row[label].trim());
   return { columns: names, used: indexes.map((index) => names[index]), rows, texts, labels };
 }
@@ -114,12 +115,10 @@ function fitted(fields, width, separator, line) {
 }
 
 /** "Descrição " and "descricao" are the same name: case, accents and what nobody sees don't count. */
-function fold(name) {
-  return visible(visible(name).normalize("NFKD")).trim().toLowerCase();
-}
+const fold = (name) => Array.from(name, visible).join("").trim().toLowerCase();
 
-const visible = (name) =>
-  name.replace(/[\p{Cc}\p{Cf}\p{Mn}\p{So}\p{Zl}\p{Zp}]|(?! )\p{Zs}/gu, "");
+const visible = (character) =>
+  character === " " ? " " : character.replace(IGNORED, "").normalize("NFKD").replace(IGNORED, "");
 
 /** A line as a header: by the separator that gives most columns that are known. */
 function headerOf(line, knownNames, inQuotes = false) {

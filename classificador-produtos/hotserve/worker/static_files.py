@@ -4,10 +4,12 @@ Read once, with the headers that they are sent with.
 """
 
 import hashlib
+import json
 from collections.abc import Iterable, Sequence
 from importlib import resources
 from urllib.parse import parse_qs
 
+from hotserve.inputs.columns import CATEGORY, TEXT_PARTS, WHOLE_TEXT
 from hotserve.worker.answer import Answer, Headers
 from hotserve.worker.description import of_many as description_of_many
 from hotserve.worker.routing import Receive, Scope
@@ -31,6 +33,12 @@ _POLICY = (
     "require-trusted-types-for 'script'; trusted-types 'none'"
 )
 
+_NAMES = f"""\
+export const TEXT_COLUMNS = {json.dumps([*([name] for name in WHOLE_TEXT), TEXT_PARTS])};
+export const CATEGORY = {json.dumps(CATEGORY)};
+""".encode()
+"""What the page has to know of `hotserve.inputs.columns`: the columns that make a text together."""
+
 
 class StaticFiles:
     """The files by the path that they are asked for: `/`, `/page/…`, `/openapi.json`, `/docs`.
@@ -52,6 +60,7 @@ class StaticFiles:
             if content_type is not None and path:
                 content = each.read_bytes()
                 self._files[path] = content, _headers(content, content_type)
+        self._files["/page/columns.js"] = _NAMES, _headers(_NAMES, _TYPES["js"])
 
     @property
     def paths(self) -> Iterable[str]:
