@@ -7,17 +7,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from functools import partial
-from typing import TYPE_CHECKING
 
 from produtos import command
 from produtos.language import tr
 from produtos.spark.master import add_options, master_of
-
-if TYPE_CHECKING:
-    from produtos.runs.sweep import Trainer
 
 PARAMETERS = ["strip_accents", "classifier", "dataset", "alpha", "ngrams"]
 """What all runs share, unless the grid has it."""
@@ -51,6 +46,8 @@ def main() -> None:
 
     from produtos.runs import sweep as sweeping
     from produtos.runs import view
+    from produtos.runs.sweep_on_spark import TRIES
+    from produtos.spark.session import running
 
     master = master_of(options)
     view.share(tracker)
@@ -59,7 +56,7 @@ def main() -> None:
         resumed = first_start.interrupted_sweep(tracker, data, common, axes)
     report = partial(print, flush=True)
     with (
-        _trainer(master) as trainer,
+        running(master, tries=TRIES) if master else nullcontext() as spark,
         sweeping.sweep(
             tracker,
             data,
@@ -67,7 +64,7 @@ def main() -> None:
             report=report,
             resumed=resumed,
             first=options.first,
-            trainer=trainer,
+            spark=spark,
             axes=axes,
         ) as done,
     ):
@@ -92,21 +89,6 @@ def main() -> None:
         table = f"{verdict.comparison.table()}\n" if verdict.comparison else ""
         refused = "" if verdict.allowed else tr("not promoted: ")
         print(f"{table}{refused}{verdict.text}")
-
-
-@contextmanager
-def _trainer(master: str) -> Iterator[Trainer]:
-    """What trains: this process, or the Spark that is named."""
-    from produtos.runs import sweep
-
-    if not master:
-        yield sweep.one_by_one
-        return
-    from produtos.runs import sweep_on_spark
-    from produtos.spark.session import running
-
-    with running(master, tries=sweep_on_spark.TRIES) as session:
-        yield partial(sweep_on_spark.train_on_spark, session)
 
 
 def _is_made(source: str) -> bool:

@@ -32,6 +32,7 @@ class Outcome:
         parameters: what it was asked to do.
         metrics: those of `evaluation.METRICS`.
         gaps: what these cannot tell; empty where they can.
+        seconds: that it took as a child of a sweep; None for one that an earlier start finished.
     """
 
     run_id: str
@@ -39,6 +40,7 @@ class Outcome:
     parameters: Parameters
     metrics: dict[str, float]
     gaps: str = ""
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The ten runs of the chapter, or those of a grid, as children of one parent run."""
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 
 from produtos.data.dataset import Dataset
@@ -10,17 +10,13 @@ from produtos.language import tr
 from produtos.model.evaluation import METRICS
 from produtos.parameters import Parameters
 from produtos.runs.outcome import DATASET_DIGEST, FIRST, HOLDOUT_DIGEST, SWEEP, Outcome, Sweep
+from produtos.runs.sweep_on_spark import train_on_spark
 from produtos.runs.tracking import Tracker, log, project_run_id, running
 from produtos.runs.training import train_child
+from produtos.spark.session import Session
 
 ROWS_SHOWN = 20
 """Of a table of runs; the page lists them all."""
-
-Trained = tuple[Outcome, float]
-"""A run that was recorded, and the seconds that it took."""
-
-Trainer = Callable[[Tracker, Dataset, str, Sequence[Parameters]], Generator[Trained]]
-"""Trains and records runs, children of the run with this id, in their order."""
 
 
 def ranked(outcomes: Sequence[Outcome]) -> list[Outcome]:
@@ -36,14 +32,6 @@ def ranked(outcomes: Sequence[Outcome]) -> list[Outcome]:
     )
 
 
-def one_by_one(
-    tracker: Tracker, dataset: Dataset, parent_id: str, runs: Sequence[Parameters]
-) -> Generator[Trained]:
-    """Train in this process."""
-    for parameters in runs:
-        yield train_child(tracker, dataset, parent_id, parameters)
-
-
 @contextmanager
 def sweep(
     tracker: Tracker,
@@ -53,7 +41,7 @@ def sweep(
     report: Callable[[str], None],
     resumed: Sweep | None = None,
     first: bool = False,
-    trainer: Trainer = one_by_one,
+    spark: Session | None = None,
     axes: Axes = CHAPTER,
 ) -> Iterator[Sweep]:
     """Train all runs; the parent run stays open until the end of the block.
@@ -68,7 +56,7 @@ def sweep(
         report: called with one line for each run.
         resumed: an earlier sweep to go on with.
         first: whether this is the sweep that makes the first model.
-        trainer: what does the work.
+        spark: what does the work; None for this process.
         axes: in what the runs differ.
     """
     runs = grid(common, axes)
@@ -86,13 +74,15 @@ def sweep(
         shared = {k: v for k, v in common.logged().items() if k not in (*axes, "streaming")}
         log(tracker, parent, parameters=shared)
         missing = [parameters for parameters in runs if parameters not in done]
-        with closing(trainer(tracker, dataset, parent_id, missing)) as trained:
+        trained = (
+            train_on_spark(spark, tracker, dataset, parent_id, missing)
+            if spark
+            else (train_child(tracker, dataset, parent_id, parameters) for parameters in missing)
+        )
+        with closing(trained):
             for number, parameters in enumerate(runs, start=1):
-                if parameters in done:
-                    outcome, how = done[parameters], tr("kept")
-                else:
-                    outcome, seconds = next(trained)
-                    how = f"{seconds:.1f} s"
+                outcome = done.get(parameters) or next(trained)
+                how = tr("kept") if outcome.seconds is None else f"{outcome.seconds:.1f} s"
                 outcomes.append(outcome)
                 report(f"{number:{len(str(len(runs)))}}/{len(runs)}  {_line(outcome, axes)}  {how}")
         best_first = ranked(outcomes)

@@ -16,7 +16,7 @@ from produtos.errors import BadInput
 from produtos.in_order import in_order
 from produtos.parameters import Parameters
 from produtos.runs import tracking
-from produtos.runs.sweep import Trained
+from produtos.runs.outcome import Outcome
 from produtos.runs.tracking import Tracker
 from produtos.runs.training import train_child
 from produtos.spark.session import Session, received, take_over
@@ -38,8 +38,8 @@ FILE = "dataset.pickle"
 
 def train_on_spark(
     spark: Session, tracker: Tracker, dataset: Dataset, parent_id: str, runs: Sequence[Parameters]
-) -> Generator[Trained]:
-    """Train on the cluster: with a `Session`, a `sweep.Trainer`.
+) -> Generator[Outcome]:
+    """Train and record runs on the cluster, children of the run with this id, in their order.
 
     Raises:
         BadInput: the data set leaves too little to train on, or the cluster could not do it.
@@ -62,7 +62,7 @@ def train_on_spark(
         spark.send(folder, DATASET)
     try:
         for _, done in in_order(runs, partial(spark.submit, train), spark.at_once):
-            trained: Trained | BadInput = pickle.loads(done)
+            trained: Outcome | BadInput = pickle.loads(done)
             if isinstance(trained, BadInput):
                 raise trained
             yield trained

@@ -5,7 +5,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -122,12 +122,12 @@ def train_child(
     parent_id: str,
     parameters: Parameters,
     tags: dict[str, str] | None = None,
-) -> tuple[Outcome, float]:
-    """Train, and record it as a child of another run; the seconds that it took, too."""
+) -> Outcome:
+    """Train, and record it as a child of another run."""
     started = time.monotonic()
     with running(tracker, parameters.run_name(), parent_id=parent_id, tags=tags) as run:
         outcome = record(tracker, run, parameters, partial(train, dataset, parameters))
-    return outcome, time.monotonic() - started
+    return replace(outcome, seconds=time.monotonic() - started)
 
 
 def _figures(trained: Trained) -> dict[str, float]:

@@ -85,13 +85,13 @@ def test_runs_are_trained_there_in_their_order(
 
     def train(tracker: Tracker, data: Any, parent: str, run: Parameters, tags: Any) -> Any:
         given.append((tracker.experiment_id, data.digest, parent, run, tags))
-        return run, 1.0
+        return run
 
     monkeypatch.setattr(sweep_on_spark, "train_child", train)
     client: Any = Client()
     session: Any = spark
     trained: Any = list(train_on_spark(session, Tracker(client, "7"), DATA, "pai", RUNS))
-    assert [run for run, _ in trained] == RUNS
+    assert trained == RUNS
     assert given == [("7", DATA.digest, "pai", run, {"mlflow.user": "ana"}) for run in RUNS]
     assert os.environ["MLFLOW_TRACKING_URI"] == "http://mlflow.example:5000"
     assert spark.is_ended
