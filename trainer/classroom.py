@@ -43,7 +43,7 @@ def main() -> None:
     address, api = given.address.rstrip("/"), given.api.rstrip("/")
     if given.status:
         client = tracking.reach_registry()
-        everyone = [classroom.progress(client, place) for place in classroom.places(client)]
+        everyone = [classroom.progress(client, place) for place in classroom.places()]
         if everyone and not classroom.api_answers(api):
             print(
                 tr(

@@ -13,6 +13,7 @@ from http.client import HTTPException
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+import mlflow
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
@@ -119,7 +120,7 @@ def make(client: MlflowClient, wanted: Iterable[Place]) -> list[Place]:
             was deleted; nothing was made then.
     """
     wanted = list(wanted)
-    there = {place.name for place in places(client)}
+    there = {place.name for place in places()}
     made = []
     for place in wanted:
         experiment = client.get_experiment_by_name(place.name)
@@ -145,16 +146,10 @@ def make(client: MlflowClient, wanted: Iterable[Place]) -> list[Place]:
     return made
 
 
-def places(client: MlflowClient) -> list[Place]:
+def places() -> list[Place]:
     """Every place there is, by name."""
-    found: list[Place] = []
-    token = None
-    while True:
-        page = client.search_registered_models(max_results=100, page_token=token)
-        found += [Place(each.tags[STUDENT], each.name) for each in page if STUDENT in each.tags]
-        token = page.token
-        if not token:
-            return sorted(found, key=lambda place: place.name)
+    models = mlflow.search_registered_models()
+    return [Place(each.tags[STUDENT], each.name) for each in models if STUDENT in each.tags]
 
 
 def progress(client: MlflowClient, place: Place) -> Progress:

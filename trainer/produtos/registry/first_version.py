@@ -1,5 +1,6 @@
 """Back to the first version: the registry and the runs as they were when it was registered."""
 
+import mlflow
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
@@ -40,13 +41,8 @@ def later_runs(client: MlflowClient, version: ModelVersion) -> list[str]:
     Those of a student, for a student's model; else of every experiment that is no student's.
     """
     began = f"attributes.start_time > {version.creation_timestamp}"
-    found, token = [], None
-    while True:
-        page = client.search_runs(_experiments(client), began, max_results=1000, page_token=token)
-        found += [run.info.run_id for run in page]
-        token = page.token
-        if not token:
-            return found
+    found = mlflow.search_runs(_experiments(client), began, output_format="list")
+    return [run.info.run_id for run in found]
 
 
 def restore(client: MlflowClient, version: ModelVersion) -> None:

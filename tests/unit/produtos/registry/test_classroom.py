@@ -56,7 +56,7 @@ def test_everybody_has_an_experiment_and_a_registered_model_and_keeps_them(
     assert client.get_registered_model("ana-lucia").tags == {STUDENT: "Ana Lúcia"}
     again = classroom.make(client, classroom.read([*LIST, "Bia"]))
     assert again[:3] == made
-    assert [place.student for place in classroom.places(client)] == [
+    assert [place.student for place in classroom.places()] == [
         *("Ana Lúcia", "Bia", "João (noite)", "Zé"),
     ]
 
@@ -72,7 +72,7 @@ def test_one_that_was_cut_off_can_be_repeated(
         with pytest.raises(BadInput, match="broke"):
             classroom.make(client, [Place("Ana", "ana")])
     classroom.make(client, [Place("Ana", "ana")])
-    assert [place.name for place in classroom.places(client)] == ["ana"]
+    assert [place.name for place in classroom.places()] == ["ana"]
 
 
 def test_what_is_there_and_no_place_is_left_alone_and_nothing_is_made(client: MlflowClient) -> None:
@@ -84,7 +84,7 @@ def test_what_is_there_and_no_place_is_left_alone_and_nothing_is_made(client: Ml
     client.create_experiment("outro")
     with pytest.raises(BadInput, match="Outro: the name outro is taken"):
         classroom.make(client, wanted)
-    assert classroom.places(client) == []
+    assert classroom.places() == []
     assert client.get_experiment_by_name("ana") is None
 
 
