@@ -62,20 +62,15 @@ def _roll_back(given: argparse.Namespace) -> None:
     from produtos.runs import tracking
 
     client = tracking.reach_registry()
-    if given.dry_run:
-        leaving, returning = stage_change.plan_roll_back(client, given.to)
-        print(
-            tr("would put version {version} back into {to}, for {version2}").format(
-                version=returning.version, to=given.to, version2=leaving.version
-            )
-        )
-        return
-    leaving, returning = stage_change.roll_back(client, given.to, given.reason)
-    print(
-        tr("version {version} is back in {to}; version {version2} is archived").format(
-            version=returning.version, to=given.to, version2=leaving.version
-        )
+    leaving, returning = stage_change.roll_back(
+        client, given.to, given.reason, dry_run=given.dry_run
     )
+    said = (
+        tr("would put version {version} back into {to}, for {version2}")
+        if given.dry_run
+        else tr("version {version} is back in {to}; version {version2} is archived")
+    )
+    print(said.format(version=returning.version, to=given.to, version2=leaving.version))
 
 
 def _promote(given: argparse.Namespace) -> None:

@@ -6,11 +6,10 @@ A stage is what the web page moves and what is served from; `Production` = `@pro
 
 import os
 import warnings
+from collections.abc import Sequence
 
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.tracking import MlflowClient
-
-from produtos.registry.history import History
 
 MODEL_NAME = os.environ.get("REGISTERED_MODEL_NAME") or "classificador-produtos"
 """The registered model that commands work on; in a class each student has one."""
@@ -23,6 +22,9 @@ STAGING = "Staging"
 
 SERVED = (PRODUCTION, STAGING)
 """Stages that hold one version, which an alias names too."""
+
+LONGEST_HISTORY = 50
+"""Entries that are kept; those before are forgotten."""
 
 
 def versions(client: MlflowClient, name: str = MODEL_NAME) -> list[ModelVersion]:
@@ -38,6 +40,21 @@ def in_stage(client: MlflowClient, stage: str) -> ModelVersion | None:
     return there[-1] if there else None
 
 
+def history(client: MlflowClient, stage: str) -> list[str]:
+    """What was in a stage, oldest first, as `entry` writes each; the last one is there.
+
+    A move in the web page is not in it, but a version that was moved since is seen not to be as it
+    was left.
+    """
+    tags = client.get_registered_model(MODEL_NAME).tags
+    return str(tags.get(f"history.{stage}", "")).split()
+
+
+def entry(version: ModelVersion) -> str:
+    """A version's number and when the registry last changed it, such as `2@1764000000000`."""
+    return f"{version.version}@{int(version.last_updated_timestamp or 0)}"
+
+
 def move(client: MlflowClient, version: ModelVersion, stage: str) -> None:
     """Put a version into `Production` or `Staging`, alone, and its alias with it.
 
@@ -46,25 +63,34 @@ def move(client: MlflowClient, version: ModelVersion, stage: str) -> None:
     repeated.
     """
     before = in_stage(client, stage)
-    history = History(client, MODEL_NAME, stage)
+    entries = history(client, stage)
     if before is not None and before.version != version.version:
         client.set_model_version_tag(
             MODEL_NAME, version.version, f"before.{stage}", str(before.version)
         )
-        history.add(before)
-    take_over(client, version, stage)
-    history.add(client.get_model_version(MODEL_NAME, version.version))
-    history.save()
+        entries = _with(entries, before)
+    take_over(client, version, stage, entries)
 
 
-def take_over(client: MlflowClient, version: ModelVersion, stage: str) -> None:
-    """Put a version into a stage, alone, with its alias, without an entry in the history."""
+def take_over(
+    client: MlflowClient, version: ModelVersion, stage: str, entries: Sequence[str]
+) -> None:
+    """Put a version into a stage, alone, with its alias, as what comes after these entries."""
     leaving = {str(each.version) for each in versions(client) if each.current_stage == stage}
     _transition(client, version, stage, archive=True)
     client.set_registered_model_alias(MODEL_NAME, stage.lower(), version.version)
     other = STAGING if stage == PRODUCTION else PRODUCTION
     # Neither this version nor one that was archived just now is in the other stage.
     _remove_alias(client, other, leaving | {str(version.version)})
+    entries = _with(entries, client.get_model_version(MODEL_NAME, version.version))
+    kept = " ".join(entries[-LONGEST_HISTORY:])
+    client.set_registered_model_tag(MODEL_NAME, f"history.{stage}", kept)
+
+
+def _with(entries: Sequence[str], version: ModelVersion) -> list[str]:
+    """A version is there, as it is now; if it is the last one already, it stays one entry."""
+    is_last = any(last.startswith(f"{version.version}@") for last in entries[-1:])
+    return [*(entries[:-1] if is_last else entries), entry(version)]
 
 
 def retire(client: MlflowClient, version: ModelVersion, stage: str) -> None:

@@ -10,7 +10,6 @@ from mlflow.tracking import MlflowClient
 from produtos.errors import BadInput
 from produtos.language import tr
 from produtos.registry import registry
-from produtos.registry.history import History
 from produtos.registry.reference import find
 from produtos.registry.registry import MODEL_NAME, SERVED
 
@@ -40,8 +39,16 @@ def move(
     _set_tags(client, version, "promotion", tags)
 
 
-def roll_back(client: MlflowClient, stage: str, reason: str) -> tuple[ModelVersion, ModelVersion]:
+def roll_back(
+    client: MlflowClient, stage: str, reason: str, *, dry_run: bool = False
+) -> tuple[ModelVersion, ModelVersion]:
     """Put back into a stage what was there before the version that is there now.
+
+    Args:
+        client: of the registry.
+        stage: which.
+        reason: why, kept with who and when as tags of both versions.
+        dry_run: only see what would be done.
 
     Returns:
         The version that leaves, and the one that comes back.
@@ -49,23 +56,6 @@ def roll_back(client: MlflowClient, stage: str, reason: str) -> tuple[ModelVersi
     Raises:
         BadInput: the stage is empty, or nothing is known to have been there before.
     """
-    leaving, returning = plan_roll_back(client, stage)
-    _set_tags(client, leaving, "rolled_back", {"from": stage, "reason": reason})
-    registry.take_over(client, returning, stage)
-    # The history is as if the one that left had never been there: a second roll-back goes on.
-    history = History(client, MODEL_NAME, stage)
-    history.entries.pop()
-    history.add(client.get_model_version(MODEL_NAME, returning.version))
-    history.save()
-    why = tr("roll-back from version {version}").format(version=leaving.version) + (
-        f": {reason}" if reason else ""
-    )
-    _set_tags(client, returning, "promotion", {"to": stage, "reason": why, "forced": "no"})
-    return leaving, returning
-
-
-def plan_roll_back(client: MlflowClient, stage: str) -> tuple[ModelVersion, ModelVersion]:
-    """What `roll_back` would do; see there."""
     if stage not in SERVED:
         raise BadInput(
             "--rollback --to {stage}: only Production and Staging can be rolled back", stage=stage
@@ -75,9 +65,10 @@ def plan_roll_back(client: MlflowClient, stage: str) -> tuple[ModelVersion, Mode
         raise BadInput(
             "--rollback: no version is in {stage}; move one there with --version", stage=stage
         )
-    history = History(client, MODEL_NAME, stage)
-    known = history.ends_with(leaving)
-    before = history.before(leaving)
+    entries = registry.history(client, stage)
+    known = entries[-1:] == [registry.entry(leaving)]
+    numbers = (each.partition("@")[0] for each in entries[-2::-1])
+    before = next((number for number in numbers if number != str(leaving.version)), None)
     if before is None or not known:
         why = "" if known else tr(", which was moved or edited by hand since")
         hint = (
@@ -94,7 +85,7 @@ def plan_roll_back(client: MlflowClient, stage: str) -> tuple[ModelVersion, Mode
             hint=hint,
         )
     try:
-        return leaving, find(client, before)
+        returning = find(client, before)
     except BadInput:
         raise BadInput(
             "--rollback: version {before}, which was in {stage} before version "
@@ -103,6 +94,16 @@ def plan_roll_back(client: MlflowClient, stage: str) -> tuple[ModelVersion, Mode
             stage=stage,
             version=leaving.version,
         ) from None
+    if dry_run:
+        return leaving, returning
+    _set_tags(client, leaving, "rolled_back", {"from": stage, "reason": reason})
+    # The history is as if the one that left had never been there: a second roll-back goes on.
+    registry.take_over(client, returning, stage, entries[:-1])
+    why = tr("roll-back from version {version}").format(version=leaving.version) + (
+        f": {reason}" if reason else ""
+    )
+    _set_tags(client, returning, "promotion", {"to": stage, "reason": why, "forced": "no"})
+    return leaving, returning
 
 
 def _set_tags(

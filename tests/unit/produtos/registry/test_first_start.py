@@ -62,7 +62,7 @@ def test_a_first_version_without_a_stage_gets_it_and_its_sweep_is_over(
     parent, other = sweep(tracker), sweep(tracker)
     made = version(client, sweep="first", sweep_run_id=parent)
     if stage == "Production":
-        registry.take_over(client, made, stage)
+        registry.move(client, made, stage)
         client.delete_registered_model_alias(registry.MODEL_NAME, "production")
     elif stage == "Archived":
         registry.retire(client, made, stage)

@@ -8,7 +8,6 @@ from mlflow.tracking import MlflowClient
 
 from produtos.errors import BadInput
 from produtos.registry import first_version, registry
-from produtos.registry.history import History
 from produtos.registry.registry import MODEL_NAME, PRODUCTION, STAGING
 from tests.unit.produtos.registry.models import version
 
@@ -56,9 +55,9 @@ def test_version_1_is_alone_and_in_production_and_the_next_is_2(
     model = client.get_registered_model(MODEL_NAME)
     assert {name: str(number) for name, number in model.aliases.items()} == {"production": "1"}
     assert str(version(client).version) == "2"
-    history = History(client, MODEL_NAME, PRODUCTION)
-    assert history.ends_with(client.get_model_version(MODEL_NAME, "1"))
-    assert len(history.entries) == 1
+    assert registry.history(client, PRODUCTION) == [
+        registry.entry(client.get_model_version(MODEL_NAME, "1"))
+    ]
 
 
 def test_runs_that_came_later_are_gone_from_every_experiment_and_earlier_ones_stay(

@@ -8,7 +8,6 @@ from mlflow.tracking import MlflowClient
 
 from produtos.errors import BadInput
 from produtos.registry import registry, stage_change
-from produtos.registry.history import History
 from produtos.registry.registry import MODEL_NAME, PRODUCTION, STAGING
 from tests.unit.produtos.registry.models import version
 
@@ -132,7 +131,7 @@ def test_there_and_back_is_one_step_back(client: MlflowClient) -> None:
 def test_planning_a_roll_back_changes_nothing(client: MlflowClient) -> None:
     move(client, "2")
     before = state(client), tags(client, "1"), tags(client, "2")
-    leaving, returning = stage_change.plan_roll_back(client, PRODUCTION)
+    leaving, returning = stage_change.roll_back(client, PRODUCTION, "", dry_run=True)
     assert (str(leaving.version), str(returning.version)) == ("2", "1")
     assert (state(client), tags(client, "1"), tags(client, "2")) == before
 
@@ -160,13 +159,15 @@ def test_what_was_deleted_or_emptied_is_told(client: MlflowClient) -> None:
 def test_the_history_keeps_the_last_fifty_and_survives_what_a_hand_wrote(
     client: MlflowClient,
 ) -> None:
-    history = History(client, MODEL_NAME, PRODUCTION)
-    history.entries = [f"{number}@0" for number in range(1, 60)]
-    history.save()
-    kept = History(client, MODEL_NAME, PRODUCTION).entries
-    assert (len(kept), kept[0], kept[-1]) == (50, "10@0", "59@0")
+    written = " ".join(f"{number}@0" for number in range(1, 60))
+    client.set_registered_model_tag(MODEL_NAME, "history.Production", written)
+    move(client, "1")
+    kept = registry.history(client, PRODUCTION)
+    last = registry.entry(client.get_model_version(MODEL_NAME, "1"))
+    assert (len(kept), kept[0], kept[-2:]) == (50, "11@0", ["59@0", last])
     client.set_registered_model_tag(MODEL_NAME, "history.Production", "não mexer")
     with pytest.raises(BadInput, match="not on record"):
         stage_change.roll_back(client, PRODUCTION, "")
     move(client, "2")
-    assert stage_change.plan_roll_back(client, PRODUCTION)[1].version in (1, "1")
+    _, returning = stage_change.roll_back(client, PRODUCTION, "", dry_run=True)
+    assert returning.version in (1, "1")
