@@ -98,53 +98,41 @@ def _promote(given: argparse.Namespace) -> None:
         if verdict is not None:
             if not given.dry_run:
                 verdict.save(client, version)
-            if verdict.comparison:
-                print(verdict.comparison.table(), flush=True)
+            if verdict.table:
+                print(verdict.table, flush=True)
             if not verdict.allowed and not given.force:
                 line = tr("{text}; --force moves it all the same").format(text=verdict.text)
-                if verdict.comparison is None:
+                if not verdict.table:
                     raise BadInput(line)
                 print(tr("promote.py: refused: {line}").format(line=line), file=sys.stderr)
                 raise SystemExit(REFUSED)
             print(verdict.text)
             forced = not verdict.allowed
-    if given.dry_run:
-        would = (
-            tr("would leave version {number} in {stage}")
-            if was == stage
-            else tr("would move version {number} from {was} to {stage}")
-        ).format(number=number, was=was, stage=stage)
-        archived = (
-            tr("; version {numbers} would be archived"),
-            tr("; versions {numbers} would be archived"),
+    if not given.dry_run:
+        stage_change.move(client, version, stage, given.reason, forced=forced)
+    said = {
+        # Whether it is a dry run, and whether the version was there already.
+        (True, True): tr("would leave version {number} in {stage}{archived}"),
+        (True, False): tr("would move version {number} from {was} to {stage}{archived}"),
+        (False, True): tr("version {number} was in {stage} already{archived}"),
+        (False, False): tr("version {number} moved from {was} to {stage}{archived}{left}"),
+    }
+    archived = {
+        (True, 1): tr("; version {numbers} would be archived"),
+        (True, 2): tr("; versions {numbers} would be archived"),
+        (False, 1): tr("; version {numbers} is archived"),
+        (False, 2): tr("; versions {numbers} are archived"),
+    }.get((given.dry_run, min(len(replaced), 2)), "")
+    left = tr("; no version is in {was} now").format(was=was) if was in registry.SERVED else ""
+    print(
+        said[given.dry_run, was == stage].format(
+            number=number,
+            was=was,
+            stage=stage,
+            archived=archived.format(numbers=", ".join(replaced)),
+            left=left,
         )
-        print(would + _listed(replaced, *archived))
-        return
-    stage_change.move(client, version, stage, given.reason, forced=forced)
-    archived = tr("; version {numbers} is archived"), tr("; versions {numbers} are archived")
-    if was == stage:
-        print(
-            tr("version {number} was in {stage} already{archived}").format(
-                number=number, stage=stage, archived=_listed(replaced, *archived)
-            )
-        )
-    else:
-        left = tr("; no version is in {was} now").format(was=was) if was in registry.SERVED else ""
-        print(
-            tr("version {number} moved from {was} to {stage}{archived}{left}").format(
-                number=number,
-                was=was,
-                stage=stage,
-                archived=_listed(replaced, *archived),
-                left=left,
-            )
-        )
-
-
-def _listed(numbers: list[str], one: str, several: str) -> str:
-    if not numbers:
-        return ""
-    return (one if len(numbers) == 1 else several).format(numbers=", ".join(numbers))
+    )
 
 
 if __name__ == "__main__":

@@ -86,7 +86,7 @@ def main() -> None:
     if done.outcomes[0].gaps:
         print(tr("its figures cannot tell much: {gaps}").format(gaps=done.outcomes[0].gaps))
     if verdict is not None:
-        table = f"{verdict.comparison.table()}\n" if verdict.comparison else ""
+        table = f"{verdict.table}\n" if verdict.table else ""
         refused = "" if verdict.allowed else tr("not promoted: ")
         print(f"{table}{refused}{verdict.text}")
 

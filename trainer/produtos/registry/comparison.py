@@ -5,6 +5,7 @@ which the web page shows.
 """
 
 import tempfile
+from collections import Counter
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
@@ -41,14 +42,14 @@ class Measured:
     """One version on the hold-out.
 
     Attributes:
-        version: its number.
+        name: such as `version 2`, in the language of the terminal.
         evaluation: its figures.
         right: for each product, whether its answer was right.
         same_holdout: whether the figures it was registered with are of this hold-out.
         categories: all that it may answer with; None if its model does not say.
     """
 
-    version: str
+    name: str
     evaluation: Evaluation
     right: list[bool]
     same_holdout: bool
@@ -66,12 +67,6 @@ class Comparison:
     current: Measured
     candidate: Measured
     holdout: str
-
-    @property
-    def only_one_right(self) -> tuple[int, int]:
-        """On how many products only the current version is right, and only the candidate."""
-        pairs = list(zip(self.current.right, self.candidate.right, strict=True))
-        return pairs.count((True, False)), pairs.count((False, True))
 
     @property
     def figures(self) -> list[tuple[str, float, float]]:
@@ -98,46 +93,45 @@ class Comparison:
 
     def table(self) -> str:
         """Lines for the console."""
-        old = self.current.evaluation.by_category
+        current, candidate = self.current, self.candidate
+        old = current.evaluation.by_category
         # A category without products in the hold-out has no F1.
         rows = self.figures + [
             (f"F1 {category}", old[category]["f1"], new["f1"])
-            for category, new in self.candidate.evaluation.by_category.items()
+            for category, new in candidate.evaluation.by_category.items()
             if new["products"]
         ]
-        difference = tr("difference")
         width = max(len(name) for name, _, _ in rows)
-        names = [
-            tr("version {version}").format(version=each.version)
-            for each in (self.current, self.candidate)
-        ]
-        lines = [tr("on {holdout}:").format(holdout=self.holdout)]
-        lines += [
-            tr(
-                "{name} was registered with figures of another hold-out, or with none: it "
-                "was measured again on this one"
-            ).format(name=name)
-            for name, each in zip(names, (self.current, self.candidate), strict=True)
-            if not each.same_holdout
-        ]
-        lines.append(f"{'':<{width}}  {names[0]:>12}  {names[1]:>12}  {difference:>12}")
-        lines += [
-            f"{name:<{width}}  {before:>12.4f}  {after:>12.4f}  {after - before:>+12.4f}"
-            for name, before, after in rows
-        ]
-        only_current, only_candidate = self.only_one_right
-        lines.append(
-            tr(
-                "only {names} is right on {only_current}, only {names2} on {only_candidate}: "
-                "McNemar's exact test p = {mcnemar:.3g}"
-            ).format(
-                names=names[0],
-                only_current=only_current,
-                names2=names[1],
-                only_candidate=only_candidate,
-                mcnemar=mcnemar(only_current, only_candidate),
-            )
+        heads = f"{current.name:>12}  {candidate.name:>12}  {tr('difference'):>12}"
+        right = Counter(zip(current.right, candidate.right, strict=True))
+        measured_again = tr(
+            "{name} was registered with figures of another hold-out, or with none: it "
+            "was measured again on this one"
         )
+        only_one_right = tr(
+            "only {names} is right on {only_current}, only {names2} on {only_candidate}: "
+            "McNemar's exact test p = {mcnemar:.3g}"
+        )
+        lines = [
+            tr("on {holdout}:").format(holdout=self.holdout),
+            *(
+                measured_again.format(name=each.name)
+                for each in (current, candidate)
+                if not each.same_holdout
+            ),
+            f"{'':<{width}}  {heads}",
+            *(
+                f"{name:<{width}}  {before:>12.4f}  {after:>12.4f}  {after - before:>+12.4f}"
+                for name, before, after in rows
+            ),
+            only_one_right.format(
+                names=current.name,
+                only_current=right[True, False],
+                names2=candidate.name,
+                only_candidate=right[False, True],
+                mcnemar=mcnemar(right[True, False], right[False, True]),
+            ),
+        ]
         return "\n".join(lines)
 
 
@@ -148,12 +142,12 @@ class Verdict:
     Attributes:
         allowed: whether it may.
         text: the same in one line, with why.
-        comparison: what that rests on; None if the two could not be compared.
+        table: what that rests on; empty if the two could not be compared.
     """
 
     allowed: bool
     text: str
-    comparison: Comparison | None = None
+    table: str = ""
 
     def save(self, client: MlflowClient, candidate: ModelVersion) -> None:
         """Keep it where the web page shows it."""
@@ -180,22 +174,16 @@ def judge(
                 shown=dataset.shown, products=len(holdout.products)
             ),
         )
+        if not any((*comparison.current.right, *comparison.candidate.right)):
+            raise BadInput(
+                "neither is right on any product of {shown}; give the data set that they were "
+                "trained for, --dataset PATH",
+                shown=dataset.shown,
+            )
     except BadInput as error:
         # Somebody else's model, or one whose files are gone: no ground to replace it on.
-        return Verdict(
-            False,
-            tr("{new} cannot be compared with {old}: {error}").format(
-                new=new, old=old, error=error
-            ),
-        )
-    if not any((*comparison.current.right, *comparison.candidate.right)):
-        return Verdict(
-            False,
-            tr(
-                "{new} cannot be compared with {old}: neither is right on any product of "
-                "{shown}; give the data set that they were trained for, --dataset PATH"
-            ).format(new=new, old=old, shown=dataset.shown),
-        )
+        text = tr("{new} cannot be compared with {old}: {error}")
+        return Verdict(False, text.format(new=new, old=old, error=error))
     worse = comparison.worse
     verdict = tr("{new} is worse than {old}") if worse else tr("{new} is no worse than {old}")
     text = verdict.format(new=new, old=old)
@@ -204,7 +192,7 @@ def judge(
     missing = gaps("hold-out", comparison.current.evaluation.counts)
     if missing:
         text += tr("; its figures cannot tell much: {missing}").format(missing=missing)
-    return Verdict(not worse, text, comparison)
+    return Verdict(not worse, text, comparison.table())
 
 
 def measure(client: MlflowClient, dataset: Dataset, version: ModelVersion) -> Measured:
@@ -217,15 +205,15 @@ def measure(client: MlflowClient, dataset: Dataset, version: ModelVersion) -> Me
     """
     holdout = holdout_of(dataset)
     recorded = _recorded(client, version)
+    name = tr("version {version}").format(version=version.version)
     with_name = recorded.get(INCLUDE_NAMES, YES) == YES
     texts = [product.text(include_name=with_name) for product in holdout.products]
     truth = [product.category for product in holdout.products]
     with tempfile.TemporaryDirectory(prefix="modelo-") as folder:
-        uri = f"models:/{version.name}/{version.version}"
-        model = LoadedModel(uri, tr("version {version}").format(version=version.version), folder)
+        model = LoadedModel(f"models:/{version.name}/{version.version}", name, folder)
         answers = model.answers(texts)
     return Measured(
-        str(version.version),
+        name,
         evaluate(truth, answers, dataset.categories),
         right=list(map(eq, answers, truth)),
         same_holdout=recorded.get(HOLDOUT_DIGEST) == holdout.digest,

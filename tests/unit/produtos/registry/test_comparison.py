@@ -15,7 +15,7 @@ def measured(version: str, *wrong: int, categories: list[str] | None = None) -> 
     answers = [other[c] if index in wrong else c for index, c in enumerate(TRUTH)]
     right = [index not in wrong for index in range(len(TRUTH))]
     return Measured(
-        version,
+        f"version {version}",
         evaluate(TRUTH, answers, CATEGORIES),
         right,
         same_holdout=True,
