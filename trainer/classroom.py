@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from produtos import command
+from produtos.errors import BadInput
 from produtos.language import tr
 
 if TYPE_CHECKING:
-    from produtos.registry.classroom import Place, Progress, Served
+    from produtos.registry.classroom import Place, Progress
 
 
 def main() -> None:
@@ -43,8 +44,9 @@ def main() -> None:
     address, api = given.address.rstrip("/"), given.api.rstrip("/")
     if given.status:
         client = tracking.reach_registry()
-        everyone = [classroom.progress(client, place) for place in classroom.places()]
-        if everyone and not classroom.api_answers(api):
+        if not (there := classroom.places()):
+            raise BadInput("there is no place yet: make class STUDENTS=students.txt")
+        if not classroom.api_answers(api):
             print(
                 tr(
                     "no API answers at {api}: make class-api starts the class's, or in containers "
@@ -52,9 +54,8 @@ def main() -> None:
                 ).format(api=api),
                 file=sys.stderr,
             )
-            _show(everyone, [classroom.Served()] * len(everyone))
-        else:
-            _show(everyone, [classroom.served(api, one.place) for one in everyone])
+            api = ""
+        _show([classroom.progress(client, place, api) for place in there])
         return
     places = classroom.read(sys.stdin.read().splitlines())
     for place in classroom.make(tracking.reach(), places):
@@ -99,11 +100,7 @@ def _hand_out(place: Place, address: str, api: str, *, logins: bool) -> str:
     )
 
 
-def _show(everyone: Sequence[Progress], answers: Sequence[Served]) -> None:
-    from produtos.errors import BadInput
-
-    if not everyone:
-        raise BadInput("there is no place yet: make class STUDENTS=students.txt")
+def _show(everyone: Sequence[Progress]) -> None:
     heads = (
         tr("student"),
         tr("runs"),
@@ -114,24 +111,18 @@ def _show(everyone: Sequence[Progress], answers: Sequence[Served]) -> None:
         tr("answers"),
         tr("last error"),
     )
-    rows = [
-        (
-            one.place.student,
-            str(one.runs),
-            str(one.failed),
-            "–" if one.best is None else f"{one.best:.4f}",
-            str(one.versions),
-            one.production or "–",
-            api.version or "–",
-            api.error,
-        )
-        for one, api in zip(everyone, answers, strict=True)
-    ]
+    rows = [tuple(map(_shown, one)) for one in everyone]
     widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
     for row in (heads, *rows):
         name, *figures, error = map(str.rjust, row, widths)
         # Texts begin alike, figures end alike.
         print("  ".join((name.strip().ljust(widths[0]), *figures, error.strip())).rstrip())
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
 if __name__ == "__main__":

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from http import HTTPStatus
-from http.client import HTTPException
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
+from typing import Any, NamedTuple
 
 import mlflow
+import requests
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
@@ -41,38 +40,28 @@ class Place:
     experiment_id: str = ""
 
 
-@dataclass(frozen=True)
-class Progress:
+class Progress(NamedTuple):
     """How far a student has come.
 
     Attributes:
-        place: whose.
+        student: the name as the teacher wrote it.
         runs: how many there are.
         failed: how many of them did not end well.
         best: the highest accuracy on the hold-out, of all runs.
         versions: how many are registered.
         production: the number of the version in Production.
+        answers: the number of the version that the class's hotserve answers with.
+        error: why the last one that was to answer does not; empty if all is well.
     """
 
-    place: Place
+    student: str
     runs: int
     failed: int
     best: float | None
     versions: int
     production: str | None
-
-
-@dataclass(frozen=True)
-class Served:
-    """What the class's hotserve says of a student's model.
-
-    Attributes:
-        version: the number of the one that answers.
-        error: why the last one that was to answer does not; empty if all is well.
-    """
-
-    version: str | None = None
-    error: str = ""
+    answers: str | None
+    error: str
 
 
 def read(lines: Iterable[str]) -> list[Place]:
@@ -109,7 +98,7 @@ def read(lines: Iterable[str]) -> list[Place]:
     return list(places.values())
 
 
-def make(client: MlflowClient, wanted: Iterable[Place]) -> list[Place]:
+def make(client: MlflowClient, wanted: Sequence[Place]) -> list[Place]:
     """Make what is missing of the places; who has one keeps it, with all that is in it.
 
     Returns:
@@ -119,30 +108,30 @@ def make(client: MlflowClient, wanted: Iterable[Place]) -> list[Place]:
         BadInput: an experiment or a registered model of that name is no place, or the experiment
             was deleted; nothing was made then.
     """
-    wanted = list(wanted)
-    there = {place.name for place in places()}
-    made = []
-    for place in wanted:
-        experiment = client.get_experiment_by_name(place.name)
-        model = client.search_registered_models(f"name='{place.name}'")
-        is_place = experiment is None or STUDENT in experiment.tags
-        is_active = experiment is None or experiment.lifecycle_stage == "active"
-        if not is_place or not is_active or (model and place.name not in there):
+    is_place = {each.name: STUDENT in each.tags for each in mlflow.search_registered_models()}
+    experiments = [client.get_experiment_by_name(place.name) for place in wanted]
+    for place, experiment in zip(wanted, experiments, strict=True):
+        is_free = experiment is None or (
+            STUDENT in experiment.tags and experiment.lifecycle_stage == "active"
+        )
+        if not is_free or not is_place.get(place.name, True):
             raise BadInput(
                 "{student}: the name {name} is taken, by an experiment or a registered model "
                 "that is no place of a class or was deleted; write it in another way",
                 student=place.student,
                 name=place.name,
             )
-        made.append(replace(place, experiment_id=experiment.experiment_id if experiment else ""))
-    for number, place in enumerate(made):
+    made = []
+    for place, experiment in zip(wanted, experiments, strict=True):
         tags = {STUDENT: place.student}
-        if not place.experiment_id:
-            made[number] = replace(
-                place, experiment_id=client.create_experiment(place.name, tags=tags)
-            )
-        if place.name not in there:
+        number = (
+            experiment.experiment_id
+            if experiment
+            else client.create_experiment(place.name, tags=tags)
+        )
+        if place.name not in is_place:
             client.create_registered_model(place.name, tags)
+        made.append(replace(place, experiment_id=number))
     return made
 
 
@@ -152,8 +141,14 @@ def places() -> list[Place]:
     return [Place(each.tags[STUDENT], each.name) for each in models if STUDENT in each.tags]
 
 
-def progress(client: MlflowClient, place: Place) -> Progress:
-    """How far a student has come, as MLflow knows it."""
+def progress(client: MlflowClient, place: Place, api: str) -> Progress:
+    """How far a student has come, as MLflow knows it and the class's hotserve, where one answers.
+
+    Args:
+        client: of MLflow.
+        place: whose.
+        api: the address of hotserve, which has many models; empty if it does not answer.
+    """
     experiment = client.get_experiment_by_name(place.name)
     runs: list[Run] = []
     if experiment is not None and experiment.lifecycle_stage == "active":
@@ -162,40 +157,36 @@ def progress(client: MlflowClient, place: Place) -> Progress:
     figures = [run.data.metrics[BEST] for run in runs if BEST in run.data.metrics]
     registered = versions(client, place.name)
     production = [str(each.version) for each in registered if each.current_stage == PRODUCTION]
+    served: dict[str, Any] = {}
+    if api:
+        # Most of all a 404: it has no version in Production yet.
+        with suppress(requests.RequestException):
+            answer = _ask(f"{api}/models/{place.name}/model")
+            answer.raise_for_status()
+            served = answer.json()
+    error = served.get("last_error") or {}
     return Progress(
-        place,
+        place.student,
         len(runs),
         sum(run.info.status in ("FAILED", "KILLED") for run in runs),
         max(figures, default=None),
         len(registered),
         production[-1] if production else None,
+        served.get("version"),
+        str(error.get("message") or ""),
     )
-
-
-def _asked(url: str) -> Request:
-    """A question to the class's hotserve, with the token in HOTSERVE_TOKEN if there is one."""
-    token = os.environ.get("HOTSERVE_TOKEN")
-    return Request(url, headers={"Authorization": f"Bearer {token}"} if token else {})
 
 
 def api_answers(api: str) -> bool:
     """Whether the class's hotserve is there, not one of one model; it may have nothing to serve."""
     try:
-        with urlopen(_asked(f"{api}/models"), timeout=PATIENCE):
-            return True
-    except HTTPError as error:
-        return error.code != HTTPStatus.NOT_FOUND
-    except (OSError, HTTPException, ValueError):
+        return _ask(f"{api}/models").status_code != HTTPStatus.NOT_FOUND
+    except requests.RequestException:
         return False
 
 
-def served(api: str, place: Place) -> Served:
-    """What a hotserve of many models, which is there, says of a student's."""
-    try:
-        with urlopen(_asked(f"{api}/models/{place.name}/model"), timeout=PATIENCE) as answer:
-            model = json.load(answer)
-    except (OSError, HTTPException, ValueError):
-        # Most of all a 404: it has no version in Production yet.
-        return Served()
-    error = model.get("last_error") or {}
-    return Served(model.get("version"), str(error.get("message") or ""))
+def _ask(url: str) -> requests.Response:
+    """Ask the class's hotserve, with the token in HOTSERVE_TOKEN if there is one."""
+    token = os.environ.get("HOTSERVE_TOKEN")
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    return requests.get(url, headers=headers, timeout=PATIENCE)

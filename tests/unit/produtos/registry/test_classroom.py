@@ -90,7 +90,8 @@ def test_what_is_there_and_no_place_is_left_alone_and_nothing_is_made(client: Ml
 
 def test_how_far_somebody_is(client: MlflowClient) -> None:
     (place,) = classroom.make(client, [Place("Ana", "ana")])
-    assert classroom.progress(client, place) == classroom.Progress(place, 0, 0, None, 0, None)
+    nothing = classroom.Progress("Ana", 0, 0, None, 0, None, None, "")
+    assert classroom.progress(client, place, "") == nothing
     for figure, status in ((0.9, "FINISHED"), (0.95, "FINISHED"), (None, "FAILED")):
         run = client.create_run(place.experiment_id)
         if figure is not None:
@@ -98,10 +99,10 @@ def test_how_far_somebody_is(client: MlflowClient) -> None:
         client.set_terminated(run.info.run_id, status)
     for _ in range(2):
         client.create_model_version("ana", "/nowhere")
-    assert classroom.progress(client, place) == classroom.Progress(place, 3, 1, 0.95, 2, None)
+    assert classroom.progress(client, place, "")[:6] == ("Ana", 3, 1, 0.95, 2, None)
     with pytest.warns(FutureWarning):
         client.transition_model_version_stage("ana", "2", "Production")
-    assert classroom.progress(client, place).production == "2"
+    assert classroom.progress(client, place, "").production == "2"
 
 
 @contextmanager
@@ -120,18 +121,20 @@ def api_that_says(answer: str) -> Iterator[str]:
 
 
 @pytest.mark.parametrize(
-    ("answer", "served"),
+    ("answer", "version", "error"),
     [
-        ('\r\n{"version": "2"}', classroom.Served("2")),
-        ('\r\n{"version": null, "last_error": {"message": "no"}}', classroom.Served(None, "no")),
-        ('Content-Length: 99\r\n\r\n{"version": "2"}', classroom.Served()),
+        ('200 OK\r\n\r\n{"version": "2"}', "2", ""),
+        ('200 OK\r\n\r\n{"version": null, "last_error": {"message": "no"}}', None, "no"),
+        ('200 OK\r\nContent-Length: 99\r\n\r\n{"version": "2"}', None, ""),
+        ('404 No\r\n\r\n{"version": "2"}', None, ""),
     ],
 )
 def test_what_the_api_says_of_a_model_or_was_cut_off_saying(
-    answer: str, served: classroom.Served
+    client: MlflowClient, answer: str, version: str | None, error: str
 ) -> None:
-    with api_that_says(f"200 OK\r\n{answer}") as api:
-        assert classroom.served(api, Place("Ana", "ana")) == served
+    with api_that_says(answer) as api:
+        found = classroom.progress(client, Place("Ana", "ana"), api)
+    assert (found.answers, found.error) == (version, error)
 
 
 @pytest.mark.parametrize(
