@@ -23,11 +23,9 @@ from produtos.grid import CHAPTER, Axes, grid
 from produtos.model.evaluation import METRICS
 from produtos.parameters import Parameters
 from produtos.registry import registry
-from produtos.runs import tracking
+from produtos.runs import abandoned, tracking
 from produtos.runs.outcome import DATASET_DIGEST, FIRST, GAPS, SWEEP, SWEEP_RUN, Outcome, Sweep
 from produtos.runs.tracking import Tracker
-
-UNFINISHED = ("RUNNING", "SCHEDULED", "KILLED", "FAILED")
 
 
 def existing_version(client: MlflowClient) -> ModelVersion | None:
@@ -43,12 +41,11 @@ def existing_version(client: MlflowClient) -> ModelVersion | None:
     unfinished = {run.info.run_id: run for run in sweeps}
     for version in found:
         parent_id = version.tags.get(SWEEP_RUN, "")
-        if version.tags.get(SWEEP) == FIRST and parent_id in unfinished:
+        if version.tags.get(SWEEP) == FIRST and unfinished.pop(parent_id, None):
             # Left alone if somebody moved it elsewhere meanwhile.
             if version.current_stage in ("None", registry.PRODUCTION):
                 registry.move(client, version, registry.PRODUCTION)
             client.set_terminated(parent_id)
-            del unfinished[parent_id]
     _close(client, unfinished.values())
     return registry.in_stage(client, registry.PRODUCTION) or found[-1]
 
@@ -89,30 +86,25 @@ def interrupted_sweep(
 
 def _unfinished_sweeps(client: MlflowClient, experiment_id: str) -> list[Run]:
     """Parent runs of first sweeps that did not finish, newest first."""
-    runs = client.search_runs(
-        [experiment_id], f"tags.{SWEEP} = '{FIRST}'", order_by=["attributes.start_time DESC"]
-    )
-    return [run for run in runs if run.info.status in UNFINISHED]
-
-
-def _children(client: MlflowClient, parent: Run) -> list[Run]:
-    query = f"tags.mlflow.parentRunId = '{parent.info.run_id}'"
-    return list(client.search_runs([parent.info.experiment_id], query))
+    query = f"tags.{SWEEP} = '{FIRST}' and attributes.status != 'FINISHED'"
+    newest_first = ["attributes.start_time DESC"]
+    return list(client.search_runs([experiment_id], query, order_by=newest_first))
 
 
 def _close(client: MlflowClient, parents: Iterable[Run]) -> None:
     for parent in parents:
-        for run in (*_children(client, parent), parent):
-            if run.info.status in ("RUNNING", "SCHEDULED"):
-                client.set_terminated(run.info.run_id, "KILLED")
+        abandoned.close_children(client, parent.info.experiment_id, parent.info.run_id)
+        if parent.info.status == "RUNNING":
+            client.set_terminated(parent.info.run_id, "KILLED")
 
 
 def _finished(client: MlflowClient, parent: Run, runs: Sequence[Parameters]) -> list[Outcome]:
     finished = []
-    for run in _children(client, parent):
+    query = f"attributes.status = 'FINISHED' and tags.mlflow.parentRunId = '{parent.info.run_id}'"
+    for run in client.search_runs([parent.info.experiment_id], query):
         data = run.data
         same = [each for each in runs if each.logged().items() <= data.params.items()]
-        if run.info.status != "FINISHED" or not same or not set(METRICS) <= data.metrics.keys():
+        if not same or not set(METRICS) <= data.metrics.keys():
             continue
         metrics = {name: data.metrics[name] for name in METRICS}
         # A search leaves the outputs out.

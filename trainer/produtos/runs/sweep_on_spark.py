@@ -15,7 +15,7 @@ from produtos.data.dataset import Dataset
 from produtos.errors import BadInput
 from produtos.in_order import in_order
 from produtos.parameters import Parameters
-from produtos.runs import tracking
+from produtos.runs import abandoned, tracking
 from produtos.runs.outcome import Outcome
 from produtos.runs.tracking import Tracker
 from produtos.runs.training import train_child
@@ -69,15 +69,9 @@ def train_on_spark(
     finally:
         # Of a sweep that was stopped, other runs would begin.
         spark.end()
-        _close(tracker, parent_id)
-
-
-def _close(tracker: Tracker, parent_id: str) -> None:
-    """Say KILLED of runs whose process was lost."""
-    left = f"attributes.status = 'RUNNING' and tags.mlflow.parentRunId = '{parent_id}'"
-    with suppress(Exception):
-        for run in tracker.client.search_runs([tracker.experiment_id], left):
-            tracker.client.set_terminated(run.info.run_id, "KILLED")
+        # The processes of some may be lost.
+        with suppress(Exception):
+            abandoned.close_children(tracker.client, tracker.experiment_id, parent_id)
 
 
 @cache
