@@ -106,31 +106,27 @@ def students(client: AuthServiceClient, sheets: str) -> str:
     hotserve may read each student's model, to serve it.
     """
     users, passwords = _users(client), dict[str, str]()
-    for mark in PASSWORD.finditer(sheets):
-        if (role := users.get(mark[1], NO_ROLE)) != NO_ROLE:
-            raise Refused(f"{mark[1]} is an account of a {role}: name the student in another way")
-
-    def password(mark: re.Match[str]) -> str:
-        name, experiment, known = mark.groups()
-        if name not in passwords:
-            passwords[name] = known
-            if name not in users:
-                passwords[name] = secrets.token_urlsafe(18)
-                client.create_user(name, passwords[name])
-            # Also to who has an account: a model that was made anew is nobody's.
-            for grant in (
-                (name, "experiment", experiment, "MANAGE"),
-                (name, "registered_model", name, "MANAGE"),
-                ("hotserve", "registered_model", name, "READ"),
-            ):
-                try:
-                    client.grant_user_permission(*grant)
-                except MlflowException as error:
-                    if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                        raise
-        return passwords[name]
-
-    return PASSWORD.sub(password, sheets)
+    marks = {name: (experiment, known) for name, experiment, known in PASSWORD.findall(sheets)}
+    for name in marks:
+        if (role := users.get(name, NO_ROLE)) != NO_ROLE:
+            raise Refused(f"{name} is an account of a {role}: name the student in another way")
+    for name, (experiment, known) in marks.items():
+        passwords[name] = known
+        if name not in users:
+            passwords[name] = secrets.token_urlsafe(18)
+            client.create_user(name, passwords[name])
+        # Also to who has an account: a model that was made anew is nobody's.
+        for grant in (
+            (name, "experiment", experiment, "MANAGE"),
+            (name, "registered_model", name, "MANAGE"),
+            ("hotserve", "registered_model", name, "READ"),
+        ):
+            try:
+                client.grant_user_permission(*grant)
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+    return PASSWORD.sub(lambda mark: passwords[mark[1]], sheets)
 
 
 def _own(name: str) -> Grants:

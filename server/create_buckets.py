@@ -60,58 +60,44 @@ def client(environment: Mapping[str, str]) -> Any:
 
 
 def ensure_bucket(s3: Any, name: str) -> bool:
-    """Make the bucket unless it exists.
-
-    Returns:
-        Whether it was made now.
-
-    Raises:
-        SettingError: no bucket can have this name, or S3 does not know the keys.
-        BucketError: the bucket belongs to somebody else, or may not be made.
-        ClientError, BotoCoreError: S3 could not be reached or is not ready; worth another try.
-    """
+    """Make the bucket unless it exists. Returns whether it was made now."""
     try:
         # Not head_bucket: a refusal to HEAD has no body that would say why.
         s3.list_objects_v2(Bucket=name, MaxKeys=1)
         return False
-    except ParamValidationError as error:
-        raise SettingError(f"AWS_BUCKET_NAME={name}: {str(error).splitlines()[-1]}") from None
     except ClientError as error:
-        if _code(error) not in {"NoSuchBucket", "404"}:
-            raise _explained(error, name) from None
+        if error.response["Error"]["Code"] not in {"NoSuchBucket", "404"}:
+            raise
 
     options: dict[str, Any] = {"Bucket": name}
     if s3.meta.region_name != "us-east-1":  # which S3 takes for granted, and refuses when named
         options["CreateBucketConfiguration"] = {"LocationConstraint": s3.meta.region_name}
     try:
         s3.create_bucket(**options)
-    except ClientError as error:
-        if _code(error) == "BucketAlreadyOwnedByYou":  # another job was quicker
-            return False
-        raise _explained(error, name) from None
+    except s3.exceptions.BucketAlreadyOwnedByYou:  # another job was quicker
+        return False
     return True
 
 
-def _code(error: ClientError) -> str:
-    return str(error.response["Error"].get("Code", ""))
+def _refuse(error: ClientError, name: str) -> None:
+    """Say what a user can do about an error that will not pass.
 
-
-def _explained(error: ClientError, name: str) -> Exception:
-    """What a user can do about it; the error itself if it may pass."""
-    code = _code(error)
+    Raises:
+        SettingError: no bucket can have this name, or S3 does not know the keys.
+        BucketError: the bucket belongs to somebody else, or may not be made.
+    """
+    code = error.response["Error"]["Code"]
     if code in WRONG_KEYS:
-        return SettingError(
+        raise SettingError(
             f"S3 does not accept the keys: see AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY ({code})"
         )
     if code in {"InvalidBucketName", "InvalidBucketName.Length"}:
-        return SettingError(f"AWS_BUCKET_NAME={name}: S3 does not take this as a bucket's name")
+        raise SettingError(f"AWS_BUCKET_NAME={name}: S3 does not take this as a bucket's name")
     if code in {"AccessDenied", "403", "BucketAlreadyExists", "AllAccessDisabled"}:
-        return BucketError(f"the keys may not use or make the bucket {name} ({code})")
-    status = int(error.response["ResponseMetadata"]["HTTPStatusCode"])
+        raise BucketError(f"the keys may not use or make the bucket {name} ({code})")
+    status = error.response["ResponseMetadata"]["HTTPStatusCode"]
     if 300 <= status < 500 and status not in MAY_PASS:
-        return BucketError(f"S3 refused the bucket {name}: {error}")
-    passing: Exception = error
-    return passing
+        raise BucketError(f"S3 refused the bucket {name}: {error}")
 
 
 def run(environment: Mapping[str, str]) -> str:
@@ -127,7 +113,11 @@ def run(environment: Mapping[str, str]) -> str:
         try:
             made = ensure_bucket(s3, name)
             return f"the bucket {name} {'was made' if made else 'is there already'}"
+        except ParamValidationError as error:
+            raise SettingError(f"AWS_BUCKET_NAME={name}: {str(error).splitlines()[-1]}") from None
         except (ClientError, BotoCoreError) as error:
+            if isinstance(error, ClientError):
+                _refuse(error, name)
             if time.monotonic() >= deadline:
                 where = environment.get("S3_ENDPOINT_URL") or "AWS"
                 raise BucketError(f"gave up on {where} after {limit:g} s: {error}") from None
