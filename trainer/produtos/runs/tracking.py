@@ -116,11 +116,13 @@ def looked_in() -> str:
     )
 
 
-def _check_there() -> None:
-    """See that a registry on this disk is there: MLflow would make an empty one.
+def reach_registry() -> MlflowClient:
+    """Reach a registry that is there already, for what needs versions and no experiment.
+
+    Of one on this disk MLflow would make an empty one.
 
     Raises:
-        BadInput: its database or folder does not exist.
+        BadInput: the server does not answer, or there is no such database or folder.
     """
     uri = mlflow.get_registry_uri()
     scheme, colon, _ = uri.partition(":")
@@ -139,15 +141,6 @@ def _check_there() -> None:
             uri=uri,
             remedy=SET_IT,
         )
-
-
-def reach_registry() -> MlflowClient:
-    """Reach a registry that is there already, for what needs versions and no experiment.
-
-    Raises:
-        BadInput: the server does not answer, or there is no such registry.
-    """
-    _check_there()
     return reach()
 
 
@@ -249,7 +242,6 @@ def running(
     name: str,
     *,
     run_id: str | None = None,
-    parent_id: str | None = None,
     tags: dict[str, str] | None = None,
 ) -> Iterator[Run]:
     """A run that ends FINISHED, FAILED after an error, or KILLED after a signal.
@@ -258,33 +250,28 @@ def running(
         tracker: where it is kept.
         name: its name on the page.
         run_id: continue this one instead of starting one.
-        parent_id: make it a child of this one.
         tags: more tags.
     """
     tags = abandoned.tags() | (tags or {})
-    if parent_id:
-        tags["mlflow.parentRunId"] = parent_id
-    created = None
     try:
         if run_id:
             tracker.client.update_run(run_id, status="RUNNING", name=name)
-            created = run_id
             run = tracker.client.get_run(run_id)
             log(tracker, run, tags=tags)
         else:
             run = tracker.client.create_run(
                 tracker.experiment_id, tags=source_tags() | tags, run_name=name
             )
-            created = run.info.run_id
-        with abandoned.beating(tracker.client, created):
+            run_id = run.info.run_id
+        with abandoned.beating(tracker.client, run_id):
             yield run
-        tracker.client.set_terminated(created, "FINISHED")
+        tracker.client.set_terminated(run_id, "FINISHED")
     except BaseException as error:
         # If the server is still there; the real error comes first.
         with _impatient(LAST_ANSWER), suppress(Exception):
-            if created:
+            if run_id:
                 status = "KILLED" if isinstance(error, Stopped) else "FAILED"
-                tracker.client.set_terminated(created, status)
+                tracker.client.set_terminated(run_id, status)
             elif isinstance(error, Stopped):
                 abandoned.close_unconfirmed(tracker.client, tracker.experiment_id, name)
         raise

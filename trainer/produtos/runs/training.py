@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 from mlflow.data.pandas_dataset import from_pandas
 from mlflow.entities import DatasetInput, InputTag, Run
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from sklearn.pipeline import Pipeline
 
 from produtos.data.dataset import COLUMNS, Dataset, Product
@@ -125,7 +126,8 @@ def train_child(
 ) -> Outcome:
     """Train, and record it as a child of another run."""
     started = time.monotonic()
-    with running(tracker, parameters.run_name(), parent_id=parent_id, tags=tags) as run:
+    tags = {MLFLOW_PARENT_RUN_ID: parent_id} | (tags or {})
+    with running(tracker, parameters.run_name(), tags=tags) as run:
         outcome = record(tracker, run, parameters, partial(train, dataset, parameters))
     return replace(outcome, seconds=time.monotonic() - started)
 

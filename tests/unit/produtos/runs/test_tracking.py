@@ -249,7 +249,7 @@ def test_no_run_stays_running(
         tracker.client.set_terminated(run_id, "KILLED")
     with (
         pytest.raises(type(error)) if error else nullcontext(),
-        running(tracker, "um", run_id=run_id, parent_id="pai", tags={"a": "b"}) as run,
+        running(tracker, "um", run_id=run_id, tags={"a": "b"}) as run,
     ):
         assert tracker.client.get_run(run.info.run_id).info.status == "RUNNING"
         if error:
@@ -259,8 +259,6 @@ def test_no_run_stays_running(
     assert (ended.info.run_name, ended.data.tags["a"]) == ("um", "b")
     if resumed:
         assert run.info.run_id == run_id
-    else:
-        assert ended.data.tags["mlflow.parentRunId"] == "pai"
 
 
 @pytest.mark.parametrize("seconds", [0, 0.5])
