@@ -41,11 +41,12 @@ def existing_version(client: MlflowClient) -> ModelVersion | None:
     unfinished = {run.info.run_id: run for run in sweeps}
     for version in found:
         parent_id = version.tags.get(SWEEP_RUN, "")
-        if version.tags.get(SWEEP) == FIRST and unfinished.pop(parent_id, None):
+        if version.tags.get(SWEEP) == FIRST and parent_id in unfinished:
             # Left alone if somebody moved it elsewhere meanwhile.
             if version.current_stage in ("None", registry.PRODUCTION):
                 registry.move(client, version, registry.PRODUCTION)
             client.set_terminated(parent_id)
+            del unfinished[parent_id]
     _close(client, unfinished.values())
     return registry.in_stage(client, registry.PRODUCTION) or found[-1]
 
