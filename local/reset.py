@@ -6,7 +6,6 @@ runs.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import sqlite3
@@ -37,8 +36,8 @@ def main() -> int:
             _first_version(chosen, version, force=force)
         else:
             with ExitStack() as locks:
-                _lock(chosen, locks)
-                _delete(chosen, force=force)
+                _lock(chosen.home, locks)
+                _delete(chosen.home, force=force)
     except SettingsError as error:
         print(f"make reset: {error}", file=sys.stderr)
         return 2
@@ -60,13 +59,12 @@ def _first_version(chosen: Settings, version: str, *, force: bool) -> None:
     os.execv(sys.executable, [sys.executable, program, *(["--yes"] if force else [])])
 
 
-def _lock(chosen: Settings, locks: ExitStack) -> None:
+def _lock(home: Path, locks: ExitStack) -> None:
     """Hold what `make run` and a backup hold, until the locks are left.
 
     Raises:
         SettingsError: one of them is at work, or there is nothing to delete.
     """
-    home = chosen.home
     if not any((home / name).exists() for name in KEPT):
         raise SettingsError(
             tr("there is nothing in {home}: `make run` has not been started there").format(
@@ -79,15 +77,10 @@ def _lock(chosen: Settings, locks: ExitStack) -> None:
     }
     for path, message in busy.items():
         if path.exists():
-            file = locks.enter_context(path.open("a"))
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise SettingsError(message.format(home=short(home))) from None
+            locks.enter_context(settings_module.lock(path, message.format(home=short(home))))
 
 
-def _delete(chosen: Settings, *, force: bool) -> None:
-    home = chosen.home
+def _delete(home: Path, *, force: bool) -> None:
     print(
         tr("{runs} runs and {versions} versions of models in {home} are deleted").format(
             home=short(home), **_counted(home / DATABASE)

@@ -57,13 +57,11 @@ class Services:
             )
         # A transport of its own each time: after an error one is not fit for another request.
         transport = SupervisorTransport(None, None, f"unix://{self._socket}")
-        proxy = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)
         try:
-            infos = cast("list[dict[str, Any]]", proxy.supervisor.getAllProcessInfo())
+            with xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport) as proxy:
+                infos = cast("list[dict[str, Any]]", proxy.supervisor.getAllProcessInfo())
         except (OSError, http.client.HTTPException, xmlrpc.client.Error):
             return {}
-        finally:
-            transport.close()
         return {info["name"]: info for info in infos}
 
     def trained(self, chosen: Settings, *, mlflow_answered: bool) -> bool:

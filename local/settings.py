@@ -143,18 +143,37 @@ def check_port(name: str, port: int) -> None:
             ) from None
 
 
+def lock(path: Path, message: str) -> IO[str]:
+    """Hold a lock for as long as the file that is given back stays open.
+
+    Raises:
+        SettingsError: somebody else holds it; with this message.
+    """
+    file = path.open("a")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise SettingsError(message) from None
+    return file
+
+
 def prepare_home(settings: Settings) -> IO[str]:
     """Make the data folder and lock it: two stacks in one folder would ruin each other's data.
 
     Returns:
-        The open lock file; the lock is held as long as it stays open.
+        What holds the lock.
 
     Raises:
         SettingsError: the folder cannot be made or written, or another `make run` has it.
     """
+    taken = tr(
+        "another `make run` uses the data folder {home}: stop it, or give this one "
+        "its own, make run STACK_HOME=/another/folder"
+    ).format(home=settings.home)
     try:
         settings.logs.mkdir(parents=True, exist_ok=True)
-        lock = (settings.home / "lock").open("a")
+        return lock(settings.home / "lock", taken)
     except OSError as error:
         raise SettingsError(
             tr(
@@ -162,17 +181,6 @@ def prepare_home(settings: Settings) -> IO[str]:
                 "run STACK_HOME=/a/folder/of/yours"
             ).format(home=settings.home, strerror=error.strerror)
         ) from None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        lock.close()
-        raise SettingsError(
-            tr(
-                "another `make run` uses the data folder {home}: stop it, or give this one "
-                "its own, make run STACK_HOME=/another/folder"
-            ).format(home=settings.home)
-        ) from None
-    return lock
 
 
 def check_dataset(settings: Settings) -> None:
