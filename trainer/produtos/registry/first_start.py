@@ -36,8 +36,9 @@ def existing_version(client: MlflowClient) -> ModelVersion | None:
     found = registry.versions(client)
     if not found:
         return None
-    experiment_id = tracking.active_experiment_id(client)
-    sweeps = _unfinished_sweeps(client, experiment_id) if experiment_id else []
+    experiment = tracking.experiment_of(client)
+    # In one that was deleted no run is found.
+    sweeps = _unfinished_sweeps(client, experiment.experiment_id) if experiment else []
     unfinished = {run.info.run_id: run for run in sweeps}
     for version in found:
         parent_id = version.tags.get(SWEEP_RUN, "")

@@ -2,16 +2,17 @@
 
 from dataclasses import dataclass
 
+import mlflow
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.utils.models import _parse_model_uri
 from mlflow.tracking import MlflowClient
 
-from produtos.errors import BadInput
+from produtos.errors import BadInput, without_secrets
 from produtos.language import tr
 from produtos.registry import registry
 from produtos.registry.registry import MODEL_NAME
-from produtos.runs import tracking
+from produtos.runs.tracking import SET_IT
 from produtos.text import normal_form
 
 STAGES = ("None", "Staging", "Production", "Archived")
@@ -146,9 +147,10 @@ def _versions(client: MlflowClient, name: str) -> list[ModelVersion]:
     if not found:
         raise BadInput(
             "model {name}: no version is registered under this name; train and register "
-            "one first ({looked_in})",
+            "one first (looked in {registry}; if that is not the place, {remedy})",
             name=name,
-            looked_in=tracking.looked_in(),
+            registry=without_secrets(mlflow.get_registry_uri()),
+            remedy=SET_IT,
         )
     return found
 

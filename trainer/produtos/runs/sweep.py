@@ -106,16 +106,14 @@ def _line(outcome: Outcome, axes: Axes) -> str:
 
 def table(outcomes: Sequence[Outcome], axes: Axes = CHAPTER) -> str:
     """The first runs as lines of text, in the given order."""
-    rows = [_varied(outcome, axes) for outcome in outcomes[:ROWS_SHOWN]]
-    widths = {name: max(map(len, (name, *(row[name] for row in rows)))) for name in rows[0]}
-    figures = [{name: f"{each.metrics[name]:.4f}" for name in METRICS} for each in outcomes]
-    cells = [(dict(zip(widths, widths, strict=True)), dict(zip(METRICS, METRICS, strict=True)))]
-    cells += zip(rows, figures, strict=False)
-    lines = [
-        "  ".join(f"{varied[name]:<{width}}" for name, width in widths.items())
-        + "".join(f"  {measured[name]:>16}" for name in METRICS)
-        for varied, measured in cells
-    ]
-    if more := len(outcomes) - len(rows):
+    shown = outcomes[:ROWS_SHOWN]
+    varied = [_varied(outcome, axes) for outcome in shown]
+    texts = [[name, *(row[name] for row in varied)] for name in varied[0]]
+    columns = [[cell.ljust(max(map(len, column))) for cell in column] for column in texts]
+    for name in METRICS:
+        figures = (f"{outcome.metrics[name]:16.4f}" for outcome in shown)
+        columns.append([name.rjust(16), *figures])
+    lines = list(map("  ".join, zip(*columns, strict=True)))
+    if more := len(outcomes) - len(shown):
         lines.append(tr("and {more} runs more").format(more=more))
     return "\n".join(lines)

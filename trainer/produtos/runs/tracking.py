@@ -108,14 +108,6 @@ def _hide_credentials(client: MlflowClient, run_id: str) -> None:
             )
 
 
-def looked_in() -> str:
-    """Where versions are looked for, and what to do if that is not the right place."""
-    registry = without_secrets(mlflow.get_registry_uri())
-    return tr("looked in {registry}; if that is not the place, {remedy}").format(
-        registry=registry, remedy=SET_IT
-    )
-
-
 def reach_registry() -> MlflowClient:
     """Reach a registry that is there already, for what needs versions and no experiment.
 
@@ -154,7 +146,7 @@ def connect() -> Tracker:
         BadInput: the server does not answer, or there is no such experiment.
     """
     client = reach()
-    found = _experiment(client)
+    found = experiment_of(client)
     if found is not None and found.lifecycle_stage != "active":
         raise BadInput(
             "the experiment {name} was deleted; set MLFLOW_EXPERIMENT_NAME to another "
@@ -173,21 +165,16 @@ def connect() -> Tracker:
     return Tracker(client, experiment_id)
 
 
-def active_experiment_id(client: MlflowClient) -> str | None:
-    """The experiment that `connect` would log to, if it is there; none is made.
-
-    Raises:
-        BadInput: MLFLOW_EXPERIMENT_ID names one that never was.
-    """
-    found = _experiment(client)
-    return str(found.experiment_id) if found and found.lifecycle_stage == "active" else None
-
-
 def _experiment_name() -> str:
     return os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT_NAME
 
 
-def _experiment(client: MlflowClient) -> Experiment | None:
+def experiment_of(client: MlflowClient) -> Experiment | None:
+    """The experiment that `connect` would log to, if it is there or was; none is made.
+
+    Raises:
+        BadInput: MLFLOW_EXPERIMENT_ID names one that never was.
+    """
     if run_id := project_run_id():
         return client.get_experiment(client.get_run(run_id).info.experiment_id)
     number = os.environ.get("MLFLOW_EXPERIMENT_ID")

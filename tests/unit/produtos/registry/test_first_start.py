@@ -89,6 +89,17 @@ def test_a_version_of_another_sweep_is_left_where_it_is(tracker: Tracker) -> Non
     assert str(found.version) == "1"
 
 
+def test_sweeps_of_a_deleted_experiment_are_left_alone(tracker: Tracker) -> None:
+    parent = sweep(tracker)
+    made = version(tracker.client, sweep="first", sweep_run_id=parent)
+    tracker.client.delete_experiment(tracker.experiment_id)
+    found = first_start.existing_version(tracker.client)
+    tracker.client.restore_experiment(tracker.experiment_id)
+    assert found is not None
+    assert (found.version, found.current_stage) == (made.version, "None")
+    assert status(tracker, parent) == "RUNNING"
+
+
 def test_an_interrupted_sweep_goes_on_with_what_it_finished(
     tracker: Tracker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

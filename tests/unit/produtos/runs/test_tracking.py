@@ -196,11 +196,14 @@ def test_a_parameter_that_mlflow_recorded_with_a_secret_is_warned_of(hide: Hide)
 
 
 def test_the_experiment_of_the_trainer_is_made_once(client: MlflowClient) -> None:
-    assert tracking.active_experiment_id(client) is None
+    assert tracking.experiment_of(client) is None
     made = tracking.connect()
     found = client.get_experiment_by_name("classificador-produtos")
     assert found is not None
-    assert found.experiment_id == made.experiment_id == tracking.active_experiment_id(client)
+    assert found.experiment_id == made.experiment_id
+    there = tracking.experiment_of(client)
+    assert there is not None
+    assert there.experiment_id == made.experiment_id
     assert tracking.connect().experiment_id == made.experiment_id
 
 
@@ -223,7 +226,6 @@ def test_a_deleted_experiment_is_said_with_how_to_have_it_back(
 ) -> None:
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "aqui")
     tracker.client.delete_experiment(tracker.experiment_id)
-    assert tracking.active_experiment_id(tracker.client) is None
     restore = f"mlflow experiments restore --experiment-id {tracker.experiment_id}"
     with pytest.raises(BadInput, match=restore):
         tracking.connect()
