@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 from contextlib import nullcontext
-from functools import partial
 
 from produtos import command
 from produtos.language import tr
@@ -51,17 +50,13 @@ def main() -> None:
 
     master = master_of(options)
     view.share(tracker)
-    resumed = None
-    if options.first:
-        resumed = first_start.interrupted_sweep(tracker, data, common, axes)
-    report = partial(print, flush=True)
+    resumed = first_start.interrupted_sweep(tracker, data, common, axes) if options.first else None
     with (
         running(master, tries=TRIES) if master else nullcontext() as spark,
         sweeping.sweep(
             tracker,
             data,
             common,
-            report=report,
             resumed=resumed,
             first=options.first,
             spark=spark,

@@ -71,11 +71,7 @@ def roll_back(
     before = next((number for number in numbers if number != str(leaving.version)), None)
     if before is None or not known:
         why = "" if known else tr(", which was moved or edited by hand since")
-        hint = (
-            ""
-            if known or before is None
-            else tr(" (--version {before} --force, perhaps)").format(before=before)
-        )
+        hint = tr(" (--version {before} --force, perhaps)").format(before=before) if before else ""
         raise BadInput(
             "--rollback: it is not on record what was in {stage} before version "
             "{version}{why}; say which one to go back to with --version{hint}",

@@ -34,7 +34,7 @@ from produtos.model import pipeline as model
 from produtos.model.counting import MOST_TERMS, TermCounts
 from produtos.model.evaluation import Evaluation, evaluate, expected
 from produtos.parameters import Parameters
-from produtos.runs.training import Trained
+from produtos.runs.training import Trained, texts_of
 from produtos.text import normal_form
 
 Texts = tuple[list[str], list[str]]
@@ -74,7 +74,7 @@ def train(products: Products, parameters: Parameters, most_terms: int = MOST_TER
             for part, some in found.items():
                 rows[part].update(product.category for product in some)
                 digests[part] = digest_of(some, digests[part])
-            texts = {part: _texts(some, parameters) for part, some in found.items()}
+            texts = {part: texts_of(some, parameters) for part, some in found.items()}
             counts.add(*texts[TRAIN])
             pickle.dump((texts[TEST], texts[HOLDOUT]), waiting)
         _check(products, parameters, rows, counts.learnable)
@@ -176,14 +176,6 @@ def _shown(products: Products) -> Iterator[list[Product]]:
         for block in products.blocks():
             yield block
             bar.update(products.position - bar.n)
-
-
-def _texts(products: Iterable[Product], parameters: Parameters) -> Texts:
-    texts, categories = [], []
-    for product in products:
-        texts.append(product.text(include_name=parameters.include_names))
-        categories.append(product.category)
-    return texts, categories
 
 
 def _read(waiting: IO[bytes], which: int) -> Iterator[Texts]:

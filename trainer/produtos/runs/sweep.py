@@ -1,6 +1,6 @@
 """The ten runs of the chapter, or those of a grid, as children of one parent run."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 
 from produtos.data.dataset import Dataset
@@ -38,13 +38,12 @@ def sweep(
     dataset: Dataset,
     common: Parameters,
     *,
-    report: Callable[[str], None],
     resumed: Sweep | None = None,
     first: bool = False,
     spark: Session | None = None,
     axes: Axes = CHAPTER,
 ) -> Iterator[Sweep]:
-    """Train all runs; the parent run stays open until the end of the block.
+    """Train all runs, a line for each; the parent run stays open until the end of the block.
 
     So the best run is registered while the sweep counts as unfinished: if that is cut off, the
     next `--first` finds it and goes on (`registry.first_start`).
@@ -53,7 +52,6 @@ def sweep(
         tracker: where all of it is recorded.
         dataset: read once, for all runs.
         common: the parameters that all runs share.
-        report: called with one line for each run.
         resumed: an earlier sweep to go on with.
         first: whether this is the sweep that makes the first model.
         spark: what does the work; None for this process.
@@ -84,7 +82,8 @@ def sweep(
                 outcome = done.get(parameters) or next(trained)
                 how = tr("kept") if outcome.seconds is None else f"{outcome.seconds:.1f} s"
                 outcomes.append(outcome)
-                report(f"{number:{len(str(len(runs)))}}/{len(runs)}  {_line(outcome, axes)}  {how}")
+                which = f"{number:{len(str(len(runs)))}}/{len(runs)}"
+                print(f"{which}  {_line(outcome, axes)}  {how}", flush=True)
         best_first = ranked(outcomes)
         best = best_first[0]
         log(tracker, parent, metrics=best.metrics, tags={"best_run_id": best.run_id})

@@ -3,7 +3,7 @@
 import json
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
@@ -56,6 +56,12 @@ class Trained:
         return self.test.metrics() | self.holdout.metrics("_holdout")
 
 
+def texts_of(products: Sequence[Product], parameters: Parameters) -> tuple[list[str], list[str]]:
+    """Their texts, and the category of each."""
+    texts = [product.text(include_name=parameters.include_names) for product in products]
+    return texts, [product.category for product in products]
+
+
 def train(dataset: Dataset, parameters: Parameters) -> Trained:
     """Train and evaluate; nothing is recorded.
 
@@ -63,25 +69,22 @@ def train(dataset: Dataset, parameters: Parameters) -> Trained:
         BadInput: the data set leaves too little to train or test on.
     """
     parts = split(dataset, test_size=parameters.test_size, include_names=parameters.include_names)
-
-    def texts(products: list[Product]) -> list[str]:
-        return [product.text(include_name=parameters.include_names) for product in products]
-
-    def categories(products: list[Product]) -> list[str]:
-        return [product.category for product in products]
-
+    learnt, test, holdout = (
+        texts_of(products, parameters)
+        for products in (parts.train, parts.test, parts.holdout.products)
+    )
     pipeline = model.build(**parameters.of_model())
-    pipeline.fit(texts(parts.train), categories(parts.train))
-    test, holdout = (
-        evaluate(categories(part), pipeline.predict(texts(part)).tolist(), dataset.categories)
-        for part in (parts.test, parts.holdout.products)
+    pipeline.fit(*learnt)
+    on_test, on_holdout = (
+        evaluate(categories, pipeline.predict(texts).tolist(), dataset.categories)
+        for texts, categories in (test, holdout)
     )
     left_out = {f"rows_left_out_{reason}": count for reason, count in parts.left_out.items()}
     return Trained(
         pipeline,
-        test,
-        holdout,
-        expected(pipeline, [texts(parts.holdout.products)]),
+        on_test,
+        on_holdout,
+        expected(pipeline, [holdout[0]]),
         dataset.summary(),
         parts.holdout.digest,
         _inputs(dataset),

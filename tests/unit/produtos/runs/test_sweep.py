@@ -57,9 +57,10 @@ def tracker(
     return made
 
 
-def test_the_parent_run_is_open_until_the_best_one_is_registered(tracker: Tracker) -> None:
-    lines: list[str] = []
-    with sweeping.sweep(tracker, DATA, COMMON, report=lines.append, first=True) as done:
+def test_the_parent_run_is_open_until_the_best_one_is_registered(
+    tracker: Tracker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with sweeping.sweep(tracker, DATA, COMMON, first=True) as done:
         parent = tracker.client.get_run(done.parent_id)
         assert parent.info.status == "RUNNING"
     assert tracker.client.get_run(done.parent_id).info.status == "FINISHED"
@@ -76,6 +77,7 @@ def test_the_parent_run_is_open_until_the_best_one_is_registered(tracker: Tracke
         "ngrams": "1",
     }
     assert [each.parameters.test_size for each in done.outcomes[:2]] == [0.5, 0.5]
+    lines = capsys.readouterr().out.splitlines()
     assert len(lines) == len(done.outcomes) == 10
     assert lines[0].startswith(
         " 1/10  test_size=0.1  include_names=sim  acuracia 0.2500  acuracia_holdout 0.1000  "
@@ -87,15 +89,15 @@ def test_the_parent_run_is_open_until_the_best_one_is_registered(tracker: Tracke
     assert len(children) == 10
 
 
-def test_a_resumed_sweep_trains_what_is_missing(tracker: Tracker) -> None:
+def test_a_resumed_sweep_trains_what_is_missing(
+    tracker: Tracker, capsys: pytest.CaptureFixture[str]
+) -> None:
     parent = tracker.client.create_run(tracker.experiment_id).info.run_id
     tracker.client.set_terminated(parent, "KILLED")
     kept = [outcome(each, 0.99) for each in grid(COMMON)[:9]]
-    lines: list[str] = []
-    with sweeping.sweep(
-        tracker, DATA, COMMON, report=lines.append, resumed=Sweep(parent, kept)
-    ) as done:
+    with sweeping.sweep(tracker, DATA, COMMON, resumed=Sweep(parent, kept)) as done:
         assert done.parent_id == parent
+    lines = capsys.readouterr().out.splitlines()
     assert [line.endswith("  kept") for line in lines] == [True] * 9 + [False]
     assert tracker.client.trained == grid(COMMON)[9:]  # type: ignore[attr-defined]
     ended = tracker.client.get_run(parent)
@@ -104,7 +106,7 @@ def test_a_resumed_sweep_trains_what_is_missing(tracker: Tracker) -> None:
 
 def test_cut_off_while_the_best_one_is_registered_it_is_unfinished(tracker: Tracker) -> None:
     def register() -> None:
-        with sweeping.sweep(tracker, DATA, COMMON, report=lambda _: None) as done:
+        with sweeping.sweep(tracker, DATA, COMMON) as done:
             parents.append(done.parent_id)
             raise Stopped(15)
 
@@ -114,11 +116,13 @@ def test_cut_off_while_the_best_one_is_registered_it_is_unfinished(tracker: Trac
     assert tracker.client.get_run(parents[0]).info.status == "KILLED"
 
 
-def test_of_a_grid_is_said_in_what_the_runs_differ(tracker: Tracker) -> None:
-    lines: list[str] = []
+def test_of_a_grid_is_said_in_what_the_runs_differ(
+    tracker: Tracker, capsys: pytest.CaptureFixture[str]
+) -> None:
     axes = parse_grid("classifier=naive_bayes,logistic_regression alpha=0.1,1 ngrams=1,2")
-    with sweeping.sweep(tracker, DATA, COMMON, report=lines.append, axes=axes) as done:
+    with sweeping.sweep(tracker, DATA, COMMON, axes=axes) as done:
         assert len(done.outcomes) == 8
+    lines = capsys.readouterr().out.splitlines()
     last = "8/8  classifier=logistic_regression  alpha=1  ngrams=2  acuracia "
     assert lines[-1].startswith(last)
     parent = tracker.client.get_run(done.parent_id)
