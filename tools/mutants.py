@@ -29,7 +29,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("classificador-produtos/hotserve", "trainer/produtos", "server", "local")
 PLUGINS = ("no:cacheprovider", "pytest_timeout", "xdist.plugin", "anyio.pytest_plugin")
-_LOGGERS = ("logger", "log", "logging", "warnings")
+_LOGGERS = ("logger", "log", "_log", "logging", "warnings")
 # Each process of the tests is measured on its own, and says for which test it was started.
 _COVERAGE = """\
 [run]
@@ -103,10 +103,8 @@ def _is_step(value: ast.expr) -> bool:
         value = value.value
     if not isinstance(value, ast.Call):
         return False
-    function = value.func
-    while isinstance(function, ast.Attribute):
-        function = function.value
-    return not (isinstance(function, ast.Name) and function.id in _LOGGERS)
+    names = {getattr(node, "id", getattr(node, "attr", "")) for node in ast.walk(value.func)}
+    return names.isdisjoint(_LOGGERS)
 
 
 def sample(seed: int) -> list[Mutant]:
