@@ -24,7 +24,6 @@ class HelpWanted(Exception):
     """
 
     def __init__(self, command: Sequence[str]) -> None:
-        super().__init__("the wrapped command is asked for its help")
         self.command = tuple(command)
 
 
