@@ -330,10 +330,15 @@ def test_what_the_api_waits_for_is_told_once(
             raise run.Stopped
         return True
 
+    progress: list[str] = []
+    monkeypatch.setattr(
+        "local.progress.ProgressOutput.wait_for", lambda _, what: progress.append(what)
+    )
     runner = runner_that_ended(chosen, "")
     monkeypatch.setattr(runner, "trained", trained)
     with pytest.raises(run.Stopped):
         run._watch(chosen, runner)
+    assert bool(progress) == (said is None)
     waits = [line for line in capsys.readouterr().out.splitlines() if "the API waits" in line]
     assert waits == ([f"the API waits: {said}"] if said else [])
 

@@ -16,6 +16,7 @@ import requests
 
 from produtos import command
 from produtos.errors import BadInput, Stopped, in_one_line
+from produtos.runs import tracking
 from tests.support.threads import Quiet, serving
 
 ROOT = Path(__file__).parents[3]
@@ -44,6 +45,19 @@ def raising(error: BaseException) -> Callable[[], None]:
         raise error
 
     return main
+
+
+@pytest.mark.parametrize("error", [BadInput("test_size 7: must be below 1"), SystemExit(2)])
+def test_a_run_that_mlflow_made_is_tidied_where_its_parameters_are_wrong(
+    run: Run, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    reached: list[str] = []
+    monkeypatch.setattr(tracking, "reach", lambda: reached.append(os.environ["MLFLOW_RUN_ID"]))
+    assert run(raising(error))[0] == 2
+    assert reached == []
+    os.environ["MLFLOW_RUN_ID"] = "1a"
+    assert run(raising(error))[0] == 2
+    assert reached == ["1a"]
 
 
 def test_what_went_well_says_nothing(run: Run) -> None:

@@ -1,11 +1,14 @@
 """What `make user` refuses before it asks MLflow; `tests/compose/test_team_*` try the rest."""
 
+from http.server import HTTPServer
+
 import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS
 
 from server import accounts
 from tests.e2e.conftest import free_port
+from tests.support.threads import Quiet, serving
 
 
 @pytest.fixture(autouse=True)
@@ -47,6 +50,20 @@ def test_a_stack_that_is_down_is_said(
 ) -> None:
     assert accounts.main(arguments) == 1
     assert capsys.readouterr().err == "accounts: MLflow does not answer: is the stack up?\n"
+
+
+def test_an_mlflow_that_fails_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Failing(Quiet):
+        def do_GET(self) -> None:
+            self.send_error(500)
+
+    with serving(HTTPServer(("127.0.0.1", 0), Failing)) as port:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
+        assert accounts.main(["list"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("accounts: MLflow did not do it: 500 Server Error")
 
 
 def test_what_mlflow_refuses_is_one_line_without_what_was_to_be_written(

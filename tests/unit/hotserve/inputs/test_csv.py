@@ -102,6 +102,14 @@ def test_what_can_not_be_read_is_named(body: bytes, message: str) -> None:
         products(body)
 
 
+def test_lines_of_a_report_above_a_header_are_few() -> None:
+    above = ["boneca de pano"] * 10
+    with pytest.raises(CsvError, match="line 11"):
+        texts("\n".join([*above, "nome;descricao", "halo;um jogo"]))
+    above *= 30
+    assert texts("\n".join([*above, "nome;descricao"])) == [*above, "nome;descricao"]
+
+
 _line = st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]), min_size=1)
 
 

@@ -220,6 +220,17 @@ def two_vectorizers(accents: str | None) -> list[BaseEstimator]:
     return [union, LinearSVC()]
 
 
+def two_counts() -> list[BaseEstimator]:
+    union = FeatureUnion(
+        [
+            ("words", CountVectorizer()),
+            ("letters", CountVectorizer(analyzer="char_wb", ngram_range=(2, 3))),
+        ],
+        transformer_weights={"letters": 0.7},
+    )
+    return [union, MultinomialNB()]
+
+
 @settings(max_examples=200, deadline=None)
 @given(
     st.sampled_from(
@@ -227,6 +238,7 @@ def two_vectorizers(accents: str | None) -> list[BaseEstimator]:
             *[(count, accents, "str") for accents in (None, "ascii", "unicode")],
             *[(tfidf, n, sublinear, "str") for n in (1, 2, 3) for sublinear in (False, True)],
             *[(two_vectorizers, accents, "two") for accents in (None, "unicode")],
+            (two_counts, "two"),
         ]
     ),
     text_lists,

@@ -174,6 +174,23 @@ def test_what_the_lane_does_not_do_is_named(steps: list[Any], says: str, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("pattern", "says"), [("(", "no regular expression"), ("(a)(b)", "more than one group")]
+)
+def test_a_pattern_of_words_that_cuts_no_words(pattern: str, says: str, tmp_path: Path) -> None:
+    trained = make_pipeline(CountVectorizer(), LinearSVC()).fit(TEXTS, LABELS)
+    trained[0].token_pattern = pattern
+    with pytest.raises(NotLinearText, match=f"its token_pattern .*{says}"):
+        compiler.compile_pipeline(trained, tmp_path / "out")
+
+
+def test_weights_of_words_that_are_not_finite(tmp_path: Path) -> None:
+    trained = make_pipeline(TfidfVectorizer(), LinearSVC()).fit(TEXTS, LABELS)
+    trained[0]._tfidf.idf_[1] = np.inf
+    with pytest.raises(NotLinearText, match="it has idf_ that are not finite"):
+        compiler.compile_pipeline(trained, tmp_path / "out")
+
+
 @pytest.mark.parametrize("labels", [[0.5, 1.5], ["a", 1], [b"a", b"b"]])
 def test_labels_that_json_or_the_lane_can_not_say(labels: list[Any], tmp_path: Path) -> None:
     classifier = SGDClassifier(random_state=0)

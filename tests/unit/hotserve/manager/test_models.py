@@ -110,7 +110,9 @@ async def test_a_model_that_ends_is_not_served_again_by_the_next_start(tmp_path:
     # Both notes are of this name; of which model they are, their folders say.
     notes = sorted(tmp_path.glob("*/serving-*.json"))
     assert [note.parent.name[:6] for note in notes] == ["loja-a", "loja-b"]
+    publisher = served.by_name["loja-a"].switcher.publisher
     served.end("loja-a")
+    publisher.status.note("too late")
     await served.close()
     assert [*served.by_name] == ["loja-b"]
     assert [note.exists() for note in notes] == [False, True]

@@ -3,7 +3,9 @@
 import asyncio
 import os
 import resource
+import signal
 import socket
+import sys
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -40,14 +42,19 @@ class Manager:
         self.shared = SharedVersion.create()
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.received: list[Message] = []
+        self.worker: asyncio.Task[None] | None = None
 
     async def start(self, *messages: Message) -> None:
         """Start the worker, and send it these."""
         ours, theirs = socket.socketpair()
-        self.channel = await Channel.open(ours)
         listeners = [os.dup(self.listener.fileno())]
         served = main.serve(theirs.detach(), self.shared.fd, listeners)
         self.worker = asyncio.create_task(served)
+        await self.listen(ours, *messages)
+
+    async def listen(self, ours: socket.socket, *messages: Message) -> None:
+        """Talk to a worker over one end of its channel, and send it these first."""
+        self.channel = await Channel.open(ours)
         self.listening = asyncio.create_task(self._listen())
         for message in messages:
             self.channel.send(message)
@@ -60,10 +67,11 @@ class Manager:
         """Wait until the worker says that."""
         while message not in self.received:
             await asyncio.sleep(0)
-            assert not self.worker.done()
+            assert self.worker is None or not self.worker.done()
 
     async def ended(self) -> None:
         """Wait until the worker is gone."""
+        assert self.worker is not None
         await asyncio.wait_for(self.worker, 60)
         self.channel.close()
         self.listening.cancel()
@@ -116,6 +124,26 @@ async def test_one_whose_manager_is_gone_before_it_began_ends(first: tuple[Confi
     await manager.start(*first)
     manager.channel.close()
     await manager.ended()
+
+
+async def test_a_worker_leaves_ctrl_c_to_the_manager_and_ends_with_it() -> None:
+    manager = Manager()
+    ours, theirs = socket.socketpair()
+    files = (theirs.fileno(), manager.shared.fd, manager.listener.fileno())
+    command = [sys.executable, "-m", "hotserve.worker.main", *map(str, files)]
+    worker = await asyncio.create_subprocess_exec(*command, pass_fds=files)
+    theirs.close()
+    await manager.listen(ours, OPEN, Prepare(1))
+    await manager.got(Acknowledge(1))
+    worker.send_signal(signal.SIGINT)
+    manager.shared.words[0] = 1
+    manager.channel.send(Commit())
+    await manager.got(Ready())
+    assert b"503" in (await manager.ask("/ping")).splitlines()[0]
+    manager.channel.close()
+    await worker.wait()
+    manager.listening.cancel()
+    manager.listener.close()
 
 
 async def test_what_a_model_has_to_say_goes_to_the_manager(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -205,6 +205,17 @@ def test_what_excel_opens_begins_with_one_mark() -> None:
     assert len(answers(encoding="utf-8-sig")) == 6_001
 
 
+def test_the_files_of_a_model_are_fetched_into_a_new_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.undo()
+    (tmp_path / "MLmodel").write_text("flavors: {}\n", "utf-8")
+    model: Any = SimpleNamespace(uri=str(tmp_path / "MLmodel"))
+    folder, _ = job._download(model, tmp_path / "modelo-1")
+    assert Path(folder).read_text("utf-8") == "flavors: {}\n"
+    assert Path(folder).parent == tmp_path / "modelo-1"
+
+
 def test_a_model_whose_files_are_gone_is_one_line(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -1,17 +1,22 @@
 """Chunks to several workers, answers in order; what becomes of a worker that dies."""
 
+import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from multiprocessing import Pipe
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import produtos
 from produtos.batch import pool
 from produtos.batch.pool import ModelFolder
 from produtos.errors import BadInput
 from produtos.io.rows import Chunk, batch_of, strings
+from tests.support.commands import completed
 
 FOLDERS = [("/models/1", "model 1")]
 MANY = 40
@@ -207,3 +212,23 @@ def test_workers_are_prepared_for_a_large_input_only(monkeypatch: pytest.MonkeyP
     assert not begun
     pool.preload(pool.LARGE, 2)
     assert begun == ["context", "server"]
+
+
+def test_workers_have_a_short_folder_for_their_sockets_where_the_temporary_one_is_long(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / ("x" * 90)
+    folder.mkdir()
+    code = (
+        "import tempfile\n"
+        "from multiprocessing import util\n"
+        "from produtos.batch import pool\n"
+        "pool._context()\n"
+        "print(util.get_temp_dir(), tempfile.gettempdir(), sep='\\n')"
+    )
+    trainer = Path(produtos.__file__).parents[1]
+    environment = os.environ | {"PYTHONPATH": str(trainer), "TMPDIR": str(folder)}
+    ended = completed([sys.executable, "-c", code], env=environment, timeout=120)
+    sockets, others = ended.stdout.split()
+    assert sockets.startswith("/tmp/pymp-")
+    assert others == str(folder)

@@ -12,7 +12,7 @@ from produtos.data.dataset import Product, check_categories, parse
 from produtos.data.source import SHIPPED
 from produtos.errors import BadInput
 from produtos.io import csv
-from produtos.io.products import Products, open_products
+from produtos.io.products import HEAD, Products, open_products
 from produtos.product_model.columns import fold
 from tests.support.tables import LATIN_1, READ, REFUSED, Table
 
@@ -58,6 +58,20 @@ def test_the_shipped_products_in_small_blocks(monkeypatch: pytest.MonkeyPatch) -
     assert summary.counts == whole.counts
     assert products.position == SHIPPED.stat().st_size
     assert [each for block in products.again().blocks() for each in block] == found
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz"])
+def test_the_head_that_is_checked_first_ends_between_lines(name: str, tmp_path: Path) -> None:
+    line = "maçã;é uma fruta;comida\n"
+    body = (HEADER + "boneca;;brinquedo\n" + line * (HEAD // 20)).encode()
+    before = body.rfind("ç".encode(), 0, HEAD)
+    body = body.replace(b"boneca", b"boneca" + b"x" * (HEAD - 1 - before), 1)
+    # Read up to there alone, it would end in the middle of a character.
+    with pytest.raises(UnicodeDecodeError):
+        body[:HEAD].decode()
+    (tmp_path / name).write_bytes(gzip.compress(body) if name.endswith("gz") else body)
+    found, _ = read(tmp_path / name)
+    assert [each.category for each in found] == ["brinquedo", "comida"]
 
 
 def test_repeated_rows_are_told_apart_over_files_and_blocks(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """Which version is meant, and what there is when it is none."""
 
 import pytest
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INTERNAL_ERROR
 from mlflow.tracking import MlflowClient
 
 from produtos.errors import BadInput
@@ -19,6 +21,19 @@ def registered(client: MlflowClient) -> MlflowClient:
     client.set_registered_model_alias(MODEL_NAME, "campeão", "2")
     client.set_registered_model_alias(MODEL_NAME, "desafiante", "3")
     return client
+
+
+def test_a_registry_that_can_not_answer_is_not_taken_for_an_empty_one(
+    client: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise MlflowException("the database is away", error_code=INTERNAL_ERROR)
+
+    with pytest.raises(BadInput, match="no version is registered under this name"):
+        reference.find(client, "1")
+    monkeypatch.setattr(registry, "versions", fail)
+    with pytest.raises(MlflowException, match="the database is away"):
+        reference.find(client, "1")
 
 
 @pytest.mark.parametrize(
