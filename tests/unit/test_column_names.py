@@ -69,6 +69,6 @@ async def test_the_page_knows_the_columns_of_the_api() -> None:
     content = (await StaticFiles().answer(scope, receive)).body.decode()
     names = dict(re.findall(r"^export const (\w+) = (.+);$", content, re.MULTILINE))
     assert {name: json.loads(value) for name, value in names.items()} == {
-        "TEXT_COLUMNS": [["texto"], ["informacao"], ["nome", "descricao"]],
-        "CATEGORY": "categoria",
+        "TEXT_COLUMNS": [*([name] for name in of_the_api.WHOLE_TEXT), [*of_the_api.TEXT_PARTS]],
+        "CATEGORY": of_the_api.CATEGORY,
     }

@@ -8,7 +8,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from hotserve.inputs.bodies import LINE_END, CsvError, decode, line_number
-from hotserve.inputs.columns import ColumnsError, fold, known, shown, text_columns, text_of
+from hotserve.inputs.columns import (
+    KNOWN_COLUMNS,
+    ColumnsError,
+    fold,
+    known,
+    shown,
+    text_columns,
+    text_of,
+)
 
 # The size of a body is limited elsewhere; one field may be all of it.
 csv.field_size_limit(sys.maxsize)
@@ -34,7 +42,8 @@ _MOST_FIELDS = 1 << 20
 size."""
 _REPORT = 4_000
 """Characters among which a header is looked for below lines that are none of the table."""
-_NAMES_IN_A_HEADER = ("nome", "descri", "texto", "informa", "categor")
+_BEGINNINGS_OF_NAMES = tuple(name[:6] for name in KNOWN_COLUMNS)
+"""What a line that may be a header is quickly known by: accents stand further behind."""
 
 _EMPTY = "the body is empty; send one product a line"
 _NO_ROWS = "the table has a header and no rows with a text; send one product a line below it"
@@ -222,7 +231,7 @@ def _check_for_report_lines(text: str, start: int, model_columns: Sequence[str])
     """
     stop = min(len(text), start + _REPORT)
     below = text[start:stop].casefold()
-    if sum(name in below for name in (*_NAMES_IN_A_HEADER, *map(fold, model_columns))) < 2:
+    if sum(name in below for name in (*_BEGINNINGS_OF_NAMES, *map(fold, model_columns))) < 2:
         return
     while start < stop:
         end = LINE_END.search(text, start)
