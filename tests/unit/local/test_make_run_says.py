@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -341,6 +342,39 @@ def test_what_the_api_waits_for_is_told_once(
     assert bool(progress) == (said is None)
     waits = [line for line in capsys.readouterr().out.splitlines() if "the API waits" in line]
     assert waits == ([f"the API waits: {said}"] if said else [])
+
+
+@pytest.mark.parametrize(
+    ("trainer_wrote", "trained", "said"),
+    [
+        ("", False, "MLflow is starting"),
+        ("training\n", False, "the trainer is at work"),
+        ("training\n", True, "the API fetches the model and starts it"),
+    ],
+)
+def test_what_the_start_waits_for_is_shown(
+    chosen: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    trainer_wrote: str,
+    trained: bool,
+    said: str,
+) -> None:
+    monkeypatch.setattr(summary, "_get", lambda *_, **__: None)
+    shown: list[str] = []
+    monkeypatch.setattr(
+        "local.progress.ProgressOutput.wait_for", lambda _, what: shown.append(what)
+    )
+
+    def stop(_seconds: float) -> None:
+        raise run.Stopped
+
+    monkeypatch.setattr(time, "sleep", stop)
+    (chosen.logs / run.PROGRESS).write_text(trainer_wrote, "utf-8")
+    runner = runner_that_ended(chosen, "")
+    monkeypatch.setattr(runner, "trained", lambda *_, **__: trained)
+    with pytest.raises(run.Stopped):
+        run._watch(chosen, runner)
+    assert shown == [said]
 
 
 def test_a_full_disk_is_told(
