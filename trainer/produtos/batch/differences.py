@@ -105,7 +105,6 @@ class Differences:
     def _draw(self, path: Path) -> None:
         # Only for this, at the end.
         import numpy as np
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
         from produtos.model.plots import label_matrix
@@ -119,7 +118,6 @@ class Differences:
         shown = np.where(same, 0, matrix)
         size = max(4.6, 1.2 + 0.8 * len(categories))
         figure = Figure(figsize=(size, size), layout="constrained")
-        FigureCanvasAgg(figure)
         axes = figure.subplots()
         axes.imshow(shown, cmap="Oranges", vmin=0, vmax=max(1, shown.max()))
         label_matrix(axes, matrix, categories, np.where(same, "0.6", "k"))

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from produtos.model.evaluation import Evaluation
@@ -65,7 +64,6 @@ def save_report(evaluations: dict[str, Evaluation], path: Path) -> None:
 
 def _figure(count: int, height: float) -> tuple[Figure, list[Axes]]:
     figure = Figure(figsize=(5.2 * count, height))
-    FigureCanvasAgg(figure)
     # Margins in inches, for labels of some twenty characters. A layout that measures every text
     # costs as much time as drawing does, twenty times in a sweep.
     width = 5.2 * count
