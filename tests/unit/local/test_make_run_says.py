@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -377,6 +377,29 @@ def test_what_the_start_waits_for_is_shown(
     assert shown == [said]
 
 
+def test_what_the_trainer_says_and_how_long_it_took_is_told_here_and_at_the_next_start(
+    chosen: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(run, "summary", lambda *_, **__: "the API answers\n")
+    (chosen.logs / run.PROGRESS).write_text("ten runs\n", "utf-8")
+    runner = runner_that_ended(chosen, "")
+    monkeypatch.setattr(runner, "trained", lambda *_, **__: True)
+
+    def watched() -> str:
+        with pytest.raises(run.Stopped):
+            run._watch(chosen, runner)
+        return capsys.readouterr().out
+
+    def stop(_seconds: float) -> None:
+        raise run.Stopped
+
+    monkeypatch.setattr(time, "sleep", stop)
+    assert "then ten models are trained" in watched()
+    second = watched()
+    assert "then the API; the last start took 0 s" in second
+    assert second.endswith("ten runs\nthe API answers\n\n")
+
+
 def test_a_full_disk_is_told(
     chosen: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -422,8 +445,12 @@ def test_end_of_who_reads_is_the_end(chosen: Settings, monkeypatch: pytest.Monke
 
 
 @pytest.mark.timeout(60)
-def test_runner_is_stopped_when_nobody_can_be_told(
-    chosen: Settings, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("reader", [contextlib.nullcontext, nobody_reads])
+def test_runner_is_stopped_even_when_nobody_can_be_told(
+    chosen: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    reader: Callable[[], contextlib.AbstractContextManager[None]],
 ) -> None:
     configuration = chosen.home / "nada.conf"
     configuration.write_text(
@@ -434,8 +461,9 @@ def test_runner_is_stopped_when_nobody_can_be_told(
     runtime = chosen.home / "runtime"
     runtime.mkdir()
     monkeypatch.setattr("tempfile.mkdtemp", lambda **_: str(runtime))
-    with nobody_reads(), pytest.raises(run.Stopped), run._supervisord(chosen) as runner:
+    with reader(), pytest.raises(run.Stopped), run._supervisord(chosen) as runner:
         raise run.Stopped
+    assert ("stopping …\n" in capsys.readouterr().out) == (reader is not nobody_reads)
     assert runner._process.returncode is not None
     assert not runtime.exists()
 

@@ -108,6 +108,22 @@ async def test_it_answers_once_the_first_change_is_committed_and_until_it_is_tol
     await manager.ended()
 
 
+@pytest.mark.parametrize("is_logged", [False, True])
+async def test_requests_are_logged_where_that_is_wanted(
+    is_logged: bool, capfd: pytest.CaptureFixture[str]
+) -> None:
+    manager = Manager()
+    await manager.start(replace(OPEN, access_log=is_logged), Prepare(1))
+    await manager.got(Acknowledge(1))
+    manager.shared.words[0] = 1
+    manager.channel.send(Commit())
+    await manager.got(Ready())
+    await manager.ask("/model")
+    manager.channel.send(Stop())
+    await manager.ended()
+    assert ('"path":"/model"' in capfd.readouterr().out.replace(" ", "")) == is_logged
+
+
 @pytest.mark.parametrize("messages", [(Stop(),), (OPEN, Stop()), (OPEN, Prepare(1), Stop())])
 async def test_one_that_is_stopped_before_it_began_answers_nothing(
     messages: tuple[Message, ...],

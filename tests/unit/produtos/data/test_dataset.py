@@ -128,6 +128,13 @@ def test_each_row_left_out_is_counted_with_why_and_where(write: Write) -> None:
     assert "2 without a text" in str(dataset.summary())
 
 
+def test_the_report_names_the_first_fifty_lines_of_each_kind() -> None:
+    rows = ENOUGH + "a;;livro\n" * 60
+    repeated = parse(f"{HEADER}{rows}".encode(), "t").summary().report()["rows_dropped"]["repeated"]
+    assert repeated["rows"] == 60
+    assert repeated["lines"] == [*range(6, 56)]
+
+
 def test_of_equal_texts_the_first_is_kept(write: Write) -> None:
     dataset = load(write(HEADER + "Halo;o jogo;game\nHalo o;jogo;livro\n" + ENOUGH))
     assert dataset.products[0].category == "game"

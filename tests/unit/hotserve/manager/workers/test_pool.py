@@ -191,6 +191,7 @@ async def test_the_end_waits_for_requests_and_not_for_ever(monkeypatch: pytest.M
     await stopping
     assert now() == 10
     assert stubborn._ended.done()
+    assert all(task.done() for task in pool._tasks)
     await asyncio.sleep(100)
     assert (len(pool.workers), pool.restarts) == (2, 0)
 
