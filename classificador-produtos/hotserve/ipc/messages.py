@@ -1,8 +1,7 @@
-"""Every message between the manager and a front worker, and how it is written: JSON, one a line."""
+"""Every message between the manager and a front worker."""
 
-import json
-from dataclasses import asdict, dataclass, field
-from typing import Any, get_args
+from dataclasses import dataclass, field
+from typing import Any
 
 from hotserve.config.tokens import Client
 from hotserve.inputs.model_input import TextInput
@@ -230,32 +229,3 @@ ToWorker = Configure | Prepare | Commit | UseTokens | ReportCounts | MetricsAnsw
 ModelMessage = InUse | Wake | BatchingFailed
 ToManager = Acknowledge | Ready | Idle | ModelMessage | Counts | Scrape | LogError
 Message = ToWorker | ToManager
-
-_KINDS: dict[str, type[Message]] = {kind.__name__: kind for kind in get_args(Message)}
-
-
-def encode(message: Message) -> bytes:
-    """The message as one line."""
-    return json.dumps({"kind": type(message).__name__, **asdict(message)}).encode() + b"\n"
-
-
-def decode(line: bytes) -> Message:
-    """The inverse of `encode`."""
-    fields = json.loads(line)
-    kind = _KINDS[fields.pop("kind")]
-    if target := fields.get("target"):
-        text_input = TextInput(**_tuples(target["text_input"], "columns"))
-        fields["target"] = Target(**{**target, "text_input": text_input})
-    for name in ("lane", "compared"):
-        if lane := fields.get(name):
-            fields[name] = LaneTarget(**_tuples(lane, "forms", "columns"))
-    if batching := fields.get("batching"):
-        fields["batching"] = Batching(**_tuples(batching, "forms"))
-    if tokens := fields.get("tokens"):
-        fields["tokens"] = {t: Client(**_tuples(client, "models")) for t, client in tokens.items()}
-    return kind(**_tuples(fields, "cors_origins", "forwarded_allow_ips", "private_folders"))
-
-
-def _tuples(fields: dict[str, Any], *names: str) -> dict[str, Any]:
-    """The fields, with those of these names that are there as tuples instead of lists."""
-    return {name: tuple(v) if name in names else v for name, v in fields.items()}
