@@ -95,16 +95,11 @@ class BatchOpener:
         argv = [sys.executable, *module, str(self.model), str(port), self.text_input.kind]
         environment = environment_of_own_code(self.context.environment)
         context = replace(self.context, environment=environment)
-        for _ in range(_TRIES):
-            try:
-                end = await run_to_end(argv, context, timeout=_CHECK_SECONDS)
-            except TimeoutError:
-                return {"shut": f"comparing its answers took longer than {_CHECK_SECONDS:g} s"}
-            if (result := end.answer()) is not None:
-                return result
-            if not end.was_killed:
-                break
-        return {"shut": f"comparing its answers failed: {end.reason()}"}
+        try:
+            end = await run_to_end(argv, context, timeout=_CHECK_SECONDS, tries=_TRIES)
+        except TimeoutError:
+            return {"shut": f"comparing its answers took longer than {_CHECK_SECONDS:g} s"}
+        return end.answer() or {"shut": f"comparing its answers failed: {end.reason()}"}
 
     def _keep(self, what: dict[str, Any]) -> None:
         try:

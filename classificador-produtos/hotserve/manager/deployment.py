@@ -16,8 +16,6 @@ from hotserve.manager.lane_verdict import COMPILING, LaneFiles, LaneVerdict
 from hotserve.manager.registry import ModelVersion
 from hotserve.processes.model_server import ModelServer
 
-_TRIES = 3
-
 
 @dataclass(slots=True, eq=False)
 class Deployment:
@@ -105,30 +103,17 @@ class Deployment:
             fields["forms"] = [json_forms.CSV, *fields["forms"]]
         return fields
 
-    async def compare(
-        self, compiling: asyncio.Task[LaneVerdict | None] | None
-    ) -> LaneVerdict | None:
-        """The verdict on its lane, from its healthy process; None leaves the lane open as it is."""
-        opener, verdict = self.opener, COMPILING
-        assert opener is not None
-        for _ in range(_TRIES):
-            compiling = compiling or opener.compiling()
-            try:
-                verdict = await compiling or await opener.check(self.server.port)
-            except NoVerdict as error:
-                verdict = LaneVerdict("shut", str(error))
-                if not error.was_killed:
-                    break
-                compiling = None
-            except asyncio.CancelledError:
-                compiling.cancel()
-                await asyncio.wait([compiling])
-                raise
-            else:
-                self.is_compared = True
-                return verdict
-        if self.lane.is_open:
-            # It was found equal before, on the same versions of everything.
-            logger.warning("the fast lane was not compared again: %s", verdict.why)
-            return None
-        return verdict
+    async def compare_lane(self) -> bool:
+        """Come to a verdict on its lane, from its healthy process; False: it stays as it is."""
+        assert self.opener is not None
+        try:
+            self.lane = await self.opener.verdict(self.server.port)
+        except NoVerdict as error:
+            if self.lane.is_open:
+                # It was found equal before, on the same versions of everything.
+                logger.warning("the fast lane was not compared again: %s", error)
+                return False
+            self.lane = LaneVerdict("shut", str(error))
+        else:
+            self.is_compared = True
+        return True

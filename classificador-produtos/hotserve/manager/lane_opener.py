@@ -23,6 +23,7 @@ _CHECK_SECONDS = 120.0
 _VERSIONS_SECONDS = 30.0
 _KNOWN_SECONDS = 60.0
 _NOT_FOR_THE_LANE = 3
+_TRIES = 3
 
 _VERSIONS = """\
 import importlib.metadata as metadata, json, platform, sys, unicodedata
@@ -38,15 +39,7 @@ print(json.dumps(found))
 
 
 class NoVerdict(Exception):
-    """No verdict this time; the text says why in one line.
-
-    Attributes:
-        was_killed: whether somebody ended the helper, so that it is worth another try.
-    """
-
-    def __init__(self, reason: str, *, was_killed: bool = False) -> None:
-        super().__init__(reason)
-        self.was_killed = was_killed
+    """No verdict this time; the text says why in one line."""
 
 
 class Installed:
@@ -83,6 +76,7 @@ class LaneOpener:
         context: of the helpers.
         installed: shared with other models.
         python: the interpreter of the model's own environment; None as long as it is not known.
+        compiling: `compile`, if it was begun and `verdict` does not wait for it yet.
     """
 
     command: WrappedCommand
@@ -91,6 +85,7 @@ class LaneOpener:
     context: ProcessContext
     installed: Installed = field(default_factory=Installed)
     python: str | None = field(init=False)
+    compiling: asyncio.Task[LaneVerdict | None] | None = field(init=False, default=None)
     _versions: dict[str, str] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -107,9 +102,18 @@ class LaneOpener:
             return self.files.load(await self._environment_versions(python))
         return None
 
-    def compiling(self) -> asyncio.Task[LaneVerdict | None]:
-        """`compile`, begun."""
-        return asyncio.create_task(self.compile())
+    def begin(self) -> None:
+        """Compile the model while its process starts."""
+        self.compiling = asyncio.create_task(self.compile())
+
+    async def verdict(self, port: int) -> LaneVerdict:
+        """The verdict, from the healthy process on `port`.
+
+        Raises:
+            NoVerdict: it could not be found out.
+        """
+        begun, self.compiling = self.compiling, None
+        return await (begun or self.compile()) or await self.check(port)
 
     async def compile(self) -> LaneVerdict | None:
         """Write the compiled model; None, or the verdict that the lane can't do this one.
@@ -201,9 +205,9 @@ class LaneOpener:
     ) -> tuple[int | None, dict[str, Any]]:
         """Exit code, and the last line that is a JSON object."""
         try:
-            end = await run_to_end(argv, context, timeout=seconds)
+            end = await run_to_end(argv, context, timeout=seconds, tries=_TRIES)
         except TimeoutError:
             raise NoVerdict(f"{what} took longer than {seconds:g} s") from None
         if (result := end.answer()) is None and end.was_killed:
-            raise NoVerdict(f"{what} was {end.reason()}", was_killed=True)
+            raise NoVerdict(f"{what} was {end.reason()}")
         return end.code, result or {}

@@ -8,7 +8,6 @@ from hotserve.ipc.messages import LaneTarget, Prepare
 from hotserve.log import logger
 from hotserve.manager.batch_opener import COMPARING, BatchOpener, BatchVerdict
 from hotserve.manager.deployment import Deployment
-from hotserve.manager.lane_verdict import LaneVerdict
 from hotserve.manager.status import Status
 from hotserve.manager.workers.pool import WorkerPool
 from hotserve.redaction import Redactor
@@ -100,11 +99,7 @@ class Publisher:
             active.signature,
         )
 
-    def open_lane(
-        self,
-        deployment: Deployment,
-        compiling: asyncio.Task[LaneVerdict | None] | None = None,
-    ) -> asyncio.Task[None]:
+    def open_lane(self, deployment: Deployment) -> asyncio.Task[None]:
         """Compare answers with the healthy process's: the compiled model's, and rows' together.
 
         What is equal opens: the lane, and batching.
@@ -112,25 +107,21 @@ class Publisher:
 
         async def open_both() -> None:
             if deployment.opener is not None and not deployment.is_compared:
-                await self._open_lane(deployment, compiling)
+                await self._open_lane(deployment)
             if deployment.batch_opener is not None and deployment.batching == COMPARING:
                 await self._open_batching(deployment, deployment.batch_opener)
 
         deployment.opening = asyncio.create_task(open_both())
         return deployment.opening
 
-    async def _open_lane(
-        self, deployment: Deployment, compiling: asyncio.Task[LaneVerdict | None] | None
-    ) -> None:
-        verdict = await deployment.compare(compiling)
-        if verdict is None:
+    async def _open_lane(self, deployment: Deployment) -> None:
+        if not await deployment.compare_lane():
             return
-        deployment.lane = verdict
         name = self.status.full_title(deployment.version)
-        if verdict.is_open:
+        if deployment.lane.is_open:
             logger.info("the fast lane of %s is open", name)
         else:
-            logger.warning("the fast lane of %s stays shut: %s", name, verdict.why)
+            logger.warning("the fast lane of %s stays shut: %s", name, deployment.lane.why)
         if self.active is deployment:
             self.lane_changed()
 

@@ -42,7 +42,7 @@ class VersionStart:
         """
         with contextlib.ExitStack() as in_use:
             deployment = await self.preparation.prepare(version, in_use, refetch=refetch)
-            server, opener, compiling = deployment.server, deployment.opener, None
+            server, opener = deployment.server, deployment.opener
             try:
                 if self.publisher.active is None:
                     if await self._is_known(deployment):
@@ -51,12 +51,13 @@ class VersionStart:
                     if opener is not None:
                         await self._serve_by_lane(deployment, opener, begun)
                 # Another environment may have to be made first: its process knows where it is.
-                compiling = opener.compiling() if opener and opener.python else None
+                if opener is not None and opener.python:
+                    opener.begin()
                 self.publisher.status.step("start")
                 await server.start(self.settings.start_timeout)
                 if opener is not None:
                     opener.python = opener.python or server.interpreter()
-                opening = self.publisher.open_lane(deployment, compiling)
+                opening = self.publisher.open_lane(deployment)
                 if self.publisher.active is not None and self.publisher.active.started:
                     self.publisher.status.step("compare")
                     await asyncio.wait([opening], timeout=_LANE_SECONDS)
@@ -64,7 +65,7 @@ class VersionStart:
                         # The version before goes on, rather than that requests wait.
                         raise StartError(reason)
             except BaseException:
-                await cancel(deployment.opening, compiling)
+                await cancel(deployment.opening, opener.compiling if opener else None)
                 await server.close(STOP_GRACE)
                 raise
             deployment.in_use = in_use.pop_all()

@@ -191,16 +191,22 @@ async def _kill_group(group: int) -> None:
 
 
 async def run_to_end(
-    argv: Sequence[str], context: ProcessContext, *, timeout: float | None = None
+    argv: Sequence[str], context: ProcessContext, *, timeout: float | None = None, tries: int = 1
 ) -> Exit:
     """Run a command that ends by itself; nothing is left of it, however this call ends.
+
+    Args:
+        tries: how often it is run at most, if somebody kills it before it gave an answer.
 
     Raises:
         TimeoutError: it was ended after `timeout` seconds.
     """
     process = await GuardedProcess.start(argv, context)
     try:
-        return await asyncio.wait_for(asyncio.shield(process.exited), timeout)
+        end = await asyncio.wait_for(asyncio.shield(process.exited), timeout)
     except BaseException:
         await process.stop(grace=0.5)
         raise
+    if tries > 1 and end.was_killed and end.answer() is None:
+        return await run_to_end(argv, context, timeout=timeout, tries=tries - 1)
+    return end

@@ -85,32 +85,38 @@ class FakeServer:
 
 
 class FakeOpener:
-    """Comes to `verdict` after `seconds`; `saved` is the verdict of an earlier start."""
+    """Comes to a verdict after `seconds`; `saved` is the verdict of an earlier start."""
 
     def __init__(
         self,
-        verdict: LaneVerdict = OPEN,
+        comes_to: LaneVerdict = OPEN,
         *,
         seconds: float = 1.0,
         saved: LaneVerdict | None = None,
         python: str | None = "/usr/bin/python",
     ) -> None:
-        self.verdict, self.seconds, self.saved, self.python = verdict, seconds, saved, python
+        self.comes_to, self.seconds, self.saved, self.python = comes_to, seconds, saved, python
         self.checks: list[int] = []
         self.begun: list[float] = []
         self.tasks: list[asyncio.Task[None]] = []
+        self.compiling: asyncio.Task[None] | None = None
 
     async def saved_verdict(self) -> LaneVerdict | None:
         return self.saved
 
-    def compiling(self) -> asyncio.Task[None]:
+    def begin(self) -> None:
         self.begun.append(now())
-        self.tasks.append(asyncio.create_task(asyncio.sleep(self.seconds)))
-        return self.tasks[-1]
+        self.compiling = asyncio.create_task(asyncio.sleep(self.seconds))
+        self.tasks.append(self.compiling)
 
-    async def check(self, port: int) -> LaneVerdict:
+    async def verdict(self, port: int) -> LaneVerdict:
+        if self.compiling is None:
+            self.begin()
+        assert self.compiling is not None
+        compiling, self.compiling = self.compiling, None
+        await compiling
         self.checks.append(port)
-        return self.verdict
+        return self.comes_to
 
 
 class FakeBatchOpener:

@@ -1,6 +1,5 @@
 """A deployment's lane: what it may answer, and how it comes to a verdict."""
 
-import asyncio
 import contextlib
 from dataclasses import replace
 from pathlib import Path
@@ -74,36 +73,27 @@ async def test_csv_goes_to_the_lane_where_its_form_was_compared(
 
 
 class Unlucky(FakeOpener):
-    """Comes to no verdict a few times."""
+    """Comes to no verdict."""
 
-    def __init__(self, failures: int, *, was_killed: bool) -> None:
-        super().__init__(DIFFERENT)
-        self.failures, self.was_killed = failures, was_killed
-
-    async def check(self, port: int) -> LaneVerdict:
-        if self.failures:
-            self.failures -= 1
-            raise NoVerdict("ended by SIGKILL", was_killed=self.was_killed)
-        return await super().check(port)
+    async def verdict(self, _: int) -> LaneVerdict:
+        raise NoVerdict("ended by SIGKILL")
 
 
 @pytest.mark.parametrize(
-    ("opener", "verdict", "compiled", "is_compared"),
+    ("opener", "verdict", "is_compared"),
     [
-        (lambda: FakeOpener(BOTH), BOTH, 1, True),
-        (lambda: Unlucky(2, was_killed=True), DIFFERENT, 3, True),
-        (lambda: Unlucky(3, was_killed=True), LaneVerdict("shut", "ended by SIGKILL"), 3, False),
-        (lambda: Unlucky(1, was_killed=False), LaneVerdict("shut", "ended by SIGKILL"), 1, False),
+        (lambda: FakeOpener(BOTH), BOTH, True),
+        (lambda: FakeOpener(DIFFERENT), DIFFERENT, True),
+        (lambda: Unlucky(), LaneVerdict("shut", "ended by SIGKILL"), False),
     ],
 )
 @fake_clock
-async def test_a_helper_that_was_killed_is_tried_again(
-    opener: Any, verdict: LaneVerdict, compiled: int, is_compared: bool
+async def test_a_lane_comes_to_a_verdict(
+    opener: Any, verdict: LaneVerdict, is_compared: bool
 ) -> None:
-    lane_opener = opener()
-    deployed = deployment(opener=lane_opener)
-    assert await deployed.compare(None) == verdict
-    assert (len(lane_opener.begun), deployed.is_compared) == (compiled, is_compared)
+    deployed = deployment(opener=opener())
+    assert await deployed.compare_lane()
+    assert (deployed.lane, deployed.is_compared) == (verdict, is_compared)
 
 
 @fake_clock
@@ -111,29 +101,8 @@ async def test_a_lane_that_was_open_before_stays_open_without_a_verdict(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logger, "propagate", True)
-    deployed = deployment(opener=Unlucky(9, was_killed=True))
+    deployed = deployment(opener=Unlucky())
     deployed.lane = BOTH
-    assert await deployed.compare(None) is None
-    assert not deployed.is_compared
+    assert not await deployed.compare_lane()
+    assert (deployed.lane, deployed.is_compared) == (BOTH, False)
     assert "the fast lane was not compared again: ended by SIGKILL" in caplog.messages
-
-
-@fake_clock
-async def test_compiling_that_was_begun_is_used_and_ends_with_the_comparison() -> None:
-    opener: Any = FakeOpener(BOTH, seconds=500.0)
-    compiling = opener.compiling()
-    comparing = asyncio.create_task(deployment(opener=opener).compare(compiling))
-    await asyncio.sleep(1)
-    comparing.cancel()
-    await asyncio.wait([comparing])
-    assert (comparing.cancelled(), compiling.cancelled(), len(opener.begun)) == (True, True, 1)
-
-
-@fake_clock
-async def test_what_compiling_found_is_the_verdict() -> None:
-    async def found() -> LaneVerdict:
-        return DIFFERENT
-
-    opener = FakeOpener(BOTH)
-    assert await deployment(opener=opener).compare(asyncio.create_task(found())) == DIFFERENT
-    assert opener.checks == []

@@ -41,7 +41,10 @@ class Helpers:
         self.commands: list[Sequence[str]] = []
         self.timeouts: list[float] = []
 
-    async def run(self, argv: Sequence[str], context: ProcessContext, *, timeout: float) -> Exit:
+    async def run(
+        self, argv: Sequence[str], context: ProcessContext, *, timeout: float, tries: int
+    ) -> Exit:
+        assert tries == 3
         if "-c" in argv:
             kind = "versions"
         elif argv[1].endswith("compile.py"):
@@ -88,7 +91,7 @@ def make(tmp_path: Path, helpers: Helpers) -> Make:
 
 def verdict_of(opener: LaneOpener) -> LaneVerdict:
     async def run() -> LaneVerdict:
-        return await opener.compile() or await opener.check(8080)
+        return await opener.verdict(8080)
 
     return asyncio.run(run())
 
@@ -169,30 +172,23 @@ def test_a_difference_shuts_the_lane_and_is_shown(make: Make, helpers: Helpers) 
 
 
 @pytest.mark.parametrize(
-    ("helper", "end", "reason", "was_killed"),
+    ("helper", "end", "reason"),
     [
-        ("compile", Exit(2, ('{"error": "x can\'t be written"}',)), "failed: x can't be", False),
-        ("compile", Exit(1, ("boom",)), "compiling the model failed: code 1", False),
-        ("compile", Exit(-9, ()), "compiling the model was ended by SIGKILL", True),
-        ("compile", Exit(None, ()), "compiling the model was its guard was killed", True),
-        ("compile", TimeoutError(), "compiling the model took longer than 120 s", False),
-        ("check", Exit(0, ('{"error": "it is away"}',)), "it is away", False),
-        ("check", Exit(4, ()), "comparing the answers failed: code 4", False),
-        ("check", TimeoutError(), "comparing the answers took longer than 120 s", False),
+        ("compile", Exit(2, ('{"error": "x can\'t be written"}',)), "failed: x can't be"),
+        ("compile", Exit(1, ("boom",)), "compiling the model failed: code 1"),
+        ("compile", Exit(-9, ()), "compiling the model was ended by SIGKILL"),
+        ("compile", Exit(None, ()), "compiling the model was its guard was killed"),
+        ("compile", TimeoutError(), "compiling the model took longer than 120 s"),
+        ("check", Exit(0, ('{"error": "it is away"}',)), "it is away"),
+        ("check", Exit(4, ()), "comparing the answers failed: code 4"),
+        ("check", TimeoutError(), "comparing the answers took longer than 120 s"),
     ],
 )
 def test_where_there_is_no_verdict_nothing_is_saved(
-    make: Make,
-    helpers: Helpers,
-    helper: str,
-    end: Exit | Exception,
-    reason: str,
-    was_killed: bool,
+    make: Make, helpers: Helpers, helper: str, end: Exit | Exception, reason: str
 ) -> None:
     helpers.ends[helper] = end
-    error = no_verdict(make())
-    assert reason in str(error)
-    assert error.was_killed is was_killed
+    assert reason in str(no_verdict(make()))
     assert asyncio.run(make().saved_verdict()) is None
 
 
@@ -251,6 +247,30 @@ def test_of_several_environment_managers_the_last_one_counts(
     assert (make(*options).python is not None) is known
 
 
+def test_compiling_that_was_begun_is_used_and_ends_with_the_comparison(
+    make: Make, helpers: Helpers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(*_: object, **__: object) -> Exit:
+        helpers.runs.append("compile")
+        return await asyncio.Future[Exit]()
+
+    monkeypatch.setattr("hotserve.manager.lane_opener.run_to_end", never)
+
+    async def run() -> None:
+        opener = make()
+        opener.begin()
+        compiling = opener.compiling
+        assert compiling is not None
+        comparing = asyncio.create_task(opener.verdict(8080))
+        await asyncio.sleep(0.01)
+        comparing.cancel()
+        await asyncio.wait([comparing])
+        assert (comparing.cancelled(), compiling.cancelled()) == (True, True)
+        assert helpers.runs == ["compile"]
+
+    asyncio.run(run())
+
+
 @fake_clock
 async def test_what_is_installed_is_asked_once_for_all_models_and_again_after_a_minute() -> None:
     installed, asked = Installed(), list[str]()
@@ -259,7 +279,7 @@ async def test_what_is_installed_is_asked_once_for_all_models_and_again_after_a_
         asked.append("asked")
         await asyncio.sleep(1)
         if len(asked) == 1:
-            raise NoVerdict("it was killed", was_killed=True)
+            raise NoVerdict("it was killed")
         return {"python": f"3.{len(asked)}"}
 
     both = (installed.beside("/usr/bin/python", ask) for _ in range(2))

@@ -297,6 +297,26 @@ async def test_a_command_with_a_time_limit_leaves_nothing(tmp_path: Path, second
     assert marked(str(tmp_path)) == []
 
 
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("then", "runs"),
+    [
+        ("kill -9 $$", 3),
+        ("if [ $(wc -l < runs) -eq 2 ]; then echo '{}'; exit 0; fi; kill -9 $$", 2),
+        ("echo '{}'; kill -9 $$", 1),
+        ("exit 1", 1),
+    ],
+    ids=["killed", "killed once", "killed behind its answer", "fault"],
+)
+async def test_a_command_that_was_killed_is_tried_again(
+    tmp_path: Path, then: str, runs: int
+) -> None:
+    argv = ["sh", "-c", f"cd {tmp_path}; echo >> runs; {then}"]
+    context = ProcessContext({"PATH": os.environ["PATH"]}, tmp_path / "log")
+    await run_to_end(argv, context, timeout=60, tries=3)
+    assert len((tmp_path / "runs").read_text()) == runs
+
+
 def test_without_a_log_each_line_is_shown_with_whose_it_is(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
