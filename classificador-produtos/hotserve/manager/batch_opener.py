@@ -5,13 +5,13 @@ import json
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from hotserve.atomic_write import atomic_write
-from hotserve.batching.answers import TOLERANCE
 from hotserve.config.folders import write_error
 from hotserve.inputs.model_input import TextInput
 from hotserve.log import logger
+from hotserve.manager.verdict import Verdict
 from hotserve.processes.guarded_process import ProcessContext, run_to_end
 from hotserve.processes.own_code import environment_of_own_code
 
@@ -19,31 +19,7 @@ _CHECK_SECONDS = 180.0
 _TRIES = 3
 
 
-@dataclass(frozen=True, slots=True)
-class BatchVerdict:
-    """Whether requests that wait for the process may go to it together.
-
-    Attributes:
-        state: `comparing` as long as it is not known.
-        why: why it is shut; empty otherwise.
-        forms: the forms of request that may; see `batching.requests.read`.
-    """
-
-    state: Literal["open", "shut", "comparing"]
-    why: str = ""
-    forms: tuple[str, ...] = ()
-
-    def shown(self) -> dict[str, Any]:
-        """As JSON."""
-        return {
-            "state": self.state,
-            "why": self.why or None,
-            "forms": list(self.forms),
-            "tolerance": TOLERANCE,
-        }
-
-
-COMPARING = BatchVerdict("comparing")
+COMPARING = Verdict("comparing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,26 +38,26 @@ class BatchOpener:
     folder: Path
     context: ProcessContext
 
-    async def check(self, port: int) -> BatchVerdict | None:
+    async def check(self, port: int) -> Verdict | None:
         """The verdict, from the answers of the healthy process on `port`.
 
         None if that ended meanwhile, so that the next one is to be asked. But not again and again:
         it may be the rows that end it.
         """
         if self.text_input.kind == "misdeclared":
-            return BatchVerdict("shut", "this model can't answer")
+            return Verdict("shut", "this model can't answer")
         kept = self._kept()
         if "shut" in kept:
-            return BatchVerdict("shut", str(kept["shut"]))
+            return Verdict("shut", str(kept["shut"]))
         result = await self._compare(port)
         if isinstance(forms := result.get("forms"), list):
-            return BatchVerdict("open", forms=tuple(forms))
+            return Verdict("open", forms=tuple(forms))
         if "shut" in result:
-            return BatchVerdict("shut", str(result["shut"]))
+            return Verdict("shut", str(result["shut"]))
         if kept:
             why = "twice its process ended while its rows were compared"
             self.keep_shut(why)
-            return BatchVerdict("shut", why)
+            return Verdict("shut", why)
         self._keep({"ended": result["error"]})
         return None
 

@@ -6,15 +6,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hotserve.batching import probes
+from hotserve.batching.answers import TOLERANCE
 from hotserve.inputs import json_forms
 from hotserve.inputs.model_input import TextInput
 from hotserve.ipc.messages import Batching, LaneTarget, Target
 from hotserve.log import logger
-from hotserve.manager.batch_opener import COMPARING, BatchOpener, BatchVerdict
+from hotserve.manager.batch_opener import COMPARING, BatchOpener
 from hotserve.manager.lane_opener import LaneOpener, NoVerdict
 from hotserve.manager.lane_verdict import COMPILING, LaneFiles, LaneVerdict
 from hotserve.manager.registry import ModelVersion
+from hotserve.manager.verdict import Verdict
 from hotserve.processes.model_server import ModelServer
+from hotserve.redaction import Redactor
 
 
 @dataclass(slots=True, eq=False)
@@ -44,7 +47,7 @@ class Deployment:
     signature: dict[str, Any] = field(default_factory=dict)
     lane: LaneVerdict = COMPILING
     opener: LaneOpener | None = None
-    batching: BatchVerdict = COMPARING
+    batching: Verdict = COMPARING
     batch_opener: BatchOpener | None = None
     opening: asyncio.Task[None] | None = None
     is_compared: bool = False
@@ -89,19 +92,27 @@ class Deployment:
 
     def batching_target(self, slots: int) -> Batching | None:
         """How requests go to its process together, if they may."""
-        if self.batching.state != "open":
+        if not self.batching.is_open:
             return None
         types = probes.column_types(self.signature.get("inputs", []))
         return Batching(slots, self.batching.forms, types)
 
-    def lane_json(self, csv: str) -> dict[str, Any]:
-        """Its lane as `/model` shows it; `csv` is the setting."""
-        fields = self.lane.shown()
+    def shown(self, csv: str, redactor: Redactor) -> dict[str, Any]:
+        """What is found out about it, for `/model`; `csv` is the setting."""
         target = self.lane_target(csv)
-        if target is not None and target.csv:
-            # Not compared by itself, as it goes to the process in another form.
-            fields["forms"] = [json_forms.CSV, *fields["forms"]]
-        return fields
+        # Not compared by itself, as it goes to the process in another form.
+        csv_form = [json_forms.CSV] if target is not None and target.csv else []
+        return {
+            "lane": {
+                **self.lane.shown(redactor),
+                "difference": self.lane.difference,
+                "forms": [*csv_form, *self.lane.forms],
+            },
+            "batching": {**self.batching.shown(redactor), "tolerance": TOLERANCE},
+            "columns": list(self.text_input.columns),
+            "expected": self.expected,
+            "signature": self.signature or None,
+        }
 
     async def compare_lane(self) -> bool:
         """Come to a verdict on its lane, from its healthy process; False: it stays as it is."""

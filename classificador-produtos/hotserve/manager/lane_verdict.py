@@ -7,44 +7,24 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
 
 from hotserve.atomic_write import atomic_write
+from hotserve.manager.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True)
-class LaneVerdict:
+class LaneVerdict(Verdict):
     """Whether the lane of a version may answer.
 
     Attributes:
-        state: `compiling` stands for everything before the comparison is over.
-        why: why it is shut; empty otherwise.
-        forms: the forms of request whose answers were compared and equal; see `json_forms`.
         difference: the text on which it and the model differ, and both answers.
         environment: versions of what the model's process runs on.
         checksum: of the compiled file that was compared; workers answer from no other.
     """
 
-    state: Literal["open", "shut", "compiling"]
-    why: str = ""
-    forms: tuple[str, ...] = ()
     difference: Mapping[str, str] | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     checksum: int = 0
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it may answer."""
-        return self.state == "open"
-
-    def shown(self) -> dict[str, Any]:
-        """As JSON."""
-        return {
-            "state": self.state,
-            "why": self.why or None,
-            "difference": dict(self.difference) if self.difference else None,
-            "forms": list(self.forms),
-        }
 
 
 COMPILING = LaneVerdict("compiling")

@@ -139,7 +139,7 @@ class Models:
         """What the metrics show of them."""
         models = {
             name: ModelState(
-                model=model.switcher.status.to_json(),
+                model=model.switcher.publisher.published.model,
                 ready=model.switcher.publisher.is_ready,
                 switches=model.switcher.status.switches,
                 failed_starts=model.switcher.status.failed_starts,

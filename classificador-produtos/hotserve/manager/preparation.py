@@ -13,12 +13,13 @@ from hotserve.config.model_uri import ModelReference
 from hotserve.config.settings import Settings
 from hotserve.inputs import model_input
 from hotserve.log import logger
-from hotserve.manager.batch_opener import BatchOpener, BatchVerdict
+from hotserve.manager.batch_opener import BatchOpener
 from hotserve.manager.cache import Cache, content_of
 from hotserve.manager.deployment import Deployment
 from hotserve.manager.lane_opener import Installed, LaneOpener
 from hotserve.manager.lane_verdict import LaneFiles, LaneVerdict
 from hotserve.manager.registry import ModelVersion
+from hotserve.manager.verdict import Verdict
 from hotserve.processes.guarded_process import ProcessContext, run_to_end
 from hotserve.processes.model_server import ModelServer, StartError
 from hotserve.processes.slots import ProcessSlots
@@ -121,7 +122,7 @@ class Preparation:
         else:
             deployment.opener = LaneOpener(command, model, files, context, self.installed)
         if self.settings.batching == "off":
-            deployment.batching = BatchVerdict("shut", "it is switched off (--batching off)")
+            deployment.batching = Verdict("shut", "it is switched off (--batching off)")
         else:
             deployment.batch_opener = BatchOpener(model, text_input, entry.lane, context)
         return deployment

@@ -6,9 +6,10 @@ from hotserve.config.model_uri import ModelReference
 from hotserve.config.settings import Settings
 from hotserve.ipc.messages import LaneTarget, Prepare
 from hotserve.log import logger
-from hotserve.manager.batch_opener import COMPARING, BatchOpener, BatchVerdict
+from hotserve.manager.batch_opener import COMPARING, BatchOpener
 from hotserve.manager.deployment import Deployment
 from hotserve.manager.status import Status
+from hotserve.manager.verdict import Verdict
 from hotserve.manager.workers.pool import WorkerPool
 from hotserve.redaction import Redactor
 
@@ -21,7 +22,8 @@ class Publisher:
         compared: the compiled model that is shown beside it.
         is_healthy: whether there is a process that requests can be sent to.
         draining: set once no request is under way at the process that falls asleep.
-        status: the contents of `/model`.
+        published: what the workers serve now, or in a moment.
+        status: the contents of `/model`, but for what is found out about `active`.
     """
 
     def __init__(
@@ -34,7 +36,8 @@ class Publisher:
         self._name = reference.name
         self._hold = self._asleep = False
         self._is_gone = False
-        self._published: Prepare | None = None
+        self._redactor = redactor
+        self.published = Prepare()
         self.is_healthy = False
         self.draining: asyncio.Event | None = None
         self.active: Deployment | None = None
@@ -87,18 +90,6 @@ class Publisher:
         self._hold = False
         self.publish()
 
-    def lane_changed(self) -> None:
-        """Show in `/model` what became of the lane and the batching of the active deployment."""
-        assert self.active is not None
-        active = self.active
-        self.status.lane(
-            active.lane_json(self._csv),
-            active.batching.shown(),
-            active.text_input.columns,
-            active.expected,
-            active.signature,
-        )
-
     def open_lane(self, deployment: Deployment) -> asyncio.Task[None]:
         """Compare answers with the healthy process's: the compiled model's, and rows' together.
 
@@ -122,8 +113,7 @@ class Publisher:
             logger.info("the fast lane of %s is open", name)
         else:
             logger.warning("the fast lane of %s stays shut: %s", name, deployment.lane.why)
-        if self.active is deployment:
-            self.lane_changed()
+        self.publish()
 
     async def _open_batching(self, deployment: Deployment, opener: BatchOpener) -> None:
         verdict = await opener.check(deployment.server.port)
@@ -132,24 +122,23 @@ class Publisher:
             return
         deployment.batching = verdict
         name = self.status.full_title(deployment.version)
-        if verdict.state == "open":
+        if verdict.is_open:
             logger.info("requests for %s that wait go together", name)
         else:
             logger.info("requests for %s go one by one: %s", name, verdict.why)
-        if self.active is deployment:
-            self.lane_changed()
+        self.publish()
 
     def batching_failed(self, version: str, why: str) -> None:
         """A worker saw an answer to a joint request that is not one for each row."""
         active = self.active
-        if active is None or active.version.label != version or active.batching.state != "open":
+        if active is None or active.version.label != version or not active.batching.is_open:
             return
-        active.batching = BatchVerdict("shut", why)
+        active.batching = Verdict("shut", why)
         if active.batch_opener is not None:
             active.batch_opener.keep_shut(why)
         name = self.status.full_title(active.version)
         logger.warning("requests for %s go one by one from now on: %s", name, why)
-        self.lane_changed()
+        self.publish()
 
     def in_use(self, generation: int) -> None:
         """Its process had requests just now, if it is of that generation."""
@@ -160,8 +149,7 @@ class Publisher:
     @property
     def is_ready(self) -> bool:
         """Whether a request would be answered now."""
-        now = self._published
-        return now is not None and bool(now.target or now.lane or now.asleep)
+        return bool(self.published.target or self.published.lane or self.published.asleep)
 
     def end(self) -> None:
         """The model is not served any more, and nothing of it is published from now on."""
@@ -177,18 +165,19 @@ class Publisher:
         if self._is_gone:
             return
         active = self.active
+        shown = active.shown(self._csv, self._redactor) if active else {}
         change = Prepare(
             name=self._name,
             target=active.target() if active and self.is_healthy else None,
-            model=self.status.to_json(),
+            model=self.status.to_json() | shown,
             hold=self._hold,
             asleep=self._asleep,
             lane=active.lane_target(self._csv) if active else None,
             batching=active.batching_target(self._slots) if active else None,
             compared=self.compared,
         )
-        if change != self._published:
-            self._published = change
+        if change != self.published:
+            self.published = change
             self._pool.publish(change)
 
 

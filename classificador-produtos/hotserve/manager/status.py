@@ -150,33 +150,6 @@ class Status:
         self._process("starting", wakes=1)
         self._changed()
 
-    def lane(
-        self,
-        lane: dict[str, Any],
-        batching: dict[str, Any],
-        columns: tuple[str, ...],
-        expected: Mapping[str, Any] | None = None,
-        signature: Mapping[str, Any] | None = None,
-    ) -> None:
-        """What is found out about the active version: its lane and batching, what its files say.
-
-        Args:
-            columns: of text, in which text/csv is put.
-            expected: by its trainer.
-            signature: MLflow's.
-        """
-        lane, batching = (
-            {**each, "why": each["why"] and self._redactor.text(each["why"])}
-            for each in (lane, batching)
-        )
-        self._set(
-            lane=lane,
-            batching=batching,
-            columns=list(columns),
-            expected=expected,
-            signature=dict(signature) if signature else None,
-        )
-
     def seen(self, of_version: Callable[[str], dict[str, Any] | None]) -> None:
         """What the active version was sent, in the figures of `expected`."""
         self._set(seen=of_version(self._shown["version"] or "") if self._active else None)

@@ -209,7 +209,6 @@ class Switcher:
         else:
             self.publisher.serve_by_process(deployment)
             logger.info("serving %s, healthy after %.1f s", name, seconds)
-        self.publisher.lane_changed()
         self.status.serving(deployment.version, seconds)
         if before is not None and before is not deployment:
             # Where its process was dead, no worker has a request there, or will say so.

@@ -98,7 +98,6 @@ class VersionStart:
         deployment.lane = verdict
         self.publisher.serve_by_lane(deployment)
         seconds = _now() - begun
-        self.publisher.lane_changed()
         self.publisher.status.serving_by_lane(deployment.version, seconds)
         name = self.publisher.status.full_title(deployment.version)
         logger.info("the fast lane of %s answers after %.2f s", name, seconds)

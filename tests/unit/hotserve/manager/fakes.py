@@ -11,11 +11,11 @@ from typing import Any
 from hotserve.config.model_uri import ModelReference, parse
 from hotserve.inputs.model_input import TextInput
 from hotserve.ipc.messages import Prepare, Target
-from hotserve.manager.batch_opener import BatchVerdict
 from hotserve.manager.deployment import Deployment
 from hotserve.manager.lane_verdict import LaneFiles, LaneVerdict
 from hotserve.manager.registry import ModelVersion
 from hotserve.manager.switcher import Switcher
+from hotserve.manager.verdict import Verdict
 from hotserve.processes.guarded_process import Exit
 from hotserve.processes.model_server import StartError
 from hotserve.processes.slots import ProcessSlots
@@ -122,12 +122,12 @@ class FakeOpener:
 class FakeBatchOpener:
     """Comes to `verdicts`, one after another, after `seconds` each."""
 
-    def __init__(self, *verdicts: BatchVerdict | None, seconds: float = 1.0) -> None:
+    def __init__(self, *verdicts: Verdict | None, seconds: float = 1.0) -> None:
         self.verdicts, self.seconds = [*verdicts], seconds
         self.checks: list[float] = []
         self.kept: list[str] = []
 
-    async def check(self, port: int) -> BatchVerdict | None:
+    async def check(self, port: int) -> Verdict | None:
         assert port == FakeServer.port
         self.checks.append(now())
         await asyncio.sleep(self.seconds)

@@ -7,14 +7,15 @@ import pytest
 
 from hotserve.inputs.model_input import TextInput
 from hotserve.ipc.messages import Batching
-from hotserve.manager.batch_opener import BatchOpener, BatchVerdict
+from hotserve.manager.batch_opener import BatchOpener
+from hotserve.manager.verdict import Verdict
 from hotserve.processes.guarded_process import Exit, ProcessContext
 from tests.support.fake_clock import fake_clock, now
 from tests.unit.hotserve.manager.fakes import Bench, FakeBatchOpener, until
 from tests.unit.hotserve.manager.samples import version
 
-OPEN = BatchVerdict("open", forms=("text/csv", "inputs"))
-SHUT = BatchVerdict("shut", "it answers a row otherwise in company than alone")
+OPEN = Verdict("open", forms=("text/csv", "inputs"))
+SHUT = Verdict("shut", "it answers a row otherwise in company than alone")
 
 
 def batching(bench: Bench) -> Batching | None:
@@ -114,22 +115,22 @@ class Helper:
 @pytest.mark.parametrize(
     ("helper", "verdict"),
     [
-        (Helper("noise", {"forms": ["inputs"]}), BatchVerdict("open", forms=("inputs",))),
-        (Helper({"shut": "no"}), BatchVerdict("shut", "no")),
+        (Helper("noise", {"forms": ["inputs"]}), Verdict("open", forms=("inputs",))),
+        (Helper({"shut": "no"}), Verdict("shut", "no")),
         (
             Helper(code=-9),
-            BatchVerdict("shut", "comparing its answers failed: ended by SIGKILL"),
+            Verdict("shut", "comparing its answers failed: ended by SIGKILL"),
         ),
         (
             Helper("ImportError: x", code=1),
-            BatchVerdict("shut", "comparing its answers failed: ended with code 1: ImportError: x"),
+            Verdict("shut", "comparing its answers failed: ended with code 1: ImportError: x"),
         ),
     ],
     ids=["open", "shut", "killed", "fault"],
 )
 @pytest.mark.anyio
 async def test_the_verdict_of_the_helper(
-    helper: Helper, verdict: BatchVerdict | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    helper: Helper, verdict: Verdict | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hotserve.manager.batch_opener.run_to_end", helper.run)
     opener = BatchOpener(
@@ -137,7 +138,7 @@ async def test_the_verdict_of_the_helper(
     )
     assert await opener.check(1234) == verdict
     opener.keep_shut("for good")
-    assert await opener.check(1234) == BatchVerdict("shut", "for good")
+    assert await opener.check(1234) == Verdict("shut", "for good")
     assert helper.runs == 1
 
 

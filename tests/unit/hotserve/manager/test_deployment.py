@@ -12,6 +12,7 @@ from hotserve.log import logger
 from hotserve.manager.deployment import Deployment
 from hotserve.manager.lane_opener import NoVerdict
 from hotserve.manager.lane_verdict import LaneFiles, LaneVerdict
+from hotserve.redaction import Redactor
 from tests.support.fake_clock import fake_clock
 from tests.unit.hotserve.manager.fakes import FakeOpener, FakeServer
 from tests.unit.hotserve.manager.samples import version
@@ -69,7 +70,27 @@ async def test_csv_goes_to_the_lane_where_its_form_was_compared(
     target = deployed.lane_target(csv)
     assert target is not None
     assert (target.csv, target.columns) == (takes_csv, columns)
-    assert deployed.lane_json(csv)["forms"] == (["text/csv"] if takes_csv else []) + [*forms]
+    shown = deployed.shown(csv, Redactor([]))["lane"]
+    assert shown["forms"] == (["text/csv"] if takes_csv else []) + [*forms]
+
+
+@fake_clock
+async def test_what_is_shown() -> None:
+    deployed = deployment("columns", ("nome",))
+    difference = {"text": "x", "lane": "a", "model": "b"}
+    deployed.lane = LaneVerdict("shut", "no /home/ana/x", difference=difference)
+    assert deployed.shown("auto", Redactor(["/home/ana"])) == {
+        "lane": {"state": "shut", "why": "no …", "difference": difference, "forms": []},
+        "batching": {"state": "comparing", "why": None, "forms": [], "tolerance": 1e-05},
+        "columns": ["nome"],
+        "expected": None,
+        "signature": None,
+    }
+    deployed.lane, deployed.signature = BOTH, {"inputs": []}
+    shown = deployed.shown("auto", Redactor([]))
+    lane = {"state": "open", "why": None, "difference": None}
+    assert shown["lane"] == {**lane, "forms": ["text/csv", *BOTH.forms]}
+    assert shown["signature"] == {"inputs": []}
 
 
 class Unlucky(FakeOpener):

@@ -78,19 +78,7 @@ def test_a_verdict_of_an_earlier_hotserve_is_none(files: LaneFiles) -> None:
     assert files.load() is None
 
 
-def test_what_is_shown() -> None:
-    assert OPEN.shown() == {
-        "state": "open",
-        "why": None,
-        "difference": None,
-        "forms": ["inputs", "instances"],
-    }
-    assert SHUT.shown() == {
-        "state": "shut",
-        "why": "it differs",
-        "difference": DIFFERENCE,
-        "forms": [],
-    }
+def test_what_is_open() -> None:
     assert [each.is_open for each in (OPEN, SHUT, replace(OPEN, state="compiling"))] == [
         *(True, False, False)
     ]

@@ -299,7 +299,7 @@ def test_a_full_disk_is_called_full_before_a_fetch(make: Make, tiny_disk: Path) 
 def test_a_lane_that_is_switched_off_is_shut_and_has_no_opener(make: Make) -> None:
     deployment = make("models:/produtos/1", "--lane", "off").prepare(version())
     assert deployment.opener is None
-    assert deployment.lane.shown()["why"] == "it is switched off (--lane off)"
+    assert deployment.lane.why == "it is switched off (--lane off)"
     assert make().prepare(version()).opener is not None
 
 

@@ -229,9 +229,6 @@ def test_every_change_is_published() -> None:
         lambda: status.not_started(FIRST, "y"),
         lambda: status.serving_by_lane(FIRST, 1.0),
         lambda: status.serving(FIRST, 1.0),
-        lambda: status.lane(
-            {"state": "shut", "why": "no /home/somebody/x"}, {"why": None}, ("review",)
-        ),
         lambda: status.refresh(replace(FIRST, aliases=())),
         lambda: status.restarting(FIRST, "z"),
         lambda: status.process_is_back(),
@@ -248,7 +245,6 @@ def test_every_change_is_published() -> None:
         before = status.times
         step()
         assert status.times == before + 1
-    assert status.to_json()["lane"] == {"state": "shut", "why": "no …"}
     assert status.to_json()["compared"] == {"version": "2", "why": "no …"}
     assert status.to_json()["aliases"] == []
 
