@@ -18,7 +18,6 @@ from hotserve.lane import Lane, LaneError
 from hotserve.log import logger
 from hotserve.manager.lane_opener import NoVerdict
 from hotserve.manager.mlflow_api import RegistryUnavailable
-from hotserve.manager.preparation import Preparation
 from hotserve.manager.registry import ModelVersion, Registry
 from hotserve.manager.switcher import Switcher
 from hotserve.processes.model_server import StartError
@@ -36,7 +35,6 @@ class Comparison:
 
     registry: Registry
     reference: ModelReference
-    preparation: Preparation
     switcher: Switcher
     _shown: object = None
     _retry_at: float = math.inf
@@ -91,7 +89,8 @@ class Comparison:
             before.close()
 
     async def _compiled(self, version: ModelVersion, in_use: contextlib.ExitStack) -> LaneTarget:
-        deployment = await self.preparation.prepare(version, in_use, refetch=False, only_files=True)
+        preparation = self.switcher.preparation
+        deployment = await preparation.prepare(version, in_use, refetch=False, only_files=True)
         if deployment.opener is None:
             raise NoVerdict(deployment.lane.why)
         if (verdict := await deployment.opener.compile()) is not None:

@@ -13,9 +13,8 @@ from hotserve.manager.switcher import Switcher
 
 @dataclass(slots=True)
 class Follower:
-    """Keeps the switcher at the version that is meant."""
+    """One model: keeps its switcher at the version that is meant."""
 
-    registry: Registry
     switcher: Switcher
     cache: Cache
     _log: Once = field(default_factory=Once)
@@ -23,7 +22,7 @@ class Follower:
     _changed: object = None
     _taken: Resolution | None = None
 
-    async def take(self, resolution: Resolution) -> None:
+    async def take(self, resolution: Resolution, registry: Registry) -> None:
         """The registry answered, and says what is meant now.
 
         Raises:
@@ -35,7 +34,7 @@ class Follower:
             return
         self._taken = None
         if resolution.version is None:
-            await self._nothing_meant(resolution)
+            await self._nothing_meant(resolution, registry)
         self.switcher.status.registry(None)
         if resolution.version is not None:
             note = _several(resolution)
@@ -51,10 +50,13 @@ class Follower:
         if self.switcher.active_version is None and not self.switcher.is_starting:
             self._begin_with_last_served(error)
 
-    async def show_metrics(self, *, ask: bool) -> None:
+    async def show_metrics(self, registry: Registry | None) -> None:
         """The figures of the served version's run, for `/model`: from the cache, then from MLflow.
 
         Nothing depends on them: where they can't be read, service goes on without.
+
+        Args:
+            registry: None while it is away.
         """
         version, status = self.switcher.active_version, self.switcher.status
         if version is None or version.identity == self._measured:
@@ -62,15 +64,15 @@ class Follower:
         entry = self.cache.entry(version)
         if (known := entry.metrics()) is not None:
             status.metrics(version, known)
-        if ask:
+        if registry is not None:
             with contextlib.suppress(RegistryUnavailable):
                 # A run may have got more figures since they were put into the cache.
-                metrics = await self.registry.run_metrics(version.run_id) if version.run_id else {}
+                metrics = await registry.run_metrics(version.run_id) if version.run_id else {}
                 self._measured = version.identity
                 status.metrics(version, metrics)
                 entry.save_metrics(metrics)
 
-    async def _nothing_meant(self, resolution: Resolution) -> None:
+    async def _nothing_meant(self, resolution: Resolution, registry: Registry) -> None:
         switcher, reason = self.switcher, resolution.reason
         switcher.deploy_nothing()
         served = switcher.active_version
@@ -82,7 +84,7 @@ class Follower:
         self._log.info(note)
         switcher.status.note(note)
         if resolution.changed is None or resolution.changed != self._changed:
-            switcher.refresh(await self.registry.refreshed(served))
+            switcher.refresh(await registry.refreshed(served))
             self._changed = resolution.changed
 
     def _begin_with_last_served(self, error: str) -> None:

@@ -111,9 +111,8 @@ async def run(
             registry = await stack.enter_async_context(connected(connection))
             jobs.append(Watcher(registry, models).follow(settings.poll_interval))
             if beside is not None:
-                model, asked = models.by_name[reference.name], connected(connection)
-                registry = await stack.enter_async_context(asked)
-                comparison = Comparison(registry, beside, model.preparation, model.switcher)
+                registry = await stack.enter_async_context(connected(connection))
+                comparison = Comparison(registry, beside, models.by_name[reference.name].switcher)
                 jobs.append(comparison.follow(settings.poll_interval))
         else:
             models.by_name[reference.name].switcher.deploy(_fixed(reference))

@@ -3,7 +3,6 @@
 import asyncio
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -13,6 +12,7 @@ from hotserve.config.model_uri import ModelReference
 from hotserve.config.settings import Settings
 from hotserve.ipc.messages import BatchingFailed, InUse, ModelMessage, Prepare, Wake
 from hotserve.manager.cache import Cache, models_served_last
+from hotserve.manager.follower import Follower
 from hotserve.manager.lane_opener import Installed
 from hotserve.manager.preparation import Preparation
 from hotserve.manager.switcher import Switcher
@@ -22,15 +22,6 @@ from hotserve.processes.slots import ProcessSlots
 from hotserve.redaction import Redactor
 
 _SEEN_SECONDS = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class ServedModel:
-    """One model: what switches its versions, and its files."""
-
-    switcher: Switcher
-    cache: Cache
-    preparation: Preparation
 
 
 class Models:
@@ -59,7 +50,7 @@ class Models:
         redactor: Redactor,
     ) -> None:
         self.reference = reference
-        self.by_name: dict[str, ServedModel] = {}
+        self.by_name: dict[str, Follower] = {}
         self._settings = settings
         self._scope = scope
         self._pool = pool
@@ -72,14 +63,14 @@ class Models:
             turns = max(2, len(os.sched_getaffinity(0)))
             self.slots = ProcessSlots(settings.max_processes, turns, settings.max_memory)
         self._ending: set[asyncio.Task[None]] = set()
-        self.overview: dict[str, object] = {}
+        self.overview: dict[str, Any] = {}
         pool.on_model = self._receive
         if reference.is_pattern:
             self.update_overview(message="hotserve has just begun")
         else:
             self.add(reference.name)
 
-    def add(self, name: str) -> ServedModel:
+    def add(self, name: str) -> Follower:
         """The model of that name, served from now on.
 
         Raises:
@@ -87,8 +78,7 @@ class Models:
         """
         model = self.by_name.get(name)
         if model is None:
-            are_many = self.reference.is_pattern
-            reference = self.reference.of(name) if are_many else self.reference
+            reference = self.reference.of(name) if self.reference.is_pattern else self.reference
             cache = Cache(self._settings.cache, self._scope, reference)
             preparation = Preparation(
                 settings=self._settings,
@@ -96,12 +86,11 @@ class Models:
                 cache=cache,
                 environment=self._environment,
                 session=self._session,
-                is_one_of_many=are_many,
                 slots=self.slots,
                 installed=self._installed,
             )
-            parts = (self._settings, reference, self._pool, cache, preparation, self._redactor)
-            model = self.by_name[name] = ServedModel(Switcher(*parts), cache, preparation)
+            switcher = Switcher(preparation, self._pool, self._redactor)
+            model = self.by_name[name] = Follower(switcher, cache)
         return model
 
     def end(self, name: str) -> None:

@@ -34,7 +34,6 @@ class Preparation:
     cache: Cache
     environment: Mapping[str, str]
     session: aiohttp.ClientSession
-    is_one_of_many: bool = False
     slots: ProcessSlots = field(default_factory=ProcessSlots)
     installed: Installed = field(default_factory=Installed)
 
@@ -74,7 +73,7 @@ class Preparation:
 
         Not where many models start in turn, and not where only the files tell which folder it is.
         """
-        if not self.reference.in_registry or self.is_one_of_many:
+        if not self.reference.in_registry or self.slots.are_few:
             return None
         server = self._server(version, self.cache.entry(version).model)
         await server.begin()
@@ -135,12 +134,12 @@ class Preparation:
         if self.settings.log_folder is None:
             return self.cache.logs / f"{name}.log"
         # Of several models, two can have a version of one number.
-        model = f"{self.cache.folder.name}-" if self.is_one_of_many else ""
+        model = f"{self.cache.folder.name}-" if self.slots.are_few else ""
         return self.settings.log_folder / f"{model}{name}.log"
 
     def _context(self, version: ModelVersion) -> ProcessContext:
         label = f"[{version.version or version.name}] "
-        if self.is_one_of_many:
+        if self.slots.are_few:
             label = f"[{version.name} {version.version}] "
         return ProcessContext(self.environment, self.log(version), label)
 

@@ -172,8 +172,8 @@ class Status:
     def registry(self, error: str | None) -> None:
         """The registry answered (None), or why it did not."""
         known = self._shown["registry"]
-        if known is None or known["error"] != error:
-            self._set(registry={"reachable": error is None, "error": error, "since": now()})
+        if (registry := registry_state(known, error)) is not known:
+            self._set(registry=registry)
 
     def full_title(self, version: ModelVersion) -> str:
         """Its title, and in brackets which stage or alias is followed, if one is."""
@@ -204,6 +204,13 @@ class Status:
     def _error(self, version: ModelVersion, reason: str) -> dict[str, Any]:
         message = self._redactor.text(reason)
         return {"at": now(), "version": version.label or None, "message": message}
+
+
+def registry_state(known: dict[str, Any] | None, error: str | None) -> dict[str, Any]:
+    """Whether the registry answered (no error), and since when: `known`, if it is as before."""
+    if known is not None and known["error"] == error:
+        return known
+    return {"reachable": error is None, "error": error, "since": now()}
 
 
 def title(version: ModelVersion) -> str:

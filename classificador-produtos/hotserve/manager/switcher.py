@@ -6,11 +6,8 @@ from itertools import count
 
 from hotserve.backoff import Backoff
 from hotserve.config.folders import write_error
-from hotserve.config.model_uri import ModelReference
-from hotserve.config.settings import Settings
 from hotserve.ipc.messages import LaneTarget
 from hotserve.log import logger
-from hotserve.manager.cache import Cache
 from hotserve.manager.deployment import Deployment
 from hotserve.manager.preparation import Preparation
 from hotserve.manager.publisher import Publisher
@@ -27,23 +24,14 @@ class Switcher:
     """At most one version is active, and at most one more is starting; the one desired last wins.
 
     Attributes:
+        preparation: of the versions.
         publisher: has the workers serve the active one.
         status: what `/model` shows.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        reference: ModelReference,
-        pool: WorkerPool,
-        cache: Cache,
-        preparation: Preparation,
-        redactor: Redactor,
-    ) -> None:
-        self._settings = settings
-        self._reference = reference
-        self._cache = cache
-        self._preparation = preparation
+    def __init__(self, preparation: Preparation, pool: WorkerPool, redactor: Redactor) -> None:
+        self.preparation = preparation
+        self._settings, self._cache = preparation.settings, preparation.cache
         self._desired: ModelVersion | None = None
         self._starting: ModelVersion | None = None
         self._start_task: asyncio.Task[None] | None = None
@@ -51,8 +39,8 @@ class Switcher:
         self._supervisor: Supervisor | None = None
         self._supervising: asyncio.Task[None] | None = None
         self._closing: set[asyncio.Task[None]] = set()
-        self.publisher = Publisher(reference, settings, pool, redactor)
-        self._version_start = VersionStart(settings, cache, preparation, self.publisher)
+        self.publisher = Publisher(preparation.reference, preparation.settings, pool, redactor)
+        self._version_start = VersionStart(preparation, self.publisher)
         self.status = self.publisher.status
 
     @property
@@ -151,7 +139,7 @@ class Switcher:
         async with self._one_start:
             begun = _now()
             backoff = Backoff(5.0, 300.0)
-            was_cached = self._preparation.is_cached(version)
+            was_cached = self.preparation.is_cached(version)
             for tries in count(1):
                 self.status.starting(version)
                 logger.info("starting %s", self.status.full_title(version))
@@ -175,7 +163,7 @@ class Switcher:
             title(version),
             f"; version {active.version.version} goes on" if active else "",
             error,
-            self._preparation.log(version) or "above",
+            self.preparation.log(version) or "above",
         )
         if active is None:
             await self._fall_back(version, str(error))
@@ -218,7 +206,7 @@ class Switcher:
         self._supervisor = Supervisor(deployment, self.publisher, self._settings)
         self._supervising = asyncio.create_task(self._supervise(deployment, self._supervisor))
         try:
-            if remember and self._reference.kind != "path":
+            if remember and self.preparation.reference.kind != "path":
                 self._cache.save_last_served(deployment.version)
             self._cache.prune(self._settings.keep_versions)
         except OSError as error:

@@ -4,9 +4,7 @@ import asyncio
 import contextlib
 from dataclasses import dataclass
 
-from hotserve.config.settings import Settings
 from hotserve.log import logger
-from hotserve.manager.cache import Cache
 from hotserve.manager.deployment import Deployment
 from hotserve.manager.lane_opener import LaneOpener
 from hotserve.manager.preparation import Preparation
@@ -23,8 +21,6 @@ _LANE_SECONDS = 30.0
 class VersionStart:
     """Starts versions of one model."""
 
-    settings: Settings
-    cache: Cache
     preparation: Preparation
     publisher: Publisher
 
@@ -54,7 +50,7 @@ class VersionStart:
                 if opener is not None and opener.python:
                     opener.begin()
                 self.publisher.status.step("start")
-                await server.start(self.settings.start_timeout)
+                await server.start(self.preparation.settings.start_timeout)
                 if opener is not None:
                     opener.python = opener.python or server.interpreter()
                 opening = self.publisher.open_lane(deployment)
@@ -77,10 +73,10 @@ class VersionStart:
         It has answered before, and what its lane can do is known from then. Where one model is
         served, that process may sleep and the lane is open.
         """
-        version, opener = self.cache.last_served(), deployment.opener
+        version, opener = self.preparation.cache.last_served(), deployment.opener
         was_served = version is not None and version.identity == deployment.version.identity
         are_many = deployment.server.slots.are_few
-        if not was_served or not (are_many or self.settings.process == "asleep"):
+        if not was_served or not (are_many or self.preparation.settings.process == "asleep"):
             return False
         verdict = await opener.saved_verdict() if opener is not None else deployment.lane
         if verdict is None or not (are_many or verdict.is_open):

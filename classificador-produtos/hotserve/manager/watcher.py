@@ -10,7 +10,7 @@ from hotserve.manager.follower import Follower
 from hotserve.manager.mlflow_api import RegistryUnavailable
 from hotserve.manager.models import Models
 from hotserve.manager.registry import Registry, Resolution
-from hotserve.manager.status import now
+from hotserve.manager.status import registry_state
 
 _LONGEST_DELAY = 10.0
 
@@ -21,7 +21,6 @@ class Watcher:
 
     registry: Registry
     models: Models
-    _followers: dict[str, Follower] = field(default_factory=dict)
     _has_answered: bool = False
     _refused: set[str] = field(default_factory=set)
     _log: Once = field(default_factory=Once)
@@ -31,15 +30,15 @@ class Watcher:
         delay = interval
         while True:
             answered = await self.look()
-            for follower in [*self._followers.values()]:
-                await follower.show_metrics(ask=answered)
+            for follower in [*self.models.by_name.values()]:
+                await follower.show_metrics(self.registry if answered else None)
             delay = interval if answered else min(2 * delay, max(_LONGEST_DELAY, interval))
             # Replicas that began, or lost the registry, at one moment would all ask at one moment.
             await asyncio.sleep(delay * random.uniform(0.8, 1.0))
 
     async def look(self) -> bool:
         """Look once; whether the registry answered."""
-        reference = self.models.reference
+        reference, known = self.models.reference, self.models.by_name
         try:
             if reference.is_pattern:
                 found = await self.registry.search(reference)
@@ -47,14 +46,13 @@ class Watcher:
                 found = {reference.name: await self.registry.resolve(reference)}
             self._has_answered = True
             # A registry without any is rather another database than one that was cleared.
-            found = found or {name: _not_there(name) for name in self._followers}
-            for name in self._followers.keys() - found.keys():
+            found = found or {name: _not_there(name) for name in known}
+            for name in known.keys() - found.keys():
                 logger.info("'%s' is not in the registry any more, and not served", name)
-                del self._followers[name]
                 self.models.end(name)
             for name, resolution in found.items():
                 if (follower := self._follower(name)) is not None:
-                    await follower.take(resolution)
+                    await follower.take(resolution, self.registry)
         except RegistryUnavailable as error:
             self._registry_is_away(str(error))
             return False
@@ -66,32 +64,26 @@ class Watcher:
 
     def _registry_is_away(self, error: str) -> None:
         self._log.info(f"the registry is away: {error}")
-        reference = self.models.reference
-        if not reference.is_pattern:
-            self._follower(reference.name)
-        elif not self._has_answered:
+        is_pattern = self.models.reference.is_pattern
+        if is_pattern and not self._has_answered:
             for name in self.models.served_last():
                 self._follower(name)
-        for follower in self._followers.values():
+        for follower in self.models.by_name.values():
             follower.registry_is_away(error)
-        if reference.is_pattern:
+        if is_pattern:
             nothing = f"the registry is away and no model was served before: {error}"
-            self._update_overview(error, None if self._followers else nothing)
+            self._update_overview(error, None if self.models.by_name else nothing)
 
     def _follower(self, name: str) -> Follower | None:
         """That of the model, which is served from now on; None where it can't be."""
-        follower = self._followers.get(name)
-        if follower is None:
-            try:
-                model = self.models.add(name)
-            except UsageError as error:
-                if name not in self._refused:
-                    logger.error("'%s' is not served: %s", name, error)
-                self._refused.add(name)
-                return None
-            self._refused.discard(name)
-            follower = Follower(self.registry, model.switcher, model.cache)
-            self._followers[name] = follower
+        try:
+            follower = self.models.add(name)
+        except UsageError as error:
+            if name not in self._refused:
+                logger.error("'%s' is not served: %s", name, error)
+            self._refused.add(name)
+            return None
+        self._refused.discard(name)
         return follower
 
     def _missing(self, found: dict[str, Resolution]) -> str | None:
@@ -110,10 +102,8 @@ class Watcher:
         return f"none of the {len(found)} models that match '{reference.name}' {lacks} yet"
 
     def _update_overview(self, error: str | None, message: str | None) -> None:
-        known = self.models.overview.get("registry")
-        if not isinstance(known, dict) or known["error"] != error:
-            known = {"reachable": error is None, "error": error, "since": now()}
-        self.models.update_overview(message=message, registry=known)
+        registry = registry_state(self.models.overview.get("registry"), error)
+        self.models.update_overview(message=message, registry=registry)
 
 
 def _not_there(name: str) -> Resolution:

@@ -137,10 +137,34 @@ class FakeBatchOpener:
         self.kept.append(why)
 
 
+class FakeCache:
+    """Keeps what was served last."""
+
+    folder = Path("/cache")
+
+    def __init__(self) -> None:
+        self.before: ModelVersion | None = None
+        self.saved: list[str] = []
+        self.pruned: list[int] = []
+        self.fails = False
+
+    def save_last_served(self, version: ModelVersion) -> None:
+        if self.fails:
+            raise OSError(28, "No space left on device")
+        self.saved.append(version.version)
+
+    def last_served(self) -> ModelVersion | None:
+        return self.before
+
+    def prune(self, keep: int) -> None:
+        self.pruned.append(keep)
+
+
 class FakePreparation:
     """Makes deployments of the servers and openers that are laid ready by version."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: object, reference: ModelReference, cache: FakeCache) -> None:
+        self.settings, self.reference, self.cache = settings, reference, cache
         self.servers: dict[str, FakeServer] = {}
         self.openers: dict[str, FakeOpener] = {}
         self.batch_openers: dict[str, FakeBatchOpener] = {}
@@ -206,44 +230,15 @@ class FakePool:
         return target.version if target else None
 
 
-class FakeCache:
-    """Keeps what was served last."""
-
-    folder = Path("/cache")
-
-    def __init__(self) -> None:
-        self.before: ModelVersion | None = None
-        self.saved: list[str] = []
-        self.pruned: list[int] = []
-        self.fails = False
-
-    def save_last_served(self, version: ModelVersion) -> None:
-        if self.fails:
-            raise OSError(28, "No space left on device")
-        self.saved.append(version.version)
-
-    def last_served(self) -> ModelVersion | None:
-        return self.before
-
-    def prune(self, keep: int) -> None:
-        self.pruned.append(keep)
-
-
 class Bench:
     """A switcher among them."""
 
     def __init__(self, uri: str = "models:/produtos/Production", **settings: Any) -> None:
-        self.pool, self.cache, self.preparation = FakePool(), FakeCache(), FakePreparation()
-        reference: ModelReference = parse(uri)
+        self.pool, self.cache = FakePool(), FakeCache()
+        chosen = SimpleNamespace(**vars(SETTINGS) | settings)
+        self.preparation = FakePreparation(chosen, parse(uri), self.cache)
         make: Any = Switcher
-        self.switcher: Switcher = make(
-            SimpleNamespace(**vars(SETTINGS) | settings),
-            reference,
-            self.pool,
-            self.cache,
-            self.preparation,
-            Redactor([FOLDER]),
-        )
+        self.switcher: Switcher = make(self.preparation, self.pool, Redactor([FOLDER]))
 
     def server(self, number: str, *steps: float | str) -> FakeServer:
         """Lay a server process ready for a version."""

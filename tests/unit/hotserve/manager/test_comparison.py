@@ -48,11 +48,14 @@ class World:
         self.states: list[object] = []
         self.files = LaneFiles(folder)
         self.switcher = SimpleNamespace(
-            active_version=version("1"), is_starting=False, show_beside=self._show
+            active_version=version("1"),
+            is_starting=False,
+            show_beside=self._show,
+            preparation=self,
         )
         reference = parse("models:/produtos/Production").beside("Staging")
         assert reference is not None
-        parts = (self, reference, self, self.switcher)
+        parts = (self, reference, self.switcher)
         self.comparison = Comparison(*cast(Any, parts))
 
     async def resolve(self, reference: object) -> Resolution:

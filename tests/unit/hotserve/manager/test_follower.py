@@ -76,12 +76,12 @@ class World:
     def __init__(self, root: Path) -> None:
         self.registry, self.switcher = FakeRegistry(), FakeSwitcher()
         self.cache = Cache(root, ("http://mlflow",), REFERENCE)
-        models: Any = SimpleNamespace(reference=REFERENCE, add=self.add, by_name={})
-        self.watcher = Watcher(self.registry, models)  # type: ignore[arg-type]
-
-    def add(self, name: str) -> Any:
-        assert name == REFERENCE.name
-        return self
+        make: Any = Follower
+        self.follower: Follower = make(self.switcher, self.cache)
+        by_name = {REFERENCE.name: self.follower}
+        models: Any = SimpleNamespace(reference=REFERENCE, add=by_name.get, by_name=by_name)
+        registry: Any = self.registry
+        self.watcher = Watcher(registry, models)
 
     def served_before(self, saved: ModelVersion) -> None:
         model = self.cache.entry(saved).model
@@ -102,8 +102,8 @@ class World:
     ) -> object:
         """What `/model` shows then."""
         self.registry.metrics = metrics
-        follower: Any = Follower
-        asyncio.run(follower(self.registry, self.switcher, self.cache).show_metrics(ask=ask))
+        registry: Any = self.registry if ask else None
+        asyncio.run(self.follower.show_metrics(registry))
         return self.switcher.status.to_json()["metrics"]
 
     @property

@@ -187,7 +187,7 @@ class World:
         self.is_closed = False
         self.open_files: list[tuple[int, int]] = []
         self.pools: list[Pool] = []
-        self.by_name = {self.reference.name: SimpleNamespace(switcher=self, preparation=None)}
+        self.by_name = {self.reference.name: SimpleNamespace(switcher=self)}
         monkeypatch.setattr(main, "WorkerPool", self.make_pool)
         monkeypatch.setattr(main, "Models", lambda *_: self)
         monkeypatch.setattr(main, "connected", self.connected)

@@ -7,7 +7,8 @@ import pytest
 
 from hotserve.config import model_uri, settings
 from hotserve.ipc.messages import BatchingFailed, InUse, Prepare, Wake
-from hotserve.manager.models import Models, ServedModel
+from hotserve.manager.follower import Follower
+from hotserve.manager.models import Models
 from hotserve.redaction import Redactor
 from tests.support.fake_clock import fake_clock
 from tests.unit.hotserve.manager.fakes import FakePool
@@ -52,8 +53,8 @@ async def test_each_of_many_has_its_own_cache_and_is_told_by_its_name(tmp_path: 
     first, second = served.add("loja-a"), served.add("loja-b")
     assert served.add("loja-a") is first
     assert first.cache.folder != second.cache.folder
-    assert first.preparation.slots is second.preparation.slots
-    assert first.preparation.slots.are_few
+    assert first.switcher.preparation.slots is second.switcher.preparation.slots
+    assert first.switcher.preparation.slots.are_few
     assert changes_of(pool, "loja-a")[-1].model["name"] == "loja-a"
     state = served.state()
     assert (sorted(state.models), state.worker_restarts) == (["loja-a", "loja-b"], 4)
@@ -78,7 +79,7 @@ async def test_what_a_worker_says_of_a_model_reaches_that_model(
     served, pool = models(tmp_path)
     calls: list[Any] = []
 
-    def listen(model: ServedModel, name: str) -> None:
+    def listen(model: Follower, name: str) -> None:
         for of, method in (
             (model.switcher.publisher, "in_use"),
             (model.switcher.publisher, "batching_failed"),

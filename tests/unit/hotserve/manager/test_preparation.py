@@ -17,6 +17,7 @@ from hotserve.manager.preparation import Preparation
 from hotserve.manager.registry import ModelVersion
 from hotserve.processes.guarded_process import Exit
 from hotserve.processes.model_server import ModelServer, StartError
+from hotserve.processes.slots import ProcessSlots
 from tests.unit.hotserve.manager.samples import version
 
 SERVE = ("mlflow", "models", "serve", "-m")
@@ -174,7 +175,7 @@ def test_no_process_begins_where_none_is_needed(make: Make, processes: list[str]
     asyncio.run(prepared)
     make("s3://bucket/model").prepare(replace(FIXED, source="s3://bucket/model"))
     many = make("models:/produtos/2")
-    many.preparation = replace(many.preparation, is_one_of_many=True)
+    many.preparation = replace(many.preparation, slots=ProcessSlots(2))
     many.prepare(version("2"))
     assert processes == []
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from hotserve.config import model_uri
 from hotserve.config.errors import UsageError
 from hotserve.manager.cache import Cache
+from hotserve.manager.follower import Follower
 from hotserve.manager.mlflow_api import RegistryUnavailable
 from hotserve.manager.registry import ModelVersion, Resolution
 from hotserve.manager.watcher import Watcher
@@ -56,8 +56,8 @@ class World:
         if name in self.full:
             raise UsageError("the disk is full")
         cache = Cache(self.root, ("http://h",), PATTERN.of(name))
-        self.by_name[name] = SimpleNamespace(switcher=FakeSwitcher(), cache=cache)
-        return self.by_name[name]
+        switcher: Any = FakeSwitcher()
+        return self.by_name.setdefault(name, Follower(switcher, cache))
 
     def end(self, name: str) -> None:
         self.ended.append(name)
