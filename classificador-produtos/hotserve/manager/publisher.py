@@ -21,7 +21,8 @@ class Publisher:
         active: the deployment that answers, or would if its process were not starting again.
         compared: the compiled model that is shown beside it.
         is_healthy: whether there is a process that requests can be sent to.
-        draining: set once no request is under way at the process that falls asleep.
+        draining: set once no request is under way at the process that falls asleep; None where
+            none does.
         published: what the workers serve now, or in a moment.
         status: the contents of `/model`, but for what is found out about `active`.
     """
@@ -73,17 +74,12 @@ class Publisher:
         """Requests for the process wait. The next change of the status publishes it."""
         self.is_healthy, self._hold, self._asleep, self.draining = False, True, False, None
 
-    def process_sleeps(self) -> asyncio.Event:
-        """No more requests go to the process; one for it asks for it, and waits.
-
-        Returns:
-            Set once the process has no request left.
-        """
+    def process_sleeps(self) -> None:
+        """No more requests go to the process; one for it asks for it, and waits."""
         assert self.active is not None
         self.is_healthy, self._hold, self._asleep = False, True, True
         self.status.asleep()
-        self.draining = self.drained(self.active) if self.active.generation else _set_event()
-        return self.draining
+        self.draining = self.drained(self.active) if self.active.generation else None
 
     def stop_holding(self) -> None:
         """No request waits for the process any longer."""
@@ -179,9 +175,3 @@ class Publisher:
         if change != self.published:
             self.published = change
             self._pool.publish(change)
-
-
-def _set_event() -> asyncio.Event:
-    event = asyncio.Event()
-    event.set()
-    return event

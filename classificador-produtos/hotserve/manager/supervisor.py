@@ -1,6 +1,9 @@
 """Watches over the process of the active deployment: starts it again, and lets it sleep."""
 
 import asyncio
+import contextlib
+from collections.abc import Coroutine
+from typing import Any
 
 from hotserve.backoff import Backoff
 from hotserve.config.settings import Settings
@@ -96,40 +99,32 @@ class Supervisor:
 
     async def _ended(self) -> str | None:
         """Why it ended by itself; None once it may sleep."""
-        ended = asyncio.create_task(self._deployment.server.ended(self._settings.command.timeout))
-        may_sleep = asyncio.create_task(self._may_sleep.wait())
-        try:
-            await asyncio.wait((ended, may_sleep), return_when=asyncio.FIRST_COMPLETED)
-            return ended.result().reason() if ended.done() else None
-        finally:
-            ended.cancel()
-            may_sleep.cancel()
+        server = self._deployment.server
+        await _either(server.ended(self._settings.command.timeout), self._may_sleep.wait())
+        return server.end()
 
     async def _asleep(self) -> str | None:
         """Return when it is there again, or with the reason why it would not start."""
         deployment, publisher = self._deployment, self._publisher
-        drained = publisher.process_sleeps()
-        needed, idle = (asyncio.create_task(each.wait()) for each in (self._is_needed, drained))
-        try:
+        publisher.process_sleeps()
+        if (drained := publisher.draining) is not None:
             if self._makes_room:
-                # What is left then are streams; they end with the process.
-                await asyncio.wait((idle,), timeout=self._settings.command.timeout + DRAIN_MARGIN)
+                # What is left after that are streams; they end with the process.
+                with contextlib.suppress(TimeoutError):
+                    longest = self._settings.command.timeout + DRAIN_MARGIN
+                    await asyncio.wait_for(drained.wait(), longest)
             else:
-                await asyncio.wait((needed, idle), return_when=asyncio.FIRST_COMPLETED)
-            if needed.done() and deployment.generation and not self._makes_room:
-                publisher.process_stays()
-                publisher.status.process_is_back()
-                return None
-            if deployment.generation:
-                await deployment.server.stop(_STOP_GRACE)
-                why = ": others wait for its room" if self._makes_room else ""
-                logger.info("the process of %s sleeps%s", title(deployment.version), why)
-            self._makes_room = False
-            await needed
-            self._may_sleep.clear()
-        finally:
-            needed.cancel()
-            idle.cancel()
+                await _either(self._is_needed.wait(), drained.wait())
+                if self._is_needed.is_set():
+                    publisher.process_stays()
+                    publisher.status.process_is_back()
+                    return None
+            await deployment.server.stop(_STOP_GRACE)
+            why = ": others wait for its room" if self._makes_room else ""
+            logger.info("the process of %s sleeps%s", title(deployment.version), why)
+        self._makes_room = False
+        await self._is_needed.wait()
+        self._may_sleep.clear()
         logger.info("a request needs the process of %s; waking it", title(deployment.version))
         publisher.status.waking()
         try:
@@ -165,6 +160,16 @@ class Supervisor:
         publisher.serve_by_process(deployment)
         status.process_is_back()
         logger.info("serving %s again", status.full_title(deployment.version))
+
+
+async def _either(*waits: Coroutine[Any, Any, object]) -> None:
+    """Return when one of them does, and end the others."""
+    tasks = [asyncio.create_task(each) for each in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 async def sleep_when_idle(
