@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,23 +45,20 @@ class Installed:
     """What is installed beside a Python: asked once for all who want to know it in one minute."""
 
     def __init__(self) -> None:
-        self._asked: dict[str, tuple[float, asyncio.Task[dict[str, str]]]] = {}
+        self._found: dict[str, tuple[float, dict[str, str]]] = {}
+        self._asking = asyncio.Lock()
 
     async def beside(
         self, python: str, ask: Callable[[], Coroutine[Any, Any, dict[str, str]]]
     ) -> dict[str, str]:
-        """What `ask` found, or what another one found a moment ago."""
-        now = asyncio.get_running_loop().time()
-        asked, task = self._asked.get(python, (0.0, None))
-        if task is None or now - asked > _KNOWN_SECONDS or _has_failed(task):
-            task = asyncio.create_task(ask())
-            self._asked[python] = now, task
-        # Who gives up ends it for nobody else.
-        return await asyncio.shield(task)
-
-
-def _has_failed(task: asyncio.Task[dict[str, str]]) -> bool:
-    return task.done() and (task.cancelled() or task.exception() is not None)
+        """What `ask` finds, or what another one found a moment ago."""
+        async with self._asking:
+            now = asyncio.get_running_loop().time()
+            at, found = self._found.get(python, (-_KNOWN_SECONDS, {}))
+            if now - at >= _KNOWN_SECONDS:
+                found = await ask()
+                self._found[python] = now, found
+            return found
 
 
 @dataclass(slots=True)
@@ -86,7 +82,6 @@ class LaneOpener:
     installed: Installed = field(default_factory=Installed)
     python: str | None = field(init=False)
     compiling: asyncio.Task[LaneVerdict | None] | None = field(init=False, default=None)
-    _versions: dict[str, str] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         local = self.command.env_manager == "local"
@@ -178,19 +173,16 @@ class LaneOpener:
         return verdict
 
     async def _environment_versions(self, python: str) -> dict[str, str]:
-        if not self._versions:
-            ask = partial(self._ask_for_versions, python)
-            self._versions = await self.installed.beside(python, ask)
-        return self._versions
+        async def ask() -> dict[str, str]:
+            _, result = await self._run(
+                [python, "-c", _VERSIONS],
+                replace(self.context, log=Path(os.devnull)),
+                _VERSIONS_SECONDS,
+                "asking for versions",
+            )
+            return {name: str(version) for name, version in result.items()}
 
-    async def _ask_for_versions(self, python: str) -> dict[str, str]:
-        _, result = await self._run(
-            [python, "-c", _VERSIONS],
-            replace(self.context, log=Path(os.devnull)),
-            _VERSIONS_SECONDS,
-            "asking for versions",
-        )
-        return {name: str(version) for name, version in result.items()}
+        return await self.installed.beside(python, ask)
 
     def _own_python(self) -> str:
         if self.python is None:
