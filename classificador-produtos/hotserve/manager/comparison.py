@@ -90,7 +90,8 @@ class Comparison:
 
     async def _compiled(self, version: ModelVersion, in_use: contextlib.ExitStack) -> LaneTarget:
         preparation = self.switcher.preparation
-        deployment = await preparation.prepare(version, in_use, refetch=False, only_files=True)
+        deployment = await preparation.prepare(version, refetch=False, only_files=True)
+        in_use.callback(deployment.in_use.close)
         if deployment.opener is None:
             raise NoVerdict(deployment.lane.why)
         if (verdict := await deployment.opener.compile()) is not None:

@@ -19,13 +19,15 @@ from hotserve.manager.verdict import Verdict
 from hotserve.processes.model_server import ModelServer
 from hotserve.redaction import Redactor
 
+STOP_GRACE = 3.0
+
 
 @dataclass(slots=True, eq=False)
 class Deployment:
     """A version with its process.
 
     Attributes:
-        in_use: keeps its files in the cache.
+        in_use: keeps its files in the cache until it is closed.
         expected: what `model_input.expected` found in its files.
         signature: what `model_input.signature` found there.
         batching: whether requests may go to its process together.
@@ -114,6 +116,19 @@ class Deployment:
             "signature": self.signature or None,
         }
 
+    async def close(self, after: asyncio.Event | None = None, timeout: float = 0.0) -> None:
+        """End its process and what is under way for it, and let go of its files.
+
+        Args:
+            after: set once no request is under way there, which is waited for, `timeout` seconds.
+        """
+        await cancel(self.opening, self.opener.compiling if self.opener else None)
+        if after is not None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(after.wait(), timeout)
+        await self.server.close(STOP_GRACE)
+        self.in_use.close()
+
     async def compare_lane(self) -> bool:
         """Come to a verdict on its lane, from its healthy process; False: it stays as it is."""
         assert self.opener is not None
@@ -128,3 +143,12 @@ class Deployment:
         else:
             self.is_compared = True
         return True
+
+
+async def cancel(*tasks: asyncio.Task[Any] | None) -> None:
+    """Cancel those that run, and wait for their end."""
+    running = [task for task in tasks if task is not None]
+    for task in running:
+        task.cancel()
+    if running:
+        await asyncio.wait(running)

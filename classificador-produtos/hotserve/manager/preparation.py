@@ -44,7 +44,6 @@ class Preparation:
     async def prepare(
         self,
         version: ModelVersion,
-        in_use: contextlib.ExitStack,
         *,
         refetch: bool,
         only_files: bool = False,
@@ -52,7 +51,6 @@ class Preparation:
         """Fetch it if need be; its process is not started yet, or waits for the files.
 
         Args:
-            in_use: keeps its files in the cache until it is closed.
             refetch: fetch it although it is in the cache.
             only_files: its process will not be needed.
 
@@ -62,7 +60,7 @@ class Preparation:
         waits = not (refetch or only_files or self.is_cached(version))
         begun = await self._begun(version) if waits else None
         try:
-            return await self._prepare(version, in_use, begun, refetch=refetch)
+            return await self._prepare(version, begun, refetch=refetch)
         except BaseException:
             if begun is not None:
                 await begun.close(grace=0.5)
@@ -86,7 +84,6 @@ class Preparation:
     async def _prepare(
         self,
         version: ModelVersion,
-        in_use: contextlib.ExitStack,
         begun: ModelServer | None,
         *,
         refetch: bool,
@@ -97,32 +94,35 @@ class Preparation:
         elif refetch or not self.is_cached(version):
             version = await self._fetched(version, refetch=refetch)
         entry = self.cache.entry(version)
+        model = folder or entry.model
+        server = begun or self._server(version, model)
+        in_use = contextlib.ExitStack()
         try:
             in_use.enter_context(entry.in_use())
         except OSError as error:
             why = write_error(error, self.cache.folder)
             raise StartError(f"the cache can't be used: {why}") from None
-        model = folder or entry.model
         command, context = self.settings.command, self._context(version)
-        server = begun or self._server(version, model)
         mlmodel = model_input.read_mlmodel(model)
-        files, text_input = LaneFiles(entry.lane), model_input.read(model, mlmodel)
         deployment = Deployment(
             version,
             server,
-            text_input,
-            contextlib.ExitStack(),
-            files,
+            model_input.read(model, mlmodel),
+            in_use,
+            LaneFiles(entry.lane),
             model_input.expected(mlmodel),
             model_input.signature(mlmodel),
         )
         if self.settings.lane == "off":
             deployment.lane = LaneVerdict("shut", "it is switched off (--lane off)")
         else:
-            deployment.opener = LaneOpener(command, model, files, context, self.installed)
+            deployment.opener = LaneOpener(
+                command, model, deployment.files, context, self.installed
+            )
         if self.settings.batching == "off":
             deployment.batching = Verdict("shut", "it is switched off (--batching off)")
         else:
+            text_input = deployment.text_input
             deployment.batch_opener = BatchOpener(model, text_input, entry.lane, context)
         return deployment
 

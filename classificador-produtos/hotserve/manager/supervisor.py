@@ -8,13 +8,12 @@ from typing import Any
 from hotserve.backoff import Backoff
 from hotserve.config.settings import Settings
 from hotserve.log import logger
-from hotserve.manager.deployment import Deployment
+from hotserve.manager.deployment import STOP_GRACE, Deployment
 from hotserve.manager.publisher import Publisher
 from hotserve.manager.status import title
 from hotserve.processes.model_server import StartError
 
 _LONGEST_DELAY = 30.0
-_STOP_GRACE = 3.0
 DRAIN_MARGIN = 5.0
 """Seconds beyond the longest that one request may take."""
 _LOOK = 1.0
@@ -119,7 +118,7 @@ class Supervisor:
                     publisher.process_stays()
                     publisher.status.process_is_back()
                     return None
-            await deployment.server.stop(_STOP_GRACE)
+            await deployment.server.stop(STOP_GRACE)
             why = ": others wait for its room" if self._makes_room else ""
             logger.info("the process of %s sleeps%s", title(deployment.version), why)
         self._makes_room = False

@@ -8,13 +8,13 @@ from hotserve.backoff import Backoff
 from hotserve.config.folders import write_error
 from hotserve.ipc.messages import LaneTarget
 from hotserve.log import logger
-from hotserve.manager.deployment import Deployment
+from hotserve.manager.deployment import Deployment, cancel
 from hotserve.manager.preparation import Preparation
 from hotserve.manager.publisher import Publisher
 from hotserve.manager.registry import ModelVersion
 from hotserve.manager.status import title
 from hotserve.manager.supervisor import DRAIN_MARGIN, Supervisor, sleep_when_idle
-from hotserve.manager.version_start import STOP_GRACE, VersionStart, cancel
+from hotserve.manager.version_start import VersionStart
 from hotserve.manager.workers.pool import WorkerPool
 from hotserve.processes.model_server import StartError
 from hotserve.redaction import Redactor
@@ -219,16 +219,8 @@ class Switcher:
             both.create_task(sleep_when_idle(supervisor, deployment, self._settings))
 
     def _close_later(self, deployment: Deployment, after: asyncio.Event | None) -> None:
-        async def close() -> None:
-            await cancel(deployment.opening)
-            if after is not None:
-                with contextlib.suppress(TimeoutError):
-                    timeout = self._settings.command.timeout + DRAIN_MARGIN
-                    await asyncio.wait_for(after.wait(), timeout)
-            await deployment.server.close(STOP_GRACE)
-            deployment.in_use.close()
-
-        task = asyncio.create_task(close())
+        timeout = self._settings.command.timeout + DRAIN_MARGIN
+        task = asyncio.create_task(deployment.close(after, timeout))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 

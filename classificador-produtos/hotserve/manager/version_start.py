@@ -1,7 +1,6 @@
 """One start of a version: fetched, its process healthy, its lane compared; or why not."""
 
 import asyncio
-import contextlib
 from dataclasses import dataclass
 
 from hotserve.log import logger
@@ -12,7 +11,6 @@ from hotserve.manager.publisher import Publisher
 from hotserve.manager.registry import ModelVersion
 from hotserve.processes.model_server import StartError
 
-STOP_GRACE = 3.0
 _LANE_SECONDS = 30.0
 """That a healthy version waits for its lane while another one answers."""
 
@@ -36,36 +34,33 @@ class VersionStart:
         Raises:
             StartError: it would not start.
         """
-        with contextlib.ExitStack() as in_use:
-            deployment = await self.preparation.prepare(version, in_use, refetch=refetch)
-            server, opener = deployment.server, deployment.opener
-            try:
-                if self.publisher.active is None:
-                    if await self._is_known(deployment):
-                        deployment.is_known, deployment.in_use = True, in_use.pop_all()
-                        return deployment
-                    if opener is not None:
-                        await self._serve_by_lane(deployment, opener, begun)
-                # Another environment may have to be made first: its process knows where it is.
-                if opener is not None and opener.python:
-                    opener.begin()
-                self.publisher.status.step("start")
-                await server.start(self.preparation.settings.start_timeout)
+        deployment = await self.preparation.prepare(version, refetch=refetch)
+        server, opener = deployment.server, deployment.opener
+        try:
+            if self.publisher.active is None:
+                if await self._is_known(deployment):
+                    deployment.is_known = True
+                    return deployment
                 if opener is not None:
-                    opener.python = opener.python or server.interpreter()
-                opening = self.publisher.open_lane(deployment)
-                if self.publisher.active is not None and self.publisher.active.started:
-                    self.publisher.status.step("compare")
-                    await asyncio.wait([opening], timeout=_LANE_SECONDS)
-                    if (reason := server.end()) is not None:
-                        # The version before goes on, rather than that requests wait.
-                        raise StartError(reason)
-            except BaseException:
-                await cancel(deployment.opening, opener.compiling if opener else None)
-                await server.close(STOP_GRACE)
-                raise
-            deployment.in_use = in_use.pop_all()
-            return deployment
+                    await self._serve_by_lane(deployment, opener, begun)
+            # Another environment may have to be made first: its process knows where it is.
+            if opener is not None and opener.python:
+                opener.begin()
+            self.publisher.status.step("start")
+            await server.start(self.preparation.settings.start_timeout)
+            if opener is not None:
+                opener.python = opener.python or server.interpreter()
+            opening = self.publisher.open_lane(deployment)
+            if self.publisher.active is not None and self.publisher.active.started:
+                self.publisher.status.step("compare")
+                await asyncio.wait([opening], timeout=_LANE_SECONDS)
+                if (reason := server.end()) is not None:
+                    # The version before goes on, rather than that requests wait.
+                    raise StartError(reason)
+        except BaseException:
+            await deployment.close()
+            raise
+        return deployment
 
     async def _is_known(self, deployment: Deployment) -> bool:
         """Whether its process need not start before a request asks for it.
@@ -97,15 +92,6 @@ class VersionStart:
         self.publisher.status.serving_by_lane(deployment.version, seconds)
         name = self.publisher.status.full_title(deployment.version)
         logger.info("the fast lane of %s answers after %.2f s", name, seconds)
-
-
-async def cancel(*tasks: asyncio.Task[object] | None) -> None:
-    """Cancel those that run, and wait for their end."""
-    running = [task for task in tasks if task is not None]
-    for task in running:
-        task.cancel()
-    if running:
-        await asyncio.wait(running)
 
 
 def _now() -> float:

@@ -175,12 +175,11 @@ class FakePreparation:
     def is_cached(self, version: ModelVersion) -> bool:
         return version.version in self.cached
 
-    async def prepare(
-        self, version: ModelVersion, in_use: contextlib.ExitStack, *, refetch: bool
-    ) -> Deployment:
+    async def prepare(self, version: ModelVersion, *, refetch: bool) -> Deployment:
         number = version.version
         self.prepared.append((number, refetch))
         self.in_use.add(number)
+        in_use = contextlib.ExitStack()
         in_use.callback(self.in_use.discard, number)
         server: Any = self.servers.setdefault(number, FakeServer())
         opener: Any = self.openers.get(number)
@@ -190,7 +189,7 @@ class FakePreparation:
             version,
             server,
             TextInput("texts"),
-            contextlib.ExitStack(),
+            in_use,
             files,
             opener=opener,
             batch_opener=batch_opener,

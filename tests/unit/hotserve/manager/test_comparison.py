@@ -64,16 +64,16 @@ class World:
             raise self.meant
         return Resolution(self.meant)
 
-    async def prepare(
-        self, wanted: ModelVersion, in_use: contextlib.ExitStack, *, refetch: bool, only_files: bool
-    ) -> object:
+    async def prepare(self, wanted: ModelVersion, *, refetch: bool, only_files: bool) -> object:
         assert (refetch, only_files) == (False, True)
         self.prepared.append(wanted.version)
         if self.fails is not None:
             raise self.fails
         self.in_use.append(wanted.version)
+        in_use = contextlib.ExitStack()
         in_use.callback(self.in_use.remove, wanted.version)
-        return SimpleNamespace(opener=self, files=self.files, lane=LaneVerdict("shut", "off"))
+        shut = LaneVerdict("shut", "off")
+        return SimpleNamespace(opener=self, files=self.files, lane=shut, in_use=in_use)
 
     async def compile(self) -> LaneVerdict | None:
         if isinstance(self.compiles, NoVerdict):

@@ -68,7 +68,9 @@ class World:
         self.in_use = contextlib.ExitStack()
 
     def prepare(self, wanted: ModelVersion, *, refetch: bool = False) -> Deployment:
-        return asyncio.run(self.preparation.prepare(wanted, self.in_use, refetch=refetch))
+        prepared = asyncio.run(self.preparation.prepare(wanted, refetch=refetch))
+        self.in_use.callback(prepared.in_use.close)
+        return prepared
 
     def refused(self, wanted: ModelVersion, *, refetch: bool = False) -> str:
         with pytest.raises(StartError) as error:
@@ -116,7 +118,7 @@ def test_of_those_that_share_a_cache_one_fetches(make: Make) -> None:
     worlds = [make() for _ in range(10)]
 
     async def prepare(wanted: ModelVersion) -> None:
-        every = (world.preparation.prepare(wanted, world.in_use, refetch=False) for world in worlds)
+        every = (world.preparation.prepare(wanted, refetch=False) for world in worlds)
         await asyncio.gather(*every)
 
     asyncio.run(prepare(version("1")))
@@ -129,10 +131,7 @@ def test_where_the_one_that_fetches_fails_the_next_one_tries(make: Make) -> None
     first.mlflow.end = Exit(1, ("ConnectionError: no",))
 
     async def prepare() -> list[object]:
-        every = (
-            world.preparation.prepare(version(), world.in_use, refetch=False)
-            for world in (first, second)
-        )
+        every = (world.preparation.prepare(version(), refetch=False) for world in (first, second))
         return await asyncio.gather(*every, return_exceptions=True)
 
     assert [type(each) for each in asyncio.run(prepare())] == [StartError, StartError]
@@ -171,7 +170,7 @@ def test_a_process_begins_while_the_files_come(make: Make, processes: list[str])
 
 def test_no_process_begins_where_none_is_needed(make: Make, processes: list[str]) -> None:
     world = make()
-    prepared = world.preparation.prepare(version(), world.in_use, refetch=False, only_files=True)
+    prepared = world.preparation.prepare(version(), refetch=False, only_files=True)
     asyncio.run(prepared)
     make("s3://bucket/model").prepare(replace(FIXED, source="s3://bucket/model"))
     many = make("models:/produtos/2")
