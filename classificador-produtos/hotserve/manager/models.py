@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -24,51 +25,42 @@ from hotserve.redaction import Redactor
 _SEEN_SECONDS = 10.0
 
 
+@dataclass(slots=True)
 class Models:
     """Makes and ends the models of `reference`: one, or those that its pattern means.
 
-    Args:
+    Attributes:
         scope: what the reference is looked up in, without secrets.
         environment: of the models' processes.
         session: HTTP client for them.
         redactor: removes paths of this machine.
-
-    Attributes:
         by_name: those that are served.
         overview: what `/models` says of all of them, beside its list.
         slots: for their processes.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        reference: ModelReference,
-        scope: Sequence[str],
-        pool: WorkerPool,
-        environment: Mapping[str, str],
-        session: aiohttp.ClientSession,
-        redactor: Redactor,
-    ) -> None:
-        self.reference = reference
-        self.by_name: dict[str, Follower] = {}
-        self._settings = settings
-        self._scope = scope
-        self._pool = pool
-        self._environment = environment
-        self._session = session
-        self._redactor = redactor
-        self._installed = Installed()
-        self.slots = ProcessSlots()
-        if reference.is_pattern:
+    settings: Settings
+    reference: ModelReference
+    scope: Sequence[str]
+    pool: WorkerPool
+    environment: Mapping[str, str]
+    session: aiohttp.ClientSession
+    redactor: Redactor
+    by_name: dict[str, Follower] = field(default_factory=dict)
+    overview: dict[str, Any] = field(default_factory=dict)
+    slots: ProcessSlots = field(default_factory=ProcessSlots)
+    _installed: Installed = field(default_factory=Installed)
+    _ending: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.pool.on_model = self._receive
+        if self.reference.is_pattern:
             turns = max(2, len(os.sched_getaffinity(0)))
+            settings = self.settings
             self.slots = ProcessSlots(settings.max_processes, turns, settings.max_memory)
-        self._ending: set[asyncio.Task[None]] = set()
-        self.overview: dict[str, Any] = {}
-        pool.on_model = self._receive
-        if reference.is_pattern:
             self.update_overview(message="hotserve has just begun")
         else:
-            self.add(reference.name)
+            self.add(self.reference.name)
 
     def add(self, name: str) -> Follower:
         """The model of that name, served from now on.
@@ -79,17 +71,17 @@ class Models:
         model = self.by_name.get(name)
         if model is None:
             reference = self.reference.of(name) if self.reference.is_pattern else self.reference
-            cache = Cache(self._settings.cache, self._scope, reference)
+            cache = Cache(self.settings.cache, self.scope, reference)
             preparation = Preparation(
-                settings=self._settings,
+                settings=self.settings,
                 reference=reference,
                 cache=cache,
-                environment=self._environment,
-                session=self._session,
+                environment=self.environment,
+                session=self.session,
                 slots=self.slots,
                 installed=self._installed,
             )
-            switcher = Switcher(preparation, self._pool, self._redactor)
+            switcher = Switcher(preparation, self.pool, self.redactor)
             model = self.by_name[name] = Follower(switcher, cache)
         return model
 
@@ -103,14 +95,14 @@ class Models:
 
     def served_last(self) -> list[str]:
         """The names of those that were served before this start."""
-        return models_served_last(self._settings.cache, self._scope, self.reference)
+        return models_served_last(self.settings.cache, self.scope, self.reference)
 
     def update_overview(self, **fields: object) -> None:
         """Have the workers say that of all models, where a pattern means many."""
         shown = {**self.overview, "uri": self.reference.shown, **fields}
         if shown != self.overview:
             self.overview = shown
-            self._pool.publish(Prepare(model=shown))
+            self.pool.publish(Prepare(model=shown))
 
     async def show_seen(self, seen: Callable[[str, str], dict[str, Any] | None]) -> None:
         """Show in `/model` what each was sent, by name and version, again and again."""
@@ -137,7 +129,7 @@ class Models:
             for name, model in self.by_name.items()
         }
         overview = self.overview if self.reference.is_pattern else None
-        return State(models, self._pool.restarts, overview)
+        return State(models, self.pool.restarts, overview)
 
     def _receive(self, message: ModelMessage) -> None:
         model = self.by_name.get(message.model)

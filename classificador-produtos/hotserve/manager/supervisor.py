@@ -71,6 +71,30 @@ class Supervisor:
 
     async def run(self) -> None:
         """Without end; to be cancelled when another version takes over."""
+        async with asyncio.TaskGroup() as both:
+            both.create_task(self._keep_running())
+            both.create_task(self._sleep_when_idle())
+
+    async def _sleep_when_idle(self) -> None:
+        """Without end: let a process sleep that no request has needed for a while.
+
+        Where one model is served, only while its lane is open: any request may need it otherwise.
+        Where many are, one that was there only to be compared with its lane sleeps at once.
+        """
+        deployment, are_few = self._deployment, self._deployment.server.slots.are_few
+        if self._settings.process == "always" and not are_few:
+            return
+        clock = asyncio.get_running_loop().time
+        while True:
+            await asyncio.sleep(_LOOK)
+            has_lane = deployment.lane.is_open
+            was_only_compared = are_few and has_lane and not deployment.was_needed
+            wanted = 0.0 if was_only_compared else self._settings.process_idle
+            is_idle = clock() - deployment.last_used >= wanted
+            if is_idle and (has_lane or are_few) and self.may_sleep():
+                self.sleep()
+
+    async def _keep_running(self) -> None:
         deployment = self._deployment
         server = deployment.server
         server.slots.sleepers[server] = self
@@ -169,25 +193,3 @@ async def _either(*waits: Coroutine[Any, Any, object]) -> None:
     finally:
         for task in tasks:
             task.cancel()
-
-
-async def sleep_when_idle(
-    supervisor: Supervisor, deployment: Deployment, settings: Settings
-) -> None:
-    """Without end: let a process sleep that no request has needed for a while.
-
-    Where one model is served, only while its lane is open: any request may need it otherwise. Where
-    many are, one that was there only to be compared with its lane sleeps at once.
-    """
-    slots = deployment.server.slots
-    if settings.process == "always" and not slots.are_few:
-        return
-    clock = asyncio.get_running_loop().time
-    while True:
-        await asyncio.sleep(_LOOK)
-        has_lane = deployment.lane.is_open
-        was_only_compared = slots.are_few and has_lane and not deployment.was_needed
-        wanted = 0.0 if was_only_compared else settings.process_idle
-        is_idle = clock() - deployment.last_used >= wanted
-        if is_idle and (has_lane or slots.are_few) and supervisor.may_sleep():
-            supervisor.sleep()

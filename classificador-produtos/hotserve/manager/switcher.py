@@ -13,7 +13,7 @@ from hotserve.manager.preparation import Preparation
 from hotserve.manager.publisher import Publisher
 from hotserve.manager.registry import ModelVersion
 from hotserve.manager.status import title
-from hotserve.manager.supervisor import DRAIN_MARGIN, Supervisor, sleep_when_idle
+from hotserve.manager.supervisor import DRAIN_MARGIN, Supervisor
 from hotserve.manager.version_start import VersionStart
 from hotserve.manager.workers.pool import WorkerPool
 from hotserve.processes.model_server import StartError
@@ -204,7 +204,7 @@ class Switcher:
                 drained = self.publisher.drained(before)
             self._close_later(before, after=drained)
         self._supervisor = Supervisor(deployment, self.publisher, self._settings)
-        self._supervising = asyncio.create_task(self._supervise(deployment, self._supervisor))
+        self._supervising = asyncio.create_task(self._supervisor.run())
         try:
             if remember and self.preparation.reference.kind != "path":
                 self._cache.save_last_served(deployment.version)
@@ -212,11 +212,6 @@ class Switcher:
         except OSError as error:
             why = write_error(error, self._cache.folder)
             logger.warning("the cache can't be written to: %s", why)
-
-    async def _supervise(self, deployment: Deployment, supervisor: Supervisor) -> None:
-        async with asyncio.TaskGroup() as both:
-            both.create_task(supervisor.run())
-            both.create_task(sleep_when_idle(supervisor, deployment, self._settings))
 
     def _close_later(self, deployment: Deployment, after: asyncio.Event | None) -> None:
         timeout = self._settings.command.timeout + DRAIN_MARGIN
