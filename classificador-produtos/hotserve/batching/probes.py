@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hotserve.batching.requests import CSV, FORMS, JSON, ONLY_INPUT
+from hotserve.batching.requests import (
+    CSV,
+    FORMS_OF_TABLES,
+    JSON,
+    LISTS,
+    ONLY_INPUT,
+    body_of,
+    table,
+)
 
 MOST = 8
 """Rows that are asked one by one."""
@@ -38,22 +46,13 @@ class Samples:
 
     def requests(self) -> dict[str, list[tuple[bytes, bytes]]]:
         """Content type and body of a request for each row, by form, the usual forms first."""
-        if self.columns is None:
-            return {name: [_json({name: [row]}) for row in self.rows] for name in FORMS[2:]}
-        names = [*self.columns]
-        objects = [dict(zip(names, row, strict=True)) for row in self.rows]
-        columns = [{name: [value] for name, value in each.items()} for each in objects]
-        made = {
-            CSV: [_csv(names, row) for row in self.rows],
-            "dataframe_split": [
-                _json({"dataframe_split": {"columns": names, "data": [row]}}) for row in self.rows
-            ],
-            "dataframe_records": [_json({"dataframe_records": [each]}) for each in objects],
+        return {
+            form: [
+                ((CSV if form == CSV else JSON).encode(), body_of(form, self.columns, [row], {}))
+                for row in self.rows
+            ]
+            for form in (LISTS if self.columns is None else FORMS_OF_TABLES)
         }
-        for name in FORMS[2:]:
-            made[f"{name}:records"] = [_json({name: [each]}) for each in objects]
-            made[f"{name}:columns"] = [_json({name: each}) for each in columns]
-        return made
 
 
 def column_types(inputs: Sequence[Mapping[str, Any]]) -> dict[str, str]:
@@ -138,27 +137,12 @@ def _of_example(model: Path, mlmodel: Mapping[str, Any]) -> Samples | None:
     try:
         path = mlmodel["saved_input_example_info"]["serving_input_path"]
         request = json.loads((model / str(path)).read_text("utf-8"))
-    except (OSError, ValueError, KeyError, TypeError):
+        _, names, rows = table({name: request[name] for name in request if name != "params"})
+    except (OSError, ValueError, TypeError, LookupError, AttributeError):
         return None
-    if not isinstance(request, dict):
+    if not rows or not all(isinstance(name, str) for name in names or ()):
         return None
-    split = request.get("dataframe_split")
-    if isinstance(split, dict):
-        names, rows = split.get("columns"), split.get("data")
-        if names and rows and all(isinstance(name, str) for name in names):
-            return Samples(tuple(names), tuple(rows))
-        return None
-    values = request.get("inputs", request.get("instances"))
-    if isinstance(values, list) and values:
-        first = values[0]
-        if not isinstance(first, dict):
-            return Samples(None, tuple(values))
-        if all(isinstance(each, dict) and [*each] == [*first] for each in values):
-            return Samples(tuple(first), tuple([*each.values()] for each in values))
-    if isinstance(values, dict) and all(isinstance(each, list) for each in values.values()):
-        rows = [list(row) for row in zip(*values.values(), strict=False)]
-        return Samples(tuple(values), tuple(rows)) if rows else None
-    return None
+    return Samples(None if names is None else tuple(names), tuple(rows))
 
 
 def _varied(value: Any, number: int) -> Any:
@@ -172,12 +156,3 @@ def _varied(value: Any, number: int) -> Any:
     if isinstance(value, float):
         return value * (1 + number / 4) + number / 8
     return value
-
-
-def _json(request: Mapping[str, Any]) -> tuple[bytes, bytes]:
-    return JSON.encode(), json.dumps(request).encode()
-
-
-def _csv(names: Sequence[str], row: Sequence[Any]) -> tuple[bytes, bytes]:
-    cells = ["" if value is None else str(value) for value in row]
-    return CSV.encode(), "\n".join([",".join(names), ",".join(cells)]).encode()

@@ -6,11 +6,11 @@ one type for all of its rows. What can't be told for certain goes by itself.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hotserve.batching.csv_rows import read as read_csv
+from hotserve.batching import csv_rows
 
 CSV, JSON = "text/csv", "application/json"
 LARGEST = 64 << 10
@@ -24,7 +24,13 @@ _TYPES = {
     for charset in ("", "; charset=utf-8", ";charset=utf-8", "; charset=UTF-8", ";charset=UTF-8")
 }
 """As clients write them; MLflow refuses other spellings and parameters."""
-FORMS = ("dataframe_split", "dataframe_records", "inputs", "instances")
+SPLIT, RECORDS = "dataframe_split", "dataframe_records"
+LISTS = ("inputs", "instances")
+FORMS_OF_TABLES = (
+    *(CSV, SPLIT, RECORDS),
+    *(f"{name}:{shape}" for name in LISTS for shape in ("records", "columns")),
+)
+"""The usual ones first."""
 
 _EXACT = 1 << 53
 """Beyond it a whole number may change where its column becomes one of floats."""
@@ -33,37 +39,25 @@ ONLY_INPUT = ""
 """The name, among types of columns, of an input without one."""
 
 
-class _Single(Exception):
-    """It has to go by itself."""
-
-
 @dataclass(frozen=True, slots=True)
 class Part:
     """A request that may go together with others.
 
     Attributes:
-        form: which one; see `read`.
-        frame: what stands before, between and after `pieces`.
-        kinds: the types of the values, column by column.
-        pieces: its rows: in one piece, or column by column.
-        rows: how many.
+        form: one of `FORMS_OF_TABLES` or `LISTS`.
+        names: of its columns; None where it has none.
+        rows: each a list of the columns' values; of a list, its elements.
+        params: the member of that name, if it is there.
+        key: equal for requests that are alike.
+        size: bytes of its body.
     """
 
     form: str
-    frame: tuple[bytes, ...]
-    kinds: tuple[Any, ...]
-    pieces: tuple[bytes, ...]
-    rows: int
-
-    @property
-    def key(self) -> tuple[Any, ...]:
-        """Equal for requests that are alike."""
-        return self.form, self.frame, self.kinds
-
-    @property
-    def size(self) -> int:
-        """Bytes of its rows."""
-        return sum(map(len, self.pieces))
+    names: Sequence[str] | None
+    rows: Sequence[Any]
+    params: Mapping[str, Any]
+    key: tuple[Any, ...]
+    size: int
 
     @property
     def content_type(self) -> bytes:
@@ -79,112 +73,88 @@ def may_be_joined(content_type: bytes, body: bytes) -> bool:
 def read(content_type: bytes, body: bytes, types: Mapping[str, str]) -> Part | None:
     """The request as a part of a larger one; None if it has to go by itself.
 
-    Its form is `text/csv`, `dataframe_split`, `dataframe_records`, `inputs` or `instances`; the
-    last two with `:records` behind for a list of objects, `:columns` for an object of lists.
-
     Args:
         types: the types that the model's signature gives to columns, by name.
     """
     if not may_be_joined(content_type, body):
         return None
+    params: dict[str, Any] = {}
+    names: Sequence[str] | None
     try:
         if _TYPES[content_type] == CSV:
-            table = read_csv(body, types)
-            if table is None:
-                return None
-            part = Part(CSV, (table.header, b""), table.kinds, (table.lines,), table.rows)
+            form, (names, rows, kinds) = CSV, csv_rows.read(body, types)
         else:
-            part = _of_json(json.loads(body), types)
-    except (_Single, ValueError, RecursionError, TypeError):
+            request = json.loads(body)
+            params = {"params": request.pop("params")} if "params" in request else {}
+            form, names, rows = table(request)
+            kinds = _kinds(form, names, rows, types)
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
         return None
-    return part if 0 < part.rows <= MOST_ROWS else None
+    key = form, json.dumps((names, params)), kinds
+    part = Part(form, names, rows, params, key, len(body))
+    return part if 0 < len(rows) <= MOST_ROWS else None
 
 
 def join(parts: Sequence[Part]) -> bytes:
     """The body of one request for parts that are alike."""
-    frame, between = parts[0].frame, b"\n" if parts[0].form == CSV else b", "
-    made = [frame[0]]
-    for index, after in enumerate(frame[1:]):
-        made += between.join([part.pieces[index] for part in parts]), after
-    return b"".join(made)
+    first, rows = parts[0], [row for part in parts for row in part.rows]
+    return body_of(first.form, first.names, rows, first.params)
 
 
-def _of_json(request: Any, types: Mapping[str, str]) -> Part:
-    if not isinstance(request, dict) or not {*request} <= {*FORMS, "params"}:
-        raise _Single
-    names = [name for name in request if name != "params"]
-    if len(names) != 1:
-        raise _Single
-    name = names[0]
-    data = request[name]
-    rest = b"}"
-    if "params" in request:
-        rest = b", %b}" % json.dumps({"params": request["params"]})[1:-1].encode()
-    begin = b'{"%b": ' % name.encode()
-    if name == "dataframe_split":
-        return _of_split(begin, data, rest, types)
-    if isinstance(data, dict) and name != "dataframe_records":
-        return _of_columns(f"{name}:columns", begin, data, rest, types)
-    if not isinstance(data, list) or not data:
-        raise _Single
-    if isinstance(data[0], dict):
-        columns = list(data[0])
+def table(request: Any) -> tuple[str, Sequence[str] | None, list[Any]]:
+    """Form, names of columns, and rows of what MLflow is asked in JSON; see `Part`.
+
+    Raises:
+        ValueError, TypeError, LookupError, AttributeError: it is something else.
+    """
+    ((name, data),) = request.items()
+    if name == SPLIT and {*data} <= {"columns", "data"}:
+        names, rows = data.get("columns"), data["data"]
+        if all(type(row) is list and len(row) == len(names or rows[0]) for row in rows):
+            return name, names, rows
+    elif name in LISTS and isinstance(data, dict):
+        if all(type(column) is list for column in data.values()):
+            return f"{name}:columns", [*data], [*map(list, zip(*data.values(), strict=True))]
+    elif name in LISTS and isinstance(data, list) and not isinstance(data[0], dict):
+        return name, None, data
+    elif name in (*LISTS, RECORDS):
         # The first row decides in which order the columns are.
-        if any(not isinstance(row, dict) or list(row) != columns for row in data):
-            raise _Single
-        found = _kinds(columns, [list(row.values()) for row in data], types)
-        kinds = (*columns, *found)
-        form = name if name == "dataframe_records" else f"{name}:records"
-    elif name == "dataframe_records":
-        raise _Single
-    else:
-        is_float = types.get(ONLY_INPUT) in _FLOATS
-        kinds, form = (_kind_of_all(data, is_float),), name
-    return Part(form, (begin + b"[", b"]" + rest), kinds, (_rows(data),), len(data))
+        names = [*data[0]]
+        if all([*row] == names for row in data):
+            form = name if name == RECORDS else f"{name}:records"
+            return form, names, [[*row.values()] for row in data]
+    raise ValueError
 
 
-def _of_split(begin: bytes, split: Any, rest: bytes, types: Mapping[str, str]) -> Part:
-    if not isinstance(split, dict) or not {*split} <= {"columns", "data"}:
-        raise _Single
-    rows, columns = split.get("data"), split.get("columns")
-    if not isinstance(rows, list) or not rows or not isinstance(rows[0], list):
-        raise _Single
-    width = len(rows[0])
-    if any(not isinstance(row, list) or len(row) != width for row in rows):
-        raise _Single
-    if columns is not None:
-        if not isinstance(columns, list) or len(columns) != width:
-            raise _Single
-        begin += b'{"columns": %b, "data": [' % json.dumps(columns).encode()
-    else:
-        begin += b'{"data": ['
-    kinds = _kinds(columns or [None] * width, rows, types)
-    return Part("dataframe_split", (begin, b"]}" + rest), kinds, (_rows(rows),), len(rows))
-
-
-def _of_columns(
-    form: str, begin: bytes, table: dict[str, Any], rest: bytes, types: Mapping[str, str]
-) -> Part:
-    columns = list(table.values())
-    if not all(isinstance(column, list) for column in columns):
-        raise _Single
-    lengths = {len(column) for column in columns}
-    if len(lengths) != 1:
-        raise _Single
-    names = [json.dumps(name).encode() for name in table]
-    frame = [begin + b"{%b: [" % names[0], *(b"], %b: [" % name for name in names[1:])]
-    kinds = tuple(
-        _kind_of_all(column, types.get(name) in _FLOATS) for name, column in table.items()
-    )
-    pieces = tuple(map(_rows, columns))
-    return Part(form, (*frame, b"]}" + rest), kinds, pieces, lengths.pop())
+def body_of(
+    form: str, names: Sequence[str] | None, rows: Sequence[Any], params: Mapping[str, Any]
+) -> bytes:
+    """A request for rows in a form; see `Part`."""
+    if form == CSV:
+        lines = [names or (), *rows]
+        cells = [["" if value is None else str(value) for value in line] for line in lines]
+        return "\n".join(map(",".join, cells)).encode()
+    name, _, shape = form.partition(":")
+    data: Any = rows
+    if name == SPLIT:
+        data = {"data": rows} if names is None else {"columns": names, "data": rows}
+    elif shape == "columns":
+        data = dict(zip(names or (), zip(*rows, strict=True), strict=True))
+    elif names is not None:
+        data = [dict(zip(names, row, strict=True)) for row in rows]
+    return json.dumps({name: data, **params}).encode()
 
 
 def _kinds(
-    columns: Sequence[Any], rows: Iterable[Sequence[Any]], types: Mapping[str, str]
+    form: str, names: Sequence[str] | None, rows: Sequence[Any], types: Mapping[str, str]
 ) -> tuple[Any, ...]:
-    declared = [isinstance(name, str) and types.get(name) in _FLOATS for name in columns]
-    return tuple(map(_kind_of_all, zip(*rows, strict=True), declared))
+    """What decides the types of the columns."""
+    columns = [rows] if form in LISTS else [*zip(*rows, strict=True)]
+    of: Sequence[Any] = [ONLY_INPUT] if form in LISTS else names or [None] * len(columns)
+    return tuple(
+        _kind_of_all(values, types.get(name) in _FLOATS)
+        for name, values in zip(of, columns, strict=True)
+    )
 
 
 def _kind_of_all(values: Sequence[Any], is_float: bool) -> Any:
@@ -202,12 +172,8 @@ def _kind(value: Any, is_float: bool) -> Any:
     if kind is list:
         return len(value), frozenset([_kind(each, is_float) for each in value])
     if kind is dict or (kind is int and not -_EXACT < value < _EXACT):
-        raise _Single
+        raise ValueError(f"a column with {value} may change in company")
     if is_float and (kind is int or value is None):
         # The signature makes floats of them, whatever else is in the column.
         return float
     return kind
-
-
-def _rows(rows: list[Any]) -> bytes:
-    return json.dumps(rows)[1:-1].encode()

@@ -182,7 +182,7 @@ class _Process:
         if answer.status != 200:
             together = f" to {len(parts)} rows together" if len(parts) > 1 else ""
             raise _Refused(f"{answer.status}{together}: {error_line(content)}")
-        return predictions(content, sum(part.rows for part in parts))
+        return predictions(content, sum(len(part.rows) for part in parts))
 
 
 if __name__ == "__main__":

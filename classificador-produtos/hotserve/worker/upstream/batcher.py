@@ -50,12 +50,12 @@ class _Queue:
         taken, left = list[_Waiting](), list[_Waiting]()
         rows = size = 0
         for each in self.waiting:
-            rows, size = rows + each.part.rows, size + each.part.size
+            rows, size = rows + len(each.part.rows), size + each.part.size
             fits = not taken or (rows <= MOST_ROWS and size <= MOST_BYTES)
             if each.part.key == first.part.key and fits:
                 taken.append(each)
             else:
-                rows, size = rows - each.part.rows, size - each.part.size
+                rows, size = rows - len(each.part.rows), size - each.part.size
                 left.append(each)
         self.waiting = left
         return taken
@@ -225,13 +225,13 @@ class Batcher:
             return True
         if answer.status == 200:
             try:
-                bodies = split(answer.body, [part.rows for part in parts])
+                bodies = split(answer.body, [len(part.rows) for part in parts])
             except WrongLength as error:
                 if version not in self._shut:
                     self._shut.add(version)
                     self._report(version, f"for requests that went together {error}")
             else:
-                self._counters.batch(version, len(parts), sum(part.rows for part in parts))
+                self._counters.batch(version, len(parts), sum(len(part.rows) for part in parts))
                 for each, body in zip(taken, bodies, strict=True):
                     if not each.answer.done():
                         each.answer.set_result(Answer(200, [*answer.headers], body))

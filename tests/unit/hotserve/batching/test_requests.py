@@ -138,7 +138,7 @@ def check_json(bodies: list[bytes], types: dict[str, str], schema: Schema | None
             continue
         together = as_rows(mlflow_reads(join(parts), schema))
         assert together == [row for rows in apart for row in rows]
-        assert [part.rows for part in parts] == [len(rows) for rows in apart]
+        assert [len(part.rows) for part in parts] == [len(rows) for rows in apart]
 
 
 CELLS = (
@@ -168,7 +168,7 @@ def test_csv(tables: list[list[tuple[str, str]]], typed: bool, ending: str) -> N
         except Exception:
             continue
         assert as_rows(parse_csv(join(parts), schema)) == [row for rows in apart for row in rows]
-        assert [part.rows for part in parts] == [len(rows) for rows in apart]
+        assert [len(part.rows) for part in parts] == [len(rows) for rows in apart]
 
 
 def parse_csv(body: bytes, schema: Schema | None) -> Any:
