@@ -1,26 +1,21 @@
 """`/explain`: which words decided, from the compiled model of the fast lane."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
-from hotserve.ipc.messages import LaneTarget
 from hotserve.lane import Lane
 from hotserve.worker.answer import JSON, Answer
 from hotserve.worker.errors import RequestError
 from hotserve.worker.fast_lane import FEW, LONGEST_TEXT, FastLane
 
 
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """A compiled model that is shown beside the one that answers."""
-
-    target: LaneTarget
-    lane: Lane
-
-
-def explain(lane: FastLane | None, compared: Compared | None, body: bytes) -> Answer:
+def explain(lane: FastLane | None, compared: FastLane | None, body: bytes) -> Answer:
     """The answer to a body of JSON, `{"inputs": [text, …]}`.
+
+    Args:
+        lane: of the version that answers.
+        compared: of the version that is shown beside it.
 
     Raises:
         RequestError: the body is none, or no lane is open.
@@ -33,7 +28,7 @@ def explain(lane: FastLane | None, compared: Compared | None, body: bytes) -> An
     if compared is not None:
         shown["compared"] = {
             "version": compared.target.version,
-            "explanations": [_shown(compared.lane, text) for text in texts],
+            "explanations": [_shown(compared.compiled, text) for text in texts],
         }
     version = (b"x-model-version", lane.target.version.encode())
     answer = json.dumps(shown, ensure_ascii=False).encode("utf-8", "replace")

@@ -53,10 +53,12 @@ class FastLane:
         """Map the file.
 
         Raises:
-            LaneError: it can't be used.
+            LaneError: it can't be used, or is another one.
         """
         self.target = target
-        self.compiled = lane = opened(target)
+        self.compiled = lane = Lane(target.path)
+        if lane.checksum != target.checksum:
+            raise LaneError(f"{target.path} is not the compiled model that was compared")
         self._class_index = lane.class_index
         self._forms, self._with_chances = lane_forms.by_probabilities(target.forms)
         self._names = [str(label) for label in lane.classes]
@@ -200,18 +202,6 @@ class FastLane:
     def _chances_shown(self, chances: list[float]) -> dict[str, Any]:
         shares = dict(zip(self._names, chances, strict=True))
         return {CATEGORY: self._names[_most_likely(chances)], PROBABILITIES: shares}
-
-
-def opened(target: LaneTarget) -> Lane:
-    """The compiled model of a target.
-
-    Raises:
-        LaneError: it can't be used, or is another one.
-    """
-    lane = Lane(target.path)
-    if lane.checksum != target.checksum:
-        raise LaneError(f"{target.path} is not the compiled model that was compared")
-    return lane
 
 
 def _most_likely(chances: list[float]) -> int:

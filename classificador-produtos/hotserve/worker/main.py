@@ -28,8 +28,7 @@ from hotserve.worker.auth import Auth
 from hotserve.worker.cors import Cors
 from hotserve.worker.counters import Counters
 from hotserve.worker.errors import FaultLog
-from hotserve.worker.explain import Compared
-from hotserve.worker.fast_lane import FastLane, opened
+from hotserve.worker.fast_lane import FastLane
 from hotserve.worker.http.fast_path import FastPathProtocol
 from hotserve.worker.http.protocol import check_timeouts
 from hotserve.worker.model_paths import ModelPaths
@@ -156,16 +155,17 @@ class _Inbox:
         match message:
             case messages.Prepare() as change:
                 model = self.models.take(change.name)
+                before = model.serving.prepared
                 prepared = Prepared(
                     change.number,
                     change.target,
                     change.model,
                     change.hold,
                     change.asleep,
-                    self._lane(model, change.lane) if change.lane else None,
+                    self._opened(model, change.lane, before.lane, "use the fast lane"),
                     change.batching,
                     change.is_gone,
-                    self._compared(model, change.compared) if change.compared else None,
+                    self._opened(model, change.compared, before.compared, "compare"),
                 )
                 model.serving.prepare(prepared)
                 self.channel.send(messages.Acknowledge(change.number))
@@ -179,25 +179,20 @@ class _Inbox:
             case messages.MetricsAnswer():
                 self.reporter.answered(message)
 
-    def _lane(self, model: Model, target: messages.LaneTarget) -> FastLane | None:
-        """The lane that is open already, or a new one; without it requests go to the process."""
-        known = model.serving.prepared.lane
+    def _opened(
+        self,
+        model: Model,
+        target: messages.LaneTarget | None,
+        known: FastLane | None,
+        problem: str,
+    ) -> FastLane | None:
+        """The lane that is open already, or a new one; None where there is none to be had."""
         if known is not None and known.target == target:
             return known
         try:
-            return FastLane(target, model.counters)
+            return FastLane(target, model.counters) if target else None
         except LaneError as error:
-            self.channel.send(messages.LogError(f"a front worker can't use the fast lane: {error}"))
-            return None
-
-    def _compared(self, model: Model, target: messages.LaneTarget) -> Compared | None:
-        known = model.serving.prepared.compared
-        if known is not None and known.target == target:
-            return known
-        try:
-            return Compared(target, opened(target))
-        except LaneError as error:
-            self.channel.send(messages.LogError(f"a front worker can't compare: {error}"))
+            self.channel.send(messages.LogError(f"a front worker can't {problem}: {error}"))
             return None
 
 

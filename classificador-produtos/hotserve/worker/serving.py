@@ -10,13 +10,12 @@ from typing import Any
 
 from hotserve.ipc.messages import Batching, Target
 from hotserve.ipc.shared_version import SharedVersion
-from hotserve.worker.explain import Compared
 from hotserve.worker.fast_lane import FastLane
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A `Prepare` message of one model with its lane opened."""
+    """A `Prepare` message of one model with its lanes opened."""
 
     number: int = -1
     target: Target | None = None
@@ -26,7 +25,7 @@ class Prepared:
     lane: FastLane | None = None
     batching: Batching | None = None
     is_gone: bool = False
-    compared: Compared | None = None
+    compared: FastLane | None = None
 
 
 class Serving:
