@@ -1,4 +1,4 @@
-"""A pipeline as plain arrays, on its way from scikit-learn to the compiled file."""
+"""A pipeline's vectorizers as plain arrays, on their way from scikit-learn to the compiled file."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from hotserve.lane.analyzer import Settings
+from hotserve.lane import ngram_trie, term_table
+from hotserve.lane.analyzer import Analyzer, Settings
 from hotserve.lane.model import Tfidf
+
+Numbers = np.ndarray[Any, np.dtype[np.float64]]
 
 
 @dataclass
@@ -20,6 +23,20 @@ class LeafArrays:
     terms: list[str]
     weights: list[float] = field(default_factory=list)
 
+    def laid_out(self, offset: int) -> dict[str, Any]:
+        """What the file holds of it, its first term having the number `offset`."""
+        # A vocabulary that was given, not learnt, can hold anything.
+        ngrams = Analyzer(self.settings).ngrams_of_parts and all(
+            all(term.split(" ")) for term in self.terms
+        )
+        return {
+            "settings": self.settings.to_json(),
+            "terms": term_table.build(self.terms),
+            "ngrams": ngram_trie.build(self.terms) if ngrams else None,
+            "offset": offset,
+            "weights": self.weights,
+        }
+
 
 @dataclass
 class GroupArrays:
@@ -29,6 +46,11 @@ class GroupArrays:
     tfidf: Tfidf | None = None
     weights: list[float] = field(default_factory=list)
 
+    @property
+    def terms(self) -> int:
+        """How many there are."""
+        return sum(len(leaf.terms) for leaf in self.leaves)
+
     def weigh(self, weight: float) -> None:
         """Multiply all values by a number, after all that was done to them before."""
         if self.tfidf is None:
@@ -37,53 +59,32 @@ class GroupArrays:
         else:
             self.weights.append(weight)
 
+    def laid_out(self, offset: int, coefficients: Numbers) -> tuple[dict[str, Any], float]:
+        """What the file holds of it, its first term having the number `offset`.
 
-@dataclass
-class ModelArrays:
-    """A pipeline.
-
-    Attributes:
-        coefficients: shape (terms, columns), C order, as scikit-learn multiplies by it.
-        intercept: shape (columns,).
-        single: whether scikit-learn calculates in single precision.
-        description: the pipeline's steps, for people.
-    """
-
-    classes: list[str | int | bool]
-    groups: list[GroupArrays]
-    coefficients: np.ndarray[Any, np.dtype[np.float64]]
-    intercept: np.ndarray[Any, np.dtype[np.float64]]
-    single: bool
-    description: str
-
-    def rows(self, group: GroupArrays, start: int) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """What `model.Group.rows` holds, for a group whose first term has the number `start`.
+        Args:
+            coefficients: of its terms.
 
         Returns:
-            Shape (terms, columns), with one more column in front where the group has a norm.
+            With it a number than which no product of a value and a coefficient is larger, a count
+            of one given.
         """
-        before = [np.full(len(leaf.terms), float(math.prod(leaf.weights))) for leaf in group.leaves]
+        before = [np.full(len(leaf.terms), float(math.prod(leaf.weights))) for leaf in self.leaves]
         values = np.concatenate(before)
-        if group.tfidf is not None and group.tfidf.idf is not None:
-            values *= np.asarray(group.tfidf.idf)
-        coefficients = self.coefficients[start : start + len(values)]
-        rows = (values * math.prod(group.weights))[:, np.newaxis] * coefficients
-        if group.tfidf is None or group.tfidf.norm is None:
-            return rows
-        lengths = values * values if group.tfidf.norm == "l2" else np.abs(values)
-        return np.column_stack([lengths, rows])
-
-    def largest(self) -> float:
-        """No product of a value and a coefficient is larger, a count of one given."""
-        largest = 0.0
-        start = 0
-        for group in self.groups:
-            rows = self.rows(group, start)
-            end = start + len(rows)
-            if group.tfidf is not None and group.tfidf.norm is not None:
-                # A norm makes values at most 1, and can make small ones as large.
-                coefficients = self.coefficients[start:end] * math.prod(group.weights)
-                rows = np.concatenate([rows[:, 1:], coefficients])
-            largest = max(largest, float(np.abs(rows).max()))
-            start = end
-        return largest
+        if self.tfidf is not None and self.tfidf.idf is not None:
+            values *= np.asarray(self.tfidf.idf)
+        coefficients = coefficients * math.prod(self.weights)
+        rows = values[:, np.newaxis] * coefficients
+        largest = np.abs(rows).max()
+        if self.tfidf is not None and self.tfidf.norm is not None:
+            # A norm makes values at most 1, and can make small ones as large.
+            largest = max(largest, np.abs(coefficients).max())
+            lengths = values * values if self.tfidf.norm == "l2" else np.abs(values)
+            rows = np.column_stack([lengths, rows])
+        leaves, start = [], offset
+        for leaf in self.leaves:
+            leaves.append(leaf.laid_out(start))
+            start += len(leaf.terms)
+        tfidf = self.tfidf and vars(self.tfidf)
+        group = {"leaves": leaves, "offset": offset, "rows": rows, "tfidf": tfidf}
+        return {**group, "weights": self.weights}, float(largest)

@@ -19,7 +19,7 @@ import types
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 if not __package__:
     # A script: its own folder would shadow modules of the model's, so it leaves the path, and
@@ -29,16 +29,12 @@ if not __package__:
     package.__path__ = [str(Path(__file__).resolve().parents[1])]
     sys.modules["hotserve"] = package
 
-from hotserve.lane import container, ngram_trie, term_table
-from hotserve.lane.analyzer import Analyzer
+from hotserve.lane import container
 from hotserve.lane.errors import NotLinearText, Uncertain
 from hotserve.lane.exact_scorer import ExactScorer
 from hotserve.lane.lane import Lane
 from hotserve.lane.probabilities import KINDS
 from hotserve.lane.probes import Difference, compare, model_example, probe_texts, probes_file
-
-if TYPE_CHECKING:
-    from hotserve.lane.arrays import ModelArrays
 
 MAX_SUBLINEAR = 1024
 """Counts up to here have the very logarithm that the model's numpy gives."""
@@ -121,29 +117,15 @@ def compile_pipeline(pipeline: Any, out: Path, example: Sequence[str] = ()) -> L
 
     from hotserve.lane.extract import extract
 
-    arrays = extract(pipeline)
-    terms = sum(len(leaf.terms) for group in arrays.groups for leaf in group.leaves)
-    if terms > term_table.MAX_TERMS:
-        raise NotLinearText(f"it has {terms} terms, more than the lane's table holds")
+    model, description = extract(pipeline)
     counts = np.arange(1, MAX_SUBLINEAR + 1, dtype=np.float64)
     np.log(counts, counts)
     counts += 1.0
-    model: dict[str, Any] = {
-        "classes": arrays.classes,
-        "groups": _lay_out(arrays),
-        "columns": arrays.coefficients.shape[1],
-        "coefficients": arrays.coefficients,
-        "intercept": arrays.intercept.tolist(),
-        "probability": None,
-        "exact": False,
-        "single": arrays.single,
-        "log_counts": counts,
-        "largest": arrays.largest(),
-    }
+    model |= {"probability": None, "exact": False, "log_counts": counts}
     info = {
-        "pipeline": arrays.description,
-        "terms": terms,
-        "classes": len(arrays.classes),
+        "pipeline": description,
+        "terms": len(model["coefficients"]),
+        "classes": len(model["classes"]),
         "scikit_learn": sklearn.__version__,
     }
     header = {"unicode": unicodedata.unidata_version, "model": model, "info": info}
@@ -165,34 +147,6 @@ def compile_pipeline(pipeline: Any, out: Path, example: Sequence[str] = ()) -> L
             out.unlink()
         raise
     return lane
-
-
-def _lay_out(arrays: ModelArrays) -> list[dict[str, Any]]:
-    """The groups as the file has them: those of `arrays`, with numbers for their terms."""
-    groups = []
-    offset = 0
-    for group in arrays.groups:
-        start, leaves = offset, []
-        for leaf in group.leaves:
-            # A vocabulary that was given, not learnt, can hold anything.
-            ngrams = Analyzer(leaf.settings).ngrams_of_parts and all(
-                all(term.split(" ")) for term in leaf.terms
-            )
-            leaves.append(
-                {
-                    "settings": leaf.settings.to_json(),
-                    "terms": term_table.build(leaf.terms),
-                    "ngrams": ngram_trie.build(leaf.terms) if ngrams else None,
-                    "offset": offset,
-                    "weights": leaf.weights,
-                }
-            )
-            offset += len(leaf.terms)
-        tfidf = group.tfidf and vars(group.tfidf)
-        rows = arrays.rows(group, start)
-        values = {"offset": start, "rows": rows, "tfidf": tfidf, "weights": group.weights}
-        groups.append({"leaves": leaves, **values})
-    return groups
 
 
 def _same_bits(scores: Sequence[Sequence[float]], pipeline: Any, probes: Sequence[str]) -> bool:

@@ -24,7 +24,7 @@ from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.svm import LinearSVC
 
 from hotserve.lane.analyzer import Settings
-from hotserve.lane.arrays import GroupArrays, LeafArrays, ModelArrays
+from hotserve.lane.arrays import GroupArrays, LeafArrays
 from hotserve.lane.errors import NotLinearText
 from hotserve.lane.model import Tfidf
 
@@ -42,8 +42,8 @@ MOST_CLASSES = 500
 """With more of them scikit-learn is quicker at batches, and a batch holds up other requests."""
 
 
-def extract(pipeline: Any) -> ModelArrays:
-    """The arrays of a fitted pipeline.
+def extract(pipeline: Any) -> tuple[dict[str, Any], str]:
+    """What the file holds of a fitted pipeline's model, and the pipeline's steps, for people.
 
     Raises:
         NotLinearText: it has a part that the lane can't do; the message names it.
@@ -54,21 +54,24 @@ def extract(pipeline: Any) -> ModelArrays:
     *transformers, classifier = steps
     groups = _groups(transformers)
     classes = _classes(classifier)
-    coefficients, intercept = _coefficients(classifier)
-    terms = sum(len(leaf.terms) for group in groups for leaf in group.leaves)
-    if coefficients.shape[0] != terms:
-        raise NotLinearText(
-            f"{_name(classifier)} has coefficients for {coefficients.shape[0]} columns, and the "
-            f"vectorizers give {terms}"
-        )
-    return ModelArrays(
-        classes=classes,
-        groups=groups,
-        coefficients=np.ascontiguousarray(coefficients, dtype=np.float64),
-        intercept=intercept,
-        single=_single_precision(pipeline, groups, coefficients.dtype),
-        description=" → ".join(_describe(step) for step in steps),
-    )
+    own, intercept = _coefficients(classifier)
+    # C order, as scikit-learn multiplies by them.
+    coefficients = np.ascontiguousarray(own, dtype=np.float64)
+    laid_out, offset = [], 0
+    for group in groups:
+        end = offset + group.terms
+        laid_out.append(group.laid_out(offset, coefficients[offset:end]))
+        offset = end
+    model = {
+        "classes": classes,
+        "groups": [group for group, _ in laid_out],
+        "columns": coefficients.shape[1],
+        "coefficients": coefficients,
+        "intercept": intercept.tolist(),
+        "single": _single_precision(pipeline, groups, own.dtype),
+        "largest": max(largest for _, largest in laid_out),
+    }
+    return model, " → ".join(map(_describe, steps))
 
 
 def vectors_and_classifier(pipeline: Any, texts: Sequence[str]) -> tuple[Any, Any]:
@@ -86,7 +89,7 @@ def _steps(step: Any) -> Iterator[Any]:
         yield step
         return
     for _, inner in step.steps:
-        if inner is not None and not (isinstance(inner, str) and inner == "passthrough"):
+        if inner is not None and inner != "passthrough":
             yield from _steps(inner)
 
 
@@ -108,7 +111,7 @@ def _union(union: FeatureUnion) -> list[GroupArrays]:
     weights = union.transformer_weights or {}
     groups: list[GroupArrays] = []
     for name, transformer in union.transformer_list:
-        if isinstance(transformer, str) and transformer == "drop":
+        if transformer == "drop":
             continue
         inner = _groups(list(_steps(transformer)))
         if (weight := weights.get(name)) is not None:
@@ -139,8 +142,6 @@ def _apply_tfidf(groups: Sequence[GroupArrays], transformer: TfidfTransformer) -
     idf = None
     if hasattr(transformer, "idf_"):
         numbers = np.asarray(transformer.idf_, dtype=np.float64)
-        if numbers.shape != (sum(len(leaf.terms) for leaf in group.leaves),):
-            raise NotLinearText(f"idf_ of {_name(transformer)} has shape {numbers.shape}")
         _require_finite(numbers, "idf_")
         idf = memoryview(numbers.tobytes()).cast("d")
     group.tfidf = Tfidf(bool(transformer.sublinear_tf), idf, transformer.norm)
@@ -184,8 +185,6 @@ def _terms(vectorizer: Any) -> list[str]:
     terms: list[Any] = vectorizer.get_feature_names_out().tolist()
     if not all(isinstance(term, str) for term in terms):
         raise NotLinearText("its vocabulary has terms that are no texts")
-    if any(vectorizer.vocabulary_[term] != index for index, term in enumerate(terms)):
-        raise NotLinearText("its vocabulary has gaps")
     return terms
 
 
@@ -218,9 +217,6 @@ def _coefficients(classifier: Any) -> tuple[np.ndarray[Any, Any], np.ndarray[Any
             raise NotLinearText(f"{_name(classifier)} was made sparse; call densify() on it")
     rows = np.atleast_2d(np.asarray(rows))
     intercept = np.asarray(np.broadcast_to(intercept, rows.shape[:1]), dtype=np.float64)
-    columns = 1 if not isinstance(classifier, NAIVE_BAYES) and len(classifier.classes_) == 2 else 0
-    if rows.ndim != 2 or len(rows) != (columns or len(classifier.classes_)):
-        raise NotLinearText(f"{_name(classifier)} has coefficients of shape {rows.shape}")
     _require_finite(rows, "coefficients")
     _require_finite(intercept, "an intercept or prior")
     return rows.T, intercept

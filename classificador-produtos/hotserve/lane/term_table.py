@@ -12,8 +12,6 @@ import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-MAX_TERMS = 2**32 - 2
-
 
 def encoded(term: str) -> bytes:
     """A term's bytes; half a surrogate pair, which JSON can carry, has some too."""
