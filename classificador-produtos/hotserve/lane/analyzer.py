@@ -58,9 +58,9 @@ class Analyzer:
     """Cuts texts into terms.
 
     Attributes:
-        in_parts: whether the tokens of a text (for `char_wb`, its terms) are those of its
-            parts as `split` gives them, one part after the other.
-        ngrams_of_parts: whether terms are runs of such tokens, more than one in a term.
+        terms_of_parts: whether the terms of a text are those of its parts as `split` gives them,
+            one part after the other.
+        ngrams_of_parts: whether that is so for its tokens, of which a term may hold several.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -73,13 +73,14 @@ class Analyzer:
         self._word = settings.analyzer == "word"
         pattern = settings.token_pattern if self._word else None
         self._find_tokens: Callable[[str], list[str]] = re.compile(pattern or "").findall
-        self.in_parts = settings.analyzer == "char_wb" or (
-            pattern is not None and PATTERN_WITHIN_PARTS.fullmatch(pattern) is not None
+        tokens_of_parts = bool(pattern and PATTERN_WITHIN_PARTS.fullmatch(pattern))
+        self.ngrams_of_parts = tokens_of_parts and settings.max_n > 1
+        self.terms_of_parts = settings.analyzer == "char_wb" or (
+            tokens_of_parts and settings.max_n == 1
         )
-        self.ngrams_of_parts = self._word and self.in_parts and settings.max_n > 1
 
     def split(self, text: str) -> list[str]:
-        """The parts of a text; see `in_parts`."""
+        """The parts of a text; see `terms_of_parts`."""
         if self.settings.strip_accents == "ascii":
             # This mode drops white space beyond ASCII, so that it separates nothing.
             return text.split(" ")

@@ -71,20 +71,20 @@ class GroupArrays:
         """
         before = [np.full(len(leaf.terms), float(math.prod(leaf.weights))) for leaf in self.leaves]
         values = np.concatenate(before)
-        if self.tfidf is not None and self.tfidf.idf is not None:
-            values *= np.asarray(self.tfidf.idf)
+        tfidf = self.tfidf or Tfidf()
+        if tfidf.idf is not None:
+            values *= np.asarray(tfidf.idf)
         coefficients = coefficients * math.prod(self.weights)
         rows = values[:, np.newaxis] * coefficients
         largest = np.abs(rows).max()
-        if self.tfidf is not None and self.tfidf.norm is not None:
+        if tfidf.norm is not None:
             # A norm makes values at most 1, and can make small ones as large.
             largest = max(largest, np.abs(coefficients).max())
-            lengths = values * values if self.tfidf.norm == "l2" else np.abs(values)
+            lengths = values * values if tfidf.norm == "l2" else np.abs(values)
             rows = np.column_stack([lengths, rows])
         leaves, start = [], offset
         for leaf in self.leaves:
             leaves.append(leaf.laid_out(start))
             start += len(leaf.terms)
-        tfidf = self.tfidf and vars(self.tfidf)
-        group = {"leaves": leaves, "offset": offset, "rows": rows, "tfidf": tfidf}
+        group = {"leaves": leaves, "offset": offset, "rows": rows, "tfidf": vars(tfidf)}
         return {**group, "weights": self.weights}, float(largest)

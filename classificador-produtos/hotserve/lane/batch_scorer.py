@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from hotserve.lane.fast_scorer import PART_BYTES, Memory, single_tokens
+from hotserve.lane.fast_scorer import PART_BYTES, Memory
 from hotserve.lane.model import Group, Leaf, Model
 from hotserve.lane.ngram_trie import SPREAD, UNKNOWN, NgramTrie
 
@@ -94,23 +94,21 @@ class BatchScorer:
             for weight in leaf.weights:
                 value *= weight
             parts.append((owner, term + leaf.offset, value))
-        owner = np.concatenate([part[0] for part in parts])
-        term = np.concatenate([part[1] for part in parts])
-        value = np.concatenate([part[2] for part in parts])
-        if (tfidf := group.tfidf) is not None:
-            if tfidf.sublinear:
-                if len(value) and value.max() > len(self._log_counts):
-                    return None
-                value = self._log_counts[value.astype(np.int64) - 1]
-            if tfidf.idf is not None:
-                value = value * np.asarray(tfidf.idf)[term - group.offset]
-            if tfidf.norm is not None:
-                sizes = value * value if tfidf.norm == "l2" else np.abs(value)
-                lengths = np.bincount(owner, weights=sizes, minlength=len(texts))
-                if tfidf.norm == "l2":
-                    lengths = np.sqrt(lengths)
-                lengths[lengths == 0.0] = 1.0
-                value = value / lengths[owner]
+        owner, term, value = map(np.concatenate, zip(*parts, strict=True))
+        tfidf = group.tfidf
+        if tfidf.sublinear:
+            if len(value) and value.max() > len(self._log_counts):
+                return None
+            value = self._log_counts[value.astype(np.int64) - 1]
+        if tfidf.idf is not None:
+            value = value * np.asarray(tfidf.idf)[term - group.offset]
+        if tfidf.norm is not None:
+            sizes = value * value if tfidf.norm == "l2" else np.abs(value)
+            lengths = np.bincount(owner, weights=sizes, minlength=len(texts))
+            if tfidf.norm == "l2":
+                lengths = np.sqrt(lengths)
+            lengths[lengths == 0.0] = 1.0
+            value = value / lengths[owner]
         for weight in group.weights:
             value = value * weight
         return owner, term, value
@@ -147,7 +145,7 @@ def _counted(terms: Numbers, vocabulary: int) -> tuple[Numbers, Numbers, Numbers
 def _terms_finder(leaf: Leaf) -> Finder:
     analyzer = leaf.analyzer
     find = leaf.terms.find
-    if analyzer.in_parts and single_tokens(leaf):
+    if analyzer.terms_of_parts:
 
         def terms_of_part(part: str) -> tuple[int, ...]:
             return tuple([n for n in map(find, analyzer.terms(part)) if n is not None])

@@ -1,6 +1,6 @@
 """The compiled file: a JSON header, and arrays that workers map into memory.
 
-    bytes 0-7     b"HSLANE3" and the machine's byte order, l or b
+    bytes 0-7     b"HSLANE4" and the machine's byte order, l or b
     bytes 8-11    CRC-32 of all that follows
     bytes 12-15   length of the header
     bytes 16-     the header, then the arrays, each at a multiple of eight
@@ -26,7 +26,7 @@ from typing import Any
 
 from hotserve.lane.errors import LaneError
 
-MAGIC = b"HSLANE3" + sys.byteorder[:1].encode()
+MAGIC = b"HSLANE4" + sys.byteorder[:1].encode()
 PREFIX = struct.Struct("=8sII")
 CHECKED_FROM = 12
 ALIGNMENT = 8

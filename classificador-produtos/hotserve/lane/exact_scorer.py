@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 
-from hotserve.lane.model import Group, Leaf, Model
+from hotserve.lane.model import Group, Model
 
 DOUBLE_ROUNDING = 2.0**-53
 SINGLE_ROUNDING = 2.0**-24
@@ -57,49 +57,30 @@ class ExactScorer:
 
     def values(self, group: Group, text: str) -> tuple[list[tuple[int, float]], bool]:
         """A group's vector: numbers of terms in order, each with its value; and whether exact."""
+        tfidf, log_counts = group.tfidf, self._model.log_counts
         same_bits = True
         values: list[tuple[int, float]] = []
         for leaf in group.leaves:
-            for term, count in sorted(_counts(leaf, text).items()):
+            found = Counter(leaf.analyzer.terms(text)).items()
+            known = ((leaf.terms.find(term), count) for term, count in found)
+            for index, count in sorted((n, count) for n, count in known if n is not None):
                 value = 1.0 if leaf.binary else float(count)
                 for weight in leaf.weights:
                     value *= weight
-                values.append((term, value))
-        if group.tfidf is not None:
-            if group.tfidf.sublinear:
-                table = self._model.log_counts
-                same_bits = all(value <= len(table) for _, value in values)
-                values = [(term, self._log_count(value)) for term, value in values]
-            if (idf := group.tfidf.idf) is not None:
-                values = [(term, value * idf[term - group.offset]) for term, value in values]
-            values = _normalized(values, group.tfidf.norm)
+                if tfidf.sublinear and value <= len(log_counts):
+                    value = log_counts[int(value) - 1]
+                elif tfidf.sublinear:
+                    # numpy's own logarithm can differ from the C library's in the last bit.
+                    value, same_bits = 1.0 + math.log(value), False
+                if tfidf.idf is not None:
+                    value *= tfidf.idf[leaf.offset + index - group.offset]
+                values.append((leaf.offset + index, value))
+        total = 0.0
+        for _, value in values:
+            total += value * value if tfidf.norm == "l2" else abs(value)
+        if tfidf.norm is not None and total:
+            total = math.sqrt(total) if tfidf.norm == "l2" else total
+            values = [(term, value / total) for term, value in values]
         for weight in group.weights:
             values = [(term, value * weight) for term, value in values]
         return values, same_bits
-
-    def _log_count(self, count: float) -> float:
-        table = self._model.log_counts
-        # numpy's own logarithm can differ from the C library's in the last bit.
-        return table[int(count) - 1] if count <= len(table) else 1.0 + math.log(count)
-
-
-def _counts(leaf: Leaf, text: str) -> Counter[int]:
-    found = Counter(leaf.analyzer.terms(text))
-    counts: Counter[int] = Counter()
-    for term, count in found.items():
-        if (index := leaf.terms.find(term)) is not None:
-            counts[leaf.offset + index] = count
-    return counts
-
-
-def _normalized(values: list[tuple[int, float]], norm: str | None) -> list[tuple[int, float]]:
-    if norm is None:
-        return values
-    total = 0.0
-    for _, value in values:
-        total += value * value if norm == "l2" else abs(value)
-    if total == 0.0:
-        return values
-    if norm == "l2":
-        total = math.sqrt(total)
-    return [(term, value / total) for term, value in values]

@@ -7,7 +7,7 @@ weight for each term. So the sums told here are not an estimate; they are how th
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hotserve.lane.exact_scorer import ExactScorer
@@ -51,10 +51,20 @@ class Explanation:
 def explain(model: Model, text: str) -> Explanation:
     """Add up a text's scores once more, term by term."""
     scorer = ExactScorer(model)
-    scores, _ = scorer.scores(text)
-    index, runner_up = _first_two(scores, len(model.classes))
-    between = _between(index, runner_up, model.columns)
     columns = model.columns
+    classes = range(len(model.classes))
+    scores = model.of_classes(scorer.scores(text)[0])
+    # Of equal ones the first, as in the lane.
+    index, *others = sorted(classes, key=lambda each: -scores[each])
+    runner_up = others[0] if others else None
+
+    def between(row: Sequence[float]) -> float:
+        """What a row of numbers, one a column, says for the best class."""
+        if runner_up is None:
+            return 0.0
+        row = model.of_classes(row)
+        return row[index] - row[runner_up]
+
     found: list[Contribution] = []
     for group in model.groups:
         values = dict(scorer.values(group, text)[0])
@@ -67,23 +77,3 @@ def explain(model: Model, text: str) -> Explanation:
                     weight = values[at] * between(row)
                 found.append(Contribution(term, count, weight))
     return Explanation(index, runner_up, between(scores), between(model.intercept), found)
-
-
-def _first_two(scores: list[float], classes: int) -> tuple[int, int | None]:
-    """The indexes of the best class and the second one; of equal ones the first, as the lane."""
-    if classes == 1:
-        return 0, None
-    if len(scores) == 1:
-        return (1, 0) if scores[0] > 0.0 else (0, 1)
-    index, runner_up, *_ = sorted(range(len(scores)), key=lambda each: -scores[each])
-    return index, runner_up
-
-
-def _between(index: int, runner_up: int | None, columns: int) -> Callable[..., float]:
-    """A function from a row of numbers, one a column, to what it says for the best class."""
-    if runner_up is None:
-        return lambda _: 0.0
-    if columns == 1:
-        sign = 1.0 if index else -1.0
-        return lambda row: sign * row[0]
-    return lambda row: row[index] - row[runner_up]

@@ -63,8 +63,7 @@ def fast_scorer(model: Model) -> Scorer:
     leaves = model.leaves
     if (
         all(group.additive for group in model.groups)
-        and all(leaf.analyzer.in_parts for leaf in leaves)
-        and all(single_tokens(leaf) for leaf in leaves)
+        and all(leaf.analyzer.terms_of_parts for leaf in leaves)
         and len({leaf.analyzer.settings.strip_accents == "ascii" for leaf in leaves}) == 1
     ):
         return _adding_scorer(model)
@@ -156,8 +155,7 @@ def _group_scorer(model: Model, group: Group) -> Callable[[str], tuple[Iterable[
     shared_row = Memory(row, ROW_BYTES + 32 * model.columns).__getitem__
     leaf_rows = [_leaf_rows(leaf, row, shared_row) for leaf in group.leaves]
     first, others = leaf_rows[0], leaf_rows[1:]
-    norm = group.norm
-    sublinear = group.tfidf is not None and group.tfidf.sublinear
+    norm, sublinear = group.tfidf.norm, group.tfidf.sublinear
     nothing = (0.0,) * model.columns
     sqrt, log = math.sqrt, math.log
 
@@ -211,7 +209,7 @@ def _leaf_rows(
     flat = chain.from_iterable
     rows_of: Callable[[str], Iterable[Row]]
     split = _splitter(leaf)
-    if analyzer.in_parts and single_tokens(leaf):
+    if analyzer.terms_of_parts:
         find = leaf.terms.find
 
         def rows_of_part(part: str) -> tuple[Row, ...]:
@@ -250,18 +248,12 @@ def _leaf_rows(
     return rows_of
 
 
-def single_tokens(leaf: Leaf) -> bool:
-    """Whether no term reaches over several parts of a text."""
-    settings = leaf.analyzer.settings
-    return settings.analyzer == "char_wb" or (settings.analyzer == "word" and settings.max_n == 1)
-
-
 def _rows(model: Model, group: Group) -> Callable[[int], Row]:
     """A function from a term's number to a row: the number, and its share of all sums.
 
     The share is that of a count of one. Where the group has a norm, the first sum is for that.
     """
-    width = model.columns + (group.norm is not None)
+    width = model.columns + (group.tfidf.norm is not None)
     numbers = struct.Struct(f"={width}d").unpack_from
     buffer = group.rows
     row_bytes = 8 * width

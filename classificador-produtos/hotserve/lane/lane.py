@@ -124,16 +124,12 @@ def _chooser(model: models.Model, fast: Scorer) -> Callable[[str], int]:
     lowest = float("-inf")
 
     def choose_exactly(text: str) -> int:
-        scores, doubt = exact(text)
-        if len(scores) == 1 and len(model.classes) > 1:
-            if abs(scores[0]) <= doubt and doubt:
-                raise Uncertain(f"the score of {text[:60]!r} is {scores[0]:.3g}")
-            return int(scores[0] > 0.0)
+        sums, doubt = exact(text)
+        scores = model.of_classes(sums)
         best = max(scores)
-        index = scores.index(best)
         if doubt and sum(best - score <= doubt for score in scores) > 1:
             raise Uncertain(f"two classes are within {doubt:.3g} on {text[:60]!r}")
-        return index
+        return scores.index(best)
 
     def choose(text: str) -> int:
         scores = fast(text)

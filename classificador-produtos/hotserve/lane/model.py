@@ -42,16 +42,16 @@ class Leaf:
 
 @dataclass(frozen=True)
 class Tfidf:
-    """The settings of a TfidfTransformer.
+    """The settings of a TfidfTransformer; by default those of none, where counts stay counts.
 
     Attributes:
         idf: one number for each term of the group, or None.
         norm: `l1`, `l2` or None.
     """
 
-    sublinear: bool
-    idf: memoryview[float] | None
-    norm: str | None
+    sublinear: bool = False
+    idf: memoryview[float] | None = None
+    norm: str | None = None
 
 
 @dataclass(frozen=True)
@@ -69,19 +69,14 @@ class Group:
     leaves: Sequence[Leaf]
     offset: int
     rows: memoryview[float]
-    tfidf: Tfidf | None
+    tfidf: Tfidf
     weights: Sequence[float]
-
-    @property
-    def norm(self) -> str | None:
-        """`l1`, `l2` or None."""
-        return self.tfidf.norm if self.tfidf else None
 
     @property
     def additive(self) -> bool:
         """Whether a text's vector is the sum of its parts' vectors."""
-        counts_add_up = self.tfidf is None or not (self.tfidf.sublinear or self.tfidf.norm)
-        return counts_add_up and not any(leaf.binary for leaf in self.leaves)
+        changed = self.tfidf.sublinear or self.tfidf.norm is not None
+        return not changed and not any(leaf.binary for leaf in self.leaves)
 
 
 @dataclass(frozen=True)
@@ -115,6 +110,10 @@ class Model:
         """Those of all groups."""
         return [leaf for group in self.groups for leaf in group.leaves]
 
+    def of_classes(self, row: Sequence[float]) -> Sequence[float]:
+        """A number for each class; of two classes with one column the first one's is zero."""
+        return [0.0, *row] if len(row) < len(self.classes) else row
+
 
 def read(header: Mapping[str, Any]) -> Model:
     """The model in a compiled file's header.
@@ -136,7 +135,7 @@ def read(header: Mapping[str, Any]) -> Model:
             terms = sum(len(leaf.terms) for leaf in group.leaves)
             expected[1] += terms * model.columns
             sizes.append(len(group.rows))
-            expected.append(terms * (model.columns + (group.norm is not None)))
+            expected.append(terms * (model.columns + (group.tfidf.norm is not None)))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise LaneError(f"the compiled model is not complete: {error}") from None
     if sizes != expected or not model.classes:
@@ -144,7 +143,7 @@ def read(header: Mapping[str, Any]) -> Model:
     return model
 
 
-def _group(leaves: Sequence[Any], tfidf: Mapping[str, Any] | None, **fields: Any) -> Group:
+def _group(leaves: Sequence[Any], tfidf: Mapping[str, Any], **fields: Any) -> Group:
     found = [
         Leaf(
             Analyzer(Settings.from_json(leaf["settings"])),
@@ -155,4 +154,4 @@ def _group(leaves: Sequence[Any], tfidf: Mapping[str, Any] | None, **fields: Any
         )
         for leaf in leaves
     ]
-    return Group(leaves=found, tfidf=Tfidf(**tfidf) if tfidf else None, **fields)
+    return Group(leaves=found, tfidf=Tfidf(**tfidf), **fields)
