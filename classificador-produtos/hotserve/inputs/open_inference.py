@@ -17,17 +17,20 @@ _INTEGERS = {"INT8": "b", "INT16": "h", "INT32": "i", "INT64": "q"}
 _INTEGERS |= {f"U{name}": code.upper() for name, code in _INTEGERS.items()}
 _FLOATS = {"FP16": "e", "FP32": "f", "FP64": "d"}
 _CODES = {**_INTEGERS, **_FLOATS, "BOOL": "?"}
-DATATYPES = (*_CODES, "BYTES")
-
-_OF_COLUMN = {
-    "boolean": "BOOL",
-    "integer": "INT32",
-    "long": "INT64",
-    "float": "FP32",
-    "double": "FP64",
+"""Of the module `struct`, for binary tensors."""
+_VALUES: Mapping[str, tuple[type, ...]] = {
+    **dict.fromkeys(_INTEGERS, (int,)),
+    **dict.fromkeys(_FLOATS, (int, float)),
+    "BOOL": (bool,),
+    "BYTES": (str,),
 }
-_OF_TENSOR = {"bool": "BOOL", "float16": "FP16", "float32": "FP32", "float64": "FP64"}
-_OF_TENSOR |= {name.lower(): name for name in _INTEGERS}
+"""What may stand in JSON for each datatype, beside `null`."""
+
+_DATATYPES = {name.lower(): name for name in _INTEGERS}
+_DATATYPES |= {"integer": "INT32", "long": "INT64", "boolean": "BOOL", "bool": "BOOL"}
+_DATATYPES |= {"float": "FP32", "double": "FP64"}
+_DATATYPES |= {"float16": "FP16", "float32": "FP32", "float64": "FP64"}
+"""By MLflow's names for types of columns and of tensors; all others are BYTES."""
 
 UNNAMED_INPUT, UNNAMED_OUTPUT = "input-0", "output-0"
 """What a tensor is called that the signature has no name for."""
@@ -44,20 +47,13 @@ class TensorError(ValueError):
 
 def tensors(specs: Sequence[Mapping[str, Any]] | None, unnamed: str) -> list[Tensor]:
     """Name, datatype and shape of what a signature's `inputs` or `outputs` describe."""
-    return [
-        {"name": str(spec.get("name") or unnamed), **_datatype_and_shape(spec)}
-        for spec in specs or ()
-    ]
-
-
-def _datatype_and_shape(spec: Mapping[str, Any]) -> Tensor:
-    if spec.get("type") == "tensor":
-        tensor = spec["tensor-spec"]
-        return {
-            "datatype": _OF_TENSOR.get(tensor["dtype"], "BYTES"),
-            "shape": list(tensor["shape"]),
-        }
-    return {"datatype": _OF_COLUMN.get(str(spec.get("type")), "BYTES"), "shape": [-1]}
+    found = []
+    for spec in specs or ():
+        tensor = spec.get("tensor-spec") or {"dtype": spec.get("type"), "shape": [-1]}
+        datatype = _DATATYPES.get(str(tensor["dtype"]), "BYTES")
+        name = str(spec.get("name") or unnamed)
+        found.append({"name": name, "datatype": datatype, "shape": [*tensor["shape"]]})
+    return found
 
 
 def read(body: bytes, json_length: int | None = None) -> dict[str, Any]:
@@ -120,9 +116,9 @@ def _mapping(of: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 def _checked(tensor: Tensor, binary: bytes | None) -> Tensor:
     """One tensor with its data flat, which are as many and of the kind that it says."""
-    name, datatype, shape = tensor["name"], tensor.get("datatype"), tensor.get("shape")
-    if datatype not in DATATYPES:
-        raise TensorError(f"{name}: datatype must be one of {', '.join(DATATYPES)}")
+    name, datatype, shape = tensor["name"], str(tensor.get("datatype")), tensor.get("shape")
+    if datatype not in _VALUES:
+        raise TensorError(f"{name}: datatype must be one of {', '.join(_VALUES)}")
     if not isinstance(shape, list) or not all(type(n) is int and n >= 0 for n in shape):
         raise TensorError(f"{name}: shape must be a list of whole numbers")
     if len(shape) > MOST_DIMENSIONS:
@@ -131,7 +127,7 @@ def _checked(tensor: Tensor, binary: bytes | None) -> Tensor:
         data = _of_bytes(name, datatype, binary)
     elif isinstance(tensor.get("data"), list):
         data = [*_flat(tensor["data"])]
-        if not all(_is_of(datatype, value) for value in data):
+        if not _are(datatype, data):
             raise TensorError(f"{name}: not all of data is {datatype}")
     else:
         raise TensorError(f"{name}: data must be a list")
@@ -148,14 +144,8 @@ def _flat(data: Iterable[Any]) -> Iterator[Any]:
             yield value
 
 
-def _is_of(datatype: str, value: Any) -> bool:
-    if value is None:
-        return True
-    if datatype == "BYTES":
-        return isinstance(value, str)
-    if datatype == "BOOL" or isinstance(value, bool):
-        return isinstance(value, bool) and datatype == "BOOL"
-    return isinstance(value, int | float if datatype in _FLOATS else int)
+def _are(datatype: str, values: Iterable[Any]) -> bool:
+    return all(value is None or type(value) in _VALUES[datatype] for value in values)
 
 
 def _of_bytes(name: str, datatype: str, binary: bytes) -> list[Any]:
@@ -292,15 +282,12 @@ def _tensor(name: str, data: Any, described: Mapping[str, Any]) -> Tensor:
     if prod(shape) != len(values):
         raise TensorError(f"the answer's {name} is no tensor: its rows differ in length")
     datatype = described.get("datatype")
-    if datatype is None or not all(_is_of(datatype, value) for value in values):
-        datatype = next((d for d in ("BOOL", "INT64", "FP64") if _all_of(d, values)), "BYTES")
+    if datatype is None or not _are(datatype, values):
+        likely = ("BOOL", "INT64", "FP64") if values else ()
+        datatype = next((each for each in likely if _are(each, values)), "BYTES")
     if datatype == "BYTES":
         values = [v if isinstance(v, str | None) else json.dumps(v) for v in values]
     return {"name": name, "datatype": datatype, "shape": shape, "data": values}
-
-
-def _all_of(datatype: str, values: list[Any]) -> bool:
-    return bool(values) and all(_is_of(datatype, value) for value in values)
 
 
 def _shape(data: Any) -> list[int]:

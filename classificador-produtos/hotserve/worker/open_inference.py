@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,16 +45,12 @@ class OpenInference:
     async def _model(self, scope: Scope, _receive: Receive) -> Answer:
         model, _ = self._required(scope)
         signature = model.get("signature") or {}
-        inputs = v2.tensors(signature.get("inputs"), v2.UNNAMED_INPUT)
-        texts = [
-            {"name": name, "datatype": "BYTES", "shape": [-1]}
-            for name in model.get("columns") or [v2.UNNAMED_INPUT]
-        ]
+        texts = [{"name": name} for name in model.get("columns") or [""]]
         return _json(
             name=model["name"],
             versions=[model["version"]] if model.get("version") else [],
             platform="mlflow",
-            inputs=inputs or texts,
+            inputs=v2.tensors(signature.get("inputs") or texts, v2.UNNAMED_INPUT),
             outputs=v2.tensors(signature.get("outputs"), v2.UNNAMED_OUTPUT),
         )
 
@@ -74,25 +70,16 @@ class OpenInference:
 
         try:
             answer = await self.ask(scope, receive, to_mlflow)
+            if answer.status >= 400:
+                return in_form(answer)
+            if version not in (None, answer.version):
+                raise RequestError(404, f"version {version} is not served any more")
+            outputs = v2.chosen(_tensors(answer, signature), request.get("outputs"))
         except v2.TensorError as error:
             raise RequestError(400, str(error)) from None
-        if answer.status >= 400:
-            return in_form(answer)
-        if version not in (None, answer.version):
-            raise RequestError(404, f"version {version} is not served any more")
-        try:
-            tensors = v2.to_tensors(answer.body, signature.get("outputs"))
-        except v2.TensorError as error:
-            raise RequestError(500, str(error), lane=answer.lane, version=answer.version) from None
-        try:
-            wanted = v2.chosen(tensors, request.get("outputs"))
-        except v2.TensorError as error:
-            raise RequestError(400, str(error)) from None
-        identifier = {"id": request["id"]} if "id" in request else {}
-        made = _json(
-            model_name=model["name"], model_version=answer.version, **identifier, outputs=wanted
-        )
-        answer.body = made.body
+        told = {"model_name": model["name"], "model_version": answer.version}
+        told |= {"id": request["id"]} if "id" in request else {}
+        answer.body = _json(**told, outputs=outputs).body
         return answer
 
     def _required(self, scope: Scope) -> tuple[dict[str, Any], str | None]:
@@ -111,20 +98,18 @@ class OpenInference:
 def server_routes(ping: Handler) -> list[Route]:
     """The protocol's paths of the server; `ping` raises RequestError while nothing can answer."""
 
-    async def server(_scope: Scope, _receive: Receive) -> Answer:
-        return _json(name="hotserve", version=__version__, extensions=[])
+    def saying(first: Handler | None = None, **fields: Any) -> Handler:
+        async def handler(scope: Scope, receive: Receive) -> Answer:
+            if first is not None:
+                await first(scope, receive)
+            return _json(**fields)
 
-    async def live(_scope: Scope, _receive: Receive) -> Answer:
-        return _json(live=True)
-
-    async def ready(scope: Scope, receive: Receive) -> Answer:
-        await ping(scope, receive)
-        return _json(ready=True)
+        return handler
 
     return [
-        Route(PREFIX, server),
-        Route(f"{PREFIX}/health/live", live, public=True),
-        Route(f"{PREFIX}/health/ready", ready, public=True),
+        Route(PREFIX, saying(name="hotserve", version=__version__, extensions=[])),
+        Route(f"{PREFIX}/health/live", saying(live=True), public=True),
+        Route(f"{PREFIX}/health/ready", saying(ping, ready=True), public=True),
     ]
 
 
@@ -142,6 +127,13 @@ def in_form(error: Answer) -> Answer:
     message = json.loads(error.body).get("message", "") if error.body else ""
     error.body = _json(error=message).body
     return error
+
+
+def _tensors(answer: Answer, signature: Mapping[str, Any]) -> list[v2.Tensor]:
+    try:
+        return v2.to_tensors(answer.body, signature.get("outputs"))
+    except v2.TensorError as error:
+        raise RequestError(500, str(error), lane=answer.lane, version=answer.version) from None
 
 
 def _json_length(scope: Scope) -> int | None:
