@@ -9,7 +9,7 @@ from hotserve.batching.requests import MOST_BYTES, MOST_ROWS, Part, join, may_be
 from hotserve.ipc.messages import Batching, Target
 from hotserve.worker.answer import Answer, Headers
 from hotserve.worker.counters import Counters
-from hotserve.worker.upstream.pool import ConnectionPool, NoAnswer
+from hotserve.worker.upstream.pool import ConnectionPool
 
 _PATIENCE = 1.0
 """Seconds after which those who wait go, although the process has not answered: it may hang."""
@@ -25,6 +25,15 @@ class _Waiting:
     body: bytes
     headers: Headers
     answer: asyncio.Future[Answer]
+
+    def end(self, answer: Answer | Exception) -> None:
+        """Give who waits its answer, unless it is gone."""
+        if self.answer.done():
+            return
+        if isinstance(answer, Exception):
+            self.answer.set_exception(answer)
+        else:
+            self.answer.set_result(answer)
 
 
 @dataclass(slots=True, eq=False)
@@ -100,8 +109,8 @@ class Batcher:
             NoAnswer: no process answers there.
             TimeoutError: it did not answer in time.
         """
-        is_open = batching is not None and target.version not in self._shut
-        if batching is None or not is_open or not may_be_joined(content_type, body):
+        is_open = target.version not in self._shut and may_be_joined(content_type, body)
+        if batching is None or not is_open:
             return await self._pool.post(target, content_type, body, headers)
         queue = self._queues.get(target.generation)
         if queue is None:
@@ -137,11 +146,7 @@ class Batcher:
     def _set_patience(self, queue: _Queue) -> None:
         if queue.patience is None:
             loop = asyncio.get_running_loop()
-            queue.patience = loop.call_later(_PATIENCE, self._out_of_patience, queue)
-
-    def _out_of_patience(self, queue: _Queue) -> None:
-        queue.patience = None
-        self._send_next(queue)
+            queue.patience = loop.call_later(_PATIENCE, self._send_next, queue)
 
     def _release(self, queue: _Queue) -> None:
         queue.under_way -= 1
@@ -187,59 +192,47 @@ class Batcher:
         task.add_done_callback(self._tasks.discard)
 
     async def _send(self, queue: _Queue, taken: list[_Waiting]) -> None:
+        target = queue.target
         try:
-            alone = len(taken) == 1 or queue.target.version in self._shut
-            if alone or not await self._answer_together(queue.target, taken):
-                await asyncio.gather(*(self._answer_alone(queue.target, each) for each in taken))
-        except Exception as fault:
+            alone = len(taken) == 1 or target.version in self._shut
+            if alone or not await self._answer_together(target, taken):
+                await asyncio.gather(*(self._answer_alone(target, each) for each in taken))
+        except Exception as error:
             for each in taken:
-                _fail(each, fault)
+                each.end(error)
         finally:
             self._release(queue)
 
     async def _answer_alone(self, target: Target, waiting: _Waiting) -> None:
         if waiting.answer.done():
             return
-        content_type = waiting.part.content_type
+        content_type, body = waiting.part.content_type, waiting.body
         try:
-            answer = await self._pool.post(target, content_type, waiting.body, waiting.headers)
-        except (NoAnswer, TimeoutError) as error:
-            _fail(waiting, error)
-        else:
-            if not waiting.answer.done():
-                waiting.answer.set_result(answer)
+            waiting.end(await self._pool.post(target, content_type, body, waiting.headers))
+        except Exception as error:
+            waiting.end(error)
 
     async def _answer_together(self, target: Target, taken: list[_Waiting]) -> bool:
-        """Whether everybody has an answer, or the reason why there is none."""
+        """Whether everybody has an answer.
+
+        Raises:
+            NoAnswer, TimeoutError: there is none, for anybody.
+        """
         parts = [each.part for each in taken]
+        rows = [len(part.rows) for part in parts]
         version = target.version
-        try:
-            answer = await self._pool.post(target, parts[0].content_type, join(parts), [])
-        except TimeoutError:
-            for each in taken:
-                _fail(each, TimeoutError())
-            return True
-        except NoAnswer as error:
-            for each in taken:
-                _fail(each, NoAnswer(refused=error.refused))
-            return True
+        answer = await self._pool.post(target, parts[0].content_type, join(parts), [])
         if answer.status == 200:
             try:
-                bodies = split(answer.body, [len(part.rows) for part in parts])
+                bodies = split(answer.body, rows)
             except WrongLength as error:
                 if version not in self._shut:
                     self._shut.add(version)
                     self._report(version, f"for requests that went together {error}")
             else:
-                self._counters.batch(version, len(parts), sum(len(part.rows) for part in parts))
+                self._counters.batch(version, len(parts), sum(rows))
                 for each, body in zip(taken, bodies, strict=True):
-                    if not each.answer.done():
-                        each.answer.set_result(Answer(200, [*answer.headers], body))
+                    each.end(Answer(200, [*answer.headers], body))
                 return True
         self._counters.failed_batch(version)
         return False
-
-
-def _fail(waiting: _Waiting, error: Exception) -> None:
-    if not waiting.answer.done():
-        waiting.answer.set_exception(error)
