@@ -23,33 +23,24 @@ FEWEST_SAMPLED = 100
 
 
 class LaneProducts:
-    """How many products got each class of one version's fast lane, and how well it knew them."""
+    """How many products got each class of one version's fast lane, and how well it knew them.
 
-    __slots__ = ("categories", "counts", "known", "sure", "top", "unknown", "version")
+    Attributes:
+        samples: terms known, terms unknown, texts with a probability, sum of these.
+    """
+
+    __slots__ = ("categories", "counts", "samples", "version")
 
     def __init__(self, version: str, categories: Sequence[str]) -> None:
         self.version = version
         self.categories = list(categories)
         self.counts = [0] * len(categories)
-        self._forget()
+        self.samples = [0, 0, 0, 0.0]
 
     def add_sample(self, terms: int, known: int, top: float | None) -> None:
         """Count a text by what `Lane.inspect` gave for it."""
-        self.known += known
-        self.unknown += terms - known
-        if top is not None:
-            self.sure += 1
-            self.top += top
-
-    def take_samples(self) -> list[Any]:
-        """Terms known, terms unknown, texts with a probability, sum of these; since last asked."""
-        samples = [self.known, self.unknown, self.sure, self.top]
-        self._forget()
-        return samples
-
-    def _forget(self) -> None:
-        self.known = self.unknown = self.sure = 0
-        self.top = 0.0
+        sample = known, terms - known, int(top is not None), top or 0.0
+        self.samples = [sum(pair) for pair in zip(self.samples, sample, strict=True)]
 
     def add(self, classes: Sequence[int]) -> None:
         """Count products by the index of their class."""
@@ -130,18 +121,18 @@ class Counters:
         Args:
             to_sample: characters that may be sampled until the next call.
         """
+        in_flight = self.begun - self._ended
+        self._reported = self.begun, in_flight
+        self.to_sample = to_sample
+        report: dict[str, Any] = {"in_flight": in_flight}
         for lane in self._lanes.values():
             for index, products in enumerate(lane.counts):
                 if products:
                     self._counts["products"][lane.version, lane.categories[index]] += products
                     lane.counts[index] = 0
-        in_flight = self.begun - self._ended
-        self._reported = self.begun, in_flight
-        report: dict[str, Any] = {"in_flight": in_flight}
-        self.to_sample = to_sample
-        samples = [[lane.version, *lane.take_samples()] for lane in self._lanes.values()]
-        if samples := [each for each in samples if any(each[1:])]:
-            report["samples"] = samples
+            if any(lane.samples):
+                report.setdefault("samples", []).append([lane.version, *lane.samples])
+                lane.samples = [0, 0, 0, 0.0]
         for name, counter in self._counts.items():
             if counter:
                 report[name] = [[*key, count] for key, count in counter.items()]

@@ -74,10 +74,28 @@ class FastLane:
         self._heads: dict[int, bytes] = {}
         self._lines_are_texts = target.csv and not target.columns
 
-    def answer_one(self, content_type: bytes, body: bytes) -> bytes | None:
-        """The answer to text/csv that is plainly a single text: the case that has to be quick."""
-        if content_type != b"text/csv" or not self._lines_are_texts or len(body) > LONGEST_TEXT:
+    def answer_now(self, content_type: bytes, body: bytes) -> bytes | None:
+        """The body of the answer to a single text or to a few without probabilities, else None."""
+        if len(body) > LONGEST_TEXT:
             return None
+        if content_type == b"text/csv":
+            return self._answer_one(body) if self._lines_are_texts else None
+        request = self._of_json(body) if content_type in _JSON_TYPES else None
+        if request is None:
+            return None
+        texts, probabilities = request
+        if probabilities or len(texts) > FEW:
+            return None
+        try:
+            indexes = self.compiled.class_indexes(texts)
+        except Uncertain:
+            return None
+        self._products.add(indexes)
+        self._sample(texts)
+        return self.compiled.json_of(indexes)
+
+    def _answer_one(self, body: bytes) -> bytes | None:
+        """The answer to text/csv that is plainly a single text: the case that has to be quick."""
         text = single_text(body)
         if text is None:
             return None
@@ -89,24 +107,6 @@ class FastLane:
         if self._counters.to_sample > 0:
             self._sample([text])
         return self._bodies[index]
-
-    def answer_now(self, content_type: bytes, body: bytes) -> bytes | None:
-        """The body of the answer to a few texts without probabilities, else None."""
-        if content_type not in _JSON_TYPES:
-            return self.answer_one(content_type, body)
-        request = self._of_json(body)
-        if request is None:
-            return None
-        texts, probabilities = request
-        if probabilities or len(texts) > FEW or len(body) > LONGEST_TEXT:
-            return None
-        try:
-            indexes = self.compiled.class_indexes(texts)
-        except Uncertain:
-            return None
-        self._products.add(indexes)
-        self._sample(texts)
-        return self.compiled.json_of(indexes)
 
     async def answer(self, content_type: bytes, body: bytes) -> bytes | None:
         """The body of the answer, or None where the model's process has to give it.
@@ -170,20 +170,14 @@ class FastLane:
         try:
             # The same parser as MLflow's: of a key that is there twice the last one counts.
             request = json.loads(body)
-        except (ValueError, RecursionError):
+            probabilities = "params" in request
+            params = request.pop("params") if probabilities else None
+            ((kind, data),) = request.items()
+        except (ValueError, TypeError, AttributeError, RecursionError):
             return None
-        if type(request) is not dict:
+        # Not == alone, to which 1 and True are one.
+        if probabilities and (params != lane_forms.PARAMS or params["probabilities"] is not True):
             return None
-        probabilities = False
-        if len(request) != 1:
-            params = request.pop("params", None)
-            if len(request) != 1 or type(params) is not dict or len(params) != 1:
-                return None
-            # Not ==, to which 1 and True are one.
-            if params.get("probabilities") is not True:
-                return None
-            probabilities = True
-        ((kind, data),) = request.items()
         texts = self._texts(kind, data, self._with_chances if probabilities else self._forms)
         return None if not texts else (texts, probabilities)
 

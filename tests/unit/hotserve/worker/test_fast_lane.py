@@ -54,9 +54,8 @@ def opened(
 
 def answers(lane: FastLane, content_type: bytes, body: bytes) -> Iterator[bytes | None]:
     """Of every way through the lane that a request may take."""
-    for quick in (lane.answer_one, lane.answer_now):
-        if (answer := quick(content_type, body)) is not None:
-            yield answer
+    if (answer := lane.answer_now(content_type, body)) is not None:
+        yield answer
     yield asyncio.run(lane.answer(content_type, body))
 
 
@@ -131,8 +130,8 @@ def test_what_was_not_compared_is_left_to_the_process(request_: object, compiled
 
 def test_a_closed_lane_for_csv_answers_none(compiled: Path) -> None:
     assert set(answers(opened(compiled, csv=False), CSV, b"batom matte")) == {None}
-    assert opened(compiled).answer_one(CSV, b"batom matte") is not None
-    assert opened(compiled, COLUMNS).answer_one(CSV, b"batom matte") is None
+    assert opened(compiled).answer_now(CSV, b"batom matte") is not None
+    assert opened(compiled, COLUMNS).answer_now(CSV, b"batom matte") is None
 
 
 @pytest.mark.parametrize("lines", [1, 3])
@@ -173,7 +172,7 @@ def test_a_few_texts_of_each_second_are_sampled(compiled: Path) -> None:
     def sampled() -> int:
         return sum(sure for _, _, _, sure, _ in counters.take().get("samples", ()))
 
-    lane.answer_one(CSV, text)
+    lane.answer_now(CSV, text)
     assert sampled() == 1
     body = json.dumps({"inputs": [tables.TEXTS[0]] * 3}).encode()
     lane.answer_now(JSON, body)
@@ -184,5 +183,5 @@ def test_a_few_texts_of_each_second_are_sampled(compiled: Path) -> None:
     asyncio.run(lane.answer(CSV, b"\n".join([text] * 20_000)))
     assert 0 < sampled() <= SAMPLED / len(tables.TEXTS[0]) + 1
     for _ in range(SAMPLED):
-        lane.answer_one(CSV, text)
+        lane.answer_now(CSV, text)
     assert 0 < sampled() <= SAMPLED / len(tables.TEXTS[0]) + 1

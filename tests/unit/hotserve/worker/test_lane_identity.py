@@ -34,9 +34,9 @@ def test_a_file_that_was_replaced_by_another_models_is_refused(tmp_path: Path) -
         columns=(),
     )
     body = b'{"predictions": ["brinquedo"]}'
-    assert FastLane(target, Counters()).answer_one(b"text/csv", b"bola") == body
+    assert FastLane(target, Counters()).answer_now(b"text/csv", b"bola") == body
     assert compiled(path, "toy", "book") != compared
     with pytest.raises(LaneError, match="is not the compiled model that was compared"):
         FastLane(target, Counters())
     compiled(path, "brinquedo", "leitura")
-    assert FastLane(target, Counters()).answer_one(b"text/csv", b"bola") == body
+    assert FastLane(target, Counters()).answer_now(b"text/csv", b"bola") == body
