@@ -14,7 +14,8 @@ from hotserve.worker.auth import ANYBODY
 from hotserve.worker.description import OF_A_MODEL
 from hotserve.worker.errors import RequestError
 from hotserve.worker.http.protocol import REFUSED, WHOLE
-from hotserve.worker.models import FOLDER, Model, Models
+from hotserve.worker.model_paths import Model
+from hotserve.worker.models import FOLDER, Models
 from hotserve.worker.routing import ClientGone, Receive, Route, Scope
 from hotserve.worker.shared import Shared
 from hotserve.worker.static_files import StaticFiles

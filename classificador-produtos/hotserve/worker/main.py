@@ -31,8 +31,8 @@ from hotserve.worker.errors import FaultLog
 from hotserve.worker.fast_lane import FastLane
 from hotserve.worker.http.fast_path import FastPathProtocol
 from hotserve.worker.http.protocol import check_timeouts
-from hotserve.worker.model_paths import ModelPaths
-from hotserve.worker.models import Model, Models
+from hotserve.worker.model_paths import Model
+from hotserve.worker.models import Models
 from hotserve.worker.reporter import Reporter
 from hotserve.worker.serving import Prepared, Serving
 from hotserve.worker.shared import Shared
@@ -109,8 +109,7 @@ async def serve(channel_fd: int, shared_fd: int, listener_fds: list[int]) -> Non
     app = App(shared, models, reporter.metrics)
     protocol = functools.partial(FastPathProtocol, shared=shared, models=models)
     config = _uvicorn_config(app, settings, protocol)
-    ready = messages.Ready()
-    server = _Server(config, lambda: channel.send(ready), on_check=models.release_memory)
+    server = _Server(config, lambda: channel.send(messages.Ready()), models.release_memory)
     reporting = asyncio.create_task(reporter.run())
     listening = asyncio.create_task(_listen(server, received, inbox))
     await server.serve([socket.socket(fileno=fd) for fd in listener_fds])
@@ -137,8 +136,7 @@ def _model(
     redactor = Redactor(settings.private_folders)
     upstream = UpstreamClient(shared, serving, counters, batcher, redactor)
     admission = Admission(settings.max_concurrency, settings.max_body, room)
-    paths = ModelPaths(name, shared, serving, upstream, admission)
-    return Model(name, serving, counters, admission, paths.routes, paths.v2_routes)
+    return Model(name, upstream, admission)
 
 
 @dataclass(slots=True)

@@ -16,35 +16,30 @@ from hotserve.worker.explain import explain
 from hotserve.worker.fast_lane import LARGE_CSV, LONGEST_TEXT
 from hotserve.worker.open_inference import OpenInference
 from hotserve.worker.routing import PREDICTIONS, ClientGone, Receive, Route, Scope
-from hotserve.worker.serving import Serving
-from hotserve.worker.shared import Shared
 from hotserve.worker.upstream.client import UpstreamClient
 
 _CODINGS = (b"content-encoding", b"transfer-encoding")
 _FORMS = (b"multipart/form-data", b"application/x-www-form-urlencoded")
 
 
-class ModelPaths:
-    """Answers requests for one model.
+class Model:
+    """A model, and what answers requests for it. Nothing that is its own is another model's.
 
     Attributes:
-        routes: below the model's own prefix.
+        name: as it is registered.
+        serving: its version.
+        counters: its counts.
+        admission: its limits.
+        routes: by what follows the model's own prefix in a path.
         v2_routes: of the Open Inference Protocol, by their patterns.
     """
 
-    def __init__(
-        self,
-        name: str,
-        shared: Shared,
-        serving: Serving,
-        upstream: UpstreamClient,
-        admission: Admission,
-    ) -> None:
-        self._name = name
-        self._shared = shared
-        self._serving = serving
+    def __init__(self, name: str, upstream: UpstreamClient, admission: Admission) -> None:
+        self.name = name
+        self.serving, self.counters = upstream.serving, upstream.counters
+        self.admission = admission
+        self._shared = upstream.shared
         self._upstream = upstream
-        self._admission = admission
         self.routes = {
             route.path: route
             for route in (
@@ -56,17 +51,29 @@ class ModelPaths:
                 Route("/explain", self._explain, methods=("POST",)),
             )
         }
-        v2 = OpenInference(serving, self._ping, self._predict_json)
+        v2 = OpenInference(self.serving, self._ping, self._predict_json)
         self.v2_routes = v2.routes()
 
+    @property
+    def is_served(self) -> bool:
+        """Whether there is anything to say of it."""
+        now = self.serving.now()
+        return bool(now.model) and not now.is_gone
+
+    @property
+    def answers(self) -> bool:
+        """Whether a request would be answered now."""
+        now = self.serving.now()
+        return now.lane is not None or now.target is not None or now.asleep
+
     async def _ping(self, scope: Scope, _receive: Receive) -> Answer:
-        now = self._serving.now()
+        now = self.serving.now()
         if now.lane is None and not now.asleep:
             try:
                 self._upstream.target()
             except RequestError as error:
                 # The reason can name the model, the registry's address, or what MLflow said.
-                if self._shared.auth.client(scope["headers"], self._name) is not None:
+                if self._shared.auth.client(scope["headers"], self.name) is not None:
                     raise
                 message = "nothing is served at the moment; /model says why to who has the token"
                 retry_after = error.answer.headers[1:]
@@ -74,12 +81,12 @@ class ModelPaths:
         return Answer(200, [JSON], b"\n")
 
     async def _version(self, _scope: Scope, _receive: Receive) -> Answer:
-        lane = self._serving.now().lane
+        lane = self.serving.now().lane
         target = lane.target if lane is not None else self._upstream.target()
         return Answer(200, [JSON], target.mlflow.encode())
 
     async def _model(self, _scope: Scope, _receive: Receive) -> Answer:
-        model = _with_seconds(self._serving.now().model)
+        model = _with_seconds(self.serving.now().model)
         text = json.dumps(model, ensure_ascii=False, indent=2)
         return Answer(200, [JSON], text.encode("utf-8", "replace") + b"\n")
 
@@ -92,7 +99,7 @@ class ModelPaths:
         if at_once and (answer := await self._ask_lane(content_type, body)):
             return answer
         with contextlib.ExitStack() as room:
-            add = room.enter_context(self._admission.request())
+            add = room.enter_context(self.admission.request())
             self._require_size(len(body))
             add(len(body))
             if more:
@@ -105,9 +112,9 @@ class ModelPaths:
 
     async def _explain(self, scope: Scope, receive: Receive) -> Answer:
         self._require_plain(scope["headers"])
-        with self._admission.request() as add:
+        with self.admission.request() as add:
             body = await self._read(b"", receive, add)
-        now = self._serving.now()
+        now = self.serving.now()
         return explain(now.lane, now.compared, body)
 
     async def _predict_json(
@@ -116,7 +123,7 @@ class ModelPaths:
         """The same for a body that `translate` makes JSON of `/invocations`."""
         headers: Headers = scope["headers"]
         self._require_plain(headers)
-        with self._admission.request() as add:
+        with self.admission.request() as add:
             body = await self._read(b"", receive, add)
             # A large one takes many small steps, between which other requests go on.
             is_large = len(body) > LARGE_CSV
@@ -153,7 +160,7 @@ class ModelPaths:
 
     async def _ask_lane(self, content_type: bytes, body: bytes) -> Answer | None:
         # One version answers all of a request, so the lane is looked up once.
-        lane = self._serving.now().lane
+        lane = self.serving.now().lane
         if lane is None:
             return None
         try:

@@ -1,49 +1,16 @@
 """The models that a front worker serves, each with all that is its own."""
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection
 from urllib.parse import quote
 
-from hotserve.worker.admission import Admission
-from hotserve.worker.counters import Counters
-from hotserve.worker.routing import PREDICTIONS, Route
-from hotserve.worker.serving import Serving
+from hotserve.worker.model_paths import Model
+from hotserve.worker.routing import PREDICTIONS
 
 FOLDER = "/models/"
 """What the paths of a model begin with where many are served; its name follows."""
 
 _SAFE = "!$&'()*+,;=:@"
 """What may stand in a part of a path as it is (RFC 3986, 3.3)."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Model:
-    """A model: its version, its limits, its counts. None of them is touched by another model.
-
-    Attributes:
-        name: as it is registered.
-        routes: by what follows the model's own prefix in a path.
-        v2_routes: of the Open Inference Protocol, by their patterns.
-    """
-
-    name: str
-    serving: Serving
-    counters: Counters
-    admission: Admission
-    routes: Mapping[str, Route] = field(repr=False)
-    v2_routes: Mapping[str, Route] = field(repr=False)
-
-    @property
-    def is_served(self) -> bool:
-        """Whether there is anything to say of it."""
-        now = self.serving.now()
-        return bool(now.model) and not now.is_gone
-
-    @property
-    def answers(self) -> bool:
-        """Whether a request would be answered now."""
-        now = self.serving.now()
-        return now.lane is not None or now.target is not None or now.asleep
 
 
 class Models:

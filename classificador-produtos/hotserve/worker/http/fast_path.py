@@ -13,7 +13,8 @@ from hotserve.ipc.counts import FAST
 from hotserve.worker.answer import TERMINALS
 from hotserve.worker.fast_lane import FastLane
 from hotserve.worker.http.protocol import HttpProtocol
-from hotserve.worker.models import Model, Models
+from hotserve.worker.model_paths import Model
+from hotserve.worker.models import Models
 
 LONGEST_BODY = 16 << 10
 """Bytes; a longer body is likely to come in several packets."""

@@ -26,8 +26,8 @@ from hotserve.worker.counters import Counters
 from hotserve.worker.errors import FaultLog
 from hotserve.worker.fast_lane import FastLane
 from hotserve.worker.http.fast_path import FastPathProtocol
-from hotserve.worker.model_paths import ModelPaths
-from hotserve.worker.models import Model, Models
+from hotserve.worker.model_paths import Model
+from hotserve.worker.models import Models
 from hotserve.worker.serving import Prepared, Serving
 from hotserve.worker.shared import Shared
 from hotserve.worker.upstream.batcher import Batcher
@@ -337,8 +337,7 @@ class FrontWorker:
         redactor = Redactor(["/srv/private"])
         upstream = UpstreamClient(self.shared, serving, counters, batcher, redactor)
         admission = Admission(self._max_requests, self.shared.settings.max_body)
-        paths = ModelPaths(name, self.shared, serving, upstream, admission)
-        return Model(name, serving, counters, admission, paths.routes, paths.v2_routes)
+        return Model(name, upstream, admission)
 
     def serve(
         self, target: Target | None, lane: Lane | None, *, asleep: bool = False, **model: object

@@ -31,9 +31,11 @@ from hotserve.worker import main
 from hotserve.worker.admission import Admission
 from hotserve.worker.auth import Auth
 from hotserve.worker.counters import Counters
-from hotserve.worker.models import Model, Models
+from hotserve.worker.model_paths import Model
+from hotserve.worker.models import Models
 from hotserve.worker.reporter import Reporter
 from hotserve.worker.serving import Prepared, Serving
+from hotserve.worker.upstream.client import UpstreamClient
 from tests.support.fake_clock import fake_clock, now
 from tests.unit.hotserve.samples import CONFIGURE, LANE, TARGET
 
@@ -54,7 +56,9 @@ class Worker:
         self.inbox = main._Inbox(channel, self.models, self.reporter, self.auth)
 
     def _model(self, name: str) -> Model:
-        return Model(name, self.serving, self.counters, Admission(10, 100), {}, {})
+        nothing: Any = None
+        upstream = UpstreamClient(nothing, self.serving, self.counters, nothing, nothing)
+        return Model(name, upstream, Admission(10, 100))
 
     def send(self, message: Message) -> None:
         self.sent.append(message)

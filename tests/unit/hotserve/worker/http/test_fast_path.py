@@ -7,7 +7,7 @@ import pytest
 from hotserve.config.tokens import Client
 from hotserve.worker.http import fast_path
 from hotserve.worker.http.fast_path import LONGEST_BODY
-from hotserve.worker.models import Model
+from hotserve.worker.model_paths import Model
 from tests.unit.hotserve.worker.front_worker import (
     DATE,
     Connection,
