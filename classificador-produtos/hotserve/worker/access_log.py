@@ -2,12 +2,12 @@
 
 import contextlib
 import ipaddress
-import json
 import os
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from hotserve.ipc.counts import NONE
+from hotserve.worker.answer import encoded
 
 _LONGEST_PATH = 500
 _LONGEST_ADDRESS = 100
@@ -60,8 +60,7 @@ class AccessLog:
         }
         # Nobody reads any more, or the disk is full: requests are answered all the same.
         with contextlib.suppress(OSError):
-            text = json.dumps(line, ensure_ascii=False).encode("utf-8", "replace")
-            os.write(self._fd, text + b"\n")
+            os.write(self._fd, encoded(line) + b"\n")
 
     def _asked(self, address: str, headers: Iterable[tuple[bytes, bytes]]) -> str:
         """Who asked: each proxy adds whom it was asked by to the end of X-Forwarded-For."""

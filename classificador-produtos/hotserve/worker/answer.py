@@ -1,6 +1,8 @@
 """An answer to a client, whoever gives it."""
 
+import json
 from dataclasses import dataclass, field
+from typing import Any
 
 from hotserve.ipc.counts import NONE
 from hotserve.worker.upstream.events import Events
@@ -38,6 +40,11 @@ class Answer:
     def size(self) -> int:
         """Bytes of its body, as far as they were sent."""
         return self.events.sent if self.events is not None else len(self.body)
+
+
+def encoded(fields: Any, indent: int | None = None) -> bytes:
+    """JSON in UTF-8; half of a surrogate pair, which has none, becomes a question mark."""
+    return json.dumps(fields, ensure_ascii=False, indent=indent).encode("utf-8", "replace")
 
 
 def is_for_a_terminal(headers: Headers) -> bool:

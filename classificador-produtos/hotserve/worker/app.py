@@ -1,7 +1,6 @@
 """The ASGI application of a front worker: it answers, counts and logs each request."""
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable, Mapping
 from time import perf_counter
 from typing import Any
@@ -9,7 +8,7 @@ from urllib.parse import quote
 
 from hotserve.ipc.counts import OTHER
 from hotserve.worker import open_inference
-from hotserve.worker.answer import JSON, Answer, is_for_a_terminal
+from hotserve.worker.answer import JSON, Answer, encoded, is_for_a_terminal
 from hotserve.worker.auth import ANYBODY
 from hotserve.worker.description import OF_A_MODEL
 from hotserve.worker.errors import RequestError
@@ -166,7 +165,7 @@ class App:
         raise RequestError(404, f"there is nothing at this path; there is {known}")
 
     async def _no_such_model(self, _scope: Scope, _receive: Receive) -> Answer:
-        missing = self._models.root.serving.now().model.get("message")
+        missing = self._models.root.serving.now().change.model.get("message")
         why = f": {missing}" if missing else "; /models lists those that are served"
         raise RequestError(404, f"no model of this name is served{why}")
 
@@ -186,9 +185,9 @@ class App:
         client = scope[_CLIENT]
         allowed = [model for model in self._models.all() if client.may_ask(model.name)]
         models = sorted(allowed, key=lambda model: model.name)
-        shown = {**self._models.root.serving.now().model, "models": [_entry(m) for m in models]}
-        text = json.dumps(shown, ensure_ascii=False, indent=2)
-        return Answer(200, [JSON], text.encode("utf-8", "replace") + b"\n")
+        of_all = self._models.root.serving.now().change.model
+        shown = {**of_all, "models": [_entry(model) for model in models]}
+        return Answer(200, [JSON], encoded(shown, indent=2) + b"\n")
 
     async def _metrics(self, scope: Scope, _receive: Receive) -> Answer:
         if self._models.are_many and scope[_CLIENT].models:
@@ -211,7 +210,7 @@ def _of_files(files: StaticFiles, *pages: str) -> dict[str, Route]:
 
 def _entry(model: Model) -> dict[str, Any]:
     """A model in the list of `/models`."""
-    shown = model.serving.now().model
+    shown = model.serving.now().change.model
     lane = (shown.get("lane") or {}).get("state")
     fields = ("name", "version", "state", "stage", "aliases", "since", "message")
     return {

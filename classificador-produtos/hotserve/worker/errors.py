@@ -6,11 +6,10 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from hotserve.ipc.counts import NONE
 from hotserve.redaction import Redactor
-from hotserve.worker.answer import JSON, Answer
+from hotserve.worker.answer import JSON, Answer, encoded
 
 CODES = {
     400: "BAD_REQUEST",
@@ -58,7 +57,7 @@ class RequestError(Exception):
 
 def body(status: int, message: str) -> bytes:
     """The JSON body of an error answer."""
-    return _encoded({"error_code": CODES.get(status, "INTERNAL_ERROR"), "message": message})
+    return encoded({"error_code": CODES.get(status, "INTERNAL_ERROR"), "message": message})
 
 
 def redacted(answer: bytes, status: int, redactor: Redactor) -> tuple[bytes, str]:
@@ -89,12 +88,7 @@ def redacted(answer: bytes, status: int, redactor: Redactor) -> tuple[bytes, str
             "\nThe model failed, or its answer can't be sent as JSON; "
             "the output of its process says which."
         )
-    return _encoded(fields), stack_trace
-
-
-def _encoded(fields: dict[str, Any]) -> bytes:
-    # A lone surrogate in what MLflow repeats has no UTF-8.
-    return json.dumps(fields, ensure_ascii=False).encode("utf-8", "replace")
+    return encoded(fields), stack_trace
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from hotserve.lane import Lane
-from hotserve.worker.answer import JSON, Answer
+from hotserve.worker.answer import JSON, Answer, encoded
 from hotserve.worker.errors import RequestError
 from hotserve.worker.fast_lane import FEW, LONGEST_TEXT, FastLane
 
@@ -31,8 +31,7 @@ def explain(lane: FastLane | None, compared: FastLane | None, body: bytes) -> An
             "explanations": [_shown(compared.compiled, text) for text in texts],
         }
     version = (b"x-model-version", lane.target.version.encode())
-    answer = json.dumps(shown, ensure_ascii=False).encode("utf-8", "replace")
-    return Answer(200, [JSON, version], answer)
+    return Answer(200, [JSON, version], encoded(shown))
 
 
 def _shown(lane: Lane, text: str) -> dict[str, Any]:

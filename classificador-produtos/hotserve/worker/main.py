@@ -154,18 +154,9 @@ class _Inbox:
             case messages.Prepare() as change:
                 model = self.models.take(change.name)
                 before = model.serving.prepared
-                prepared = Prepared(
-                    change.number,
-                    change.target,
-                    change.model,
-                    change.hold,
-                    change.asleep,
-                    self._opened(model, change.lane, before.lane, "use the fast lane"),
-                    change.batching,
-                    change.is_gone,
-                    self._opened(model, change.compared, before.compared, "compare"),
-                )
-                model.serving.prepare(prepared)
+                lane = self._opened(model, change.lane, before.lane, "use the fast lane")
+                compared = self._opened(model, change.compared, before.compared, "compare")
+                model.serving.prepare(Prepared(change, lane, compared))
                 self.channel.send(messages.Acknowledge(change.number))
             case messages.Commit():
                 for model in self.models.everything():

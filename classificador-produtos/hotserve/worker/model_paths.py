@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 from collections.abc import Callable
 from datetime import datetime
 from time import time
@@ -10,7 +9,7 @@ from typing import Any
 
 from hotserve.ipc.counts import FAST
 from hotserve.worker.admission import Admission
-from hotserve.worker.answer import JSON, Answer, Headers
+from hotserve.worker.answer import JSON, Answer, Headers, encoded
 from hotserve.worker.errors import RequestError
 from hotserve.worker.explain import explain
 from hotserve.worker.fast_lane import LARGE_CSV, LONGEST_TEXT
@@ -57,18 +56,18 @@ class Model:
     @property
     def is_served(self) -> bool:
         """Whether there is anything to say of it."""
-        now = self.serving.now()
+        now = self.serving.now().change
         return bool(now.model) and not now.is_gone
 
     @property
     def answers(self) -> bool:
         """Whether a request would be answered now."""
         now = self.serving.now()
-        return now.lane is not None or now.target is not None or now.asleep
+        return bool(now.lane or now.change.target or now.change.asleep)
 
     async def _ping(self, scope: Scope, _receive: Receive) -> Answer:
         now = self.serving.now()
-        if now.lane is None and not now.asleep:
+        if now.lane is None and not now.change.asleep:
             try:
                 self._upstream.target()
             except RequestError as error:
@@ -86,9 +85,8 @@ class Model:
         return Answer(200, [JSON], target.mlflow.encode())
 
     async def _model(self, _scope: Scope, _receive: Receive) -> Answer:
-        model = _with_seconds(self.serving.now().model)
-        text = json.dumps(model, ensure_ascii=False, indent=2)
-        return Answer(200, [JSON], text.encode("utf-8", "replace") + b"\n")
+        model = _with_seconds(self.serving.now().change.model)
+        return Answer(200, [JSON], encoded(model, indent=2) + b"\n")
 
     async def _predict(self, scope: Scope, receive: Receive) -> Answer:
         headers: Headers = scope["headers"]

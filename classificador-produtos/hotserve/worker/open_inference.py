@@ -8,7 +8,7 @@ from typing import Any
 
 from hotserve import __version__
 from hotserve.inputs import open_inference as v2
-from hotserve.worker.answer import JSON, Answer
+from hotserve.worker.answer import JSON, Answer, encoded
 from hotserve.worker.errors import RequestError
 from hotserve.worker.routing import Handler, Receive, Route, Scope
 from hotserve.worker.serving import Serving
@@ -86,7 +86,7 @@ class OpenInference:
         """The model that is served, if it is the one that a path names, and the version in it."""
         found = _MODEL_PATH.fullmatch(scope["path"])
         assert found is not None
-        name, version, model = found[1], found[2], self.serving.now().model
+        name, version, model = found[1], found[2], self.serving.now().change.model
         if name != model.get("name"):
             raise RequestError(404, f"there is no model {name}; {model.get('name')} is served")
         if version not in (None, model.get("version")):
@@ -146,4 +146,4 @@ def _json_length(scope: Scope) -> int | None:
 
 
 def _json(**fields: Any) -> Answer:
-    return Answer(200, [JSON], json.dumps(fields, ensure_ascii=False).encode("utf-8", "replace"))
+    return Answer(200, [JSON], encoded(fields))

@@ -6,25 +6,18 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
-from hotserve.ipc.messages import Batching, Target
+from hotserve.ipc.messages import Prepare, Target
 from hotserve.ipc.shared_version import SharedVersion
 from hotserve.worker.fast_lane import FastLane
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A `Prepare` message of one model with its lanes opened."""
+    """A change that the manager has told, with its lanes opened."""
 
-    number: int = -1
-    target: Target | None = None
-    model: dict[str, Any] = field(default_factory=dict)
-    hold: bool = False
-    asleep: bool = False
+    change: Prepare = field(default_factory=Prepare)
     lane: FastLane | None = None
-    batching: Batching | None = None
-    is_gone: bool = False
     compared: FastLane | None = None
 
 
@@ -47,6 +40,7 @@ class Serving:
     ) -> None:
         self._committed = shared.words
         self._now = self.prepared = Prepared()
+        self._number = self._now.change.number
         self._waiting: deque[Prepared] = deque()
         self._in_flight: Counter[int] = Counter()
         self._used: set[int] = set()
@@ -62,20 +56,23 @@ class Serving:
 
     def now(self) -> Prepared:
         """What every worker serves; to be asked again for each answer."""
-        if self._now.number != self._committed[0] and self._waiting:
+        if self._number != self._committed[0] and self._waiting:
             self._catch_up(self._committed[0])
         return self._now
 
     @property
     def is_over(self) -> bool:
         """Whether the model is gone, and does not come back with what is prepared."""
-        return self.now().is_gone and not self._waiting and not self._in_flight
+        return self.now().change.is_gone and not self._waiting and not self._in_flight
 
     def _catch_up(self, committed: int) -> None:
-        while self._waiting and self._waiting[0].number <= committed:
-            before, self._now = self._now.target, self._waiting.popleft()
-            if before not in (None, self._now.target) and not self._in_flight[before.generation]:
+        while self._waiting and self._waiting[0].change.number <= committed:
+            before, self._now = self._now.change.target, self._waiting.popleft()
+            if before is None or before == self._now.change.target:
+                continue
+            if not self._in_flight[before.generation]:
                 self._on_idle(before.generation)
+        self._number = self._now.change.number
         self._changed.set()
         self._changed = asyncio.Event()
 
@@ -84,7 +81,7 @@ class Serving:
 
         A process that sleeps is woken.
         """
-        while (now := self.now()).target == target and (target or now.hold):
+        while (now := self.now().change).target == target and (target or now.hold):
             if now.asleep:
                 self._on_needed()
             left = give_up - time.monotonic()
@@ -104,7 +101,7 @@ class Serving:
         self._in_flight[generation] -= 1
         if not self._in_flight[generation]:
             del self._in_flight[generation]
-            active = self._now.target
+            active = self._now.change.target
             if active is None or active.generation != generation:
                 self._on_idle(generation)
 

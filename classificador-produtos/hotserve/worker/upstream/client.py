@@ -42,7 +42,7 @@ class UpstreamClient:
         Raises:
             RequestError: 503, which says what is missing.
         """
-        now = self.serving.now()
+        now = self.serving.now().change
         if now.target is not None:
             return now.target
         raise RequestError(
@@ -102,7 +102,7 @@ class UpstreamClient:
 
         See `Translated.rows`. A process that sleeps starts within the request's own time.
         """
-        if not self.serving.now().asleep:
+        if not self.serving.now().change.asleep:
             patience = self.shared.settings.hold_timeout
             return await self._ask_again(content_type, body, headers, patience)
         try:
@@ -121,7 +121,7 @@ class UpstreamClient:
         lost = Counter[int]()
         while True:
             await self.serving.wait_until_not(None, deadline)
-            target, batching = self.target(), self.serving.now().batching
+            target, batching = self.target(), self.serving.now().change.batching
             self.serving.begin(target)
             try:
                 parts = (target, content_type, body, self.shared.settings.csv)
@@ -150,7 +150,8 @@ class UpstreamClient:
                 self.serving.end(target)
             # A process that is slow to go may take connections for a while that it never answers.
             ended = max(len(lost), *lost.values(), 0) >= _MOST_LOST
-            if ended or (time.monotonic() >= deadline and self.serving.now().target == target):
+            stays = self.serving.now().change.target == target
+            if ended or (stays and time.monotonic() >= deadline):
                 message = "the model's process ended while it answered this request"
                 raise _failed(503, message, target, (b"retry-after", b"5"))
 

@@ -12,7 +12,7 @@ from uvicorn.server import ServerState
 
 from hotserve.config.tokens import Client
 from hotserve.inputs.model_input import TextInput
-from hotserve.ipc.messages import LaneTarget, Target
+from hotserve.ipc.messages import LaneTarget, Prepare, Target
 from hotserve.ipc.shared_version import SharedVersion
 from hotserve.lane.explanation import Contribution, Explanation
 from hotserve.redaction import Redactor
@@ -369,9 +369,9 @@ class FrontWorker:
     ) -> None:
         number = self._version.words[0] + 1
         opened = cast(FastLane | None, lane)
-        prepared = Prepared(number, target, shown, asleep, asleep, opened, is_gone=is_gone)
+        change = Prepare(number, target, shown, asleep, asleep, name=of, is_gone=is_gone)
         serving = self.models.take(of).serving
-        serving.prepare(prepared)
+        serving.prepare(Prepared(change, opened))
         self._version.words[0] = number
         serving.now()
 

@@ -42,11 +42,12 @@ async def test_how_long_a_version_has_been_on_its_way() -> None:
     worker = FrontWorker()
     since = datetime.now(UTC) - timedelta(seconds=90)
     wanted = {"version": "2", "state": "starting", "since": since.isoformat()}
-    worker.serve(worker.serving.now().target, None, wanted=wanted)
+    worker.serve(worker.serving.now().change.target, None, wanted=wanted)
     told = (await worker.ask("GET", "/model")).json()["wanted"]
     assert told["seconds"] >= 90
     assert told == {**wanted, "seconds": told["seconds"]}
-    worker.serve(worker.serving.now().target, None, wanted={**wanted, "since": "2100-01-01T00:00Z"})
+    wanted["since"] = "2100-01-01T00:00Z"
+    worker.serve(worker.serving.now().change.target, None, wanted=wanted)
     assert (await worker.ask("GET", "/model")).json()["wanted"]["seconds"] == 0
 
 
@@ -126,7 +127,7 @@ async def test_the_description_speaks_the_readers_language() -> None:
 
 async def test_what_the_small_paths_say() -> None:
     worker = FrontWorker()
-    worker.serve(worker.serving.now().target, None, name="m", note="não \ud800")
+    worker.serve(worker.serving.now().change.target, None, name="m", note="não \ud800")
     model = await worker.ask("GET", "/model")
     assert model.json() == {"name": "m", "note": "não ?"}
     assert "não".encode() in model.body
@@ -438,7 +439,7 @@ async def test_a_large_body_that_takes_the_lane_too_long(monkeypatch: Any) -> No
 
 async def test_a_process_that_sleeps_is_service() -> None:
     worker = FrontWorker(lane=False)
-    target = worker.serving.now().target
+    target = worker.serving.now().change.target
     worker.serve(None, None, asleep=True)
     assert (await worker.ask("GET", "/ping")).status == 200
     client = worker.connect().send(request(body=b"halo"))

@@ -75,7 +75,7 @@ async def test_what_is_prepared_is_acknowledged_and_served_once_it_is_committed(
     assert worker.sent == [Acknowledge(3)]
     assert worker.serving.now() == Prepared()
     worker.shared.words[0] = 3
-    assert worker.serving.now() == Prepared(3, TARGET, {"version": "7"}, hold=True)
+    assert worker.serving.now() == Prepared(Prepare(3, TARGET, {"version": "7"}, hold=True))
 
 
 @fake_clock
@@ -168,8 +168,9 @@ async def test_an_open_lane_stays_open_and_another_one_takes_its_place(
     assert worker.serving.now().lane is opened[1]
     worker.serve(Prepare(4))
     assert worker.serving.now().lane is None
-    worker.serve(Prepare(5, TARGET, lane=replace(LANE, path="/damaged")))
-    assert worker.serving.now() == Prepared(5, TARGET)
+    damaged = Prepare(5, TARGET, lane=replace(LANE, path="/damaged"))
+    worker.serve(damaged)
+    assert worker.serving.now() == Prepared(damaged)
     assert worker.sent[-2:] == [
         LogError("a front worker can't use the fast lane: it is damaged"),
         Acknowledge(5),

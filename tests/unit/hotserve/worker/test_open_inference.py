@@ -20,7 +20,7 @@ def worker(**options: Any) -> FrontWorker:
     """It serves version 7 of the model `m`."""
     made = FrontWorker(**options)
     now = made.serving.now()
-    made.serve(now.target, None, name="m", version="7", columns=[])
+    made.serve(now.change.target, None, name="m", version="7", columns=[])
     return made
 
 
@@ -52,7 +52,7 @@ async def test_what_a_client_asks_before_it_predicts() -> None:
 async def test_a_signature_is_what_the_model_takes() -> None:
     one = worker()
     signature = {"inputs": [{"type": "double", "name": "a"}], "outputs": [{"type": "long"}]}
-    one.serve(one.serving.now().target, None, name="m", version="7", signature=signature)
+    one.serve(one.serving.now().change.target, None, name="m", version="7", signature=signature)
     answer = (await one.ask("GET", MODEL)).json()
     assert answer["inputs"] == [{"name": "a", "datatype": "FP64", "shape": [-1]}]
     assert answer["outputs"] == [{"name": "output-0", "datatype": "INT64", "shape": [-1]}]
@@ -156,7 +156,7 @@ async def test_nothing_is_served() -> None:
 
 async def test_a_version_that_another_replaced_meanwhile_does_not_answer_for_it() -> None:
     one = worker()
-    one.serve(one.serving.now().target, None, name="m", version="6", columns=[])
+    one.serve(one.serving.now().change.target, None, name="m", version="6", columns=[])
     # The process says that it is 7.
     answer = await infer(one, f"{MODEL}/versions/6/infer")
     assert (answer.status, answer.json()) == (404, {"error": "version 6 is not served any more"})

@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from hotserve.inputs.model_input import TextInput
-from hotserve.ipc.messages import Batching, Target
+from hotserve.ipc.messages import Batching, Prepare, Target
 from hotserve.ipc.shared_version import SharedVersion
 from hotserve.redaction import Redactor
 from hotserve.worker.answer import Answer
@@ -57,7 +57,7 @@ class Manager:
             target = Target(generation, 1, str(generation), "3.0", TextInput("texts", ()))
         number = self.shared.words[0] + 1
         model = {"message": "is being started again"}
-        self.serving.prepare(Prepared(number, target, model, hold, asleep, None, batching))
+        self.serving.prepare(Prepared(Prepare(number, target, model, hold, asleep, None, batching)))
         self.shared.words[0] = number
         self.serving.now()
 

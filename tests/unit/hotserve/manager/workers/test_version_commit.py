@@ -43,14 +43,14 @@ class Worker:
         messages, self.inbox = self.inbox, []
         for message in messages:
             if isinstance(message, Prepare):
-                self.serving.prepare(Prepared(message.number, message.target, message.model))
+                self.serving.prepare(Prepared(message))
                 acknowledge(message.number)
             else:
                 self.serving.now()
 
     @property
     def version(self) -> str:
-        return str(self.serving.now().model["version"])
+        return str(self.serving.now().change.model["version"])
 
 
 class Pool:

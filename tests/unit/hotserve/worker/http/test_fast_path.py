@@ -105,7 +105,7 @@ async def test_without_a_lane_the_process_answers() -> None:
 
 async def test_a_lane_that_closes_between_head_and_body() -> None:
     worker = FrontWorker()
-    target = worker.serving.now().target
+    target = worker.serving.now().change.target
     connection = worker.connect()
     is_for_lane = connection.protocol._is_for_lane
 
@@ -202,7 +202,7 @@ async def test_a_new_version_answers_from_its_first_moment() -> None:
     connection = worker.connect().send(FAST)
     lane = Lane()
     lane.headers[1] = (b"x-model-version", b"8")
-    worker.serve(worker.serving.now().target, lane)
+    worker.serve(worker.serving.now().change.target, lane)
     connection.send(FAST)
     await until(lambda: len(connection.received()) == 2)
     versions = [answer.headers["x-model-version"] for answer in connection.received()]
