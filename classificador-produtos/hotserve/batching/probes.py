@@ -115,6 +115,8 @@ def _of_signature(inputs: Sequence[Mapping[str, Any]]) -> Samples | None:
 
 
 def _values(spec: Mapping[str, Any]) -> Sequence[Any] | None:
+    import numpy as np
+
     tensor = spec.get("tensor-spec")
     if not isinstance(tensor, dict):
         return _MADE.get(str(spec.get("type")))
@@ -122,14 +124,9 @@ def _values(spec: Mapping[str, Any]) -> Sequence[Any] | None:
     shape = tensor.get("shape") or []
     if numbers is None or not shape or shape[0] != -1 or any(size < 1 for size in shape[1:]):
         return None
-    filled = itertools.cycle((*numbers, *numbers[:3]))
-    return [_tensor(shape[1:], filled) for _ in range(MOST)]
-
-
-def _tensor(shape: Sequence[int], numbers: Any) -> Any:
-    if not shape:
-        return next(numbers)
-    return [_tensor(shape[1:], numbers) for _ in range(shape[0])]
+    # Repeats them until the tensor is full.
+    made: list[Any] = np.resize([*numbers, *numbers[:3]], (MOST, *shape[1:])).tolist()
+    return made
 
 
 def _of_example(model: Path, mlmodel: Mapping[str, Any]) -> Samples | None:

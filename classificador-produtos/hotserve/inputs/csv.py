@@ -253,30 +253,25 @@ def _pieces(text: str, start: int) -> Iterator[str]:
         start = stop
 
 
-def _lines(text: str, start: int, number: int, separator: str) -> Iterator[list[str]]:
-    """The lines with their ends, some at a time, in little memory.
+def _parts(text: str, start: int, header: _Header, size: int) -> Iterator[list[list[str]]]:
+    """The rows of a table below its header, which ends at `start`, some `size` at a time.
 
     Raises:
-        CsvError: one has more fields than any table.
+        CsvError: a line has more fields than any table, or a row is not read.
     """
-    for piece in _pieces(text, start):
-        lines = _LINE.findall(piece)
-        if max(map(len, lines)) > _MOST_FIELDS:
-            for at, line in enumerate(lines, number):
-                if line.count(separator) > _MOST_FIELDS:
-                    raise CsvError(f"line {at} has more than {_MOST_FIELDS} fields")
-        yield lines
-        number += len(lines)
-
-
-def _parts(text: str, start: int, header: _Header, size: int) -> Iterator[list[list[str]]]:
-    """The rows of a table below its header, which ends at `start`, some `size` at a time."""
     at_end = False
     begins = header.line + 1
 
     def lines() -> Iterator[list[str]]:
         nonlocal at_end
-        yield from _lines(text, start, begins, header.separator)
+        number = header.line + 1
+        for piece in _pieces(text, start):
+            found = _LINE.findall(piece)
+            for at, line in enumerate(found if len(piece) > _MOST_FIELDS else (), number):
+                if line.count(header.separator) > _MOST_FIELDS:
+                    raise CsvError(f"line {at} has more than {_MOST_FIELDS} fields")
+            yield found
+            number += len(found)
         at_end = True
         yield [_END]
 

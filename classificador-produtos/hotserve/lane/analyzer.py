@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Collection
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 # Patterns of word characters only: no match holds white space, none looks across it, and none is
 # empty. So the tokens of a text are those of its space-separated parts, one after the other.
@@ -36,22 +35,9 @@ class Settings:
     max_n: int
     lowercase: bool
     strip_accents: str | None
-    stop_words: Collection[str]
+    stop_words: Sequence[str]
     token_pattern: str | None
     binary: bool
-
-    def to_json(self) -> dict[str, Any]:
-        """What `from_json` reads."""
-        return {**asdict(self), "stop_words": sorted(self.stop_words)}
-
-    @classmethod
-    def from_json(cls, values: dict[str, Any]) -> Settings:
-        """Settings from a file.
-
-        Raises:
-            TypeError: something is missing or unknown.
-        """
-        return cls(**{**values, "stop_words": frozenset(values["stop_words"])})
 
 
 class Analyzer:
@@ -71,6 +57,7 @@ class Analyzer:
         """
         self.settings = settings
         self._word = settings.analyzer == "word"
+        self._stop_words = frozenset(settings.stop_words)
         pattern = settings.token_pattern if self._word else None
         self._find_tokens: Callable[[str], list[str]] = re.compile(pattern or "").findall
         tokens_of_parts = bool(pattern and PATTERN_WITHIN_PARTS.fullmatch(pattern))
@@ -100,7 +87,7 @@ class Analyzer:
     def tokens(self, text: str) -> list[str]:
         """The words of a text, without stop words; for `word` only."""
         tokens = self._find_tokens(self.preprocess(text))
-        if stop_words := self.settings.stop_words:
+        if stop_words := self._stop_words:
             return [token for token in tokens if token not in stop_words]
         return tokens
 

@@ -30,7 +30,7 @@ class LeafArrays:
             all(term.split(" ")) for term in self.terms
         )
         return {
-            "settings": self.settings.to_json(),
+            "settings": vars(self.settings),
             "terms": term_table.build(self.terms),
             "ngrams": ngram_trie.build(self.terms) if ngrams else None,
             "offset": offset,

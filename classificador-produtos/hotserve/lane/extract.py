@@ -175,7 +175,7 @@ def _settings(vectorizer: Any) -> Settings:
         max_n=maximum,
         lowercase=bool(vectorizer.lowercase),
         strip_accents=vectorizer.strip_accents or None,
-        stop_words=frozenset(each for each in stop_words or () if isinstance(each, str)),
+        stop_words=sorted(each for each in stop_words or () if isinstance(each, str)),
         token_pattern=vectorizer.token_pattern if word else None,
         binary=bool(vectorizer.binary),
     )

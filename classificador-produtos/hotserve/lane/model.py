@@ -146,7 +146,7 @@ def read(header: Mapping[str, Any]) -> Model:
 def _group(leaves: Sequence[Any], tfidf: Mapping[str, Any], **fields: Any) -> Group:
     found = [
         Leaf(
-            Analyzer(Settings.from_json(leaf["settings"])),
+            Analyzer(Settings(**leaf["settings"])),
             TermTable(leaf["terms"]),
             NgramTrie(leaf["ngrams"]) if leaf["ngrams"] else None,
             leaf["offset"],

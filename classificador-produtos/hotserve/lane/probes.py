@@ -141,7 +141,7 @@ def compare(
 
 def _draw(leaf: Leaf, chance: random.Random, count: int) -> list[str]:
     """`count` terms of a vectorizer, now and then one of its stop words, some repeated."""
-    stop_words = sorted(leaf.analyzer.settings.stop_words)
+    stop_words = leaf.analyzer.settings.stop_words
     words: list[str] = []
     for _ in range(count):
         if stop_words and chance.random() < 0.15:
