@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 # Patterns of word characters only: no match holds white space, none looks across it, and none is
 # empty. So the tokens of a text are those of its space-separated parts, one after the other.
@@ -44,8 +45,8 @@ class Analyzer:
     """Cuts texts into terms.
 
     Attributes:
-        terms_of_parts: whether the terms of a text are those of its parts as `split` gives them,
-            one part after the other.
+        split: cuts a text into parts.
+        terms_of_parts: whether the terms of a text are those of its parts, one after the other.
         ngrams_of_parts: whether that is so for its tokens, of which a term may hold several.
     """
 
@@ -58,6 +59,9 @@ class Analyzer:
         self.settings = settings
         self._word = settings.analyzer == "word"
         self._stop_words = frozenset(settings.stop_words)
+        # The mode "ascii" drops white space beyond ASCII, so that it separates nothing.
+        at = " " if settings.strip_accents == "ascii" else None
+        self.split: Callable[[str], list[str]] = partial(str.split, sep=at) if at else str.split
         pattern = settings.token_pattern if self._word else None
         self._find_tokens: Callable[[str], list[str]] = re.compile(pattern or "").findall
         tokens_of_parts = bool(pattern and PATTERN_WITHIN_PARTS.fullmatch(pattern))
@@ -65,13 +69,6 @@ class Analyzer:
         self.terms_of_parts = settings.analyzer == "char_wb" or (
             tokens_of_parts and settings.max_n == 1
         )
-
-    def split(self, text: str) -> list[str]:
-        """The parts of a text; see `terms_of_parts`."""
-        if self.settings.strip_accents == "ascii":
-            # This mode drops white space beyond ASCII, so that it separates nothing.
-            return text.split(" ")
-        return text.split()
 
     def preprocess(self, text: str) -> str:
         """Lower case, then accents."""

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
 import sys
 import types
@@ -169,19 +168,15 @@ def _probability_kind(
 ) -> str | None:
     if not hasattr(pipeline, "predict_proba"):
         return None
-    theirs = pipeline.predict_proba(probes).tolist()
+    import numpy as np
+
+    theirs = pipeline.predict_proba(probes)
     for kind, probabilities in KINDS.items():
         with contextlib.suppress(ValueError, OverflowError):
-            if all(map(_close, map(probabilities, scores), theirs)):
+            ours = list(map(probabilities, scores))
+            if np.allclose(ours, theirs, rtol=0.0, atol=PROBABILITY_TOLERANCE):
                 return kind
     return None
-
-
-def _close(ours: Sequence[float], theirs: Sequence[float]) -> bool:
-    return len(ours) == len(theirs) and all(
-        math.isclose(a, b, rel_tol=0.0, abs_tol=PROBABILITY_TOLERANCE)
-        for a, b in zip(ours, theirs, strict=True)
-    )
 
 
 def _compare(lane: Lane, pipeline: Any, probes: Sequence[str]) -> None:

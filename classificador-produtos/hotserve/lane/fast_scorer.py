@@ -111,19 +111,12 @@ def _adding_scorer(model: Model) -> Scorer:
 
     row = Memory(row_of_part, PART_BYTES).__getitem__
     intercept = model.intercept
-
-    split = _splitter(leaves[0][0])
+    split = leaves[0][0].analyzer.split
 
     def scores(text: str) -> list[float]:
         return list(map(sum, zip(intercept, *map(row, split(text)), strict=False)))
 
     return scores
-
-
-def _splitter(leaf: Leaf) -> Callable[[str], list[str]]:
-    """`Analyzer.split`, without a call of ours in most cases."""
-    ascii_only = leaf.analyzer.settings.strip_accents == "ascii"
-    return leaf.analyzer.split if ascii_only else str.split
 
 
 def _weighing_scorer(model: Model) -> Scorer:
@@ -208,7 +201,7 @@ def _leaf_rows(
     offset = leaf.offset
     flat = chain.from_iterable
     rows_of: Callable[[str], Iterable[Row]]
-    split = _splitter(leaf)
+    split = analyzer.split
     if analyzer.terms_of_parts:
         find = leaf.terms.find
 

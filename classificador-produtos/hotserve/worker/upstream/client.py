@@ -102,12 +102,11 @@ class UpstreamClient:
 
         See `Translated.rows`. A process that sleeps starts within the request's own time.
         """
-        if not self.serving.now().change.asleep:
-            patience = self.shared.settings.hold_timeout
-            return await self._ask_again(content_type, body, headers, patience)
+        # Patience with one that sleeps is longer than its limit, which is what counts.
+        limit = self.batcher.timeout if self.serving.now().change.asleep else None
+        patience = 2 * limit if limit else self.shared.settings.hold_timeout
         try:
-            async with asyncio.timeout(self.batcher.timeout):
-                patience = 2 * self.batcher.timeout  # not the limit that counts
+            async with asyncio.timeout(limit):
                 return await self._ask_again(content_type, body, headers, patience)
         except TimeoutError:
             message = "the model's process was asleep and did not answer in time"
