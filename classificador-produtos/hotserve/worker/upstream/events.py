@@ -33,27 +33,22 @@ class Events:
 
     def __init__(self, transport: asyncio.Transport, timeout: float) -> None:
         self._transport = transport
-        self._parts: list[bytes] = []
-        self._size = 0
-        self._arrived = asyncio.Event()
-        self._is_ended = self._is_whole = False
+        # It stops reading the transport at twice its limit.
+        self._reader = asyncio.StreamReader(_MOST_BYTES // 2)
+        self._reader.set_transport(transport)
+        self._is_whole = False
         self.timeout = timeout
         self.sent = 0
         self.closing = contextlib.ExitStack()
 
     def feed(self, part: bytes) -> None:
         """A part came."""
-        self._parts.append(part)
-        self._size += len(part)
-        self._arrived.set()
-        if self._size > _MOST_BYTES:
-            self._transport.pause_reading()
+        self._reader.feed_data(part)
 
     def end(self, *, is_whole: bool) -> None:
         """Nothing more will come."""
-        if not self._is_ended:
-            self._is_ended, self._is_whole = True, is_whole
-            self._arrived.set()
+        self._is_whole |= is_whole
+        self._reader.feed_eof()
 
     async def read(self) -> bytes:
         """What came since the last call, as soon as there is something; empty at the end.
@@ -63,17 +58,10 @@ class Events:
             TimeoutError: nothing came for `timeout` seconds.
         """
         async with asyncio.timeout(self.timeout):
-            await self._arrived.wait()
-        if not self._parts:
-            if not self._is_whole:
-                raise EventsEnded
-            return b""
-        found, self._parts, self._size = b"".join(self._parts), [], 0
-        if not self._is_ended:
-            self._arrived.clear()
-            if not self._transport.is_closing():
-                self._transport.resume_reading()
-        return found
+            part = await self._reader.read(2 * _MOST_BYTES)
+        if not part and not self._is_whole:
+            raise EventsEnded
+        return part
 
     def close(self) -> None:
         """Ask for nothing more of the process."""
