@@ -13,11 +13,9 @@ _WEB_PAGE = re.compile(r"[\s\ufeff]*<(?:!doctype\s+html|html|\?xml)\b", re.IGNOR
 _JSON = re.compile(r'[\s\ufeff]*(?:\{\s*"|\[\s*[\[{"])')
 # `ã` in UTF-8, read as Windows-1252 and written in UTF-8 again, is `Ã£`. Left out are pairs that
 # a word in capitals can end in: `MAÇÃ”`.
-_CONTROLS = frozenset(map(chr, range(0x80, 0xA0)))
-_ENCODED_TWICE = {
-    "Ã": _CONTROLS.union("£§©¡ª³µº¢´¼±\u00adƒ‡‰"),
-    "Â": _CONTROLS.union("ºª°®´"),
-}
+_ENCODED_TWICE = re.compile(
+    "Ã[\x80-\x9f£§©¡ª³µº¢´¼±\u00adƒ‡‰]|Â[\x80-\x9fºª°®´]",
+)
 
 
 class CsvError(ValueError):
@@ -44,8 +42,12 @@ def decode(body: bytes) -> str:
             f"{body[error.start]:#04x}, in Windows-1252 "
             f"{body[error.start : error.start + 1].decode('cp1252', 'replace')!r}; {_SAVE}"
         ) from None
-    if b"\xc3\x83" in body or b"\xc3\x82" in body:
-        _check_encoded_once(text)
+    # Most bodies are spared a search of their text.
+    if (b"\xc3\x83" in body or b"\xc3\x82" in body) and (twice := _ENCODED_TWICE.search(text)):
+        raise CsvError(
+            f"line {line_number(text, twice.start())} was encoded twice: it has {twice[0]!r} "
+            "for one letter with an accent; read the file as UTF-8, and save it again"
+        )
     _check_kind(text)
     return text
 
@@ -61,18 +63,6 @@ def _wide_encoding(body: bytes) -> str | None:
     if sum(zeros) == 3:
         return "UTF-32"
     return "UTF-16" if zeros in ([True, False] * 2, [False, True] * 2) else None
-
-
-def _check_encoded_once(text: str) -> None:
-    for first, seconds in _ENCODED_TWICE.items():
-        at = text.find(first)
-        while at >= 0:
-            if text[at + 1 : at + 2] in seconds:
-                raise CsvError(
-                    f"line {line_number(text, at)} was encoded twice: it has {text[at : at + 2]!r} "
-                    "for one letter with an accent; read the file as UTF-8, and save it again"
-                )
-            at = text.find(first, at + 1)
 
 
 def _check_kind(text: str) -> None:
