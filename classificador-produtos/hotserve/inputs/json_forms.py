@@ -18,7 +18,8 @@ CSV = "text/csv"
 
 PARAMS = {"probabilities": True}
 """The one value of `params` that the lane knows."""
-_PROBABILITIES = "+probabilities"
+PROBABILITIES = "+probabilities"
+"""What stands behind the name of a form with `PARAMS`."""
 
 COLUMNS = (*((column,) for column in TEXT_COLUMNS), TEXT_PARTS)
 """The sets of columns that a table may have."""
@@ -39,36 +40,18 @@ ALL = (
 
 def with_probabilities(form: str) -> str:
     """The name of a form with `PARAMS`."""
-    return form + _PROBABILITIES
-
-
-def by_probabilities(forms: Iterable[str]) -> tuple[frozenset[str], frozenset[str]]:
-    """The forms whose answers are labels, and those of them open with `PARAMS` too."""
-    chances = {form for form in forms if form.endswith(_PROBABILITIES)}
-    return (
-        frozenset(forms) - chances,
-        frozenset(form.removesuffix(_PROBABILITIES) for form in chances),
-    )
+    return form + PROBABILITIES
 
 
 def request(form: str, texts: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
     """A body that asks for `texts` in a form, and the text of each product in it."""
-    if form.endswith(_PROBABILITIES):
-        body, asked = request(form.removesuffix(_PROBABILITIES), texts)
-        return {**body, "params": PARAMS}, asked
-    if form in (INPUTS, INSTANCES):
-        return {form: list(texts)}, list(texts)
-    kind, _, names = form.partition(":")
-    columns = next(c for c in COLUMNS if names == ",".join(sorted(c)))
-    rows = [_parts(text, len(columns)) for text in texts]
-    asked = [text_of(row) for row in rows]
-    if kind == SPLIT:
-        return {SPLIT: {"columns": list(columns), "data": rows}}, asked
-    return {RECORDS: [dict(zip(columns, row, strict=True)) for row in rows]}, asked
-
-
-def _parts(text: str, count: int) -> list[str]:
-    if count == 1:
-        return [text]
-    first, _, second = text.partition(" ")
-    return [first, second]
+    kind, _, names = form.removesuffix(PROBABILITIES).partition(":")
+    params = {"params": PARAMS} if form.endswith(PROBABILITIES) else {}
+    if not names:
+        return {kind: list(texts), **params}, list(texts)
+    columns = [name for name in TEXT_COLUMNS if name in names.split(",")]
+    rows = [[text] if len(columns) == 1 else [*text.partition(" ")[::2]] for text in texts]
+    data: Any = {"columns": columns, "data": rows}
+    if kind == RECORDS:
+        data = [dict(zip(columns, row, strict=True)) for row in rows]
+    return {kind: data, **params}, list(map(text_of, rows))

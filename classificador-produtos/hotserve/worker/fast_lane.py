@@ -60,7 +60,7 @@ class FastLane:
         if lane.checksum != target.checksum:
             raise LaneError(f"{target.path} is not the compiled model that was compared")
         self._class_index = lane.class_index
-        self._forms, self._with_chances = lane_forms.by_probabilities(target.forms)
+        self._forms = frozenset(target.forms)
         self._names = [str(label) for label in lane.classes]
         self._counters = counters
         self._products = counters.lane(target.version, self._names)
@@ -178,14 +178,14 @@ class FastLane:
         # Not == alone, to which 1 and True are one.
         if probabilities and (params != lane_forms.PARAMS or params["probabilities"] is not True):
             return None
-        texts = self._texts(kind, data, self._with_chances if probabilities else self._forms)
+        texts = self._texts(kind, data, lane_forms.PROBABILITIES if probabilities else "")
         return None if not texts else (texts, probabilities)
 
-    def _texts(self, kind: str, data: Any, forms: frozenset[str]) -> Texts | None:
+    def _texts(self, kind: str, data: Any, suffix: str) -> Texts | None:
         if kind in (lane_forms.INPUTS, lane_forms.INSTANCES):
-            return data if kind in forms and _all_text(data) else None
+            return data if kind + suffix in self._forms and _all_text(data) else None
         table = json_tables.table(kind, data)
-        if table is None or lane_forms.table_form(kind, table[0]) not in forms:
+        if table is None or lane_forms.table_form(kind, table[0]) + suffix not in self._forms:
             return None
         names, rows = table
         if not all(map(_all_text, rows)) or (kind == lane_forms.SPLIT and "index" in data):
