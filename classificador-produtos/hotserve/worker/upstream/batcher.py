@@ -114,7 +114,10 @@ class Batcher:
             return await self._pool.post(target, content_type, body, headers)
         queue = self._queues.get(target.generation)
         if queue is None:
-            queue = self._new_queue(target, batching.slots)
+            # Those of processes that were replaced go once they are empty.
+            left = {n: each for n, each in self._queues.items() if each.waiting or each.under_way}
+            queue = left[target.generation] = _Queue(target, batching.slots)
+            self._queues = left
         is_free = queue.under_way < queue.slots and not queue.waiting
         if is_free and not queue.last_was_joint:
             queue.under_way += 1
@@ -132,16 +135,6 @@ class Batcher:
             self._read_then_send(queue)
         async with asyncio.timeout(self.timeout):
             return await waiting.answer
-
-    def _new_queue(self, target: Target, slots: int) -> _Queue:
-        # Those of processes that were replaced go once they are empty.
-        self._queues = {
-            generation: queue
-            for generation, queue in self._queues.items()
-            if queue.waiting or queue.under_way
-        }
-        queue = self._queues[target.generation] = _Queue(target, slots)
-        return queue
 
     def _set_patience(self, queue: _Queue) -> None:
         if queue.patience is None:

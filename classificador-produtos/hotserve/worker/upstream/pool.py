@@ -1,6 +1,7 @@
 """Connections to the models' server processes that are kept open from one request to the next."""
 
 import asyncio
+import contextlib
 import time
 
 from hotserve.ipc.messages import Target
@@ -67,19 +68,15 @@ class ConnectionPool:
         """
         head = _head(target.port, content_type, len(body), headers)
         deadline = asyncio.get_running_loop().time() + self.timeout
-        for last_try in (False, True):
-            try:
+        for _ in range(2):
+            with contextlib.suppress(ConnectionClosed):
                 connection = self._take(target) or await self._open(target)
                 answer = await self._ask(connection, head, body, deadline)
-            except ConnectionClosed:
-                if last_try:
-                    raise NoAnswer(refused=False) from None
-            else:
                 if answer.events is None:
                     self._put_back(connection, target)
                 answer.headers = [pair for pair in answer.headers if pair[0] not in _NOT_RETURNED]
                 return answer
-        raise AssertionError("unreachable")
+        raise NoAnswer(refused=False)
 
     async def _open(self, target: Target) -> Connection:
         async with asyncio.timeout(self.timeout):
