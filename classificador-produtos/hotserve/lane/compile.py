@@ -30,7 +30,7 @@ if not __package__:
 
 from hotserve.lane import container
 from hotserve.lane.errors import NotLinearText, Uncertain
-from hotserve.lane.exact_scorer import ExactScorer
+from hotserve.lane.exact_scorer import exact_scores
 from hotserve.lane.lane import Lane
 from hotserve.lane.probabilities import KINDS
 from hotserve.lane.probes import Difference, compare, model_example, probe_texts, probes_file
@@ -132,8 +132,7 @@ def compile_pipeline(pipeline: Any, out: Path, example: Sequence[str] = ()) -> L
     try:
         lane = Lane(out)
         probes = probe_texts(lane, example)
-        exact = ExactScorer(lane.model).scores
-        scores = [exact(text)[0] for text in probes]
+        scores = [exact_scores(lane.model, text)[0] for text in probes]
         model["exact"] = _same_bits(scores, pipeline, probes)
         if not lane.model.single:
             model["probability"] = _probability_kind(scores, pipeline, probes)

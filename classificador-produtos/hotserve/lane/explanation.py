@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hotserve.lane.exact_scorer import ExactScorer
+from hotserve.lane.exact_scorer import exact_scores, exact_values
 from hotserve.lane.model import Model
 
 
@@ -50,10 +50,9 @@ class Explanation:
 
 def explain(model: Model, text: str) -> Explanation:
     """Add up a text's scores once more, term by term."""
-    scorer = ExactScorer(model)
     columns = model.columns
     classes = range(len(model.classes))
-    scores = model.of_classes(scorer.scores(text)[0])
+    scores = model.of_classes(exact_scores(model, text)[0])
     # Of equal ones the first, as in the lane.
     index, *others = sorted(classes, key=lambda each: -scores[each])
     runner_up = others[0] if others else None
@@ -67,7 +66,7 @@ def explain(model: Model, text: str) -> Explanation:
 
     found: list[Contribution] = []
     for group in model.groups:
-        values = dict(scorer.values(group, text)[0])
+        values = dict(exact_values(model, group, text)[0])
         for leaf in group.leaves:
             for term, count in Counter(leaf.analyzer.terms(text)).items():
                 weight = None

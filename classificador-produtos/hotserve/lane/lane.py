@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from hotserve.lane import container
 from hotserve.lane import model as models
 from hotserve.lane.errors import LaneError, Uncertain
-from hotserve.lane.exact_scorer import ExactScorer
+from hotserve.lane.exact_scorer import exact_scores
 from hotserve.lane.explanation import Explanation, explain
 from hotserve.lane.fast_scorer import Scorer, fast_scorer, slack
 from hotserve.lane.probabilities import KINDS
@@ -50,8 +50,6 @@ class Lane:
         self.info: dict[str, object] = header.get("info", {})
         self.classes: list[Label] = list(model.classes)
         self.has_probabilities = model.probability is not None
-        # Adding up a long text's terms one by one would cost a probability its tenth digit.
-        self._exact_scores = ExactScorer(model).scores
         self._batch: BatchScorer | None = None
         self.class_index: Callable[[str], int] = _chooser(model, fast_scorer(model))
         self._labels = [json.dumps(label).encode() for label in self.classes]
@@ -83,7 +81,8 @@ class Lane:
         if kind is None:
             raise LaneError("this model gives no probabilities here")
         probabilities = KINDS[kind]
-        return [probabilities(self._exact_scores(text)[0]) for text in texts]
+        # Adding up a long text's terms one by one would cost a probability its tenth digit.
+        return [probabilities(exact_scores(self.model, text)[0]) for text in texts]
 
     def explain(self, text: str) -> Explanation:
         """What each term of a text adds to the class that it gets."""
@@ -119,12 +118,11 @@ class Lane:
 
 def _chooser(model: models.Model, fast: Scorer) -> Callable[[str], int]:
     """A function from a text to the index of its class."""
-    exact = ExactScorer(model).scores
     bound = slack(model)
     lowest = float("-inf")
 
     def choose_exactly(text: str) -> int:
-        sums, doubt = exact(text)
+        sums, doubt = exact_scores(model, text)
         scores = model.of_classes(sums)
         best = max(scores)
         if doubt and sum(best - score <= doubt for score in scores) > 1:

@@ -57,7 +57,15 @@ class UpstreamClient:
         Raises:
             RequestError: there is none, or the body can't be read.
         """
-        target, rows, answer = await self._ask(content_type, body, headers)
+        # One that sleeps starts within the request's own time, before patience ends.
+        limit = self.batcher.timeout if self.serving.now().change.asleep else None
+        patience = 2 * limit if limit else self.shared.settings.hold_timeout
+        try:
+            async with asyncio.timeout(limit):
+                target, rows, answer = await self._ask(content_type, body, headers, patience)
+        except TimeoutError:
+            message = "the model's process was asleep and did not answer in time"
+            raise RequestError(504, message) from None
         if answer.status == 500:
             reason = parse_errors.why(content_type, body)
             if reason is not None:
@@ -96,26 +104,13 @@ class UpstreamClient:
         self.counters.products(target.version, categories(found))
 
     async def _ask(
-        self, content_type: bytes, body: bytes, headers: Headers
-    ) -> tuple[Target, int | None, Answer]:
-        """Of one version, whichever it is by then; with the number of answers that there must be.
-
-        See `Translated.rows`. A process that sleeps starts within the request's own time.
-        """
-        # Patience with one that sleeps is longer than its limit, which is what counts.
-        limit = self.batcher.timeout if self.serving.now().change.asleep else None
-        patience = 2 * limit if limit else self.shared.settings.hold_timeout
-        try:
-            async with asyncio.timeout(limit):
-                return await self._ask_again(content_type, body, headers, patience)
-        except TimeoutError:
-            message = "the model's process was asleep and did not answer in time"
-            raise RequestError(504, message) from None
-
-    async def _ask_again(
         self, content_type: bytes, body: bytes, headers: Headers, patience: float
     ) -> tuple[Target, int | None, Answer]:
-        """Ask until a process answers; seconds of `patience` with one that does not come back."""
+        """Ask until a process answers; seconds of `patience` with one that does not come back.
+
+        Of one version, whichever it is by then; with the number of answers that there must be, see
+        `Translated.rows`.
+        """
         deadline = time.monotonic() + patience
         lost = Counter[int]()
         while True:
