@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from hotserve.ipc.counts import NONE
-from hotserve.worker.answer import encoded
+from hotserve.worker.answer import Answer, Headers, encoded
 
 _LONGEST_PATH = 500
 _LONGEST_ADDRESS = 100
@@ -30,39 +30,36 @@ class AccessLog:
 
     def write(
         self,
-        *,
         client: tuple[str, int] | None,
-        headers: Iterable[tuple[bytes, bytes]] = (),
+        headers: Headers,
+        answer: Answer,
         client_name: str = "",
-        status: int,
-        size: int,
         method: str | None = None,
         path: str | None = None,
         seconds: float | None = None,
-        lane: str = NONE,
-        version: str = "",
     ) -> None:
-        """Log one request; `client` is who has the connection, `size` the answer's body in bytes.
+        """Log one request; `client` is who has the connection.
 
         Of one that could not be read to the end of its head there is no method and no path.
         """
+        has_predicted = answer.lane != NONE
         line = {
             "time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "client": self._asked(client[0], headers) if client else None,
             "client_name": client_name or None,
             "method": method,
             "path": path[:_LONGEST_PATH] if path is not None else None,
-            "status": status,
-            "bytes": size,
+            "status": answer.status,
+            "bytes": answer.size if method != "HEAD" else 0,
             "ms": round(1000 * seconds, 3) if seconds is not None else None,
-            "lane": lane if lane != NONE else None,
-            "version": version if lane != NONE else None,
+            "lane": answer.lane if has_predicted else None,
+            "version": answer.version if has_predicted else None,
         }
         # Nobody reads any more, or the disk is full: requests are answered all the same.
         with contextlib.suppress(OSError):
             os.write(self._fd, encoded(line) + b"\n")
 
-    def _asked(self, address: str, headers: Iterable[tuple[bytes, bytes]]) -> str:
+    def _asked(self, address: str, headers: Headers) -> str:
         """Who asked: each proxy adds whom it was asked by to the end of X-Forwarded-For."""
         if not self._proxies:
             return address

@@ -98,19 +98,11 @@ class App:
                 await send({"type": "http.response.body", "body": answer.body})
         finally:
             if shared.access_log is not None:
-                shared.access_log.write(
-                    client=scope["client"],
-                    headers=scope["headers"],
-                    client_name=client_name,
-                    method=scope["method"],
-                    # Without what stands behind a ?, which may hold a secret.
-                    path=path,
-                    status=answer.status if is_sent else scope.get(REFUSED, CLIENT_GONE),
-                    size=0 if scope["method"] == "HEAD" else answer.size,
-                    seconds=perf_counter() - begun,
-                    lane=answer.lane,
-                    version=answer.version,
-                )
+                if not is_sent:
+                    answer.status = scope.get(REFUSED, CLIENT_GONE)
+                who = scope["client"], scope["headers"], answer, client_name
+                # The path is without what stands behind a ?, which may hold a secret.
+                shared.access_log.write(*who, scope["method"], path, perf_counter() - begun)
 
     def _route(self, scope: Scope) -> tuple[Model, Route]:
         """Whom a request is for; of a model's path, `path` in its scope is what follows."""

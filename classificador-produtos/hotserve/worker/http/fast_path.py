@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from hotserve.ipc.counts import FAST
-from hotserve.worker.answer import TERMINALS
+from hotserve.worker.answer import TERMINALS, Answer
 from hotserve.worker.fast_lane import FastLane
 from hotserve.worker.http.protocol import HttpProtocol
 from hotserve.worker.model_paths import Model
@@ -110,18 +110,10 @@ class FastPathProtocol(HttpProtocol):
         self._await_next()
         self.transport.write(b"%b%b%b%b" % (_OK, self._default(), lane.head(len(answer)), answer))
         if shared.access_log is not None:
-            shared.access_log.write(
-                client=self.client,
-                headers=self.headers,
-                client_name=self._client_name,
-                method="POST",
-                path=unquote(self.url.decode("ascii")),
-                status=200,
-                size=len(answer),
-                seconds=perf_counter() - self._begun,
-                lane=FAST,
-                version=version,
-            )
+            told = Answer(200, lane.headers, answer, FAST, version)
+            who = self.client, self.headers, told, self._client_name
+            path = unquote(self.url.decode("ascii"))
+            shared.access_log.write(*who, "POST", path, perf_counter() - self._begun)
 
     def _ask(self, lane: FastLane, content_type: bytes) -> bytes | None:
         try:

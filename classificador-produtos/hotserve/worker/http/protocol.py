@@ -17,7 +17,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from hotserve.worker import errors
-from hotserve.worker.answer import JSON, Headers
+from hotserve.worker.answer import JSON, Answer, Headers
 from hotserve.worker.http import limits
 from hotserve.worker.shared import Shared
 
@@ -268,9 +268,7 @@ class HttpProtocol(HttpToolsProtocol):
             cast(dict[str, Any], cycle.scope)[REFUSED] = status
         self._shared.counters.other("none", status)
         if self._shared.access_log is not None and not in_body:
-            self._shared.access_log.write(
-                client=self.client, headers=headers, status=status, size=len(body)
-            )
+            self._shared.access_log.write(self.client, headers, Answer(status, body=body))
         self._is_refused = True
         if in_body:
             # Its application waits for the body, or has answered without it.

@@ -6,13 +6,17 @@ from typing import Any
 
 import pytest
 
-from hotserve.ipc.counts import FAST
+from hotserve.ipc.counts import FAST, NONE
 from hotserve.worker.access_log import AccessLog
+from hotserve.worker.answer import Answer
 
 
-def line(*proxies: str, **fields: Any) -> dict[str, Any]:
+def line(
+    *proxies: str, lane: str = NONE, version: str = "", status: int = 200, **fields: Any
+) -> dict[str, Any]:
     out, into = os.pipe()
-    request = {"client": ("10.0.0.1", 5), "status": 200, "size": 3, **fields}
+    answer = Answer(status, body=b"abc", lane=lane, version=version)
+    request = {"client": ("10.0.0.1", 5), "headers": [], "answer": answer, **fields}
     AccessLog(into, proxies).write(**request)
     os.close(into)
     with os.fdopen(out, "rb") as written:
@@ -89,5 +93,5 @@ def test_behind_a_proxy_the_client_is_whom_it_names(
 def test_a_log_that_nobody_reads_is_no_fault() -> None:
     out, into = os.pipe()
     os.close(out)
-    AccessLog(into).write(client=None, status=200, size=0)
+    AccessLog(into).write(None, [], Answer(200))
     os.close(into)
