@@ -94,8 +94,9 @@ class Analyzer:
             return self.word_ngrams(self.tokens(text))
         text = RUN_OF_SPACES.sub(" ", self.preprocess(text))
         if self.settings.analyzer == "char":
-            return self._char_ngrams(text)
-        return [term for word in text.split() for term in self._padded_ngrams(f" {word} ")]
+            return self._char_ngrams(text, is_word=False)
+        padded = [f" {word} " for word in text.split()]
+        return [term for word in padded for term in self._char_ngrams(word, is_word=True)]
 
     def word_ngrams(self, tokens: list[str]) -> list[str]:
         """Runs of tokens, joined by spaces."""
@@ -107,18 +108,12 @@ class Analyzer:
             terms += map(" ".join, zip(*[tokens[i:] for i in range(n)], strict=False))
         return terms
 
-    def _char_ngrams(self, text: str) -> list[str]:
+    def _char_ngrams(self, text: str, *, is_word: bool) -> list[str]:
         terms: list[str] = []
         for n in range(self.settings.min_n, self.settings.max_n + 1):
-            terms += [text[i : i + n] for i in range(len(text) - n + 1)]
-        return terms
-
-    def _padded_ngrams(self, word: str) -> list[str]:
-        terms: list[str] = []
-        for n in range(self.settings.min_n, self.settings.max_n + 1):
-            if len(word) <= n:
+            if is_word and len(text) <= n:
                 # A word too short for this length counts whole, and once.
-                terms.append(word)
+                terms.append(text)
                 break
-            terms += [word[i : i + n] for i in range(len(word) - n + 1)]
+            terms += [text[i : i + n] for i in range(len(text) - n + 1)]
         return terms

@@ -13,11 +13,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 
-def encoded(term: str) -> bytes:
-    """A term's bytes; half a surrogate pair, which JSON can carry, has some too."""
-    return term.encode("utf-8", "surrogatepass")
-
-
 def build(terms: Sequence[str]) -> dict[str, Any]:
     """The arrays of a table whose nth term has the index n; `terms` has none twice."""
     slots = array.array("Q", bytes(8 * (1 << max(1, 2 * len(terms)).bit_length())))
@@ -25,7 +20,8 @@ def build(terms: Sequence[str]) -> dict[str, Any]:
     starts = array.array("Q", [0])
     blob = bytearray()
     for index, term in enumerate(terms):
-        key = encoded(term)
+        # Half of a surrogate pair, which JSON can carry, has bytes too.
+        key = term.encode("utf-8", "surrogatepass")
         blob += key
         starts.append(len(blob))
         checksum = zlib.crc32(key)

@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from hotserve.worker.errors import RequestError
 
@@ -13,18 +14,15 @@ _SMALL = 64 << 10
 """Bytes of a body that needs no room in what all models share."""
 
 
+@dataclass(slots=True)
 class Room:
     """For the bytes of large bodies, of all models of a worker together.
-
-    Args:
-        size: in bytes.
 
     Attributes:
         free: what is left of it.
     """
 
-    def __init__(self, size: int) -> None:
-        self.free = size
+    free: int
 
 
 class Admission:
