@@ -29,6 +29,7 @@ _EDGES = f"{_MARK} "
 _PADDING = 3
 """Blanks and marks that may stand around a name where a header is repeated."""
 _BLANK = re.compile(rf"[\s{_MARK}]*")
+_BLANK_LINES = re.compile(rf"[\s{_MARK}]*[\r\n{_MARK}]")
 _SEPARATOR_LINE = re.compile(r'\s*"?sep=.?"?[;,\t| ]*(?:\r\n|\n|\r|\Z)', re.IGNORECASE)
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+")
 _LINE_ENDS = re.compile(r"[\r\n]+")
@@ -175,9 +176,8 @@ def read(
 
 def _first_line(text: str, start: int) -> int:
     """Where the first line begins that is not blank, byte order marks left out."""
-    there = _BLANK.match(text, start)
-    end = there.end() if there else start
-    return max(start, *(text.rfind(each, start, end) + 1 for each in ("\r", "\n", _MARK)))
+    blank = _BLANK_LINES.match(text, start)
+    return blank.end() if blank else start
 
 
 def _header(
@@ -209,18 +209,16 @@ def _header(
 
 def _cut(line: str, model_columns: Sequence[str]) -> tuple[tuple[str, ...], str]:
     """The fields of a header, and its separator: the one that gives most columns that are known."""
-    best: tuple[tuple[str, ...], str] = (line,), _NO_SEPARATOR
-    found = -1, 0
-    for separator in SEPARATORS:
+
+    def cut(separator: str) -> tuple[tuple[str, ...], str]:
         names = next(csv.reader([line.strip()], delimiter=separator), [])
         while len(names) > 1 and not fold(names[-1]):
             names.pop()
-        worth = known(names, model_columns), len(names)
-        if worth > found:
-            single = len(names) == 1 and separator not in line
-            best = tuple(names), _NO_SEPARATOR if single else separator
-            found = worth
-    return best
+        single = len(names) == 1 and separator not in line
+        return tuple(names), _NO_SEPARATOR if single else separator
+
+    found = map(cut, SEPARATORS)
+    return max(found, key=lambda cut: (known(cut[0], model_columns), len(cut[0])))
 
 
 def _check_for_report_lines(text: str, start: int, model_columns: Sequence[str]) -> None:
