@@ -1,10 +1,11 @@
 """One line of JSON for each request, on standard output; only where it was asked for."""
 
 import contextlib
-import ipaddress
 import os
 from collections.abc import Iterable
 from datetime import UTC, datetime
+
+from uvicorn.middleware.proxy_headers import _TrustedHosts
 
 from hotserve.ipc.counts import NONE
 from hotserve.worker.answer import Answer, Headers, encoded
@@ -26,7 +27,7 @@ class AccessLog:
 
     def __init__(self, fd: int = 1, proxies: Iterable[str] = ()) -> None:
         self._fd = fd
-        self._proxies = [ipaddress.ip_network(each) for each in proxies]
+        self._proxies = _TrustedHosts(list(proxies))
 
     def write(
         self,
@@ -61,17 +62,8 @@ class AccessLog:
 
     def _asked(self, address: str, headers: Headers) -> str:
         """Who asked: each proxy adds whom it was asked by to the end of X-Forwarded-For."""
-        if not self._proxies:
-            return address
-        named = b",".join(value for name, value in headers if name == b"x-forwarded-for")
-        before = [one.strip() for one in named.decode("latin-1").split(",") if one.strip()]
-        while before and self._is_proxy(address):
-            address = before.pop()
+        if address in self._proxies:
+            named = b",".join(value for name, value in headers if name == b"x-forwarded-for")
+            asked, _ = self._proxies.get_trusted_client_address(named.decode("latin-1"))
+            address = asked or address
         return address[:_LONGEST_ADDRESS]
-
-    def _is_proxy(self, address: str) -> bool:
-        try:
-            ip = ipaddress.ip_address(address)
-        except ValueError:
-            return False
-        return any(ip in network for network in self._proxies)
