@@ -18,7 +18,7 @@ LARGEST = 64 << 10
 MOST_ROWS = 128
 """Rows of one joint request."""
 MOST_BYTES = 1 << 20
-_TYPES = {
+TYPES = {
     f"{kind}{charset}".encode(): kind
     for kind in (CSV, JSON)
     for charset in ("", "; charset=utf-8", ";charset=utf-8", "; charset=UTF-8", ";charset=UTF-8")
@@ -67,7 +67,7 @@ class Part:
 
 def may_be_joined(content_type: bytes, body: bytes) -> bool:
     """Whether it is worth a closer look."""
-    return len(body) <= LARGEST and content_type in _TYPES
+    return len(body) <= LARGEST and content_type in TYPES
 
 
 def read(content_type: bytes, body: bytes, types: Mapping[str, str]) -> Part | None:
@@ -81,7 +81,7 @@ def read(content_type: bytes, body: bytes, types: Mapping[str, str]) -> Part | N
     params: dict[str, Any] = {}
     names: Sequence[str] | None
     try:
-        if _TYPES[content_type] == CSV:
+        if TYPES[content_type] == CSV:
             form, (names, rows, kinds) = CSV, csv_rows.read(body, types)
         else:
             request = json.loads(body)

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from hotserve.batching import requests
 from hotserve.inputs import csv, json_tables
 from hotserve.inputs import json_forms as lane_forms
 from hotserve.inputs.bodies import CsvError
@@ -34,10 +35,6 @@ LARGE_CSV = 1 << 20
 """Bytes; a larger one is translated in a thread of its own."""
 CLOSE = 1e-6
 """Two probabilities nearer than this may be in another order in the model's own sums."""
-
-_CHARSETS = (b"", b";charset=utf-8", b"; charset=utf-8", b";charset=UTF-8", b"; charset=UTF-8")
-_CSV_TYPES = frozenset(b"text/csv" + charset for charset in _CHARSETS)
-_JSON_TYPES = frozenset(b"application/json" + charset for charset in _CHARSETS)
 
 
 class FastLane:
@@ -80,7 +77,7 @@ class FastLane:
             return None
         if content_type == b"text/csv":
             return self._answer_one(body) if self._lines_are_texts else None
-        request = self._of_json(body) if content_type in _JSON_TYPES else None
+        request = self._of_json(body) if requests.TYPES.get(content_type) == requests.JSON else None
         if request is None:
             return None
         texts, probabilities = request
@@ -115,13 +112,14 @@ class FastLane:
         """
         probabilities = False
         parts: Iterable[Texts]
-        if content_type in _JSON_TYPES:
+        kind = requests.TYPES.get(content_type)
+        if kind == requests.JSON:
             request = self._of_json(body) if len(body) <= LARGEST_JSON else None
             if request is None:
                 return None
             texts, probabilities = request
             parts = (texts[at : at + SLICE] for at in range(0, len(texts), SLICE))
-        elif content_type in _CSV_TYPES and self.target.csv:
+        elif kind == requests.CSV and self.target.csv:
             parts = map(csv.Products.texts, csv.read(body, self.target.columns, SLICE))
         else:
             return None
