@@ -142,11 +142,8 @@ def _of_example(model: Path, example: Mapping[str, Any]) -> TextInput:
         names = tuple(map(str, request["dataframe_split"].get("columns", ())))
         return TextInput("columns", names) if names and _are_known(names) else TABLE
     values = request.get("inputs")
-    if isinstance(values, str) or (
-        isinstance(values, list) and values and all(isinstance(v, str) for v in values)
-    ):
-        return TEXTS
-    return TABLE
+    texts = values if isinstance(values, list) else [values]
+    return TEXTS if texts and all(isinstance(text, str) for text in texts) else TABLE
 
 
 def _are_known(names: Sequence[str]) -> bool:

@@ -18,22 +18,17 @@ def why(content_type: bytes, body: bytes) -> str | None:
     kind = content_type.split(b";")[0].strip().lower()
     if kind != b"application/json":
         return None
+    limit = sys.getrecursionlimit()
     try:
-        request = _read(body)
+        sys.setrecursionlimit(limit - _MARGIN)
+        request = json.loads(body)
     except RecursionError:
         return "the JSON is nested too deeply"
     except ValueError as error:
         return f"the JSON can't be read: {str(error).partition(';')[0]}"
-    return _wrong_columns(request)
-
-
-def _read(body: bytes) -> Any:
-    limit = sys.getrecursionlimit()
-    try:
-        sys.setrecursionlimit(limit - _MARGIN)
-        return json.loads(body)
     finally:
         sys.setrecursionlimit(limit)
+    return _wrong_columns(request)
 
 
 def _wrong_columns(request: Any) -> str | None:

@@ -55,12 +55,11 @@ class BatchScorer:
             scores = self.scores(step)
             if scores is None:
                 yield from map(alone, step)
-            elif scores.shape[1] > 1:
-                yield from scores.argmax(axis=1).tolist()
-            elif len(self._model.classes) > 1:
-                yield from (scores[:, 0] > 0.0).astype(int).tolist()
-            else:
-                yield from [0] * len(step)
+                continue
+            if scores.shape[1] < len(self._model.classes):
+                # As `Model.of_classes`.
+                scores = np.column_stack([np.zeros(len(step)), scores])
+            yield from scores.argmax(axis=1).tolist()
 
     def scores(self, texts: Sequence[str]) -> Values | None:
         """Scores with scikit-learn's very bits, shape (texts, columns).

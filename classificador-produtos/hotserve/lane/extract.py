@@ -101,7 +101,9 @@ def _groups(transformers: Sequence[Any]) -> list[GroupArrays]:
         elif type(step) is FeatureUnion and not index:
             groups = _union(step)
         elif type(step) in (CountVectorizer, TfidfVectorizer) and not index:
-            groups = [_vectorizer(step)]
+            groups = [GroupArrays([LeafArrays(_settings(step), _terms(step))])]
+            if type(step) is TfidfVectorizer:
+                _apply_tfidf(groups, step._tfidf)
         else:
             raise NotLinearText(f"{NOT_LINEAR_TEXT}: it has the step {_name(step)}")
     return groups
@@ -124,13 +126,6 @@ def _union(union: FeatureUnion) -> list[GroupArrays]:
         # One group, so that a TfidfTransformer may follow.
         return [GroupArrays([leaf for group in groups for leaf in group.leaves])]
     return groups
-
-
-def _vectorizer(vectorizer: Any) -> GroupArrays:
-    group = GroupArrays([LeafArrays(_settings(vectorizer), _terms(vectorizer))])
-    if type(vectorizer) is TfidfVectorizer:
-        _apply_tfidf([group], vectorizer._tfidf)
-    return group
 
 
 def _apply_tfidf(groups: Sequence[GroupArrays], transformer: TfidfTransformer) -> None:

@@ -132,9 +132,11 @@ class FastLane:
                 if any(len(text) > LONGEST_TEXT for text in part):
                     return None
                 if probabilities:
-                    chances = self.compiled.predict_proba(part)
-                    indexes += map(_most_likely, chances)
-                    answers += map(self._chances_shown, chances)
+                    for chances in self.compiled.predict_proba(part):
+                        index = _most_likely(chances)
+                        indexes.append(index)
+                        shares = dict(zip(self._names, chances, strict=True))
+                        answers.append({CATEGORY: self._names[index], PROBABILITIES: shares})
                 else:
                     indexes += self.compiled.class_indexes(part)
                 self._sample(part)
@@ -190,10 +192,6 @@ class FastLane:
             return None
         indexes = text_columns(names, ()).values()
         return [text_of(row[index] for index in indexes) for row in rows]
-
-    def _chances_shown(self, chances: list[float]) -> dict[str, Any]:
-        shares = dict(zip(self._names, chances, strict=True))
-        return {CATEGORY: self._names[_most_likely(chances)], PROBABILITIES: shares}
 
 
 def _most_likely(chances: list[float]) -> int:

@@ -31,7 +31,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, timeout: float) -> None:
         self._timeout = timeout
         self._parser = httptools.HttpResponseParser(self)
-        self._transport: asyncio.Transport | None = None
+        self._transport: asyncio.Transport  # from `connection_made` on
         self._whole: asyncio.Future[Answer] | None = None
         self._answer = Answer()
         self._parts: list[bytes] = []
@@ -62,7 +62,6 @@ class Connection(asyncio.Protocol):
         """
         if not self.is_usable:
             raise ConnectionClosed
-        assert self._transport is not None
         self._whole = asyncio.get_running_loop().create_future()
         self._answer, self._parts = Answer(), []
         try:
@@ -89,12 +88,11 @@ class Connection(asyncio.Protocol):
     @property
     def is_usable(self) -> bool:
         """Whether a request can be sent."""
-        return self._transport is not None and not self._transport.is_closing()
+        return not self._transport.is_closing()
 
     def close(self) -> None:
         """Close at once."""
-        if self._transport is not None:
-            self._transport.abort()
+        self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The other side took it."""
@@ -134,7 +132,7 @@ class Connection(asyncio.Protocol):
         )
         if self._answer.status == _FIRST_FINAL and self._whole is not None:
             kind = next((value for n, value in self._answer.headers if n == b"content-type"), b"")
-            if kind.startswith(CONTENT_TYPE) and self._transport is not None:
+            if kind.startswith(CONTENT_TYPE):
                 self._events = self._answer.events = Events(self._transport, self._timeout)
                 if not self._whole.done():
                     self._whole.set_result(self._answer)

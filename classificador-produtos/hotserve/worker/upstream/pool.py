@@ -72,8 +72,10 @@ class ConnectionPool:
             with contextlib.suppress(ConnectionClosed):
                 connection = self._take(target) or await self._open(target)
                 answer = await self._ask(connection, head, body, deadline)
-                if answer.events is None:
-                    self._put_back(connection, target)
+                if target.generation == self._generation and answer.events is None:
+                    self._idle.append(connection)
+                elif answer.events is None:
+                    connection.close()
                 answer.headers = [pair for pair in answer.headers if pair[0] not in _NOT_RETURNED]
                 return answer
         raise NoAnswer(refused=False)
@@ -105,12 +107,6 @@ class ConnectionPool:
         later = [deadline for deadline in self._deadlines.values() if deadline > now]
         if later:
             self._timer = loop.call_at(min(later), self._expire)
-
-    def _put_back(self, connection: Connection, target: Target) -> None:
-        if target.generation != self._generation:
-            connection.close()
-        elif connection.is_usable:
-            self._idle.append(connection)
 
     def _take(self, target: Target) -> Connection | None:
         """The connection that was used last; those that were idle for too long are closed."""
