@@ -92,26 +92,19 @@ def samples(
 
 
 def _of_signature(inputs: Sequence[Mapping[str, Any]]) -> Samples | None:
-    if not inputs:
-        return None
-    columns = []
+    columns: dict[Any, Sequence[Any]] = {}
     for index, each in enumerate(inputs):
-        values = _values(each)
-        if values is None:
-            if each.get("required", True):
-                return None
-            continue
-        # Each column goes through its values at a pace of its own.
-        pace = 2 * index + 1
-        columns.append(
-            (each.get("name"), [values[(row * pace + index) % len(values)] for row in range(MOST)])
-        )
-    if len(inputs) == 1 and not inputs[0].get("name"):
-        return Samples(None, tuple(columns[0][1]))
-    if not columns or not all(isinstance(name, str) for name, _ in columns):
+        if values := _values(each):
+            # Each column goes through its values at a pace of its own.
+            at = [(row * (2 * index + 1) + index) % len(values) for row in range(MOST)]
+            columns[each.get("name") or None] = [values[n] for n in at]
+        elif each.get("required", True):
+            return None
+    if [*columns] == [None]:
+        return Samples(None, tuple(columns[None]))
+    if not columns or not all(isinstance(name, str) for name in columns):
         return None
-    rows = tuple(map(list, zip(*(values for _, values in columns), strict=True)))
-    return Samples(tuple(str(name) for name, _ in columns), rows)
+    return Samples(tuple(columns), tuple(map(list, zip(*columns.values(), strict=True))))
 
 
 def _values(spec: Mapping[str, Any]) -> Sequence[Any] | None:
