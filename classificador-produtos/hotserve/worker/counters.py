@@ -73,10 +73,7 @@ class Counters:
 
     def lane(self, version: str, categories: Sequence[str]) -> LaneProducts:
         """Where the fast lane of a version counts its products."""
-        key = (version, *categories)
-        if key not in self._lanes:
-            self._lanes[key] = LaneProducts(version, categories)
-        return self._lanes[key]
+        return self._lanes.setdefault((version, *categories), LaneProducts(version, categories))
 
     def request(
         self, status: int, lane: str, version: str, seconds: float, client: str = ""

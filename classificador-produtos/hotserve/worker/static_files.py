@@ -5,7 +5,7 @@ Read once, with the headers that they are sent with.
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from importlib import resources
 from urllib.parse import parse_qs
 
@@ -45,6 +45,9 @@ class StaticFiles:
 
     Args:
         of_many: the paths of a server of many models, whose `/` lists them instead of trying one.
+
+    Attributes:
+        paths: all of them.
     """
 
     def __init__(self, of_many: Sequence[str] = ()) -> None:
@@ -60,12 +63,8 @@ class StaticFiles:
             if content_type is not None and path:
                 content = each.read_bytes()
                 self._files[path] = content, _headers(content, content_type)
+        self.paths = self._files.keys()
         self._files["/page/columns.js"] = _NAMES, _headers(_NAMES, _TYPES["js"])
-
-    @property
-    def paths(self) -> Iterable[str]:
-        """All of them."""
-        return self._files
 
     async def answer(self, scope: Scope, _receive: Receive) -> Answer:
         """Answer a request for one of the paths; 304 if the browser has the file."""
