@@ -263,20 +263,18 @@ class HttpProtocol(HttpToolsProtocol):
         in_body = self._state == _BODY and not self.pipeline
         headers = cast(Headers, cycle.scope["headers"]) if in_body else self.headers or []
         answer = self._error(status, body, headers)
+        self._shared.counters.other("none", status)
+        self._is_refused = True
         if in_body:
             # The types of ASGI know no keys of a server's own.
             cast(dict[str, Any], cycle.scope)[REFUSED] = status
-        self._shared.counters.other("none", status)
-        if self._shared.access_log is not None and not in_body:
-            self._shared.access_log.write(self.client, headers, Answer(status, body=body))
-        self._is_refused = True
-        if in_body:
             # Its application waits for the body, or has answered without it.
-            answer = b"" if cycle.response_started else answer
             cycle.disconnected = True
             cycle.message_event.set()
-            self._end(answer)
+            self._end(b"" if cycle.response_started else answer)
             return
+        if self._shared.access_log is not None:
+            self._shared.access_log.write(self.client, headers, Answer(status, body=body))
         if self._state == _BODY:
             self.pipeline.popleft()
         if not self.pipeline and (cycle is None or cycle.response_complete):

@@ -66,10 +66,8 @@ class UpstreamClient:
         except TimeoutError:
             message = "the model's process was asleep and did not answer in time"
             raise RequestError(504, message) from None
-        if answer.status == 500:
-            reason = parse_errors.why(content_type, body)
-            if reason is not None:
-                raise RequestError(400, reason)
+        if answer.status == 500 and (reason := parse_errors.why(content_type, body)):
+            raise RequestError(400, reason)
         if answer.status >= 400:
             answer.body, stack_trace = redacted(answer.body, answer.status, self.redactor)
             if stack_trace:
