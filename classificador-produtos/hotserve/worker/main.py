@@ -52,12 +52,9 @@ _FILES_OF_MANY = 2048
 class _Server(uvicorn.Server):
     """uvicorn on sockets that are open already, stopped by the manager and not by signals."""
 
-    def __init__(
-        self, config: uvicorn.Config, on_ready: Callable[[], None], on_check: Callable[[], None]
-    ) -> None:
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
         super().__init__(config)
         self._on_ready = on_ready
-        self._on_check = on_check
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -73,7 +70,6 @@ class _Server(uvicorn.Server):
         """Every tenth of a second."""
         if counter % _TICKS_PER_CHECK == 0:
             check_timeouts(self.server_state.connections, time.monotonic())
-            self._on_check()
         return await super().on_tick(counter)
 
 
@@ -109,7 +105,7 @@ async def serve(channel_fd: int, shared_fd: int, listener_fds: list[int]) -> Non
     app = App(shared, models, reporter.metrics)
     protocol = functools.partial(FastPathProtocol, shared=shared, models=models)
     config = _uvicorn_config(app, settings, protocol)
-    server = _Server(config, lambda: channel.send(messages.Ready()), models.release_memory)
+    server = _Server(config, lambda: channel.send(messages.Ready()))
     reporting = asyncio.create_task(reporter.run())
     listening = asyncio.create_task(_listen(server, received, inbox))
     await server.serve([socket.socket(fileno=fd) for fd in listener_fds])

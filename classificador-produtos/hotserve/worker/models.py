@@ -58,11 +58,6 @@ class Models:
                 self.by_url[url] = model
         return model
 
-    def release_memory(self) -> None:
-        """Give memory back after large bodies."""
-        for model in self.everything():
-            model.admission.release_memory()
-
     def forget_those_gone(self) -> None:
         """Let go of models that are not served any more, once nothing is under way there."""
         for name, model in [*self._models.items()]:

@@ -28,11 +28,15 @@ class Reporter:
         self._asked: dict[int, asyncio.Future[tuple[str, bytes]]] = {}
 
     async def run(self) -> None:
-        """Report again and again, also that nothing happened: it shows that this worker lives."""
+        """Report again and again, also that nothing happened: it shows that this worker lives.
+
+        At the same time memory of large bodies is given back.
+        """
         while True:
             await asyncio.sleep(_INTERVAL)
             self.report()
             for model in self._models.everything():
+                model.admission.release_memory()
                 for generation in model.serving.take_used():
                     self._channel.send(InUse(model.name, generation))
 
