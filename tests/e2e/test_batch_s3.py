@@ -56,12 +56,11 @@ def texts(address: str) -> list[str]:
 
 
 def test_what_is_written_in_several_parts_is_read_back(s3: Any) -> None:
-    sink = sinks.csv_file(storage.locate("s3://lotes/pasta/a.csv"), SCHEMA)
-    for start in range(0, len(NAMES), 5_000):
-        sink.write(batch_of([[name] for name in NAMES[start : start + 5_000]], SCHEMA))
-    with pytest.raises(BadInput, match="no such file or folder"):
-        storage.input_files("s3://lotes/pasta/a.csv")
-    sink.commit()
+    with sinks.csv_file(storage.locate("s3://lotes/pasta/a.csv"), SCHEMA) as write:
+        for start in range(0, len(NAMES), 5_000):
+            write(batch_of([[name] for name in NAMES[start : start + 5_000]], SCHEMA))
+        with pytest.raises(BadInput, match="no such file or folder"):
+            storage.input_files("s3://lotes/pasta/a.csv")
     head = s3.head_object(Bucket="lotes", Key="pasta/a.csv")
     # Larger than what is sent in one part: eight megabytes.
     assert head["ContentLength"] == sum(len(name) + 1 for name in NAMES) + 5 > 8 << 20
@@ -95,8 +94,11 @@ def test_what_cannot_be_done_is_one_line(s3: Any, monkeypatch: pytest.MonkeyPatc
         texts("s3://lotes/cortado.csv.gz")
     with pytest.raises(BadInput, match=r"input s3://nada/a[.]csv: cannot be read"):
         storage.input_files("s3://nada/a.csv")
-    with pytest.raises(BadInput, match=r"output s3://nada/a[.]csv: cannot be written"):
-        sinks.csv_file(storage.locate("s3://nada/a.csv"), SCHEMA)
+    with (
+        pytest.raises(BadInput, match=r"output s3://nada/a[.]csv: cannot be written"),
+        sinks.csv_file(storage.locate("s3://nada/a.csv"), SCHEMA),
+    ):
+        pass
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
     storage.s3.cache_clear()
     try:

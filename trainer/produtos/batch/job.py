@@ -20,7 +20,7 @@ from produtos.batch.record import Record, Result, origin_of
 from produtos.batch.request import Request
 from produtos.errors import BadInput, in_one_line
 from produtos.io import database
-from produtos.io.sinks import BadRows, Screen, Sink, csv_file, parquet_file
+from produtos.io.sinks import BadRows, CsvWriter, Output, Write, csv_file, parquet_file
 from produtos.io.storage import locate
 from produtos.language import tr
 from produtos.registry.reference import ModelReference
@@ -64,14 +64,16 @@ def run(
     for name in answer_columns(request):
         schema = schema.append(pa.field(name, pa.string()))
     differences = Differences(request.labels()) if len(models) == 2 else None
-    bad = BadRows(request.bad_rows_address, request.encoding, request.output_encoding)
-    sink = _sink(request, schema, origin_of(versions) | {"run_id": record.run_id if record else ""})
-    try:
+    made_by = origin_of(versions) | {"run_id": record.run_id if record else ""}
+    with (
+        BadRows(request.bad_rows_address, request.encoding, request.output_encoding) as bad,
+        _output(request, schema, made_by) as write,
+    ):
         with tempfile.TemporaryDirectory(prefix="batch-") as folder:
             folders = [_download(model, Path(folder, str(n))) for n, model in enumerate(models)]
             started = time.monotonic()
             answered = engine(folders, Form(schema, request.writes_csv, differences is not None))
-            rows = _classify(answered, inputs.size, sink, bad, differences)
+            rows = _classify(answered, inputs.size, write, bad, differences)
         result = Result(rows, bad.count, time.monotonic() - started, differences)
         if record is not None:
             record.result(result)
@@ -80,11 +82,6 @@ def run(
         if record is not None and bad.count:
             record.bad_rows(bad)
         check_answered(request, result, bad)
-        sink.commit()
-    except BaseException:
-        sink.abort()
-        bad.abort()
-        raise
     if differences is not None:
         report(differences.table())
     report(_summary(result, models, request, bad))
@@ -119,7 +116,7 @@ def check_answered(request: Request, result: Result, bad: BadRows) -> None:
 def _classify(
     answered: Iterator[Answered],
     size: int,
-    sink: Sink,
+    write: Write,
     bad: BadRows,
     differences: Differences | None,
 ) -> int:
@@ -136,7 +133,7 @@ def _classify(
         for some in answered:
             bad.write(some.bad)
             if some.count:
-                sink.write(some.rows)
+                write(some.rows)
                 if differences is not None:
                     differences.add(*some.compared)
             rows += some.count
@@ -145,11 +142,11 @@ def _classify(
     return rows
 
 
-def _sink(request: Request, schema: pa.Schema, made_by: dict[str, str]) -> Sink:
+def _output(request: Request, schema: pa.Schema, made_by: dict[str, str]) -> Output:
     if request.to_database:
-        return database.DatabaseTable(*database.parse(request.output), schema, made_by)
+        return database.appended(request.output, schema, made_by)
     if not request.output:
-        return Screen(sys.stdout, schema.names)
+        return contextlib.nullcontext(CsvWriter(sys.stdout, schema.names).write_batch)
     target = locate(request.output)
     if target.is_parquet:
         return parquet_file(target, schema, made_by)

@@ -83,98 +83,87 @@ def is_database(address: str) -> bool:
     return "://" in address and not address.startswith("s3://")
 
 
-class DatabaseTable:
-    """A sink that appends to a table.
+@contextmanager
+def appended(
+    address: str, schema: pa.Schema, origin: dict[str, str]
+) -> Iterator[Callable[[pa.RecordBatch], None]]:
+    """A table that has all that was written after the block, or none of it after an error.
 
     Args:
-        url: the database.
-        name: the table.
+        address: as `parse` takes it.
         schema: the columns of what will be written.
         origin: values of `ORIGIN`'s columns but `momento`, and of further columns of strings.
 
     Raises:
         BadInput: the database does not answer or refuses, or the table has other columns.
     """
+    url, name = parse(address)
+    table = _table(name, schema, origin)
+    engine = _engine(url)
+    now = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
+    where = f"{shown(url)}#{name}"
+    with _refused(where):
+        _prepare(engine, table, where)
+        connection = engine.connect()
 
-    def __init__(self, url: URL, name: str, schema: pa.Schema, origin: dict[str, str]) -> None:
-        self.address = f"{shown(url)}#{name}"
-        self._origin: dict[str, Any] = dict(origin)
-        self._origin["momento"] = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
-        self._table = _table(name, schema, origin)
-        engine = _engine(url)
-        with self._refused():
-            self._prepare(engine)
-            self._connection = engine.connect()
-            self._connection.begin()
-
-    def _prepare(self, engine: Engine) -> None:
-        inspector = sa.inspect(engine)
-        if not inspector.has_table(self._table.name):
-            self._table.create(engine)
-            return
-        needed = {column.name for column in self._table.columns}
-        there = {column["name"] for column in inspector.get_columns(self._table.name)}
-        if needed != there:
-            difference = [tr("no {name}").format(name=name) for name in sorted(needed - there)[:5]]
-            difference += [
-                tr("{name} is too many").format(name=name) for name in sorted(there - needed)[:5]
-            ]
-            raise BadInput(
-                "output {address}: the table has other columns ({difference}); give another "
-                "table's name",
-                address=self.address,
-                difference=", ".join(difference),
-            )
-        kind = inspector.get_table_options(self._table.name).get("mysql_engine", "InnoDB")
-        if kind != "InnoDB":
-            raise BadInput(
-                "output {address}: the table's engine {kind} has no transactions; give "
-                "another table's name, or make it InnoDB",
-                address=self.address,
-                kind=kind,
-            )
-
-    def write(self, rows: pa.RecordBatch) -> None:
-        """See `sinks.Sink`.
-
-        Raises:
-            BadInput: the database refuses a row, or is gone.
-        """
-        records = [row | self._origin for row in rows.to_pylist()]
+    def write(rows: pa.RecordBatch) -> None:
+        records = [row | origin | {"momento": now} for row in rows.to_pylist()]
         # Without records it would insert a row of nothing.
         if records:
-            with self._refused():
-                self._connection.execute(self._table.insert(), records)
+            with _refused(where):
+                connection.execute(table.insert(), records)
 
-    def commit(self) -> None:
-        """See `sinks.Sink`.
-
-        Raises:
-            BadInput: the database is gone; nothing was appended.
-        """
-        with self._refused():
-            self._connection.commit()
-        self.abort()
-
-    def abort(self) -> None:
-        """See `sinks.Sink`."""
+    try:
+        yield write
+        with _refused(where):
+            connection.commit()
+    finally:
         # Closing without a commit rolls back; a connection that is gone has done so already.
         with suppress(SQLAlchemyError):
-            self._connection.close()
-            self._connection.engine.dispose()
+            connection.close()
+            engine.dispose()
 
-    @contextmanager
-    def _refused(self) -> Iterator[None]:
-        try:
-            yield
-        except SQLAlchemyError as error:
-            cause = getattr(error, "orig", None) or error
-            words = " ".join(map(str, getattr(cause, "args", ()) or (cause,))).split()
-            raise BadInput(
-                "output {address}: the database could not do it ({words})",
-                address=self.address,
-                words=" ".join(words)[:200],
-            ) from None
+
+def _prepare(engine: Engine, table: sa.Table, address: str) -> None:
+    inspector = sa.inspect(engine)
+    if not inspector.has_table(table.name):
+        table.create(engine)
+        return
+    needed = {column.name for column in table.columns}
+    there = {column["name"] for column in inspector.get_columns(table.name)}
+    if needed != there:
+        difference = [tr("no {name}").format(name=name) for name in sorted(needed - there)[:5]]
+        difference += [
+            tr("{name} is too many").format(name=name) for name in sorted(there - needed)[:5]
+        ]
+        raise BadInput(
+            "output {address}: the table has other columns ({difference}); give another "
+            "table's name",
+            address=address,
+            difference=", ".join(difference),
+        )
+    kind = inspector.get_table_options(table.name).get("mysql_engine", "InnoDB")
+    if kind != "InnoDB":
+        raise BadInput(
+            "output {address}: the table's engine {kind} has no transactions; give "
+            "another table's name, or make it InnoDB",
+            address=address,
+            kind=kind,
+        )
+
+
+@contextmanager
+def _refused(address: str) -> Iterator[None]:
+    try:
+        yield
+    except SQLAlchemyError as error:
+        cause = getattr(error, "orig", None) or error
+        words = " ".join(map(str, getattr(cause, "args", ()) or (cause,))).split()
+        raise BadInput(
+            "output {address}: the database could not do it ({words})",
+            address=address,
+            words=" ".join(words)[:200],
+        ) from None
 
 
 def _engine(url: URL) -> Engine:

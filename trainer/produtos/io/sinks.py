@@ -1,14 +1,14 @@
 """Where answers go: a CSV or Parquet file that is there in whole or not at all, or the screen."""
 
-import contextlib
 import csv
 import io
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Protocol, TextIO, TypeAlias
+from typing import TextIO, TypeAlias
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,20 +23,13 @@ BAD_ROWS_SCHEMA = strings(["arquivo", "linha", "motivo", "conteudo"])
 
 
 Rows: TypeAlias = pa.RecordBatch | str
-"""Some rows, or what stands in a CSV file for them; a sink of another kind takes no text."""
+"""Some rows, or what stands in a CSV file for them; an output of another kind takes no text."""
 
+Write: TypeAlias = Callable[[Rows], None]
+"""Takes some rows of an output, in order."""
 
-class Sink(Protocol):
-    """Takes rows, in order, then either `commit` or `abort`."""
-
-    def write(self, rows: Rows) -> None:
-        """Take some rows."""
-
-    def commit(self) -> None:
-        """Everything is there: let it be seen."""
-
-    def abort(self) -> None:
-        """Something went wrong: leave nothing behind."""
+Output: TypeAlias = AbstractContextManager[Write]
+"""Has all that was written after its block, and nothing of it where the block ends by an error."""
 
 
 class CsvWriter:
@@ -75,19 +68,10 @@ def _csv_text(rows: Sequence[Sequence[object]], line_end: str) -> str:
     return text.getvalue()
 
 
-class Screen(CsvWriter):
-    """A sink to an open stream; what was written cannot be taken back."""
-
-    write = CsvWriter.write_batch
-
-    def commit(self) -> None:
-        """See `Sink`."""
-
-    def abort(self) -> None:
-        """See `Sink`."""
-
-
-class FileSink:
+@contextmanager
+def whole_file(
+    target: Location, open_writer: Callable[[Path], CsvWriter | pq.ParquetWriter]
+) -> Iterator[Write]:
     """A file that gets its name when it is finished; one that was there is replaced.
 
     A local one is written beside its place, so that giving it its name is one step; one for S3 in
@@ -100,69 +84,62 @@ class FileSink:
     Raises:
         BadInput: nothing can be written there.
     """
+    with writable(target.address):
+        path = _unfinished(target)
+        writer = open_writer(path)
 
-    def __init__(
-        self, target: Location, open_writer: Callable[[Path], CsvWriter | pq.ParquetWriter]
-    ) -> None:
-        self._target = target
+    def write(rows: Rows) -> None:
         with writable(target.address):
+            writer.write_batch(rows)
+
+    try:
+        yield write
+        with writable(target.address):
+            writer.close()
             if target.is_local:
-                final = Path(target.path)
-                if final.is_dir():
-                    raise BadInput(
-                        "output {address}: this is a folder; name a file in it",
-                        address=target.address,
-                    )
-                self._path = final.with_name(f".{final.name}.{os.getpid()}.part")
-                self._path.touch(exist_ok=False)
+                os.replace(path, target.path)
             else:
-                s3().head_bucket(Bucket=target.bucket)
-                handle, name = tempfile.mkstemp(prefix="batch-", suffix=".part")
-                os.close(handle)
-                self._path = Path(name)
-            self._writer = open_writer(self._path)
-
-    def write(self, rows: Rows) -> None:
-        """See `Sink`."""
-        with writable(self._target.address):
-            self._writer.write_batch(rows)
-
-    def commit(self) -> None:
-        """See `Sink`.
-
-        Raises:
-            BadInput: it cannot be put in its place.
-        """
-        with writable(self._target.address):
-            self._writer.close()
-            if self._target.is_local:
-                os.replace(self._path, self._target.path)
-            else:
-                with self._path.open("rb") as file:
-                    s3().upload_fileobj(file, self._target.bucket, self._target.path)
-                self._path.unlink()
-
-    def abort(self) -> None:
-        """See `Sink`."""
-        with contextlib.suppress(*ERRORS):
-            self._writer.close()
-        self._path.unlink(missing_ok=True)
+                with path.open("rb") as file:
+                    s3().upload_fileobj(file, target.bucket, target.path)
+    finally:
+        with suppress(*ERRORS):
+            writer.close()
+        path.unlink(missing_ok=True)
 
 
-def csv_file(target: Location, schema: pa.Schema, encoding: str = "utf-8") -> FileSink:
-    """A sink to a CSV file."""
-    return FileSink(
+def _unfinished(target: Location) -> Path:
+    """An empty file, in the place of the unfinished one."""
+    if not target.is_local:
+        s3().head_bucket(Bucket=target.bucket)
+        handle, name = tempfile.mkstemp(prefix="batch-", suffix=".part")
+        os.close(handle)
+        return Path(name)
+    final = Path(target.path)
+    if final.is_dir():
+        raise BadInput(
+            "output {address}: this is a folder; name a file in it", address=target.address
+        )
+    path = final.with_name(f".{final.name}.{os.getpid()}.part")
+    path.touch(exist_ok=False)
+    return path
+
+
+def csv_file(target: Location, schema: pa.Schema, encoding: str = "utf-8") -> Output:
+    """A CSV file."""
+    return whole_file(
         target, lambda path: CsvWriter(path.open("w", encoding=encoding, newline=""), schema.names)
     )
 
 
-def parquet_file(target: Location, schema: pa.Schema, made_by: dict[str, str]) -> FileSink:
-    """A sink to a Parquet file; what made it stands in its metadata."""
-    return FileSink(target, lambda path: pq.ParquetWriter(path, schema.with_metadata(made_by)))
+def parquet_file(target: Location, schema: pa.Schema, made_by: dict[str, str]) -> Output:
+    """A Parquet file; what made it stands in its metadata."""
+    return whole_file(target, lambda path: pq.ParquetWriter(path, schema.with_metadata(made_by)))
 
 
-class BadRows:
+class BadRows(ExitStack):
     """The side file of rows that could not be classified; no such row, no such file.
+
+    After a block that ends without `commit` nothing is left of it.
 
     Args:
         address: where it goes.
@@ -174,11 +151,12 @@ class BadRows:
     """
 
     def __init__(self, address: str, encoding: str, output_encoding: str) -> None:
+        super().__init__()
         self.address = address
         self.by_reason: Counter[str] = Counter()
         self._encoding = encoding
         self._output_encoding = output_encoding
-        self._sink: FileSink | None = None
+        self._write: Write | None = None
 
     @property
     def count(self) -> int:
@@ -214,9 +192,12 @@ class BadRows:
             self.by_reason.update(row.reason for row in rows)
 
     def _list(self, fields: Sequence[Sequence[str]]) -> None:
-        if self._sink is None:
-            self._sink = csv_file(locate(self.address), BAD_ROWS_SCHEMA, self._output_encoding)
-        self._sink.write(batch_of(fields, BAD_ROWS_SCHEMA))
+        if self._write is None:
+            target = locate(self.address)
+            self._write = self.enter_context(
+                csv_file(target, BAD_ROWS_SCHEMA, self._output_encoding)
+            )
+        self._write(batch_of(fields, BAD_ROWS_SCHEMA))
 
     def commit(self) -> None:
         """Put the file in its place; one of an earlier job is replaced, or removed if local.
@@ -225,24 +206,10 @@ class BadRows:
             BadInput: it cannot be put there.
         """
         if self.count > 1 and len(self.by_reason) == 1:
-            self._list(
-                [
-                    (
-                        "",
-                        "",
-                        tr("likely cause: {likely_cause}").format(likely_cause=self.likely_cause()),
-                        "",
-                    )
-                ]
-            )
+            cause = tr("likely cause: {likely_cause}").format(likely_cause=self.likely_cause())
+            self._list([("", "", cause, "")])
         target = locate(self.address)
-        if self._sink is not None:
-            self._sink.commit()
-        elif target.is_local:
-            with contextlib.suppress(OSError):
+        if self._write is None and target.is_local:
+            with suppress(OSError):
                 Path(target.path).unlink(missing_ok=True)
-
-    def abort(self) -> None:
-        """Leave nothing behind."""
-        if self._sink is not None:
-            self._sink.abort()
+        self.close()

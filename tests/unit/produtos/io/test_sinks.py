@@ -3,8 +3,10 @@
 import csv
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -12,16 +14,16 @@ import pytest
 from produtos.errors import BadInput
 from produtos.io import sinks
 from produtos.io.rows import LIKELY_CAUSES, NO_TEXT, TOO_LONG, UNDECODABLE, BadRow
-from produtos.io.sinks import BadRows, Sink
+from produtos.io.sinks import BadRows, Output
 from produtos.io.storage import locate
 from tests.unit.produtos.io.samples import ONE, ORIGIN, SCHEMA, TWO, batch
 
 
-def csv_file(path: Path) -> Sink:
+def csv_file(path: Path) -> Output:
     return sinks.csv_file(locate(str(path)), SCHEMA)
 
 
-def parquet_file(path: Path) -> Sink:
+def parquet_file(path: Path) -> Output:
     return sinks.parquet_file(locate(str(path)), SCHEMA, ORIGIN)
 
 
@@ -30,46 +32,43 @@ both = pytest.mark.parametrize("make", [csv_file, parquet_file])
 
 @pytest.mark.parametrize("end", ["\r", "\n", "\r\n"])
 def test_a_line_end_inside_of_a_text_is_not_the_end_of_its_row(end: str, tmp_path: Path) -> None:
-    sink = csv_file(tmp_path / "saida.csv")
-    sink.write(batch((1, f"azul{end}claro", "livro"), (2, "halo", "game")))
-    sink.commit()
+    with csv_file(tmp_path / "saida.csv") as write:
+        write(batch((1, f"azul{end}claro", "livro"), (2, "halo", "game")))
     row, other = f'1;"azul{end}claro";livro\n', "2;halo;game\n"
     assert (tmp_path / "saida.csv").read_bytes().decode() == f"id;texto;categoria\n{row}{other}"
 
 
 @both
 def test_a_file_has_its_name_only_when_finished(
-    make: Callable[[Path], Sink], tmp_path: Path
+    make: Callable[[Path], Output], tmp_path: Path
 ) -> None:
     path = tmp_path / "saida"
     path.write_text("de ontem", encoding="utf-8")
-    sink = make(path)
-    sink.write(ONE)
-    assert path.read_text(encoding="utf-8") == "de ontem"
-    sink.write(TWO)
-    sink.commit()
+    with make(path) as write:
+        write(ONE)
+        assert path.read_text(encoding="utf-8") == "de ontem"
+        write(TWO)
     assert [each.name for each in tmp_path.iterdir()] == ["saida"]
     assert path.read_bytes() != b"de ontem"
 
 
 @both
-def test_an_aborted_file_leaves_what_was_there(
-    make: Callable[[Path], Sink], tmp_path: Path
+def test_a_file_that_was_not_finished_leaves_what_was_there(
+    make: Callable[[Path], Output], tmp_path: Path
 ) -> None:
     path = tmp_path / "saida"
     path.write_text("de ontem", encoding="utf-8")
-    sink = make(path)
-    sink.write(ONE)
-    sink.abort()
+    with suppress(KeyboardInterrupt), make(path) as write:
+        write(ONE)
+        raise KeyboardInterrupt
     assert [each.name for each in tmp_path.iterdir()] == ["saida"]
     assert path.read_text(encoding="utf-8") == "de ontem"
 
 
 def test_csv_is_read_back_as_it_was(tmp_path: Path) -> None:
-    sink = csv_file(tmp_path / "a.csv")
-    sink.write(ONE)
-    sink.write(TWO)
-    sink.commit()
+    with csv_file(tmp_path / "a.csv") as write:
+        write(ONE)
+        write(TWO)
     with (tmp_path / "a.csv").open(encoding="utf-8", newline="") as file:
         assert list(csv.reader(file, delimiter=";")) == [
             ["id", "texto", "categoria"],
@@ -80,30 +79,29 @@ def test_csv_is_read_back_as_it_was(tmp_path: Path) -> None:
 
 
 def test_parquet_keeps_types_and_says_what_made_it(tmp_path: Path) -> None:
-    sink = parquet_file(tmp_path / "a.parquet")
-    sink.write(TWO)
-    sink.commit()
+    with parquet_file(tmp_path / "a.parquet") as write:
+        write(TWO)
     table = pq.read_table(tmp_path / "a.parquet")
     assert table.to_pylist() == TWO.to_pylist()
     assert table.schema.metadata[b"versao"] == b"2"
 
 
 @both
-def test_a_place_that_cannot_be_written(make: Callable[[Path], Sink], tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="cannot be written"):
-        make(tmp_path / "nada" / "saida")
-    with pytest.raises(BadInput, match="this is a folder"):
-        make(tmp_path)
+def test_a_place_that_cannot_be_written(make: Callable[[Path], Output], tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="cannot be written"), make(tmp_path / "nada" / "saida"):
+        pass
+    with pytest.raises(BadInput, match="this is a folder"), make(tmp_path):
+        pass
 
 
 @both
 def test_what_another_job_is_writing_is_left_to_it(
-    make: Callable[[Path], Sink], tmp_path: Path
+    make: Callable[[Path], Output], tmp_path: Path
 ) -> None:
     others = tmp_path / f".saida.{os.getpid()}.part"
     others.write_text("half", encoding="utf-8")
-    with pytest.raises(BadInput, match="cannot be written"):
-        make(tmp_path / "saida")
+    with pytest.raises(BadInput, match="cannot be written"), make(tmp_path / "saida"):
+        pass
     assert others.read_text(encoding="utf-8") == "half"
 
 
@@ -126,22 +124,29 @@ def test_bad_rows_are_listed_and_no_bad_rows_are_no_file(tmp_path: Path) -> None
     assert not path.exists()
 
 
-@both
-def test_a_write_that_fails_is_an_error_and_leaves_nothing(
-    make: Callable[[Path], Sink], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sink = make(tmp_path / "saida")
-
-    def full(_: object) -> None:
+def test_a_write_that_fails_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
+    def full(_: object = None) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(sink, "_writer", SimpleNamespace(write_batch=full, close=lambda: full(0)))
-    with pytest.raises(BadInput, match=r"cannot be written \(No space left on device\)"):
-        sink.write(ONE)
-    with pytest.raises(BadInput, match="No space left"):
-        sink.commit()
-    sink.abort()
-    assert not list(tmp_path.iterdir())
+    def write_rows() -> None:
+        with sinks.whole_file(locate(str(tmp_path / "saida")), lambda _: writer) as write:
+            write(ONE)
+
+    for ways in ({"write_batch": full, "close": full}, {"write_batch": print, "close": full}):
+        writer: Any = SimpleNamespace(**ways)
+        with pytest.raises(BadInput, match=r"cannot be written \(No space left on device\)"):
+            write_rows()
+        assert not list(tmp_path.iterdir())
+
+
+def test_a_list_of_bad_rows_that_was_not_finished_leaves_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "rejeitadas.csv"
+    path.write_text("de ontem", encoding="utf-8")
+    with suppress(KeyboardInterrupt), BadRows(str(path), "utf-8", "utf-8") as bad:
+        bad.write([BadRow("a.csv", 3, "no text", ";;")])
+        raise KeyboardInterrupt
+    assert [each.name for each in tmp_path.iterdir()] == ["rejeitadas.csv"]
+    assert path.read_text(encoding="utf-8") == "de ontem"
 
 
 def test_bad_rows_of_one_kind_come_with_their_likely_cause(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -145,10 +146,11 @@ def test_what_s3_says_is_told(
     with pytest.raises(BadInput, match=rf"input s3://lotes/pasta/a.csv: cannot be read \(.*{said}"):
         texts("s3://lotes/pasta/a.csv")
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    sink = sinks.csv_file(storage.locate("s3://lotes/saida.csv"), SCHEMA)
-    with pytest.raises(BadInput, match=rf"output s3://lotes/saida.csv: cannot be written .*{said}"):
-        sink.commit()
-    sink.abort()
+    with (
+        pytest.raises(BadInput, match=rf"output s3://lotes/saida.csv: cannot be written .*{said}"),
+        sinks.csv_file(storage.locate("s3://lotes/saida.csv"), SCHEMA),
+    ):
+        pass
     assert not list(tmp_path.iterdir())
     assert list(s3.objects) == ["pasta/a.csv"]
 
@@ -199,11 +201,15 @@ def test_an_object_is_there_in_whole_when_the_job_is_done(
 ) -> None:
     s3 = use(monkeypatch, S3())
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    for finish in ("abort", "commit"):
-        sink = sinks.csv_file(storage.locate("s3://lotes/saida.csv"), SCHEMA)
-        sink.write(batch_of([["halo"]], SCHEMA))
-        assert not s3.objects
-        getattr(sink, finish)()
+    for error in (KeyboardInterrupt(), None):
+        with (
+            suppress(KeyboardInterrupt),
+            sinks.csv_file(storage.locate("s3://lotes/saida.csv"), SCHEMA) as write,
+        ):
+            write(batch_of([["halo"]], SCHEMA))
+            assert not s3.objects
+            if error:
+                raise error
         assert not list(tmp_path.iterdir())
     assert s3.objects == {"saida.csv": b"nome\nhalo\n"}
 
@@ -213,8 +219,11 @@ def test_a_bucket_that_is_not_there_is_told_before_the_work(
 ) -> None:
     use(monkeypatch, S3())
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    with pytest.raises(BadInput, match=r"output s3://nada/a.csv: cannot be written \(404: Not Fou"):
-        sinks.csv_file(storage.locate("s3://nada/a.csv"), SCHEMA)
+    with (
+        pytest.raises(BadInput, match=r"output s3://nada/a.csv: cannot be written \(404: Not Fou"),
+        sinks.csv_file(storage.locate("s3://nada/a.csv"), SCHEMA),
+    ):
+        pass
     assert not list(tmp_path.iterdir())
 
 
