@@ -61,6 +61,8 @@ def run(main: Callable[[], None]) -> Never:
             signal.signal(number, _stop)
     code = 0
     try:
+        # Else SQLite has another idea of where temporary files are.
+        os.environ.setdefault("TMPDIR", tempfile.gettempdir())
         main()
         sys.stdout.flush()
     except Stopped as stopped:
@@ -114,7 +116,9 @@ def _failure(error: Exception) -> tuple[int, str]:
                 "or let mlflow run make one with --env-manager uv"
             ).format(name=error.name, executable=sys.executable)
         )
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if getattr(error, "sqlite_errorname", "") == "SQLITE_FULL" or (
+        isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    ):
         return 2, tr(
             "a disk is full; make room, or set TMPDIR to a folder on another one (now {folder})"
         ).format(folder=tempfile.gettempdir())

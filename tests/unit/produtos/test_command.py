@@ -4,11 +4,13 @@ import errno
 import http.server
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import urllib.request
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -90,6 +92,16 @@ def test_an_error_is_one_line_and_an_exit_code(
     run: Run, error: BaseException, code: int, line: str
 ) -> None:
     assert run(raising(error)) == (code, line.replace("TEMPORARY", tempfile.gettempdir()))
+
+
+def test_a_disk_that_is_full_of_what_sqlite_writes_is_the_same_line(run: Run) -> None:
+    def fill() -> None:
+        with closing(sqlite3.connect("")) as database:
+            database.execute("PRAGMA max_page_count = 2")
+            database.execute("CREATE TABLE texts (text TEXT)")
+            database.execute("INSERT INTO texts VALUES (?)", ("halo " * 4_000,))
+
+    assert run(fill) == (2, f"train.py: {FULL}\n".replace("TEMPORARY", tempfile.gettempdir()))
 
 
 def test_a_package_that_is_not_there_is_named(run: Run) -> None:

@@ -6,14 +6,11 @@ import gzip
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
-
-import numpy as np
 
 from produtos.data.csv import Table, read_table
 from produtos.data.dataset import Columns, Product, columns_of, product_of
 from produtos.data.formats import decode
-from produtos.data.seen import Hashes, Mask, Seen, hashes_of, kept, seen
+from produtos.data.seen import Seen, seen
 from produtos.data.source import is_url, location
 from produtos.data.summary import LINES_LISTED, REASONS, Summary
 from produtos.errors import BadInput, without_secrets
@@ -49,7 +46,7 @@ class File:
 class Products:
     """The products of one or more files, each text once, in the files' order.
 
-    Which texts have been there before is told by their hashes: 16 bytes a product are on the disk.
+    Which texts have been there before is told by their hashes, which are on the disk.
 
     Attributes:
         where: the address of the file, the folder or the prefix.
@@ -78,37 +75,31 @@ class Products:
         Raises:
             BadInput: a file cannot be read to its end, or has a row that is a mistake.
         """
-        with seen() as texts, seen() as pairs:
-            for block in kept(self._whole(), _hashes, partial(self._are_new, texts, pairs)):
-                self.counts.update(each.category for each in block)
-                self._without_words += sum(not has_word(p.text(include_name=True)) for p in block)
-                yield block
-
-    def _whole(self) -> Iterator[list[Product]]:
-        """Those with a text and a category."""
         before = 0
-        for file in self.files:
-            for chunk in file.table.chunks():
-                self._rows_read += len(chunk.texts) + len(chunk.bad)
-                for bad in chunk.bad:
-                    self._leave_out_bad(bad)
-                self.position = before + chunk.position
-                products = _products(chunk, file.columns)
-                self._left_out["no_text"] += sum(not each.key for each in products)
-                without = (each for each in products if each.key and not each.category)
-                self._left_out["no_category"] += sum(1 for _ in without)
-                yield [each for each in products if each.key and each.category]
-            before += file.size
+        with seen() as texts:
+            for file in self.files:
+                for chunk in file.table.chunks():
+                    self._rows_read += len(chunk.texts) + len(chunk.bad)
+                    for bad in chunk.bad:
+                        self._leave_out_bad(bad)
+                    self.position = before + chunk.position
+                    products = _products(chunk, file.columns)
+                    yield [each for each in products if self._is_kept(each, texts)]
+                before += file.size
 
-    def _are_new(self, texts: Seen, pairs: Seen, hashes: Hashes) -> Mask:
-        """Whose text has not been there before; the others are counted."""
-        text, pair = hashes.T
-        is_new = texts.add(text)
-        pairs.add(pair[is_new])
-        same = int(pairs.has(pair[~is_new]).sum())
-        self._left_out["repeated"] += same
-        self._left_out["conflicting"] += int((~is_new).sum()) - same
-        return is_new
+    def _is_kept(self, product: Product, texts: Seen) -> bool:
+        if not product.key:
+            self._left_out["no_text"] += 1
+        elif not product.category:
+            self._left_out["no_category"] += 1
+        elif (first := texts.add(product.key, product.category)) is not None:
+            same = first == product.category
+            self._left_out["repeated" if same else "conflicting"] += 1
+        else:
+            self.counts[product.category] += 1
+            self._without_words += not has_word(product.text(include_name=True))
+            return True
+        return False
 
     def summary(self) -> Summary:
         """What there has been."""
@@ -141,13 +132,6 @@ class Products:
         lines = self._lines.setdefault(reason, [])
         if len(lines) < LINES_LISTED:
             lines.append(f"{row.file}:{row.line}" if len(self.files) > 1 else row.line)
-
-
-def _hashes(products: Sequence[Product]) -> Hashes:
-    """Of each text, and of it with its category."""
-    texts = hashes_of(each.key for each in products)
-    pairs = hashes_of(f"{each.key}\0{each.category}" for each in products)
-    return np.column_stack((texts, pairs))
 
 
 def _products(chunk: Chunk, columns: Columns) -> list[Product]:

@@ -8,16 +8,15 @@ import pickle
 import tempfile
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from contextlib import suppress
 from typing import IO
 
-import numpy as np
 from mlflow.entities import Dataset, DatasetInput, InputTag
 from sklearn.pipeline import Pipeline
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 from produtos.data.dataset import Product, check_categories
-from produtos.data.seen import Hashes, Mask, Seen, hashes_of, kept, many, seen, unpickled
+from produtos.data.seen import Seen, seen
 from produtos.data.split import (
     HOLDOUT,
     TEST,
@@ -65,8 +64,8 @@ def train(products: Products, parameters: Parameters, most_terms: int = MOST_TER
     counts = TermCounts(untrained, most_terms)
     rows: Rows = {part: Counter() for part in (TRAIN, TEST, HOLDOUT)}
     digests = dict.fromkeys(rows, 0)
-    with tempfile.TemporaryFile() as waiting, seen() as held_out:
-        own_texts = None if parameters.include_names else OwnTexts(products.again(), held_out)
+    with tempfile.TemporaryFile() as waiting, seen() as own:
+        own_texts = None if parameters.include_names else OwnTexts(products.again(), own)
         for block in own_texts.of(_shown(products)) if own_texts else _shown(products):
             found: dict[str, list[Product]] = {part: [] for part in rows}
             for product in block:
@@ -118,51 +117,34 @@ class OwnTexts:
 
     Args:
         products: what has not been read yet.
-        held_out: an empty set, for the hold-out's texts.
+        texts: an empty set, for descriptions.
 
     Attributes:
         left_out: how many products were left out, by reason.
         holdout: the digest of the hold-out.
     """
 
-    def __init__(self, products: Products, held_out: Seen) -> None:
+    def __init__(self, products: Products, texts: Seen) -> None:
         self.left_out = dict.fromkeys(REASONS, 0)
         self.holdout = 0
-        self._held_out = held_out
-        for hashes in many(self._of_holdout(products)):
-            held_out.add(hashes)
-
-    def _of_holdout(self, products: Products) -> Iterator[Hashes]:
+        self._texts = texts
         for block in _shown(products):
             held_out = list(filter(in_holdout, block))
             self.holdout = digest_of(held_out, self.holdout)
-            yield hashes_of(map(_description, held_out))
+            for product in held_out:
+                texts.add(_description(product), "in_holdout")
 
     def of(self, blocks: Iterable[Sequence[Product]]) -> Iterator[list[Product]]:
         """Those of the blocks that may be used, the hold-out's among them."""
-        with seen() as texts:
-            yield from kept(map(self._described, blocks), _own_hashes, partial(self._which, texts))
+        for block in blocks:
+            yield [each for each in block if in_holdout(each) or self._is_kept(each)]
 
-    def _described(self, block: Sequence[Product]) -> list[Product]:
-        found = [product for product in block if _description(product) or in_holdout(product)]
-        self.left_out["no_text"] += len(block) - len(found)
-        return found
-
-    def _which(self, texts: Seen, hashes: Hashes) -> Mask:
-        text, is_of_holdout = hashes[:, 0], hashes[:, 1] > 0
-        is_asked = self._held_out.has(text) & ~is_of_holdout
-        is_kept = ~is_asked & ~is_of_holdout
-        self.left_out["repeated"] += int(is_kept.sum())
-        is_kept[is_kept] = texts.add(text[is_kept])
-        self.left_out["repeated"] -= int(is_kept.sum())
-        self.left_out["in_holdout"] += int(is_asked.sum())
-        return is_kept | is_of_holdout
-
-
-def _own_hashes(products: Sequence[Product]) -> Hashes:
-    """Of each description, and whether the product is in the hold-out."""
-    is_of_holdout = np.fromiter(map(in_holdout, products), np.uint64, len(products))
-    return np.column_stack((hashes_of(map(_description, products)), is_of_holdout))
+    def _is_kept(self, product: Product) -> bool:
+        text = _description(product)
+        reason = self._texts.add(text, "repeated") if text else "no_text"
+        if reason:
+            self.left_out[reason] += 1
+        return not reason
 
 
 def _description(product: Product) -> str:
@@ -180,8 +162,10 @@ def _shown(products: Products) -> Iterator[list[Product]]:
 
 def _read(waiting: IO[bytes], which: int) -> Iterator[Texts]:
     """The test split (0) or the hold-out (1), block by block."""
-    for block in unpickled(waiting):
-        yield block[which]
+    waiting.seek(0)
+    with suppress(EOFError):
+        while True:
+            yield pickle.load(waiting)[which]
 
 
 def _check(

@@ -48,7 +48,7 @@ def test_a_table_that_cannot_be_read_is_told_with_its_line(table: Table, tmp_pat
 
 def test_the_shipped_products_in_small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(csv, "BLOCK", 10_000)
-    monkeypatch.setattr(seen, "MANY", 2_000)
+    monkeypatch.setattr(seen, "CACHE", 10)
     found, products = read("produtos.csv")
     at_once = dataset.load()
     assert found == list(at_once.products)

@@ -26,8 +26,7 @@ HEADER = "nome;descricao;categoria\n"
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(csv, "BLOCK", 50_000)
-    monkeypatch.setattr(seen, "MANY", 2_000)
-    monkeypatch.setattr(seen, "PIECE", 1_500)
+    monkeypatch.setattr(seen, "CACHE", 10)
 
 
 @pytest.mark.parametrize("include_names", [True, False])
