@@ -32,7 +32,7 @@ def main() -> None:
         return
     data = dataset.load(common.dataset)
     shown = "" if options.check_only else f"{data.shown}: "
-    print(f"{shown}{data.summary()}", flush=True)
+    print(f"{shown}{data.summary}", flush=True)
     check.check(data, grid(common, axes))
     if options.check_only:
         return

@@ -60,7 +60,7 @@ def _at_once(parameters: Parameters) -> Callable[[], Trained]:
     from produtos.data import dataset
 
     data = dataset.load(parameters.dataset)
-    print(f"{data.shown}: {data.summary()}", flush=True)
+    print(f"{data.shown}: {data.summary}", flush=True)
 
     # The heavy imports come after what can be refused without them.
     from produtos.runs import tracking

@@ -87,7 +87,7 @@ def test_every_plot_is_made(executed: Any) -> None:
 def test_figures_are_those_of_the_project(executed: Any) -> None:
     said = printed(executed)
     shipped = dataset.load()
-    assert str(shipped.summary()) in said
+    assert str(shipped.summary) in said
     for category in shipped.categories:
         count = sum(product.category == category for product in shipped.products)
         assert f"{category} " in said

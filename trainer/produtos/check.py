@@ -40,7 +40,7 @@ def main() -> None:
     """Check the data set named on the command line, and print what is in it."""
     dataset = load(sys.argv[1] if len(sys.argv) > 1 else None)
     check(dataset, grid(Parameters()))
-    summary = dataset.summary()
+    summary = dataset.summary
     print(summary)
     print(summary.category_counts())
     held_out = Counter(product.category for product in holdout_of(dataset).products)

@@ -4,10 +4,8 @@ Imports neither pandas, scikit-learn nor MLflow, so that a bad file is told at o
 """
 
 import hashlib
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +13,7 @@ from produtos.data.columns import index_of, named_twice, shown, text_columns
 from produtos.data.csv import Table, read_table
 from produtos.data.formats import decode
 from produtos.data.source import location, read_bytes
-from produtos.data.summary import LINES_LISTED, REASONS, Summary
+from produtos.data.summary import Summary
 from produtos.errors import BadInput, without_secrets
 from produtos.language import tr
 from produtos.product_model.columns import CATEGORY, PART_COLUMNS, fold
@@ -57,6 +55,34 @@ def product_of(name: str, description: str, category: str) -> Product:
     return Product(name, description, tidy(category), normal_form(product_text(name, description)))
 
 
+def is_kept(
+    product: Product,
+    line: int | str | None,
+    summary: Summary,
+    category_before: Callable[[str, str], str | None],
+) -> bool:
+    """Whether a product is one of the data set; it is counted in the summary in either case.
+
+    Args:
+        product: the next one.
+        line: where it is, if that is known.
+        summary: of those before.
+        category_before: told a text and its category, gives the category that the text had first,
+            None if it is new.
+    """
+    if not product.key:
+        summary.leave_out("no_text", line)
+    elif not product.category:
+        summary.leave_out("no_category", line)
+    elif (first := category_before(product.key, product.category)) is not None:
+        summary.leave_out("repeated" if first == product.category else "conflicting", line)
+    else:
+        summary.by_category[product.category] += 1
+        summary.without_words += not has_word(product.text(include_name=True))
+        return True
+    return False
+
+
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """The products of one file, no two with the same text, in the file's order.
@@ -64,56 +90,22 @@ class Dataset:
     Attributes:
         products: at least two categories, each of at least two products.
         content: the file as it was.
-        where: its absolute path, or its address without secrets.
-        rows_read: rows below the header.
-        dropped: for each of `REASONS` that occurred, the line numbers of the rows left out.
-        unused: names of columns that hold neither a text nor the category.
+        summary: what is in it.
     """
 
     products: tuple[Product, ...]
     content: bytes
-    where: str
-    rows_read: int
-    dropped: dict[str, list[int]]
-    unused: tuple[str, ...] = ()
-
-    @cached_property
-    def digest(self) -> str:
-        """SHA-256 of the file, in hexadecimal."""
-        return hashlib.sha256(self.content).hexdigest()
+    summary: Summary
 
     @property
     def shown(self) -> str:
-        """`where`, shortened when it is in the folder that one is in."""
-        return self.where.removeprefix(f"{Path.cwd()}/")
-
-    @cached_property
-    def counts(self) -> dict[str, int]:
-        """How many products each category has, by its name in order."""
-        return dict(sorted(Counter(product.category for product in self.products).items()))
+        """Where it is, shortened when it is in the folder that one is in."""
+        return self.summary.where.removeprefix(f"{Path.cwd()}/")
 
     @property
     def categories(self) -> list[str]:
         """Every category, sorted."""
-        return list(self.counts)
-
-    @cached_property
-    def without_words(self) -> int:
-        """How many products have nothing in their text that a model looks at."""
-        return sum(not has_word(product.text(include_name=True)) for product in self.products)
-
-    def summary(self) -> Summary:
-        """What is in it."""
-        return Summary(
-            where=self.where,
-            digest=self.digest,
-            rows_read=self.rows_read,
-            counts=self.counts,
-            left_out={reason: len(lines) for reason, lines in self.dropped.items()},
-            lines={reason: lines[:LINES_LISTED] for reason, lines in self.dropped.items()},
-            unused=self.unused,
-            without_words=self.without_words,
-        )
+        return list(self.summary.counts)
 
 
 def load(source: str | None = None) -> Dataset:
@@ -129,7 +121,7 @@ def load(source: str | None = None) -> Dataset:
     where = without_secrets(address)
     try:
         dataset = parse(read_bytes(address), where)
-        check_categories(dataset.summary())
+        check_categories(dataset.summary)
     except BadInput as error:
         raise BadInput("dataset {where}: {error}", where=where, error=error) from None
     return dataset
@@ -144,13 +136,19 @@ def parse(content: bytes, where: str) -> Dataset:
     table = read_table(decode(content))
     columns = columns_of(table)
     names = sorted(map(fold, table.names))
-    kept: dict[str, Product] = {}
-    dropped: dict[str, list[int]] = {reason: [] for reason in REASONS}
-    rows_read = 0
+    digest = hashlib.sha256(content).hexdigest()
+    summary = Summary(where, digest, columns.unused(table.names))
+    categories: dict[str, str] = {}
+
+    def category_before(key: str, category: str) -> str | None:
+        before = categories.get(key)
+        categories.setdefault(key, category)
+        return before
+
+    products = []
     for line, row in table.rows:
-        rows_read += 1
         if len(row) > len(names):
-            dropped["misshapen"].append(line)
+            summary.leave_out("misshapen", line)
             continue
         row += [""] * (len(names) - len(row))
         if fold(row[columns.category]) in names and sorted(map(fold, row)) == names:
@@ -160,16 +158,9 @@ def parse(content: bytes, where: str) -> Dataset:
                 line=line,
             )
         product = product_of(*(row[each] if each is not None else "" for each in columns))
-        if not product.key:
-            dropped["no_text"].append(line)
-        elif not product.category:
-            dropped["no_category"].append(line)
-        elif (first := kept.setdefault(product.key, product)) is not product:
-            same = first.category == product.category
-            dropped["repeated" if same else "conflicting"].append(line)
-    dropped = {reason: lines for reason, lines in dropped.items() if lines}
-    products = tuple(kept.values())
-    return Dataset(products, content, where, rows_read, dropped, columns.unused(table.names))
+        if is_kept(product, line, summary, category_before):
+            products.append(product)
+    return Dataset(tuple(products), content, summary)
 
 
 def columns_of(table: Table) -> Columns:

@@ -114,7 +114,7 @@ def holdout_of(dataset: Dataset) -> Holdout:
     """
     products = [product for product in dataset.products if in_holdout(product)]
     if not products:
-        raise no_holdout(dataset.where, len(dataset.products))
+        raise no_holdout(dataset.summary.where, len(dataset.products))
     rest = [product for product in dataset.products if not in_holdout(product)]
     return Holdout(products, rest, f"{digest_of(products):032x}")
 
@@ -188,7 +188,7 @@ def pool_of(dataset: Dataset, *, include_names: bool) -> Pool:
         raise BadInput(
             "dataset {where}: beside the hold-out, {pool} different products have "
             "{what}; two categories of them are needed to train; add {add}",
-            where=dataset.where,
+            where=dataset.summary.where,
             pool=len(pool),
             what=what,
             add=add,
@@ -198,7 +198,7 @@ def pool_of(dataset: Dataset, *, include_names: bool) -> Pool:
         raise BadInput(
             "dataset {where}: no word to learn in the {texts} of {hopeless}: signs, emoji and "
             "words like de and para tell nothing; add products with words of their own",
-            where=dataset.where,
+            where=dataset.summary.where,
             texts=texts,
             hopeless=", ".join(hopeless[:5]),
         )
@@ -224,7 +224,7 @@ def split(dataset: Dataset, *, test_size: float, include_names: bool) -> Split:
     pool = pool_of(dataset, include_names=include_names)
     train, test = _train_and_test(pool.products, test_size)
     if not test or len(_learnable(train, include_names=include_names)) < len(pool.learnable):
-        raise too_few(dataset.where, test_size, len(pool.products), len(pool.learnable))
+        raise too_few(dataset.summary.where, test_size, len(pool.products), len(pool.learnable))
     return Split(train, test, holdout_of(dataset), pool.left_out)
 
 

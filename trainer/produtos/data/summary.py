@@ -1,8 +1,8 @@
 """What is in a data set, in a line and in full, whichever way it was read."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from produtos.data.columns import shown
@@ -24,37 +24,53 @@ LINES_LISTED = 50
 """How many line numbers the report names for each reason."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Summary:
-    """A data set in figures; as a string, one line for the console.
+    """A data set in figures, counted as it is read; as a string, one line for the console.
 
     Attributes:
         where: its absolute path, or its address without secrets.
         digest: SHA-256 of the file, in hexadecimal; empty where it was not read as one.
-        rows_read: rows below the header.
-        counts: how many products each category has, by its name in order.
+        unused: names of columns that hold neither a text nor the category.
+        by_category: how many products each category has.
         left_out: for each of `REASONS` that occurred, how many rows were left out.
         lines: for each of them, where the first `LINES_LISTED` are.
-        unused: names of columns that hold neither a text nor the category.
         without_words: how many products have nothing in their text that a model looks at.
     """
 
     where: str
-    digest: str
-    rows_read: int
-    counts: Mapping[str, int]
-    left_out: Mapping[str, int]
-    lines: Mapping[str, Sequence[int | str]]
-    unused: Sequence[str]
-    without_words: int
+    digest: str = ""
+    unused: Sequence[str] = ()
+    by_category: Counter[str] = field(default_factory=Counter)
+    left_out: Counter[str] = field(default_factory=Counter)
+    lines: dict[str, list[int | str]] = field(default_factory=lambda: defaultdict(list))
+    without_words: int = 0
+
+    def leave_out(self, reason: str, line: int | str | None) -> None:
+        """Count a row that is left out, and say where it is, if that is known."""
+        self.left_out[reason] += 1
+        if line is not None and len(self.lines[reason]) < LINES_LISTED:
+            self.lines[reason].append(line)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many products each category has, by its name in order."""
+        return dict(sorted(self.by_category.items()))
 
     @property
     def products(self) -> int:
         """How many there are."""
-        return sum(self.counts.values())
+        return self.by_category.total()
+
+    @property
+    def rows_read(self) -> int:
+        """Rows below the header."""
+        return self.products + self.left_out.total()
 
     def __str__(self) -> str:
-        left_out = [f"{count:,} {REASONS[why]}" for why, count in self.left_out.items()]
+        left_out = [
+            f"{self.left_out[why]:,} {said}" for why, said in REASONS.items() if self.left_out[why]
+        ]
         more = (
             tr("; {without_words:,} without a word to learn").format(
                 without_words=self.without_words
@@ -70,7 +86,7 @@ class Summary:
         ).format(
             rows_read=self.rows_read,
             products=self.products,
-            counts=len(self.counts),
+            counts=len(self.by_category),
             left_out=", ".join(left_out) or tr("none"),
             more=more,
         )
@@ -92,12 +108,12 @@ class Summary:
             "rows_dropped": {
                 reason: {
                     "meaning": meaning,
-                    "rows": self.left_out.get(reason, 0),
-                    "lines": list(self.lines.get(reason, ())),
+                    "rows": self.left_out[reason],
+                    "lines": self.lines.get(reason, []),
                 }
                 for reason, meaning in REASONS.items()
             },
             "columns_not_used": list(self.unused),
             "without_words": self.without_words,
-            "categories": dict(self.counts),
+            "categories": self.counts,
         }

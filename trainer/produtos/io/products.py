@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import gzip
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from produtos.data.csv import Table, read_table
-from produtos.data.dataset import Columns, Product, columns_of, product_of
+from produtos.data.dataset import Columns, Product, columns_of, is_kept, product_of
 from produtos.data.formats import decode
-from produtos.data.seen import Seen, seen
+from produtos.data.seen import seen
 from produtos.data.source import is_url, location
-from produtos.data.summary import LINES_LISTED, REASONS, Summary
+from produtos.data.summary import Summary
 from produtos.errors import BadInput, without_secrets
 from produtos.io import csv, formats, parquet
 from produtos.io.csv import CsvTable
 from produtos.io.parquet import ParquetTable, strings_of
 from produtos.io.rows import NO_TEXT, TOO_MANY_FIELDS, BadRow, Chunk
 from produtos.io.storage import Location, input_files, readable
-from produtos.text import has_word
 
 HEAD = 1 << 16
 """Bytes that a header is looked for in."""
@@ -51,19 +49,16 @@ class Products:
     Attributes:
         where: the address of the file, the folder or the prefix.
         files: what is read.
-        counts: how many products of each category there have been.
+        summary: what there has been.
         position: how many bytes have been read.
     """
 
     def __init__(self, where: str, files: Sequence[File]) -> None:
         self.where = where
         self.files = files
-        self.counts: Counter[str] = Counter()
         self.position = 0
-        self._rows_read = 0
-        self._without_words = 0
-        self._left_out: Counter[str] = Counter()
-        self._lines: dict[str, list[int | str]] = {}
+        unused = (name for file in files for name in file.columns.unused(file.table.schema.names))
+        self.summary = Summary(where, unused=tuple(dict.fromkeys(unused)))
 
     def again(self) -> Products:
         """The same, from the beginning."""
@@ -79,47 +74,17 @@ class Products:
         with seen() as texts:
             for file in self.files:
                 for chunk in file.table.chunks():
-                    self._rows_read += len(chunk.texts) + len(chunk.bad)
                     for bad in chunk.bad:
-                        self._leave_out_bad(bad)
+                        self._leave_out(bad)
                     self.position = before + chunk.position
-                    products = _products(chunk, file.columns)
-                    yield [each for each in products if self._is_kept(each, texts)]
+                    yield [
+                        product
+                        for product in _products(chunk, file.columns)
+                        if is_kept(product, None, self.summary, texts.add)
+                    ]
                 before += file.size
 
-    def _is_kept(self, product: Product, texts: Seen) -> bool:
-        if not product.key:
-            self._left_out["no_text"] += 1
-        elif not product.category:
-            self._left_out["no_category"] += 1
-        elif (first := texts.add(product.key, product.category)) is not None:
-            same = first == product.category
-            self._left_out["repeated" if same else "conflicting"] += 1
-        else:
-            self.counts[product.category] += 1
-            self._without_words += not has_word(product.text(include_name=True))
-            return True
-        return False
-
-    def summary(self) -> Summary:
-        """What there has been."""
-        unused = (
-            name for file in self.files for name in file.columns.unused(file.table.schema.names)
-        )
-        return Summary(
-            where=self.where,
-            digest="",
-            rows_read=self._rows_read,
-            counts=dict(sorted(self.counts.items())),
-            left_out={
-                reason: self._left_out[reason] for reason in REASONS if self._left_out[reason]
-            },
-            lines=self._lines,
-            unused=tuple(dict.fromkeys(unused)),
-            without_words=self._without_words,
-        )
-
-    def _leave_out_bad(self, row: BadRow) -> None:
+    def _leave_out(self, row: BadRow) -> None:
         reason = LEFT_OUT.get(row.reason)
         if reason is None:
             raise BadInput(
@@ -128,10 +93,8 @@ class Products:
                 line=row.line,
                 reason=row.reason,
             )
-        self._left_out[reason] += 1
-        lines = self._lines.setdefault(reason, [])
-        if len(lines) < LINES_LISTED:
-            lines.append(f"{row.file}:{row.line}" if len(self.files) > 1 else row.line)
+        line = f"{row.file}:{row.line}" if len(self.files) > 1 else row.line
+        self.summary.leave_out(reason, line)
 
 
 def _products(chunk: Chunk, columns: Columns) -> list[Product]:

@@ -80,7 +80,7 @@ def interrupted_sweep(
     sweeps = _unfinished_sweeps(tracker.client, tracker.experiment_id)
     _close(tracker.client, sweeps)
     for run in sweeps:
-        same_file = run.data.tags.get(DATASET_DIGEST) == dataset.digest
+        same_file = run.data.tags.get(DATASET_DIGEST) == dataset.summary.digest
         if same_file and shared.items() <= run.data.params.items():
             return Sweep(run.info.run_id, _finished(tracker.client, run, grid(common, axes)))
     return None

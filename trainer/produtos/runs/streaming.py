@@ -84,7 +84,7 @@ def train(products: Products, parameters: Parameters, most_terms: int = MOST_TER
                 where=products.where,
             )
         pipeline = counts.fit()
-        categories = sorted(products.counts)
+        categories = list(products.summary.counts)
         test, holdout = (_evaluate(pipeline, _read(waiting, n), categories) for n in (0, 1))
         to_be_seen = expected(pipeline, (texts for texts, _ in _read(waiting, 1)))
     left_out = own_texts.left_out if own_texts else dict.fromkeys(REASONS, 0)
@@ -93,7 +93,7 @@ def train(products: Products, parameters: Parameters, most_terms: int = MOST_TER
         test,
         holdout,
         to_be_seen,
-        products.summary(),
+        products.summary,
         f"{digests[HOLDOUT]:032x}",
         [
             _input(products.where, "produtos", "training", digests[TRAIN], rows[TRAIN]),
@@ -176,9 +176,9 @@ def _check(
     Raises:
         BadInput: there was not.
     """
-    check_categories(products.summary())
+    check_categories(products.summary)
     if not rows[HOLDOUT]:
-        raise no_holdout(products.where, products.counts.total())
+        raise no_holdout(products.where, products.summary.products)
     beside = rows[TRAIN] + rows[TEST]
     if not rows[TEST] or not beside.keys() <= set(learnable):
         raise too_few(products.where, parameters.test_size, beside.total(), len(beside))

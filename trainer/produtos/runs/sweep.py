@@ -62,7 +62,7 @@ def sweep(
     outcomes = []
     tags = {
         SWEEP: FIRST if first else "yes",
-        DATASET_DIGEST: dataset.digest,
+        DATASET_DIGEST: dataset.summary.digest,
         HOLDOUT_DIGEST: holdout_of(dataset).digest,
     }
     parent_id = resumed.parent_id if resumed else project_run_id()

@@ -85,7 +85,7 @@ def train(dataset: Dataset, parameters: Parameters) -> Trained:
         on_test,
         on_holdout,
         expected(pipeline, [holdout[0]]),
-        dataset.summary(),
+        dataset.summary,
         parts.holdout.digest,
         _inputs(dataset),
         {"rows_train": len(parts.train), **left_out},
@@ -158,7 +158,7 @@ def _inputs(dataset: Dataset) -> list[DatasetInput]:
             [(product.name, product.description, product.category) for product in products],
             columns=list(COLUMNS),
         )
-        entity = from_pandas(frame, source=dataset.where, targets="categoria", name=name)
+        entity = from_pandas(frame, source=dataset.summary.where, targets="categoria", name=name)
         tag = InputTag("mlflow.data.context", purpose)
         inputs.append(DatasetInput(entity._to_mlflow_entity(), [tag]))
     return inputs

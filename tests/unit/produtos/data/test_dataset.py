@@ -41,7 +41,7 @@ def test_a_table_is_read_as_by_every_reader(table: Table) -> None:
     rows = [row for row in zip(table.texts, table.categories, strict=True) if row[1]]
     assert [(p.text(include_name=True), p.category) for p in dataset.products] == rows
     known = {"nome", "descricao", "categoria"}
-    assert {fold(name) for name in dataset.unused} == set(table.columns) - known
+    assert {fold(name) for name in dataset.summary.unused} == set(table.columns) - known
 
 
 @pytest.mark.parametrize("table", NOT_TRAINED_ON, ids=str)
@@ -63,16 +63,16 @@ def test_a_whole_text_may_be_in_one_column(write: Write) -> None:
     dataset = load(write("texto;id;categoria\na;1;livro\nb;2;livro\nc;3;game\nd;4;game\n"))
     assert texts(dataset) == ["a", "b", "c", "d"]
     assert [product.text(include_name=False) for product in dataset.products] == texts(dataset)
-    assert dataset.unused == ("id",)
-    assert "columns not used: id" in str(dataset.summary())
-    assert dataset.summary().report()["columns_not_used"] == ["id"]
+    assert dataset.summary.unused == ("id",)
+    assert "columns not used: id" in str(dataset.summary)
+    assert dataset.summary.report()["columns_not_used"] == ["id"]
 
 
 def test_products_without_a_word_are_counted(write: Write) -> None:
     dataset = load(write(HEADER + "📚;;livro\nO;de a;livro\nNÃO,;à;game\nbola;;game\n"))
-    assert dataset.without_words == 3
-    assert "3 without a word" in str(dataset.summary())
-    assert dataset.summary().report()["without_words"] == 3
+    assert dataset.summary.without_words == 3
+    assert "3 without a word" in str(dataset.summary)
+    assert dataset.summary.report()["without_words"] == 3
 
 
 def test_the_console_names_the_largest_categories(
@@ -80,9 +80,9 @@ def test_the_console_names_the_largest_categories(
 ) -> None:
     monkeypatch.setattr("produtos.data.summary.CATEGORIES_SHOWN", 2)
     dataset = load(write(HEADER + ENOUGH + "e;;game\n"))
-    assert dataset.summary().category_counts() == "categories: game 3, livro 2"
+    assert dataset.summary.category_counts() == "categories: game 3, livro 2"
     dataset = load(write(HEADER + ENOUGH + "e;;game\nf;;arte\ng;;arte\nh;;arte\ni;;arte\n"))
-    assert dataset.summary().category_counts() == "categories: arte 4, game 3, and 1 smaller ones"
+    assert dataset.summary.category_counts() == "categories: arte 4, game 3, and 1 smaller ones"
 
 
 def test_an_address_is_named_without_its_secrets() -> None:
@@ -99,8 +99,8 @@ def texts(dataset: Dataset) -> list[str]:
 def test_no_row_with_a_text_and_a_category_is_lost(write: Write) -> None:
     dataset = load(write(HEADER + "Halo;;game\n;um jogo;game\nO Hobbit;um livro;livro\nIt;;livro"))
     assert texts(dataset) == ["Halo", "um jogo", "O Hobbit um livro", "It"]
-    assert dataset.rows_read == 4
-    assert dataset.dropped == {}
+    assert dataset.summary.rows_read == 4
+    assert not dataset.summary.left_out
 
 
 def test_each_row_left_out_is_counted_with_why_and_where(write: Write) -> None:
@@ -116,21 +116,21 @@ def test_each_row_left_out_is_counted_with_why_and_where(write: Write) -> None:
             + ";;\n"
         )
     )
-    assert dataset.dropped == {
+    assert dataset.summary.lines == {
         "no_text": [6, 11],
         "no_category": [7],
         "repeated": [8],
         "conflicting": [9],
         "misshapen": [10],
     }
-    assert dataset.rows_read == len(dataset.products) + 6
-    assert dataset.summary().report()["rows_dropped"]["repeated"]["rows"] == 1
-    assert "2 without a text" in str(dataset.summary())
+    assert dataset.summary.rows_read == len(dataset.products) + 6
+    assert dataset.summary.report()["rows_dropped"]["repeated"]["rows"] == 1
+    assert "2 without a text" in str(dataset.summary)
 
 
 def test_the_report_names_the_first_fifty_lines_of_each_kind() -> None:
     rows = ENOUGH + "a;;livro\n" * 60
-    repeated = parse(f"{HEADER}{rows}".encode(), "t").summary().report()["rows_dropped"]["repeated"]
+    repeated = parse(f"{HEADER}{rows}".encode(), "t").summary.report()["rows_dropped"]["repeated"]
     assert repeated["rows"] == 60
     assert repeated["lines"] == [*range(6, 56)]
 
@@ -143,14 +143,14 @@ def test_of_equal_texts_the_first_is_kept(write: Write) -> None:
 
 def test_line_numbers_count_lines_inside_quotes(write: Write) -> None:
     dataset = load(write(HEADER + 'x;"duas\nlinhas";livro\n;;livro\n' + ENOUGH))
-    assert dataset.dropped == {"no_text": [4]}
+    assert dataset.summary.lines == {"no_text": [4]}
     assert dataset.products[0].description == "duas\nlinhas"
 
 
 def test_a_quote_inside_a_field_and_a_line_end_inside_another_are_one_row(write: Write) -> None:
     dataset = load(write(HEADER + '"dita "a" boa";"duas\nlinhas ""b""";livro\n' + ENOUGH))
     assert texts(dataset)[0] == 'dita a" boa" duas\nlinhas "b"'
-    assert dataset.rows_read == 5
+    assert dataset.summary.rows_read == 5
 
 
 def test_quotes_columns_in_any_order_and_a_byte_order_mark(write: Write) -> None:
@@ -168,14 +168,14 @@ def test_quotes_columns_in_any_order_and_a_byte_order_mark(write: Write) -> None
 def test_the_line_that_tells_excel_the_delimiter_is_no_header(write: Write, first: str) -> None:
     dataset = load(write(first + HEADER + ENOUGH + ";;game\n"))
     assert texts(dataset) == ["a", "b", "c", "d"]
-    assert list(dataset.dropped) == ["no_text"]
+    assert list(dataset.summary.left_out) == ["no_text"]
 
 
 def test_columns_that_are_empty_in_every_row_do_no_harm(write: Write) -> None:
     rows = ENOUGH.replace("\n", ";;\n")
     for header in (HEADER, HEADER.replace("\n", ";;\n")):
         dataset = load(write(header + rows + "e;;game;; \n"))
-        assert dataset.rows_read == len(dataset.products) == 5
+        assert dataset.summary.rows_read == len(dataset.products) == 5
 
 
 def test_the_header_may_be_written_as_in_portuguese(write: Write) -> None:
@@ -189,7 +189,7 @@ def test_categories_with_differences_that_nobody_sees_are_one(write: Write) -> N
 
 
 def test_blank_lines_are_not_rows(write: Write) -> None:
-    assert load(write(HEADER + "\n" + ENOUGH + "\n  \n")).rows_read == 4
+    assert load(write(HEADER + "\n" + ENOUGH + "\n  \n")).summary.rows_read == 4
 
 
 def test_a_quote_inside_a_field_is_just_a_character(write: Write) -> None:

@@ -12,6 +12,7 @@ from produtos.data.split import (
     in_holdout,
     split,
 )
+from produtos.data.summary import Summary
 from produtos.errors import BadInput
 from produtos.text import normal_form, product_text
 
@@ -23,7 +24,7 @@ def product(name: str, description: str = "", category: str = "livro") -> Produc
 
 
 def dataset(products: list[Product]) -> Dataset:
-    return Dataset(tuple(products), b"", "produtos.csv", len(products), {})
+    return Dataset(tuple(products), b"", Summary("produtos.csv"))
 
 
 def many(count: int) -> list[Product]:

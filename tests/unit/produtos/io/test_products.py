@@ -31,10 +31,10 @@ def test_a_table_is_read_as_by_every_reader(table: Table, tmp_path: Path) -> Non
     found, products = read(path)
     at_once = parse(table.body, str(path))
     assert found == list(at_once.products)
-    summary = products.summary()
-    assert summary.rows_read == at_once.rows_read
-    assert summary.left_out == at_once.summary().left_out
-    assert sorted(map(fold, summary.unused)) == sorted(map(fold, at_once.unused))
+    summary = products.summary
+    assert summary.rows_read == at_once.summary.rows_read
+    assert summary.left_out == at_once.summary.left_out
+    assert sorted(map(fold, summary.unused)) == sorted(map(fold, at_once.summary.unused))
 
 
 @pytest.mark.parametrize("table", [*REFUSED, LATIN_1], ids=str)
@@ -42,7 +42,7 @@ def test_a_table_that_cannot_be_read_is_told_with_its_line(table: Table, tmp_pat
     path = tmp_path / "tabela.csv"
     path.write_bytes(table.body)
     with pytest.raises(BadInput) as refusal:
-        check_categories(read(path)[1].summary())
+        check_categories(read(path)[1].summary)
     assert table.line is None or f"line {table.line}" in str(refusal.value)
 
 
@@ -52,7 +52,7 @@ def test_the_shipped_products_in_small_blocks(monkeypatch: pytest.MonkeyPatch) -
     found, products = read("produtos.csv")
     at_once = dataset.load()
     assert found == list(at_once.products)
-    summary, whole = products.summary(), at_once.summary()
+    summary, whole = products.summary, at_once.summary
     assert str(summary) == str(whole)
     assert summary.left_out["repeated"] > 0
     assert summary.counts == whole.counts
@@ -89,7 +89,7 @@ def test_repeated_rows_are_told_apart_over_files_and_blocks(tmp_path: Path) -> N
         ("novo", "", "livro"),
         ("", "de pano", "brinquedo"),
     ]
-    summary = products.summary()
+    summary = products.summary
     assert summary.rows_read == 9
     assert summary.left_out == {
         "no_text": 1,

@@ -1,5 +1,7 @@
 """Registered versions whose models are a table of answers."""
 
+import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import pytest
@@ -8,6 +10,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from produtos.data.dataset import Dataset, Product
+from produtos.data.summary import Summary
 from produtos.errors import BadInput
 from produtos.registry.registry import MODEL_NAME
 from produtos.text import normal_form, product_text
@@ -20,7 +23,9 @@ def dataset(categories: Sequence[str] = ("game", "livro"), count: int = 120) -> 
         category = categories[number % len(categories)]
         name = f"{category} {number}"
         products.append(Product(name, "novo", category, normal_form(product_text(name, "novo"))))
-    return Dataset(tuple(products), b"", "/dados/produtos.csv", count, {})
+    counts = Counter(product.category for product in products)
+    digest = hashlib.sha256(b"").hexdigest()
+    return Dataset(tuple(products), b"", Summary("/dados/produtos.csv", digest, by_category=counts))
 
 
 def version(client: MlflowClient, run_id: str | None = None, **tags: str) -> ModelVersion:

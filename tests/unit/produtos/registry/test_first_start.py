@@ -25,7 +25,7 @@ def tracker(client: MlflowClient) -> Tracker:  # noqa: ARG001
 
 
 def sweep(
-    tracker: Tracker, status: str = "RUNNING", digest: str = DATA.digest, **params: str
+    tracker: Tracker, status: str = "RUNNING", digest: str = DATA.summary.digest, **params: str
 ) -> str:
     """The parent run of a first sweep."""
     tags = {"sweep": "first", "dataset_sha256": digest}

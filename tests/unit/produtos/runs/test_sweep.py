@@ -65,7 +65,7 @@ def test_the_parent_run_is_open_until_the_best_one_is_registered(
         assert parent.info.status == "RUNNING"
     assert tracker.client.get_run(done.parent_id).info.status == "FINISHED"
     assert parent.data.tags["sweep"] == "first"
-    assert parent.data.tags["dataset_sha256"] == DATA.digest
+    assert parent.data.tags["dataset_sha256"] == DATA.summary.digest
     assert parent.data.tags["holdout_digest"]
     assert parent.data.tags["best_run_id"] == "run"
     assert parent.data.metrics["acuracia_holdout"] == 0.5

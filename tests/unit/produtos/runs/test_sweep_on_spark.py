@@ -84,7 +84,7 @@ def test_runs_are_trained_there_in_their_order(
     given: list[Any] = []
 
     def train(tracker: Tracker, data: Any, parent: str, run: Parameters, tags: Any) -> Any:
-        given.append((tracker.experiment_id, data.digest, parent, run, tags))
+        given.append((tracker.experiment_id, data.summary.digest, parent, run, tags))
         return run
 
     monkeypatch.setattr(sweep_on_spark, "train_child", train)
@@ -92,7 +92,7 @@ def test_runs_are_trained_there_in_their_order(
     session: Any = spark
     trained: Any = list(train_on_spark(session, Tracker(client, "7"), DATA, "pai", RUNS))
     assert trained == RUNS
-    assert given == [("7", DATA.digest, "pai", run, {"mlflow.user": "ana"}) for run in RUNS]
+    assert given == [("7", DATA.summary.digest, "pai", run, {"mlflow.user": "ana"}) for run in RUNS]
     assert os.environ["MLFLOW_TRACKING_URI"] == "http://mlflow.example:5000"
     assert spark.is_ended
     assert client.ended == [("lost", "KILLED")]

@@ -42,7 +42,7 @@ def test_a_run_says_what_it_was_made_from_and_what_its_figures_cannot_tell(
     assert "raro" in outcome.gaps
     tags = recorded.data.tags
     assert tags["gaps"] == outcome.gaps
-    assert tags["dataset_sha256"] == data.digest
+    assert tags["dataset_sha256"] == data.summary.digest
     assert tags["holdout_digest"]
     assert recorded.data.metrics["rows_read"] == 123
     assert recorded.data.metrics["rows_dropped_repeated"] == 1
