@@ -52,10 +52,9 @@ def master_of(given: Namespace) -> str:
     master: str = given.spark_master or os.environ.get(VARIABLE) or "local[*]"
     if not LOCAL.fullmatch(master) and not master.startswith(CLUSTERS):
         raise BadInput(
-            tr(
-                "--spark-master {address}: must be local[*], spark://host:7077 or "
-                "k8s://https://host:port"
-            ).format(address=without_secrets(master))
+            "--spark-master {address}: must be local[*], spark://host:7077 or "
+            "k8s://https://host:port",
+            address=without_secrets(master),
         )
     return master
 
@@ -74,10 +73,9 @@ def check(master: str) -> None:
 def _check_installed() -> None:
     if find_spec("pyspark") is None:
         raise BadInput(
-            tr(
-                "--engine spark: pyspark is not installed for {executable}; run make "
-                "env-spark, or install trainer/requirements-spark.txt"
-            ).format(executable=sys.executable)
+            "--engine spark: pyspark is not installed for {executable}; run make "
+            "env-spark, or install trainer/requirements-spark.txt",
+            executable=sys.executable,
         )
     _check_version(os.environ.get("SPARK_HOME"))
     home = os.environ.get("JAVA_HOME")
@@ -85,19 +83,20 @@ def _check_installed() -> None:
     if java is None:
         missing = tr("JAVA_HOME={home} has no bin/java") if home else tr("no java was found")
         raise BadInput(
-            tr(
-                "--engine spark: {where}; install Java {oldest} or newer, such as "
-                "Debian's openjdk-17-jre-headless"
-            ).format(where=missing.format(home=home), oldest=OLDEST_JAVA)
+            "--engine spark: {where}; install Java {oldest} or newer, such as "
+            "Debian's openjdk-17-jre-headless",
+            where=missing.format(home=home),
+            oldest=OLDEST_JAVA,
         )
     said = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
     found = re.search(r'version "(?:1\.)?(\d+)', said)
     if found and int(found[1]) < OLDEST_JAVA:
         raise BadInput(
-            tr(
-                "--engine spark: {java} is Java {version}; it needs {oldest} or newer, "
-                "and JAVA_HOME names one"
-            ).format(java=java, version=found[1], oldest=OLDEST_JAVA)
+            "--engine spark: {java} is Java {version}; it needs {oldest} or newer, "
+            "and JAVA_HOME names one",
+            java=java,
+            version=found[1],
+            oldest=OLDEST_JAVA,
         )
 
 
@@ -105,10 +104,10 @@ def _check_version(home: str | None) -> None:
     """See that the Spark that this machine names is the one that pyspark speaks with."""
     if home and not any(Path(home, "jars").glob(f"spark-core_*-{version('pyspark')}*.jar")):
         raise BadInput(
-            tr(
-                "--engine spark: SPARK_HOME={home} is not Spark {version}, which pyspark needs; "
-                "unset it, or name one of this version"
-            ).format(home=home, version=version("pyspark"))
+            "--engine spark: SPARK_HOME={home} is not Spark {version}, which pyspark needs; "
+            "unset it, or name one of this version",
+            home=home,
+            version=version("pyspark"),
         )
 
 
@@ -117,15 +116,11 @@ def _check_answers(master: str) -> None:
     for address in addresses:
         host, _, port = address.rpartition(":")
         if not host or not port.isdigit():
-            raise BadInput(
-                tr("--spark-master {master}: write it as spark://host:7077").format(master=master)
-            )
+            raise BadInput("--spark-master {master}: write it as spark://host:7077", master=master)
         host = host.removeprefix("[").removesuffix("]")
         with suppress(OSError), socket.create_connection((host, int(port)), ANSWERS_WITHIN):
             return
     raise BadInput(
-        tr(
-            "--spark-master {master}: nothing answers there; start the master, or give "
-            "another address"
-        ).format(master=master)
+        "--spark-master {master}: nothing answers there; start the master, or give another address",
+        master=master,
     )

@@ -175,11 +175,10 @@ def running(master: str, workers: int = 0, tries: int = 4) -> Iterator[Session]:
     check(master)
     if master.startswith("k8s://") and not IMAGE & _named_by_the_user():
         raise BadInput(
-            tr(
-                "--spark-master {master}: nothing says which image its pods are of; set "
-                "spark.kubernetes.container.image in spark-defaults.conf, in the folder that "
-                "SPARK_CONF_DIR names"
-            ).format(master=master)
+            "--spark-master {master}: nothing says which image its pods are of; set "
+            "spark.kubernetes.container.image in spark-defaults.conf, in the folder that "
+            "SPARK_CONF_DIR names",
+            master=master,
         )
     if cores := LOCAL.fullmatch(master):
         # Else Spark tries nothing twice here.
@@ -223,9 +222,7 @@ def _start(settings: dict[str, str], file: Any, log: Path) -> Any:
         said = ERROR_LINE.findall(log.read_text("utf-8", "replace"))
         reason = said[-1].strip() if said else in_one_line(error)
         raise BadInput(
-            tr("Spark did not start on {master}: {more}").format(
-                master=settings["spark.master"], more=reason
-            )
+            "Spark did not start on {master}: {more}", master=settings["spark.master"], more=reason
         ) from None
     finally:
         # Spark's own would raise KeyboardInterrupt.
@@ -303,9 +300,7 @@ def _errors_of_spark() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        raise BadInput(
-            tr("Spark could not do it: {reason}").format(reason=_reason(error))
-        ) from None
+        raise BadInput("Spark could not do it: {reason}", reason=_reason(error)) from None
 
 
 def _reason(error: Exception) -> str:
