@@ -15,7 +15,8 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from produtos.batch.spark import engine
+from produtos.io import csv as csv_tables
+from produtos.io import parquet
 from tests.e2e.conftest import MlflowServer, free_port
 from tests.e2e.test_batch import command
 from tests.spark.conftest import Cluster
@@ -109,7 +110,7 @@ def test_a_large_table_of_any_kind_of_rows(
     server: MlflowServer, cluster: Cluster, tmp_path: Path
 ) -> None:
     source = untidy(tmp_path / "produtos.csv", 12_000)
-    assert source.stat().st_size > 2 * engine.CSV_PART
+    assert source.stat().st_size > 2 * csv_tables.PART
     output, _ = same(server, cluster.master, "--input", source, cwd=tmp_path)
     with output.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file, delimiter=";"))
@@ -136,7 +137,7 @@ def test_a_folder_of_every_dialect(server: MlflowServer, cluster: Cluster, tmp_p
 def test_parquet_to_parquet_with_two_models(
     server: MlflowServer, cluster: Cluster, tmp_path: Path
 ) -> None:
-    count = engine.PARQUET_PART + 1_000
+    count = parquet.PART + 1_000
     texts = [f"senhor dos aneis {n}" if n % 3 else "" for n in range(count)]
     pq.write_table(pa.table({"id": range(count), "texto": texts}), tmp_path / "a.parquet")
     compared = ("--compare", "staging", "production")

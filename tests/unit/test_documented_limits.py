@@ -16,8 +16,9 @@ from hotserve.worker.http import limits
 from hotserve.worker.upstream import answer
 from produtos import grid
 from produtos.batch import differences
-from produtos.batch.spark import engine
 from produtos.data import source
+from produtos.io import csv as csv_tables
+from produtos.io import parquet
 from produtos.spark import session
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -51,7 +52,7 @@ SAID = {
     "batch.md": (f"the first {differences.LISTED:,} products that differ",),
     "trainer.md": (f"up to {IN_WORDS[grid.MOST_RUNS]} runs",),
     "scale.md": (
-        f"parts of {engine.CSV_PART >> 20} MB, and Parquet into parts of {engine.PARQUET_PART:,} ",
+        f"parts of {csv_tables.PART >> 20} MB, and Parquet into parts of {parquet.PART:,} ",
         f"512 MB free for {IN_WORDS[session.EXECUTOR_WITHIN]} |",
         f"`--dataset` of up to {source.LARGEST // 10**6} MB",
     ),

@@ -35,17 +35,15 @@ class Form:
     Attributes:
         schema: of the rows with their answers.
         as_text: whether it is a CSV file.
-        is_compared: whether two models answer.
     """
 
     schema: pa.Schema
     as_text: bool
-    is_compared: bool
 
     def of(self, chunk: Chunk, answers: Sequence[list[str]]) -> Answered:
         """A chunk and, for each model, its answers."""
         columns = [pa.array(column, pa.string()) for column in answers]
         rows = pa.RecordBatch.from_arrays([*chunk.rows.columns, *columns], schema=self.schema)
-        compared = (chunk.texts, *answers) if self.is_compared else ()
+        compared = (chunk.texts, *answers) if len(answers) == 2 else ()
         form = csv_text(rows) if self.as_text else rows
         return Answered(form, len(chunk.texts), chunk.bad, chunk.position, compared)

@@ -72,7 +72,7 @@ def run(
         with tempfile.TemporaryDirectory(prefix="batch-") as folder:
             folders = [_download(model, Path(folder, str(n))) for n, model in enumerate(models)]
             started = time.monotonic()
-            answered = engine(folders, Form(schema, request.writes_csv, differences is not None))
+            answered = engine(folders, Form(schema, request.writes_csv))
             rows = _classify(answered, inputs.size, write, bad, differences)
         result = Result(rows, bad.count, time.monotonic() - started, differences)
         if record is not None:

@@ -1,5 +1,6 @@
 """Tables of products in CSV files, as chunks."""
 
+import codecs
 import csv
 import gzip
 import io
@@ -15,6 +16,7 @@ from produtos.data.csv import MARK, first_lines, header_of, unquoted, without_em
 from produtos.data.formats import LOOKED_AT, encoded_twice
 from produtos.errors import BadInput
 from produtos.io import columns, csv_rows, formats, rows
+from produtos.io.csv_parts import IN_PARTS, Below, line_ends, line_start
 from produtos.io.csv_rows import LONGEST, Lines, Readline
 from produtos.io.storage import Location, readable
 from produtos.language import tr
@@ -25,6 +27,9 @@ TEXT = "texto"
 
 BLOCK = 1 << 19
 """Characters."""
+
+PART = 2 << 20
+"""Bytes. A second or two of work: much more than Spark needs to hand it out."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,41 @@ class CsvTable:
             for _ in range(self.lines_above):
                 file.readline(LONGEST)
             yield from self.chunks_of(file, file, self.lines_above + 1, raw.tell)
+
+    def parts(self) -> Iterator[tuple[int, int]]:
+        """Bytes that can be read by themselves; none where lines depend on what is above them."""
+        name = codecs.lookup(self.encoding).name
+        if name.startswith(IN_PARTS) and not self.location.is_gzipped:
+            size = self.location.size()
+            for start in range(0, size, PART):
+                yield start, min(start + PART, size)
+
+    def read(self, start: int, end: int) -> rows.Part[rows.Chunk]:
+        """The rows that begin in some bytes of a file that has `parts`.
+
+        Args:
+            start: of the bytes; in the middle of a line, the next line is the first.
+            end: the byte after the last.
+
+        Raises:
+            BadInput: the file cannot be read.
+        """
+        with readable(self.location.address), self.location.open() as raw:
+            first, last = line_start(raw, start), line_start(raw, end)
+            raw.seek(first)
+            content = raw.read(last - first) or b""
+            # A mark is one at the beginning of the file only.
+            inside = codecs.lookup(self.encoding).name.removesuffix("-sig")
+            text = content.decode(inside if first else self.encoding, "surrogateescape")
+            part = io.StringIO(text, newline="")
+            file = io.TextIOWrapper(io.BufferedReader(raw), inside, "surrogateescape", newline="")
+            below = Below(part, file)
+            number = 1
+            for _ in range(self.lines_above if first == 0 else 0):
+                below.readline(LONGEST)
+                number += 1
+            chunks = list(self.chunks_of(part, below, number, lambda: last))
+            return rows.Part(first, last + below.size, line_ends(text) + below.lines, chunks)
 
     def chunks_of(
         self, file: TextIO, below: Readline, number: int, position: Callable[[], int]
@@ -151,7 +191,7 @@ class CsvTable:
 
 def _text_of(raw: io.RawIOBase, location: Location, encoding: str) -> io.TextIOWrapper:
     stream = io.BufferedReader(raw, 4 << 20)
-    if location.path.lower().endswith(".gz"):
+    if location.is_gzipped:
         stream = io.BufferedReader(gzip.GzipFile(fileobj=stream), 1 << 20)  # type: ignore[arg-type]
     formats.check_first_bytes(stream.peek(LOOKED_AT)[:LOOKED_AT], encoding, location.address)
     # surrogateescape: a byte that cannot be decoded spoils its row, not the file.

@@ -11,6 +11,9 @@ from produtos.io import columns
 from produtos.io.rows import CHUNK_ROWS, BadRow, Chunk, Part, excerpt, why_bad
 from produtos.io.storage import Location, readable
 
+PART = 20_000
+"""Rows that are read at a time on another machine."""
+
 
 @dataclass(frozen=True)
 class ParquetTable:
@@ -44,18 +47,18 @@ class ParquetTable:
                 yield self._chunk(batch, first, position)
                 first += batch.num_rows
 
-    def parts(self, size: int) -> Iterator[tuple[int, int]]:
-        """Rows that can be read by themselves, `size` at most: where they begin and end.
+    def parts(self) -> Iterator[tuple[int, int]]:
+        """Rows that can be read by themselves: where they begin and end.
 
         Raises:
             BadInput: the file cannot be read.
         """
         with readable(self.location.address), self.location.open() as raw:
             for first, end in _groups(pq.ParquetFile(raw).metadata):
-                for start in range(first, end, size):
-                    yield start, min(start + size, end)
+                for start in range(first, end, PART):
+                    yield start, min(start + PART, end)
 
-    def read(self, start: int, end: int) -> Part:
+    def read(self, start: int, end: int) -> Part[Chunk]:
         """The rows of a part.
 
         Raises:

@@ -144,8 +144,7 @@ def _open(file: Location) -> File:
 
 def _head(file: Location) -> bytes:
     with readable(file.address), file.open() as raw:
-        gzipped = file.path.lower().endswith(".gz")
-        content = gzip.GzipFile(fileobj=raw).read(HEAD) if gzipped else raw.read(HEAD)
+        content = gzip.GzipFile(fileobj=raw).read(HEAD) if file.is_gzipped else raw.read(HEAD)
     content = content or b""
     whole_lines = max(content.rfind(b"\n"), content.rfind(b"\r")) + 1
     return content[:whole_lines] if len(content) == HEAD and whole_lines else content

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
+from typing import Generic, TypeVar
 
 import pyarrow as pa
 
@@ -29,6 +30,8 @@ LIKELY_CAUSES = {
     HEADER_AGAIN: tr("files were joined with their headers"),
 }
 """For each reason why a row is bad, what to look at when it is that of all of them."""
+
+Some = TypeVar("Some")
 
 CHUNK_ROWS = 5_000
 """Enough to make the cost of passing a chunk to another process small."""
@@ -72,8 +75,8 @@ class Chunk:
 
 
 @dataclass(frozen=True)
-class Part:
-    """What was read of a part of a file.
+class Part(Generic[Some]):
+    """What was read of a part of a file, or what was made of it.
 
     Attributes:
         start: where its first row began: a byte, or the number of a row in Parquet.
@@ -85,7 +88,7 @@ class Part:
     start: int
     end: int
     lines: int
-    chunks: list[Chunk]
+    chunks: list[Some]
 
 
 def strings(names: Sequence[str]) -> pa.Schema:
@@ -103,8 +106,6 @@ def batch_of(rows: Sequence[Sequence[str]], schema: pa.Schema) -> pa.RecordBatch
 
 def is_decoded(text: str) -> bool:
     """Whether nothing in `text` stands for a byte that could not be decoded."""
-    if text.isascii():
-        return True
     try:
         text.encode()
     except UnicodeEncodeError:

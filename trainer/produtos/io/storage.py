@@ -58,6 +58,11 @@ class Location:
         """Whether its name says that it is a Parquet file."""
         return self.path.lower().endswith(PARQUET_ENDINGS)
 
+    @property
+    def is_gzipped(self) -> bool:
+        """Whether its name says that it is a CSV file, gzipped."""
+        return self.path.lower().endswith(".gz")
+
     def open(self) -> io.RawIOBase:
         """Its bytes, seekable, without a buffer."""
         return io.FileIO(self.path) if self.is_local else S3Object(self.bucket, self.path)

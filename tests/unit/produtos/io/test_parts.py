@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from produtos.io import csv as csv_tables
-from produtos.io import csv_parts, parquet, storage
+from produtos.io import parquet, storage
 from produtos.io.csv import CsvTable
 from produtos.io.rows import CHUNK_ROWS
 
@@ -33,7 +33,7 @@ def test_a_part_has_the_rows_that_begin_in_it(path: Path, line_end: str) -> None
     size = path.stat().st_size
     second, third = (size - len(each + ends) for each in (b"caf\xc3\xa9" + ends + b"bola", b"bola"))
     for cut in range(1, size):
-        above, below = csv_parts.read(table, 0, cut), csv_parts.read(table, cut, size)
+        above, below = table.read(0, cut), table.read(cut, size)
         assert above.end == below.start
         assert above.lines + below.lines == len(lines)
         texts = [text for part in (above, below) for chunk in part.chunks for text in chunk.texts]
@@ -45,16 +45,16 @@ def test_a_part_has_the_rows_that_begin_in_it(path: Path, line_end: str) -> None
 
 def test_a_part_says_where_a_row_ended_that_goes_over_its_end(path: Path) -> None:
     table = opened(path, b'nome\n"boneca\nde\npano"\nhalo\n')
-    part = csv_parts.read(table, 0, 8)
+    part = table.read(0, 8)
     assert (part.start, part.end, part.lines) == (0, 22, 4)
     assert [chunk.texts for chunk in part.chunks] == [["boneca\nde\npano"]]
-    assert csv_parts.read(table, 8, 26).start == 13
+    assert table.read(8, 26).start == 13
 
 
 def test_a_mark_inside_of_a_file_is_no_mark_of_a_part(path: Path) -> None:
     body = "\ufeffnome\nhalo\n\ufeffbola\n".encode()
     table = opened(path, body)
-    part = csv_parts.read(table, body.rindex("\ufeff".encode()), len(body))
+    part = table.read(body.rindex("\ufeff".encode()), len(body))
     assert [chunk.texts for chunk in part.chunks] == [["\ufeffbola"]]
 
 
@@ -75,7 +75,7 @@ def test_what_can_be_read_in_parts(tmp_path: Path, name: str, encoding: str, can
     content = "nome\nhalo\n".encode(encoding)
     zipped = name.endswith(".gz")
     table = opened(tmp_path / name, gzip.compress(content) if zipped else content, encoding)
-    assert csv_parts.can_be_parted(table) == can
+    assert bool(list(table.parts())) == can
 
 
 @settings(max_examples=200, deadline=None)
@@ -85,10 +85,10 @@ def test_lines_are_counted_wherever_a_file_is_cut(
 ) -> None:
     content = f"nome;descricao\n{text}\nfim;fim\n".encode()
     table = opened(tmp_path_factory.getbasetemp() / "noise.csv", content)
-    above = csv_parts.read(table, 0, min(cut, len(content)))
-    below = csv_parts.read(table, above.end, len(content))
+    above = table.read(0, min(cut, len(content)))
+    below = table.read(above.end, len(content))
     assert above.end == below.start
-    whole = csv_parts.read(table, 0, len(content))
+    whole = table.read(0, len(content))
     assert above.lines + below.lines == whole.lines
     # No row is in both, and none in neither.
     rows = [
@@ -100,14 +100,17 @@ def test_lines_are_counted_wherever_a_file_is_cut(
     assert lines == [bad.line for chunk in whole.chunks for bad in chunk.bad]
 
 
-def test_parts_of_parquet_stay_within_a_row_group_and_a_size(tmp_path: Path) -> None:
+def test_parts_of_parquet_stay_within_a_row_group_and_a_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "a.parquet"
     count = 2 * CHUNK_ROWS + 10
     texts = [f"p {n}" for n in range(count)]
     texts[CHUNK_ROWS + 3] = ""
     pq.write_table(pa.table({"texto": texts}), path, row_group_size=CHUNK_ROWS + 5)
     table = parquet.open_table(storage.locate(str(path)), None)
-    parts = list(table.parts(3_000))
+    monkeypatch.setattr(parquet, "PART", 3_000)
+    parts = list(table.parts())
     assert parts == [
         *((0, 3_000), (3_000, CHUNK_ROWS + 5)),
         *((CHUNK_ROWS + 5, CHUNK_ROWS + 3_005), (CHUNK_ROWS + 3_005, count)),

@@ -12,20 +12,12 @@ from produtos.batch.inputs import Inputs, chunks
 from produtos.batch.pool import ModelFolder
 from produtos.batch.request import Request
 from produtos.batch.spark import worker
-from produtos.batch.spark.worker import Done, Reading, Result, Work
+from produtos.batch.spark.worker import Reading, Work
 from produtos.errors import BadInput
 from produtos.in_order import in_order
-from produtos.io import csv_parts
-from produtos.io.parquet import ParquetTable
-from produtos.io.rows import Chunk
+from produtos.io.rows import Chunk, Part
 from produtos.io.storage import ENDPOINT_VARIABLES
 from produtos.spark.session import Session
-
-CSV_PART = 2 << 20
-"""Bytes. A second or two of work: much more than Spark needs to hand it out."""
-
-PARQUET_PART = 20_000
-"""Rows."""
 
 SENT = (
     *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
@@ -53,10 +45,10 @@ def run(
     settings = {name: os.environ[name] for name in SENT if os.environ.get(name)}
     answer = partial(worker.answer, folders=sent, form=form, settings=settings)
     submit = partial(spark.submit, answer)
-    yield from classify(submit, works(request, inputs), form, spark.at_once)
+    yield from classify(submit, works(request, inputs), spark.at_once)
 
 
-def works(request: Request, inputs: Inputs, size: int = CSV_PART) -> Iterator[Reading | Chunk]:
+def works(request: Request, inputs: Inputs) -> Iterator[Work]:
     """All the work of a job, in the order of the input.
 
     What cannot be read in parts, such as a gzipped file, is read here and classified there.
@@ -66,64 +58,49 @@ def works(request: Request, inputs: Inputs, size: int = CSV_PART) -> Iterator[Re
     before = 0
     for table in inputs.tables:
         whole = table.location.size()
-        if isinstance(table, ParquetTable):
-            parts = list(table.parts(PARQUET_PART))
-            rows = parts[-1][1] if parts else 0
-            for start, end in parts:
-                yield Reading(table, start, end, before + whole * end // rows)
-        elif csv_parts.can_be_parted(table):
-            for start in range(0, whole, size):
-                end = min(start + size, whole)
-                yield Reading(table, start, end, before + end)
-        else:
+        parts = list(table.parts())
+        for start, end in parts:
+            yield Reading(table, start, end, before + whole * end // parts[-1][1])
+        if not parts:
             for chunk in table.chunks():
                 yield replace(chunk, position=before + chunk.position)
         before += whole
 
 
 def classify(
-    submit: Submit, works: Iterator[Reading | Chunk], form: Form, at_once: Callable[[], int]
+    submit: Submit, works: Iterator[Work], at_once: Callable[[], int]
 ) -> Iterator[Answered]:
     """Have all the work done, never holding more than some of it.
 
     Args:
         submit: has a piece of it done by `worker.answer`.
         works: all of it.
-        form: of the answers.
         at_once: how many pieces may be under way now.
 
     Raises:
         BadInput: a file or a model is of no use, or the cluster could not do it.
     """
     table, end, lines = None, 0, 0
-    for work, done in in_order(works, partial(_send, submit), at_once):
-        result = _result(done)
+    for work, done in in_order(works, submit, at_once):
+        part = _part(done)
         if isinstance(work, Chunk):
-            assert isinstance(result, list)
-            yield form.of(work, result)
+            yield from part.chunks
             continue
         if work.table is not table:
             table, end, lines = work.table, work.start, 0
-        assert isinstance(result, Done)
-        if result.start != end:
+        if part.start != end:
             # A row of the part above goes on in this one, or beyond it.
             if end >= work.end:
                 continue
-            again = _result(submit(replace(work, start=end)).result())
-            assert isinstance(again, Done)
-            result = again
-        for some in result.answered:
+            part = _part(submit(replace(work, start=end)).result())
+        for some in part.chunks:
             bad = [replace(row, line=lines + row.line) for row in some.bad]
             yield replace(some, bad=bad, position=work.position)
-        end, lines = result.end, lines + result.lines
+        end, lines = part.end, lines + part.lines
 
 
-def _send(submit: Submit, work: Reading | Chunk) -> Future[bytes]:
-    return submit(work.texts if isinstance(work, Chunk) else work)
-
-
-def _result(done: bytes) -> Result:
-    result: Result | BadInput = pickle.loads(done)
-    if isinstance(result, BadInput):
-        raise result
-    return result
+def _part(done: bytes) -> Part[Answered]:
+    part: Part[Answered] | BadInput = pickle.loads(done)
+    if isinstance(part, BadInput):
+        raise part
+    return part

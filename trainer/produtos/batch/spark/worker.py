@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from produtos.batch import pool
 from produtos.batch.answered import Answered, Form
-from produtos.batch.pool import Answers, ModelFolder
+from produtos.batch.pool import ModelFolder
 from produtos.errors import BadInput
-from produtos.io import csv_parts
 from produtos.io.csv import CsvTable
 from produtos.io.parquet import ParquetTable
+from produtos.io.rows import Chunk, Part
 from produtos.model.loaded import LoadedModel
 from produtos.spark.session import received, take_over
 
@@ -36,29 +36,9 @@ class Reading:
     position: int
 
 
-Work = Reading | list[str]
-"""What is done at a time: a part, or texts that were read elsewhere."""
+Work = Reading | Chunk
+"""What is done at a time: a part, or rows that were read elsewhere."""
 
-
-@dataclass(frozen=True)
-class Done:
-    """A part that was read and classified.
-
-    Attributes:
-        start: where its first row began, as in `Part`.
-        end: where the first row below it begins.
-        lines: how many lines there are between them.
-        answered: the rows; lines of bad ones are counted from the part's first line, which is 1.
-    """
-
-    start: int
-    end: int
-    lines: int
-    answered: list[Answered]
-
-
-Result = Done | Answers
-"""What is sent back: for texts that were read elsewhere only the answers."""
 
 _models: list[LoadedModel] = []
 """Of this process, which Spark uses for one piece of work after the other."""
@@ -76,7 +56,8 @@ def answer(
         settings: environment variables that say where S3 is and who asks.
 
     Returns:
-        `Result`, pickled, or a `BadInput`: raised, Spark would try again what cannot succeed.
+        The part with its answers, pickled, or a `BadInput`: raised, Spark would try again what
+        cannot succeed.
     """
     take_over(settings)
     try:
@@ -85,17 +66,15 @@ def answer(
         return pickle.dumps(error)
 
 
-def _result(work: Work, folders: Sequence[ModelFolder], form: Form) -> Result:
+def _result(work: Work, folders: Sequence[ModelFolder], form: Form) -> Part[Answered]:
     if not _models:
         found = [(received(name), label) for name, label in folders]
         _models.extend(pool.load(found))
         # As in `job`: the lists of each part make Python look for cycles among all of this, too.
         gc.freeze()
-    if isinstance(work, list):
-        return pool.answers(_models, work)
-    if isinstance(work.table, ParquetTable):
-        part = work.table.read(work.start, work.end)
+    if isinstance(work, Chunk):
+        part = Part(0, 0, 0, [work])
     else:
-        part = csv_parts.read(work.table, work.start, work.end)
+        part = work.table.read(work.start, work.end)
     answered = [form.of(chunk, pool.answers(_models, chunk.texts)) for chunk in part.chunks]
-    return Done(part.start, part.end, part.lines, answered)
+    return Part(part.start, part.end, part.lines, answered)

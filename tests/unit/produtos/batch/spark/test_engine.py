@@ -15,6 +15,7 @@ from produtos.batch.spark import engine, worker
 from produtos.batch.spark.engine import Submit
 from produtos.batch.spark.worker import Work
 from produtos.errors import BadInput
+from produtos.io import csv, parquet
 from produtos.io.rows import BadRow
 from tests.support.tables import BAD_ROWS, READ, Table
 
@@ -35,7 +36,7 @@ def model(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def form_of(request: Request) -> Form:
     schema = inputs.open_inputs(request).schema.append(pa.field(inputs.CATEGORY, pa.string()))
-    return Form(schema, as_text=False, is_compared=False)
+    return Form(schema, as_text=False)
 
 
 def submitting(form: Form) -> Submit:
@@ -49,8 +50,11 @@ def submitting(form: Form) -> Submit:
 
 def on_spark(request: Request, size: int) -> tuple[list[Row], list[BadRow], list[int]]:
     opened, form = inputs.open_inputs(request), form_of(request)
-    works = engine.works(request, opened, size)
-    found = list(engine.classify(submitting(form), works, form, lambda: 3))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(csv, "PART", size)
+        patch.setattr(parquet, "PART", size)
+        works = engine.works(request, opened)
+        found = list(engine.classify(submitting(form), works, lambda: 3))
     batches = [some.rows for some in found if not isinstance(some.rows, str)]
     assert [some.count for some in found] == [batch.num_rows for batch in batches]
     rows = [row for batch in batches for row in batch.to_pylist()]
@@ -110,7 +114,9 @@ def test_a_file_that_cannot_be_cut_and_texts(tmp_path: Path, encoding: str) -> N
     assert on_spark(texts, 3)[:2] == on_this_machine(texts)
 
 
-def test_no_more_is_under_way_than_the_cluster_can_do(tmp_path: Path) -> None:
+def test_no_more_is_under_way_than_the_cluster_can_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "a.csv").write_text("nome\n" + "halo\n" * 50, encoding="utf-8")
     request = Request(models=("1",), input=str(tmp_path / "a.csv"))
     submitted: list[Work] = []
@@ -120,8 +126,9 @@ def test_no_more_is_under_way_than_the_cluster_can_do(tmp_path: Path) -> None:
         return submitting(form)(work)
 
     form = form_of(request)
-    works = engine.works(request, inputs.open_inputs(request), 10)
-    answered = engine.classify(counted, works, form, lambda: 4)
+    monkeypatch.setattr(csv, "PART", 10)
+    works = engine.works(request, inputs.open_inputs(request))
+    answered = engine.classify(counted, works, lambda: 4)
     next(answered)
     assert len(submitted) == 4
 
@@ -140,7 +147,7 @@ def test_what_is_of_no_use_is_said_as_on_one_machine(
     if content is None:
         path.unlink()
     with pytest.raises(BadInput, match=message):
-        list(engine.classify(submitting(form), iter(works), form, lambda: 3))
+        list(engine.classify(submitting(form), iter(works), lambda: 3))
 
 
 def test_the_pool_answers_for_each_model() -> None:
