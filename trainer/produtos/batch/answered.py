@@ -17,14 +17,14 @@ class Answered:
         rows: with their answers.
         count: how many they are.
         bad: rows of this part of the input that are not among them.
-        position: how far the input has been read, in bytes.
+        size: how many bytes of the input were read for them.
         compared: where two models answer, the texts and the answers of each.
     """
 
     rows: Rows
     count: int
     bad: Sequence[BadRow]
-    position: int
+    size: int
     compared: tuple[list[str], ...] = ()
 
 
@@ -46,4 +46,4 @@ class Form:
         rows = pa.RecordBatch.from_arrays([*chunk.rows.columns, *columns], schema=self.schema)
         compared = (chunk.texts, *answers) if len(answers) == 2 else ()
         form = csv_text(rows) if self.as_text else rows
-        return Answered(form, len(chunk.texts), chunk.bad, chunk.position, compared)
+        return Answered(form, len(chunk.texts), chunk.bad, chunk.size, compared)

@@ -1,7 +1,7 @@
 """What a job reads, and which columns it adds."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pyarrow as pa
 
@@ -121,8 +121,5 @@ def chunks(request: Request, inputs: Inputs) -> Iterator[Chunk]:
         rows = batch_of([[text] for text in request.texts], inputs.schema)
         yield Chunk(list(request.texts), rows)
         return
-    before = 0
     for table in inputs.tables:
-        for chunk in table.chunks():
-            yield replace(chunk, position=before + chunk.position)
-        before += table.location.size()
+        yield from table.chunks()

@@ -138,7 +138,7 @@ def _classify(
                     differences.add(*some.compared)
             rows += some.count
             bar.set_postfix_str(tr("{rows:,} rows").format(rows=rows), refresh=False)
-            bar.update(some.position - bar.n)
+            bar.update(some.size)
     return rows
 
 

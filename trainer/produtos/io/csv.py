@@ -101,7 +101,7 @@ class CsvTable:
             for _ in range(self.lines_above if first == 0 else 0):
                 below.readline(LONGEST)
                 number += 1
-            chunks = list(self.chunks_of(part, below, number, lambda: last))
+            chunks = list(self.chunks_of(part, below, number, lambda: 0))
             return rows.Part(first, last + below.size, line_ends(text) + below.lines, chunks)
 
     def chunks_of(
@@ -115,6 +115,7 @@ class CsvTable:
             number: of the first line.
             position: says how far the file has been read.
         """
+        before = 0
         while text := file.read(BLOCK) + file.readline(LONGEST):
             bad: list[rows.BadRow] = []
             parsed = self._quick(text) if self.has_header else None
@@ -129,7 +130,8 @@ class CsvTable:
             for start in range(0, max(len(good), 1), rows.CHUNK_ROWS):
                 part = slice(start, start + rows.CHUNK_ROWS)
                 batch = rows.batch_of(good[part], self.schema)
-                yield rows.Chunk(texts[part], batch, [] if start else bad, position())
+                size, before = position() - before, position()
+                yield rows.Chunk(texts[part], batch, [] if start else bad, size)
 
     def _quick(self, text: str) -> tuple[list[list[str]], list[str], int] | None:
         """Rows, texts and number of lines of a block without any bad row, and only of such."""

@@ -43,8 +43,7 @@ class ParquetTable:
             file = pq.ParquetFile(raw, pre_buffer=False)
             rows = max(file.metadata.num_rows, 1)
             for batch in file.iter_batches(batch_size=CHUNK_ROWS):
-                position = size * (first - 1 + batch.num_rows) // rows
-                yield self._chunk(batch, first, position)
+                yield self._chunk(batch, first, size * batch.num_rows // rows)
                 first += batch.num_rows
 
     def parts(self) -> Iterator[tuple[int, int]]:
@@ -80,7 +79,7 @@ class ParquetTable:
                 row += batch.num_rows
         return Part(start, end, end - start, chunks)
 
-    def _chunk(self, batch: pa.RecordBatch, first: int, position: int) -> Chunk:
+    def _chunk(self, batch: pa.RecordBatch, first: int, size: int) -> Chunk:
         parts = [strings_of(batch.column(index)) for index in self.text_columns]
         texts: list[str] = []
         bad: list[BadRow] = []
@@ -92,7 +91,7 @@ class ParquetTable:
                 texts.append(text)
                 kept.append(row)
         good = batch.take(pa.array(kept, pa.int64())) if bad else batch
-        return Chunk(texts, good, bad, position)
+        return Chunk(texts, good, bad, size)
 
 
 def _groups(metadata: pq.FileMetaData) -> Iterator[tuple[int, int]]:

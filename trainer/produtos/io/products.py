@@ -70,19 +70,17 @@ class Products:
         Raises:
             BadInput: a file cannot be read to its end, or has a row that is a mistake.
         """
-        before = 0
         with seen() as texts:
             for file in self.files:
                 for chunk in file.table.chunks():
                     for bad in chunk.bad:
                         self._leave_out(bad)
-                    self.position = before + chunk.position
+                    self.position += chunk.size
                     yield [
                         product
                         for product in _products(chunk, file.columns)
                         if is_kept(product, None, self.summary, texts.add)
                     ]
-                before += file.size
 
     def _leave_out(self, row: BadRow) -> None:
         reason = LEFT_OUT.get(row.reason)

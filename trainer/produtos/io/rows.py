@@ -65,13 +65,13 @@ class Chunk:
         texts: the text of each product.
         rows: all that was read of each, as many as `texts`.
         bad: rows of this part of the file that are not among them.
-        position: how far the file has been read, in bytes.
+        size: how many bytes of the file were read for them.
     """
 
     texts: list[str]
     rows: pa.RecordBatch
     bad: list[BadRow] = field(default_factory=list)
-    position: int = 0
+    size: int = 0
 
 
 @dataclass(frozen=True)

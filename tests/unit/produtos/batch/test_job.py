@@ -98,7 +98,7 @@ def test_the_files_of_a_folder_follow_each_other(tmp_path: Path) -> None:
     assert answers()[1:] == [["bola", "1 bola"], ["halo", "1 halo"]]
     opened = inputs.open_inputs(Request(models=("1",), input="tabelas"))
     chunks = inputs.chunks(Request(models=("1",), input="tabelas"), opened)
-    assert [chunk.position for chunk in chunks] == [10, 20] == [opened.size // 2, opened.size]
+    assert [chunk.size for chunk in chunks] == [10, 10] == [opened.size // 2] * 2
 
 
 def test_two_models_answer_beside_each_other() -> None:

@@ -56,7 +56,10 @@ def test_row_numbers_go_on_over_chunks_and_row_groups(tmp_path: Path) -> None:
     chunks = read(path)
     assert sum(len(chunk.texts) for chunk in chunks) == count - 1
     assert chunks[-1].bad[0].line == count
-    assert chunks[-1].position == path.stat().st_size
+    # What a row takes is rounded.
+    assert sum(chunk.size for chunk in chunks) == pytest.approx(
+        path.stat().st_size, abs=len(chunks)
+    )
 
 
 def test_one_column_needs_no_known_name_and_several_do(tmp_path: Path) -> None:

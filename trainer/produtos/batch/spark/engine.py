@@ -55,16 +55,13 @@ def works(request: Request, inputs: Inputs) -> Iterator[Work]:
     """
     if request.texts:
         yield from chunks(request, inputs)
-    before = 0
     for table in inputs.tables:
         whole = table.location.size()
         parts = list(table.parts())
         for start, end in parts:
-            yield Reading(table, start, end, before + whole * end // parts[-1][1])
+            yield Reading(table, start, end, whole * (end - start) // parts[-1][1])
         if not parts:
-            for chunk in table.chunks():
-                yield replace(chunk, position=before + chunk.position)
-        before += whole
+            yield from table.chunks()
 
 
 def classify(
@@ -93,9 +90,9 @@ def classify(
             if end >= work.end:
                 continue
             part = _part(submit(replace(work, start=end)).result())
-        for some in part.chunks:
+        for number, some in enumerate(part.chunks):
             bad = [replace(row, line=lines + row.line) for row in some.bad]
-            yield replace(some, bad=bad, position=work.position)
+            yield replace(some, bad=bad, size=0 if number else work.size)
         end, lines = part.end, lines + part.lines
 
 

@@ -27,13 +27,13 @@ class Reading:
         table: the file.
         start: of the part: a byte of a CSV, the number of a row in Parquet.
         end: of the part.
-        position: how much of the whole input has been read after it, in bytes.
+        size: in bytes.
     """
 
     table: CsvTable | ParquetTable
     start: int
     end: int
-    position: int
+    size: int
 
 
 Work = Reading | Chunk
