@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from produtos.data.csv import Table, read_table
 from produtos.data.dataset import Columns, Product, columns_of, is_kept, product_of
@@ -26,21 +25,6 @@ LEFT_OUT = {NO_TEXT: "no_text", TOO_MANY_FIELDS: "misshapen"}
 """Bad rows that are left out as by `data.dataset`; any other ends the training."""
 
 
-@dataclass(frozen=True)
-class File:
-    """A file of products.
-
-    Attributes:
-        table: its rows.
-        columns: where they have the parts of a product.
-        size: in bytes.
-    """
-
-    table: CsvTable | ParquetTable
-    columns: Columns
-    size: int
-
-
 class Products:
     """The products of one or more files, each text once, in the files' order.
 
@@ -48,21 +32,22 @@ class Products:
 
     Attributes:
         where: the address of the file, the folder or the prefix.
-        files: what is read.
-        summary: what there has been.
+        size: of all files, in bytes.
         position: how many bytes have been read.
+        summary: what there has been.
     """
 
-    def __init__(self, where: str, files: Sequence[File]) -> None:
+    def __init__(self, where: str, tables: Sequence[CsvTable | ParquetTable]) -> None:
         self.where = where
-        self.files = files
+        self.size = sum(table.location.size() for table in tables)
         self.position = 0
-        unused = (name for file in files for name in file.columns.unused(file.table.schema.names))
+        self._tables = [(table, columns_of(_header(table))) for table in tables]
+        unused = (name for table, each in self._tables for name in each.unused(table.schema.names))
         self.summary = Summary(where, unused=tuple(dict.fromkeys(unused)))
 
     def again(self) -> Products:
         """The same, from the beginning."""
-        return Products(self.where, self.files)
+        return Products(self.where, [table for table, _ in self._tables])
 
     def blocks(self) -> Iterator[list[Product]]:
         """All products, some thousands at a time; once.
@@ -71,14 +56,14 @@ class Products:
             BadInput: a file cannot be read to its end, or has a row that is a mistake.
         """
         with seen() as texts:
-            for file in self.files:
-                for chunk in file.table.chunks():
+            for table, columns in self._tables:
+                for chunk in table.chunks():
                     for bad in chunk.bad:
                         self._leave_out(bad)
                     self.position += chunk.size
                     yield [
                         product
-                        for product in _products(chunk, file.columns)
+                        for product in _products(chunk, columns)
                         if is_kept(product, None, self.summary, texts.add)
                     ]
 
@@ -91,7 +76,7 @@ class Products:
                 line=row.line,
                 reason=row.reason,
             )
-        line = f"{row.file}:{row.line}" if len(self.files) > 1 else row.line
+        line = f"{row.file}:{row.line}" if len(self._tables) > 1 else row.line
         self.summary.leave_out(reason, line)
 
 
@@ -125,19 +110,18 @@ def open_products(source: str) -> Products:
     return Products(where, [_open(file) for file in files])
 
 
-def _open(file: Location) -> File:
-    table: CsvTable | ParquetTable
-    if file.is_parquet:
-        table = parquet.open_table(file, None)
-    else:
-        try:
-            # What is said here is what is said of a table that is read at once.
-            columns_of(read_table(decode(_head(file))))
-        except BadInput as error:
-            raise BadInput("dataset {where}: {error}", where=file.address, error=error) from None
-        table = csv.open_table(file, None, "utf-8")
-    columns = columns_of(Table(table.schema.names, 1, iter(())))
-    return File(table, columns, file.size())
+def _open(file: Location) -> CsvTable | ParquetTable:
+    table = parquet.open_table(file, None) if file.is_parquet else None
+    try:
+        # What is said here is what is said of a table that is read at once.
+        columns_of(_header(table) if table else read_table(decode(_head(file))))
+    except BadInput as error:
+        raise BadInput("dataset {where}: {error}", where=file.address, error=error) from None
+    return table or csv.open_table(file, None, "utf-8")
+
+
+def _header(table: CsvTable | ParquetTable) -> Table:
+    return Table(table.schema.names, 1, iter([(2, [])]))
 
 
 def _head(file: Location) -> bytes:

@@ -153,8 +153,8 @@ def _description(product: Product) -> str:
 
 def _shown(products: Products) -> Iterator[list[Product]]:
     """The blocks, with a bar where somebody sees it."""
-    size = sum(file.size for file in products.files)
-    with tqdm(total=size or None, unit="B", unit_scale=True, disable=None, leave=False) as bar:
+    size = products.size or None
+    with tqdm(total=size, unit="B", unit_scale=True, disable=None, leave=False) as bar:
         for block in products.blocks():
             yield block
             bar.update(products.position - bar.n)

@@ -121,6 +121,16 @@ def test_a_mistake_ends_it_in_one_line(name: str, content: str, said: str, tmp_p
     assert str(path) in str(refusal.value)
 
 
+def test_a_parquet_file_without_categories_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"nome": ["halo"], "preco": [9.9]}), path)
+    with pytest.raises(BadInput) as refusal:
+        open_products(str(path))
+    said = str(refusal.value)
+    assert said.startswith(f"dataset {path}: the header at line 1 has no column categoria; ")
+    assert "line ends" not in said
+
+
 @pytest.mark.parametrize(
     ("address", "said"),
     [
