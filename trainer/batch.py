@@ -81,13 +81,10 @@ def main() -> None:
     client = tracking.reach_registry()
     models = [reference.resolve(client, asked) for asked in request.models]
 
-    def report(line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
-
     if request.texts and not request.output and not own_run and not given.compare:
         # Trying a text or two leaves no trace, and needs no experiment.
         with engine_of(request, opened) as engine:
-            job.run(request, opened, models, engine, record=None, report=report)
+            job.run(request, opened, models, engine, record=None)
         return
     if not os.environ.get("MLFLOW_EXPERIMENT_ID"):
         os.environ.setdefault("MLFLOW_EXPERIMENT_NAME", EXPERIMENT)
@@ -97,7 +94,7 @@ def main() -> None:
         engine_of(request, opened) as engine,
         tracking.running(tracker, name, run_id=own_run) as run,
     ):
-        job.run(request, opened, models, engine, record=Record(tracker, run), report=report)
+        job.run(request, opened, models, engine, record=Record(tracker, run))
 
 
 if __name__ == "__main__":

@@ -25,8 +25,6 @@ from produtos.io.storage import locate
 from produtos.language import tr
 from produtos.registry.reference import ModelReference
 
-Report = Callable[[str], None]
-
 Engine = Callable[[Sequence[ModelFolder], Form], Iterator[Answered]]
 """Reads the whole input and has these models answer, in its order and in this form."""
 
@@ -38,9 +36,8 @@ def run(
     engine: Engine,
     *,
     record: Record | None,
-    report: Report,
-) -> Result:
-    """Do the job.
+) -> None:
+    """Do the job, and tell on standard error what came of it.
 
     Nothing is to be seen in the output until all of it is there, and all of it is recorded.
 
@@ -50,14 +47,13 @@ def run(
         models: the versions that `request.models` mean.
         engine: what does the work.
         record: the run to record it with, if there is one.
-        report: given each line that the console should show.
 
     Raises:
         BadInput: a file, the database or a model is of no use.
     """
     versions = dict(zip(version_columns(request), models, strict=True))
     if notice := inputs.notice():
-        report(notice)
+        _tell(notice)
     if record is not None:
         record.start(request, versions)
     schema = inputs.schema
@@ -83,9 +79,12 @@ def run(
             record.bad_rows(bad)
         check_answered(request, result, bad)
     if differences is not None:
-        report(differences.table())
-    report(_summary(result, models, request, bad))
-    return result
+        _tell(differences.table())
+    _tell(_summary(result, models, request, bad))
+
+
+def _tell(lines: str) -> None:
+    print(lines, file=sys.stderr, flush=True)
 
 
 def check_answered(request: Request, result: Result, bad: BadRows) -> None:

@@ -63,8 +63,9 @@ def run(record: Record | None = None, models: Sequence[str] = ("1",), **given: A
     versions = [ModelReference("m", each, "None") for each in models]
     said: list[str] = []
     opened = inputs.open_inputs(request)
-    with engine_of(request, opened) as engine:
-        job.run(request, opened, versions, engine, record=record, report=said.append)  # type: ignore[arg-type]
+    with engine_of(request, opened) as engine, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(job, "_tell", said.append)
+        job.run(request, opened, versions, engine, record=record)  # type: ignore[arg-type]
     return said
 
 
