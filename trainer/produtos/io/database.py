@@ -100,14 +100,15 @@ def appended(
     url, name = parse(address)
     table = _table(name, schema, origin)
     engine = _engine(url)
-    now = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
+    same: dict[str, Any] = dict(origin)
+    same["momento"] = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
     where = f"{shown(url)}#{name}"
     with _refused(where):
         _prepare(engine, table, where)
         connection = engine.connect()
 
     def write(rows: pa.RecordBatch) -> None:
-        records = [row | origin | {"momento": now} for row in rows.to_pylist()]
+        records = [row | same for row in rows.to_pylist()]
         # Without records it would insert a row of nothing.
         if records:
             with _refused(where):
@@ -125,10 +126,8 @@ def appended(
 
 
 def _prepare(engine: Engine, table: sa.Table, address: str) -> None:
+    table.create(engine, checkfirst=True)
     inspector = sa.inspect(engine)
-    if not inspector.has_table(table.name):
-        table.create(engine)
-        return
     needed = {column.name for column in table.columns}
     there = {column["name"] for column in inspector.get_columns(table.name)}
     if needed != there:
