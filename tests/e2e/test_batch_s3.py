@@ -14,7 +14,7 @@ from produtos.data.source import SHIPPED
 from produtos.errors import BadInput
 from produtos.io import csv, parquet, sinks, storage
 from produtos.io.products import open_products
-from produtos.io.rows import batch_of, strings
+from produtos.io.rows import strings
 from tests.e2e.small_s3 import running_s3
 
 NAMES = [f"boneca {number}" for number in range(700_000)]
@@ -56,9 +56,9 @@ def texts(address: str) -> list[str]:
 
 
 def test_what_is_written_in_several_parts_is_read_back(s3: Any) -> None:
-    with sinks.csv_file(storage.locate("s3://lotes/pasta/a.csv"), SCHEMA) as write:
+    with sinks.csv_file(storage.locate("s3://lotes/pasta/a.csv"), SCHEMA.names) as write:
         for start in range(0, len(NAMES), 5_000):
-            write(batch_of([[name] for name in NAMES[start : start + 5_000]], SCHEMA))
+            write(sinks.csv_text([name] for name in NAMES[start : start + 5_000]))
         with pytest.raises(BadInput, match="no such file or folder"):
             storage.input_files("s3://lotes/pasta/a.csv")
     head = s3.head_object(Bucket="lotes", Key="pasta/a.csv")
@@ -96,7 +96,7 @@ def test_what_cannot_be_done_is_one_line(s3: Any, monkeypatch: pytest.MonkeyPatc
         storage.input_files("s3://nada/a.csv")
     with (
         pytest.raises(BadInput, match=r"output s3://nada/a[.]csv: cannot be written"),
-        sinks.csv_file(storage.locate("s3://nada/a.csv"), SCHEMA),
+        sinks.csv_file(storage.locate("s3://nada/a.csv"), SCHEMA.names),
     ):
         pass
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")

@@ -42,8 +42,11 @@ class Form:
 
     def of(self, chunk: Chunk, answers: Sequence[list[str]]) -> Answered:
         """A chunk and, for each model, its answers."""
-        columns = [pa.array(column, pa.string()) for column in answers]
-        rows = pa.RecordBatch.from_arrays([*chunk.rows.columns, *columns], schema=self.schema)
+        if self.as_text:
+            columns = [column.to_pylist() for column in chunk.rows.columns]
+            rows: Rows = csv_text(zip(*columns, *answers, strict=True))
+        else:
+            arrays = [pa.array(column, pa.string()) for column in answers]
+            rows = pa.RecordBatch.from_arrays([*chunk.rows.columns, *arrays], schema=self.schema)
         compared = (chunk.texts, *answers) if len(answers) == 2 else ()
-        form = csv_text(rows) if self.as_text else rows
-        return Answered(form, len(chunk.texts), chunk.bad, chunk.size, compared)
+        return Answered(rows, len(chunk.texts), chunk.bad, chunk.size, compared)

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from produtos.io.rows import batch_of, strings
-from produtos.io.sinks import CsvWriter
+from produtos.io.sinks import csv_text
 from produtos.language import tr
 
 LISTED = 1_000
@@ -95,7 +94,7 @@ class Differences:
         Without products there is no picture.
         """
         rows = [
-            (*pair, str(count), self.examples.get(pair, ""))
+            (*pair, count, self.examples.get(pair, ""))
             for pair, count in sorted(self.pairs.items())
         ]
         _write(folder / "summary.csv", (*self.names, "products", "example"), rows)
@@ -128,9 +127,8 @@ class Differences:
         figure.savefig(path, dpi=90)
 
 
-def _write(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        CsvWriter(file, header).write_batch(batch_of(rows, strings(header)))
+def _write(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    path.write_text(csv_text([header, *rows]), encoding="utf-8", newline="")
 
 
 def _shortened(text: str) -> str:

@@ -20,7 +20,7 @@ from produtos.batch.record import Record, Result, origin_of
 from produtos.batch.request import Request
 from produtos.errors import BadInput, in_one_line
 from produtos.io import database
-from produtos.io.sinks import BadRows, CsvWriter, Output, Write, csv_file, parquet_file
+from produtos.io.sinks import BadRows, Output, Write, csv_file, csv_text, parquet_file
 from produtos.io.storage import locate
 from produtos.language import tr
 from produtos.registry.reference import ModelReference
@@ -145,11 +145,12 @@ def _output(request: Request, schema: pa.Schema, made_by: dict[str, str]) -> Out
     if request.to_database:
         return database.appended(request.output, schema, made_by)
     if not request.output:
-        return contextlib.nullcontext(CsvWriter(sys.stdout, schema.names).write_batch)
+        sys.stdout.write(csv_text([schema.names]))
+        return contextlib.nullcontext(sys.stdout.write)
     target = locate(request.output)
     if target.is_parquet:
         return parquet_file(target, schema, made_by)
-    return csv_file(target, schema, request.output_encoding)
+    return csv_file(target, schema.names, request.output_encoding)
 
 
 def _download(model: ModelReference, folder: Path) -> ModelFolder:

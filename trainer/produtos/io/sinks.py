@@ -5,55 +5,41 @@ import io
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TextIO, TypeAlias
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from produtos.errors import BadInput
-from produtos.io.rows import LIKELY_CAUSES, UNDECODABLE, BadRow, batch_of, strings
+from produtos.io.rows import LIKELY_CAUSES, UNDECODABLE, BadRow
 from produtos.io.storage import ERRORS, Location, locate, s3, writable
 from produtos.language import tr
 
 DELIMITER = ";"
-BAD_ROWS_SCHEMA = strings(["arquivo", "linha", "motivo", "conteudo"])
+BAD_ROWS_COLUMNS = ("arquivo", "linha", "motivo", "conteudo")
 
 
 Rows: TypeAlias = pa.RecordBatch | str
-"""Some rows, or what stands in a CSV file for them; an output of another kind takes no text."""
+"""Some rows: of a CSV file what stands in it for them, of any other output a batch."""
 
-Write: TypeAlias = Callable[[Rows], None]
+Write: TypeAlias = Callable[[Any], object]
 """Takes some rows of an output, in order."""
+
+Close: TypeAlias = Callable[[], object]
 
 Output: TypeAlias = AbstractContextManager[Write]
 """Has all that was written after its block, and nothing of it where the block ends by an error."""
 
 
-class CsvWriter:
-    """CSV as this project writes it: `;` between fields, a line feed after each row.
+def csv_text(rows: Iterable[Sequence[object]]) -> str:
+    """Rows as this project writes them: `;` between fields, a line feed after each row.
 
-    Not pyarrow's, which puts every text into quotes.
+    Not as pyarrow does, which puts every text into quotes.
     """
-
-    def __init__(self, file: TextIO, header: Sequence[str]) -> None:
-        self._file = file
-        self._file.write(_csv_text([header], "\n"))
-
-    def write_batch(self, rows: Rows) -> None:
-        """Write some rows."""
-        self._file.write(rows if isinstance(rows, str) else csv_text(rows))
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-
-
-def csv_text(rows: pa.RecordBatch) -> str:
-    """What stands in a CSV file for some rows."""
-    listed = list(zip(*(column.to_pylist() for column in rows.columns), strict=True))
+    listed = list(rows)
     text = _csv_text(listed, "\n")
     # Python before 3.13 quotes of all line ends only those that it writes itself: a carriage
     # return in a field must not look like the end of the row.
@@ -69,9 +55,7 @@ def _csv_text(rows: Sequence[Sequence[object]], line_end: str) -> str:
 
 
 @contextmanager
-def whole_file(
-    target: Location, open_writer: Callable[[Path], CsvWriter | pq.ParquetWriter]
-) -> Iterator[Write]:
+def whole_file(target: Location, opened: Callable[[Path], tuple[Write, Close]]) -> Iterator[Write]:
     """A file that gets its name when it is finished; one that was there is replaced.
 
     A local one is written beside its place, so that giving it its name is one step; one for S3 in
@@ -79,23 +63,23 @@ def whole_file(
 
     Args:
         target: where it will be.
-        open_writer: how it is written, given the path of the unfinished file.
+        opened: gives what writes to the unfinished file of a path, and what closes it.
 
     Raises:
         BadInput: nothing can be written there.
     """
     with writable(target.address):
         path = _unfinished(target)
-        writer = open_writer(path)
+        write_rows, close = opened(path)
 
     def write(rows: Rows) -> None:
         with writable(target.address):
-            writer.write_batch(rows)
+            write_rows(rows)
 
     try:
         yield write
         with writable(target.address):
-            writer.close()
+            close()
             if target.is_local:
                 os.replace(path, target.path)
             else:
@@ -103,7 +87,7 @@ def whole_file(
                     s3().upload_fileobj(file, target.bucket, target.path)
     finally:
         with suppress(*ERRORS):
-            writer.close()
+            close()
         path.unlink(missing_ok=True)
 
 
@@ -124,16 +108,25 @@ def _unfinished(target: Location) -> Path:
     return path
 
 
-def csv_file(target: Location, schema: pa.Schema, encoding: str = "utf-8") -> Output:
+def csv_file(target: Location, names: Sequence[str], encoding: str = "utf-8") -> Output:
     """A CSV file."""
-    return whole_file(
-        target, lambda path: CsvWriter(path.open("w", encoding=encoding, newline=""), schema.names)
-    )
+
+    def opened(path: Path) -> tuple[Write, Close]:
+        file = path.open("w", encoding=encoding, newline="")
+        file.write(csv_text([names]))
+        return file.write, file.close
+
+    return whole_file(target, opened)
 
 
 def parquet_file(target: Location, schema: pa.Schema, made_by: dict[str, str]) -> Output:
     """A Parquet file; what made it stands in its metadata."""
-    return whole_file(target, lambda path: pq.ParquetWriter(path, schema.with_metadata(made_by)))
+
+    def opened(path: Path) -> tuple[Write, Close]:
+        writer = pq.ParquetWriter(path, schema.with_metadata(made_by))
+        return writer.write_batch, writer.close
+
+    return whole_file(target, opened)
 
 
 class BadRows(ExitStack):
@@ -188,16 +181,16 @@ class BadRows(ExitStack):
             BadInput: nothing can be written there.
         """
         if rows:
-            self._list([(row.file, str(row.line), row.reason, row.content) for row in rows])
+            self._list([(row.file, row.line, row.reason, row.content) for row in rows])
             self.by_reason.update(row.reason for row in rows)
 
-    def _list(self, fields: Sequence[Sequence[str]]) -> None:
+    def _list(self, fields: Sequence[Sequence[object]]) -> None:
         if self._write is None:
             target = locate(self.address)
             self._write = self.enter_context(
-                csv_file(target, BAD_ROWS_SCHEMA, self._output_encoding)
+                csv_file(target, BAD_ROWS_COLUMNS, self._output_encoding)
             )
-        self._write(batch_of(fields, BAD_ROWS_SCHEMA))
+        self._write(csv_text(fields))
 
     def commit(self) -> None:
         """Put the file in its place; one of an earlier job is replaced, or removed if local.

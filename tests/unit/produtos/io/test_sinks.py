@@ -2,11 +2,9 @@
 
 import csv
 import os
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -14,13 +12,15 @@ import pytest
 from produtos.errors import BadInput
 from produtos.io import sinks
 from produtos.io.rows import LIKELY_CAUSES, NO_TEXT, TOO_LONG, UNDECODABLE, BadRow
-from produtos.io.sinks import BadRows, Output
+from produtos.io.sinks import BadRows, Close, Output, Write, csv_text
 from produtos.io.storage import locate
 from tests.unit.produtos.io.samples import ONE, ORIGIN, SCHEMA, TWO, batch
 
 
-def csv_file(path: Path) -> Output:
-    return sinks.csv_file(locate(str(path)), SCHEMA)
+@contextmanager
+def csv_file(path: Path) -> Iterator[Write]:
+    with sinks.csv_file(locate(str(path)), SCHEMA.names) as write:
+        yield lambda rows: write(csv_text(row.values() for row in rows.to_pylist()))
 
 
 def parquet_file(path: Path) -> Output:
@@ -125,17 +125,16 @@ def test_bad_rows_are_listed_and_no_bad_rows_are_no_file(tmp_path: Path) -> None
 
 
 def test_a_write_that_fails_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
-    def full(_: object = None) -> None:
+    def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    def write_rows() -> None:
-        with sinks.whole_file(locate(str(tmp_path / "saida")), lambda _: writer) as write:
+    def write_rows(ways: tuple[Write, Close]) -> None:
+        with sinks.whole_file(locate(str(tmp_path / "saida")), lambda _: ways) as write:
             write(ONE)
 
-    for ways in ({"write_batch": full, "close": full}, {"write_batch": print, "close": full}):
-        writer: Any = SimpleNamespace(**ways)
+    for ways in ((full, full), (print, full)):
         with pytest.raises(BadInput, match=r"cannot be written \(No space left on device\)"):
-            write_rows()
+            write_rows(ways)
         assert not list(tmp_path.iterdir())
 
 

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from produtos.errors import BadInput
 from produtos.io import csv, parquet, sinks, storage
-from produtos.io.rows import batch_of, strings
+from produtos.io.rows import strings
 
 SCHEMA = strings(["nome"])
 
@@ -148,7 +148,7 @@ def test_what_s3_says_is_told(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     with (
         pytest.raises(BadInput, match=rf"output s3://lotes/saida.csv: cannot be written .*{said}"),
-        sinks.csv_file(storage.locate("s3://lotes/saida.csv"), SCHEMA),
+        sinks.csv_file(storage.locate("s3://lotes/saida.csv"), SCHEMA.names),
     ):
         pass
     assert not list(tmp_path.iterdir())
@@ -204,9 +204,9 @@ def test_an_object_is_there_in_whole_when_the_job_is_done(
     for error in (KeyboardInterrupt(), None):
         with (
             suppress(KeyboardInterrupt),
-            sinks.csv_file(storage.locate("s3://lotes/saida.csv"), SCHEMA) as write,
+            sinks.csv_file(storage.locate("s3://lotes/saida.csv"), SCHEMA.names) as write,
         ):
-            write(batch_of([["halo"]], SCHEMA))
+            write(sinks.csv_text([["halo"]]))
             assert not s3.objects
             if error:
                 raise error
@@ -221,7 +221,7 @@ def test_a_bucket_that_is_not_there_is_told_before_the_work(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     with (
         pytest.raises(BadInput, match=r"output s3://nada/a.csv: cannot be written \(404: Not Fou"),
-        sinks.csv_file(storage.locate("s3://nada/a.csv"), SCHEMA),
+        sinks.csv_file(storage.locate("s3://nada/a.csv"), SCHEMA.names),
     ):
         pass
     assert not list(tmp_path.iterdir())
