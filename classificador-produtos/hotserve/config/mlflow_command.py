@@ -50,8 +50,8 @@ class WrappedCommand:
     timeout: int
     others: tuple[str, ...]
     env_manager: str
-    workers: int = 1
-    unknown: tuple[str, ...] = ()
+    workers: int
+    unknown: tuple[str, ...]
 
     def serve(self, model: str, port: int) -> list[str]:
         """The command that serves the local model folder `model` on a loopback port.

@@ -142,7 +142,10 @@ async def test_one_whose_manager_is_gone_before_it_began_ends(first: tuple[Confi
     await manager.ended()
 
 
-async def test_a_worker_leaves_ctrl_c_to_the_manager_and_ends_with_it() -> None:
+@pytest.mark.parametrize("is_told", [False, True])
+async def test_a_worker_leaves_ctrl_c_to_the_manager_and_ends_when_that_is_gone_or_by_sigterm(
+    is_told: bool,
+) -> None:
     manager = Manager()
     ours, theirs = socket.socketpair()
     files = (theirs.fileno(), manager.shared.fd, manager.listener.fileno())
@@ -156,6 +159,9 @@ async def test_a_worker_leaves_ctrl_c_to_the_manager_and_ends_with_it() -> None:
     manager.channel.send(Commit())
     await manager.got(Ready())
     assert b"503" in (await manager.ask("/ping")).splitlines()[0]
+    if is_told:
+        worker.send_signal(signal.SIGTERM)
+        assert await worker.wait() == 0
     manager.channel.close()
     await worker.wait()
     manager.listening.cancel()
