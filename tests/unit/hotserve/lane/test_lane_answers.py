@@ -220,6 +220,11 @@ def two_vectorizers(accents: str | None) -> list[BaseEstimator]:
     return [union, LinearSVC()]
 
 
+def letters() -> list[BaseEstimator]:
+    """Of which a run may go from one word into the next."""
+    return [CountVectorizer(analyzer="char", ngram_range=(1, 3)), MultinomialNB()]
+
+
 def two_counts() -> list[BaseEstimator]:
     union = FeatureUnion(
         [
@@ -239,6 +244,7 @@ def two_counts() -> list[BaseEstimator]:
             *[(tfidf, n, sublinear, "str") for n in (1, 2, 3) for sublinear in (False, True)],
             *[(two_vectorizers, accents, "two") for accents in (None, "unicode")],
             (two_counts, "two"),
+            (letters, "str"),
         ]
     ),
     text_lists,
