@@ -1,4 +1,4 @@
-"""hotserve builds on uvicorn's protocol class: its tests on the oldest and the newest it allows."""
+"""hotserve builds on uvicorn's own classes: their tests on the oldest and the newest it allows."""
 
 import os
 import subprocess
@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-TESTS = "tests/unit/hotserve/worker/http/test_protocol.py"
+WORKER = "tests/unit/hotserve/worker"
+TESTS = (f"{WORKER}/http/test_protocol.py", f"{WORKER}/test_access_log.py")
 
 
 def requirement() -> str:
@@ -29,7 +30,9 @@ def run(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("which", ["lowest-direct", "highest"])
-def test_the_protocol_on_every_uvicorn_that_is_allowed(which: str, tmp_path: Path) -> None:
+def test_protocol_and_access_log_on_every_uvicorn_that_is_allowed(
+    which: str, tmp_path: Path
+) -> None:
     installed = run(
         *("-m", "uv", "pip", "install", "--quiet", "--no-deps", "--resolution", which),
         *("--target", str(tmp_path), requirement()),
@@ -39,5 +42,5 @@ def test_the_protocol_on_every_uvicorn_that_is_allowed(which: str, tmp_path: Pat
     # It comes before the one that is installed.
     where = run("-c", "import uvicorn; print(uvicorn.__file__)", PYTHONPATH=str(tmp_path))
     assert where.stdout.startswith(str(tmp_path)), where
-    tests = run("-m", "pytest", "-q", "-n", "0", TESTS, PYTHONPATH=str(tmp_path))
+    tests = run("-m", "pytest", "-q", "-n", "0", *TESTS, PYTHONPATH=str(tmp_path))
     assert tests.returncode == 0, tests.stdout
