@@ -46,8 +46,7 @@ class MlflowServer:
 
     def environment(self, **more: str) -> dict[str, str]:
         """The variables of this process, pointed at this server, plus `more`."""
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
-        return inherited | {"MLFLOW_TRACKING_URI": self.url} | more
+        return without_mlflow() | {"MLFLOW_TRACKING_URI": self.url} | more
 
     def mlflow_run(
         self, entry: str, experiment: str, **parameters: object
@@ -63,6 +62,11 @@ class MlflowServer:
             cwd=self.home,
             timeout=300,
         )
+
+
+def without_mlflow() -> dict[str, str]:
+    """The variables of this process that are not MLflow's."""
+    return {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
 
 
 def free_port() -> int:
@@ -122,7 +126,6 @@ def running_mlflow_server(home: Path, port: int | None = None) -> Iterator[Mlflo
     """
     port = port or free_port()
     home.mkdir(parents=True, exist_ok=True)
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
     with (home / "mlflow.log").open("ab") as log:
         process = subprocess.Popen(
             [
@@ -132,7 +135,7 @@ def running_mlflow_server(home: Path, port: int | None = None) -> Iterator[Mlflo
                 *("--artifacts-destination", str(home / "artifacts")),
             ],
             cwd=home,
-            env=inherited | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+            env=without_mlflow() | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

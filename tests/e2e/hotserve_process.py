@@ -1,7 +1,6 @@
 """A real `hotserve` for the end-to-end tests, and what they ask of it."""
 
 import contextlib
-import http.client
 import os
 import subprocess
 import sys
@@ -15,12 +14,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import psutil
 import requests
+from prometheus_client.parser import text_string_to_metric_families
 
-from tests.e2e.conftest import free_port
+from tests.e2e.conftest import free_port, without_mlflow
+from tests.support.samples import Samples
+from tests.support.threads import working
 
 PATIENCE = 240.0
 """Seconds: a start of `mlflow models serve` takes from 5 to 15, more on a busy machine."""
@@ -59,7 +60,12 @@ class Hotserve:
 
     def predict(self, csv: str) -> requests.Response:
         """POST text/csv."""
-        return requests.post(f"{self.url}/invocations", csv.encode(), headers=CSV, timeout=PATIENCE)
+        return self.post(csv.encode(), "text/csv")
+
+    def post(self, body: bytes, content_type: str) -> requests.Response:
+        """POST a body of some type."""
+        headers = {"Content-Type": content_type}
+        return requests.post(f"{self.url}/invocations", body, headers=headers, timeout=PATIENCE)
 
     def invoke(self, body: Any) -> requests.Response:
         """POST JSON."""
@@ -81,6 +87,13 @@ class Hotserve:
         answer: dict[str, Any] = self.get("/model").json()
         return answer
 
+    def samples(self) -> Samples:
+        """What whichever worker got the connection says at /metrics."""
+        answer = self.get("/metrics")
+        assert answer.status_code == 200
+        assert answer.headers["Content-Type"].startswith("text/plain; version=")
+        return Samples(text_string_to_metric_families(answer.text))
+
     def wait_for(
         self,
         what: str,
@@ -99,6 +112,18 @@ class Hotserve:
             f"version {version} does not answer",
             lambda m: m["version"] == version and m["state"] == "serving" and m["wanted"] is None,
         )
+
+    def wait_until_serving(self, lane: str = "", seconds: float = PATIENCE) -> None:
+        """Return once its process answers, and its lane is `open` or `shut` if one is named."""
+        self.wait_for("it does not serve", lambda m: m["state"] == "serving", seconds)
+        if lane:
+            self.wait_for(f"the lane is not {lane}", lambda m: m["lane"]["state"] == lane)
+
+    def wait_for_verdicts(self) -> None:
+        """Return once it serves, and knows of lane and batching whether they are open."""
+        self.wait_until_serving()
+        self.wait_for("no verdict on the lane", lambda m: m["lane"]["state"] != "compiling")
+        self.wait_for("no verdict", lambda m: m["batching"]["state"] != "comparing")
 
     def family(self) -> list[psutil.Process]:
         """Every process that it or a process of its started, itself included."""
@@ -159,9 +184,9 @@ def _has_mark(process: psutil.Process, mark: str) -> bool:
 
 @contextmanager
 def running_hotserve(
-    uri: str,
+    uri: str | Path,
     home: Path,
-    environment: dict[str, str],
+    environment: dict[str, str] | None = None,
     *,
     options: Sequence[str] = (),
     more: Sequence[str] = (),
@@ -178,19 +203,12 @@ def running_hotserve(
     with log.open("wb") as stderr, (stdout or Path(os.devnull)).open("ab") as told:
         process = subprocess.Popen(
             [
-                *(
-                    sys.executable,
-                    "-m",
-                    "hotserve",
-                    "--cache",
-                    str(home / "cache"),
-                    *HELD,
-                    *options,
-                ),
+                *(sys.executable, "-m", "hotserve", "--cache", str(home / "cache")),
+                *(*HELD, *options),
                 *(sys.executable, "-m", "mlflow", "models", "serve", "-m", uri),
                 *("-p", str(port), "-h", "127.0.0.1", "--env-manager", "local", *more),
             ],
-            env=environment | {"MARK": mark},
+            env=(environment or without_mlflow()) | {"MARK": mark},
             stdin=subprocess.DEVNULL,
             stdout=told if stdout else None,
             stderr=stderr,
@@ -212,21 +230,14 @@ def ask_all(
 ) -> list[tuple[int, bytes]]:
     """Status and body for each, from so many clients at once."""
 
-    def ask(mine: list[tuple[int, tuple[str, bytes]]]) -> dict[int, tuple[int, bytes]]:
-        connection = http.client.HTTPConnection(urlsplit(hotserve.url).netloc, timeout=PATIENCE)
-        found = {}
-        for place, (content_type, body) in mine:
-            connection.request("POST", "/invocations", body, {"Content-Type": content_type})
-            answer = connection.getresponse()
-            found[place] = answer.status, answer.read()
-        connection.close()
-        return found
+    with requests.Session() as session, ThreadPoolExecutor(clients) as pool:
 
-    numbered = list(enumerate(asked))
-    with ThreadPoolExecutor(clients) as pool:
-        parts = pool.map(ask, [numbered[n::clients] for n in range(clients)])
-        found = {place: answer for part in parts for place, answer in part.items()}
-    return [found[place] for place in range(len(asked))]
+        def ask(each: tuple[str, bytes]) -> tuple[int, bytes]:
+            headers, url = {"Content-Type": each[0]}, f"{hotserve.url}/invocations"
+            answer = session.post(url, each[1], headers=headers, timeout=PATIENCE)
+            return answer.status_code, answer.content
+
+        return list(pool.map(ask, asked))
 
 
 @dataclass
@@ -250,18 +261,13 @@ class Stream:
 def stream_of_requests(hotserve: Hotserve, threads: int = 3) -> Iterator[Stream]:
     """Ask without a pause, on connections kept open, until the block ends."""
     stream = Stream()
-    over = threading.Event()
+    over, url = threading.Event(), f"{hotserve.url}/invocations"
 
     def ask() -> None:
         with requests.Session() as session:
             while not over.is_set():
                 try:
-                    answer = session.post(
-                        f"{hotserve.url}/invocations",
-                        b"boneca de pano",
-                        headers=CSV,
-                        timeout=PATIENCE,
-                    )
+                    answer = session.post(url, b"boneca de pano", headers=CSV, timeout=PATIENCE)
                 except requests.RequestException as error:
                     stream.errors.append(repr(error))
                     continue
@@ -269,12 +275,5 @@ def stream_of_requests(hotserve: Hotserve, threads: int = 3) -> Iterator[Stream]
                 told = answer.json().get("predictions", [answer.text])[0]
                 stream.answers[answer.status_code, version, told] += 1
 
-    askers = [threading.Thread(target=ask) for _ in range(threads)]
-    for asker in askers:
-        asker.start()
-    try:
+    with working(over, [ask] * threads):
         yield stream
-    finally:
-        over.set()
-        for asker in askers:
-            asker.join()

@@ -27,8 +27,6 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from prometheus_client.parser import text_string_to_metric_families
-
 from tests.e2e.conftest import MlflowServer
 from tests.e2e.hotserve_models import Registry
 from tests.e2e.hotserve_process import Hotserve, eventually, running_hotserve
@@ -36,7 +34,6 @@ from tests.e2e.soak import run
 from tests.e2e.soak_questions import names, problem, question, register
 from tests.e2e.steady_load import PATIENCE
 from tests.support.threads import working
-from tests.unit.hotserve.samples import Samples
 
 VERSIONS = ("1", "2")
 CLIENTS = 12
@@ -202,7 +199,7 @@ def _wait_for(hotserve: Hotserve, wanted: dict[str, str]) -> None:
 
 
 def _look(hotserve: Hotserve, report: Report) -> None:
-    samples = Samples(text_string_to_metric_families(hotserve.get("/metrics").text))
+    samples = hotserve.samples()
     report.together = int(samples.total("hotserve_batch_requests_sum"))
     report.switches = int(samples.total("hotserve_switches_total")) - report.models
 

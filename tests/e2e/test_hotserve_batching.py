@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,11 @@ import pandas as pd
 import pytest
 import requests
 from mlflow.models import infer_signature
-from prometheus_client.parser import text_string_to_metric_families
 
 from tests.e2e.conftest import MlflowServer
 from tests.e2e.hotserve_models import Registry
 from tests.e2e.hotserve_process import PATIENCE, Hotserve, eventually, running_hotserve
-from tests.unit.hotserve.samples import Samples
+from tests.support.threads import working
 
 NAME = "hotserve-batching"
 URI = f"models:/{NAME}/Production"
@@ -75,12 +75,8 @@ class Bench:
     registry: Registry
     home: Path
 
-    def samples(self) -> Samples:
-        text = self.hotserve.get("/metrics").text
-        return Samples(text_string_to_metric_families(text))
-
     def joint_requests(self) -> float:
-        return self.samples().total("hotserve_batch_requests_count")
+        return self.hotserve.samples().total("hotserve_batch_requests_count")
 
     def promote(self, version: str, batching: str = "open") -> None:
         self.registry.move(NAME, version, "Production")
@@ -95,9 +91,8 @@ def bench(mlflow_server: MlflowServer, tmp_path_factory: pytest.TempPathFactory)
     for version in ("1", "2"):
         register(registry, home, version, input_example=ROWS, signature=signature)
     registry.move(NAME, "1", "Production")
-    with running_hotserve(
-        URI, home, mlflow_server.environment(), options=("--workers", "1")
-    ) as hotserve:
+    environment = mlflow_server.environment()
+    with running_hotserve(URI, home, environment, options=("--workers", "1")) as hotserve:
         hotserve.wait_for_version("1")
         hotserve.wait_for("it stays shut", lambda model: model["batching"]["state"] == "open")
         yield Bench(hotserve, registry, home)
@@ -146,6 +141,7 @@ FORMS = (as_csv, as_split, as_records, as_inputs_with_params)
 def load_of(hotserve: Hotserve, odd: tuple[float, ...] = ()) -> Iterator[Load]:
     """Twelve clients, each with its own form and size; one in nine rows is one of `odd`."""
     load, over, numbers = Load(), threading.Event(), count(1)
+    url = f"{hotserve.url}/invocations"
 
     def ask(client: int) -> None:
         form, size = FORMS[client % len(FORMS)], 1 + client % 3
@@ -156,12 +152,8 @@ def load_of(hotserve: Hotserve, odd: tuple[float, ...] = ()) -> Iterator[Load]:
                 if odd and number % 9 == 0:
                     values[-1] = odd[number // 9 % len(odd)]
                 kind, body = form(values)
-                answer = session.post(
-                    f"{hotserve.url}/invocations",
-                    body,
-                    headers={"Content-Type": kind},
-                    timeout=PATIENCE,
-                )
+                headers = {"Content-Type": kind}
+                answer = session.post(url, body, headers=headers, timeout=PATIENCE)
                 load.answered[answer.status_code] += 1
                 mark = answer.headers.get("X-Model-Version", "")
                 mark += "!" if form is as_inputs_with_params else ""
@@ -172,19 +164,12 @@ def load_of(hotserve: Hotserve, odd: tuple[float, ...] = ()) -> Iterator[Load]:
                 ):
                     load.wrong.append(f"{values}: {answer.status_code} {answer.text[:200]}")
 
-    clients = [threading.Thread(target=ask, args=(n,)) for n in range(12)]
-    for client in clients:
-        client.start()
-    try:
+    with working(over, [partial(ask, client) for client in range(12)]):
         yield load
-    finally:
-        over.set()
-        for client in clients:
-            client.join()
 
 
 def test_everybody_gets_the_own_rows_also_during_a_promotion(bench: Bench) -> None:
-    before = bench.samples()
+    before = bench.hotserve.samples()
     with load_of(bench.hotserve) as load:
         eventually(lambda: load.answered[200] > 300, "it is not answered")
         bench.promote("2")
@@ -194,7 +179,7 @@ def test_everybody_gets_the_own_rows_also_during_a_promotion(bench: Bench) -> No
         eventually(lambda: bench.joint_requests() > joint + 10, "version 2 is asked one by one")
     assert not load.wrong
     assert set(load.answered) == {200}
-    after = bench.samples()
+    after = bench.hotserve.samples()
     assert after.value("hotserve_batching_open") == 1
 
     def grown(name: str, **labels: str) -> float:
@@ -214,7 +199,7 @@ def test_rows_that_fail_do_not_hurt_their_neighbours(bench: Bench) -> None:
         eventually(lambda: load.answered[400] > 20, "no bad row was asked")
     assert not load.wrong
     assert set(load.answered) == {200, 400}
-    assert bench.samples().total("hotserve_failed_batches_total") > 0
+    assert bench.hotserve.samples().total("hotserve_failed_batches_total") > 0
     assert bench.hotserve.model()["batching"]["state"] == "open"
 
 
@@ -234,19 +219,12 @@ def test_an_answer_of_another_length_shuts_it_for_good(bench: Bench) -> None:
     assert bench.hotserve.model()["batching"]["why"] == why
 
 
-def test_it_can_be_switched_off(bench: Bench, mlflow_server: MlflowServer) -> None:
-    with running_hotserve(
-        str(bench.home / "2"),
-        bench.home / "off",
-        mlflow_server.environment(),
-        options=("--batching", "off", "--workers", "1"),
-    ) as hotserve:
-        hotserve.wait_for("it does not start", lambda m: m["state"] == "serving")
+def test_it_can_be_switched_off(bench: Bench) -> None:
+    options = ("--batching", "off", "--workers", "1")
+    with running_hotserve(bench.home / "2", bench.home / "off", options=options) as hotserve:
+        hotserve.wait_until_serving()
         shown = hotserve.model()["batching"]
         assert (shown["state"], shown["why"]) == ("shut", "it is switched off (--batching off)")
         for form in FORMS[:2]:
             kind, body = form([7.0])
-            answer = requests.post(
-                f"{hotserve.url}/invocations", body, headers={"Content-Type": kind}, timeout=60
-            )
-            assert answer.json() == {"predictions": ["7.0 of 2"]}
+            assert hotserve.post(body, kind).json() == {"predictions": ["7.0 of 2"]}

@@ -10,14 +10,12 @@ from typing import Any
 import mlflow
 import pandas as pd
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from tests.e2e import model_kinds
 from tests.e2e.conftest import MlflowServer
 from tests.e2e.hotserve_models import Registry
 from tests.e2e.hotserve_process import Hotserve, ask_all, running_hotserve
 from tests.e2e.model_kinds import COLUMNS
-from tests.unit.hotserve.samples import Samples
 
 NAME = "hotserve-batching-models"
 # MLflow has deprecated stages, and asks for type hints.
@@ -45,12 +43,9 @@ def served(
     """hotserve with one front worker, once it serves the model of a kind and knows its verdict."""
     registry = Registry(mlflow_server.url)
     versions = {kind: registry.register_folder(NAME, models[kind]) for kind in models}
-    with running_hotserve(
-        f"models:/{NAME}/Production",
-        tmp_path_factory.mktemp(NAME),
-        mlflow_server.environment(),
-        options=("--workers", "1"),
-    ) as hotserve:
+    home, environment = tmp_path_factory.mktemp(NAME), mlflow_server.environment()
+    uri, options = f"models:/{NAME}/Production", ("--workers", "1")
+    with running_hotserve(uri, home, environment, options=options) as hotserve:
 
         def serve(kind: str) -> Hotserve:
             registry.move(NAME, versions[kind], "Production")
@@ -87,8 +82,7 @@ def questions() -> list[list[list[float]]]:
 
 
 def joint_requests(hotserve: Hotserve) -> float:
-    samples = Samples(text_string_to_metric_families(hotserve.get("/metrics").text))
-    return samples.total("hotserve_batch_requests_count")
+    return hotserve.samples().total("hotserve_batch_requests_count")
 
 
 @pytest.mark.parametrize("kind", [TREE, OBJECTS, NORMALISES])

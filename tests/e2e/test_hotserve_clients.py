@@ -1,6 +1,5 @@
 """What a client is told: of a model that fails, of a form, on another origin."""
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -30,11 +29,10 @@ def _load_pyfunc(path):
 @pytest.fixture(scope="module")
 def hotserve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hotserve]:
     home = tmp_path_factory.mktemp("failing")
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
     folder = save_faulty(home / "model", CODE)
     options = ("--workers", "1", "--cors-origins", SHOP)
-    with running_hotserve(str(folder), home, environment, options=options) as running:
-        running.wait_for("it does not start", lambda m: m["state"] == "serving")
+    with running_hotserve(folder, home, options=options) as running:
+        running.wait_until_serving()
         yield running
 
 
@@ -80,9 +78,7 @@ def test_columns_may_be_numbers(hotserve: Hotserve) -> None:
     "kind", ["multipart/form-data; boundary=x", "application/x-www-form-urlencoded"]
 )
 def test_who_sends_a_form_is_told_how_to_send_a_file(hotserve: Hotserve, kind: str) -> None:
-    answer = requests.post(
-        f"{hotserve.url}/invocations", b"--x", headers={"Content-Type": kind}, timeout=PATIENCE
-    )
+    answer = hotserve.post(b"--x", kind)
     assert answer.status_code == 415
     assert "--data-binary @products.csv" in answer.json()["message"]
 

@@ -193,10 +193,7 @@ def both(folder: Path, home: Path) -> Iterator[Pair]:
         running_hotserve(str(folder), home, environment) as hotserve,
         stock_server(str(folder), environment) as stock,
     ):
-        hotserve.wait_for(
-            "no verdict on the lane",
-            lambda m: m["state"] == "serving" and m["lane"]["state"] != "compiling",
-        )
+        hotserve.wait_for_verdicts()
         yield hotserve.url, stock
 
 

@@ -42,9 +42,7 @@ def test_the_lane_opens_and_is_open_at_once_after_a_restart(
     environment = mlflow_server.environment(MLFLOW_ENV_ROOT=str(tmp_path / "environments"))
     more = ["--env-manager", "uv"]
     with running_hotserve(uri, tmp_path, environment, options=OPTIONS, more=more) as hotserve:
-        hotserve.wait_for(
-            "it is not up", lambda model: model["state"] == "serving", seconds=MADE_WITHIN
-        )
+        hotserve.wait_until_serving(seconds=MADE_WITHIN)
         hotserve.wait_for("no verdict", lambda model: model["lane"]["state"] != "compiling")
         assert hotserve.model()["lane"]["why"] is None
         assert is_fast(hotserve)

@@ -315,10 +315,8 @@ def test_a_front_worker_stays_small_and_without_mlflow(followed: Followed) -> No
 
 def test_sigterm_ends_it_and_all_it_started(tmp_path: Path) -> None:
     """On a model in a folder, which is served as it is."""
-    folder = save(text_model(), tmp_path / "model")
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
-    with running_hotserve(str(folder), tmp_path, environment) as hotserve:
-        hotserve.wait_for("it does not answer", lambda model: model["state"] == "serving")
+    with running_hotserve(save(text_model(), tmp_path / "model"), tmp_path) as hotserve:
+        hotserve.wait_until_serving()
         answer = hotserve.predict("halo")
         assert answer.json() == {"predictions": ["game"]}
         assert hotserve.model()["version"] == answer.headers["X-Model-Version"] != ""
@@ -330,8 +328,7 @@ def test_sigterm_ends_it_and_all_it_started(tmp_path: Path) -> None:
 
 def test_ctrl_c_during_the_start_is_a_clean_stop(tmp_path: Path) -> None:
     folder = save(text_model(), tmp_path / "model")
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
-    with running_hotserve(str(folder), tmp_path, environment, options=("--workers", "4")) as hot:
+    with running_hotserve(folder, tmp_path, options=("--workers", "4")) as hot:
         eventually(lambda: len(hot.workers()) == 4, "the workers are not started")
         os.killpg(hot.process.pid, signal.SIGINT)
         assert hot.process.wait(PATIENCE) == 0

@@ -41,8 +41,8 @@ def echo(home: Path, signature: ModelSignature | None = None) -> str:
 
 @contextmanager
 def serving(folder: str, home: Path) -> Iterator[Hotserve]:
-    with running_hotserve(folder, home, {**ENVIRONMENT, "HOME": str(home)}) as hotserve:
-        hotserve.wait_for("not served", lambda model: model["state"] == "serving")
+    with running_hotserve(folder, home) as hotserve:
+        hotserve.wait_until_serving()
         yield hotserve
 
 

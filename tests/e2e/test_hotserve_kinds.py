@@ -9,12 +9,10 @@ from typing import Any, NamedTuple
 import pandas as pd
 import pytest
 import requests
-from prometheus_client.parser import text_string_to_metric_families
 
 from tests.e2e import model_kinds
 from tests.e2e.hotserve_process import Hotserve, ask_all, running_hotserve
 from tests.e2e.stock_server import stock_server
-from tests.unit.hotserve.samples import Samples
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
@@ -37,20 +35,12 @@ def served(
     home = tmp_path_factory.mktemp("kind")
     rows = model_kinds.save(request.param, home / "model")
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(home), "PYTHONHASHSEED": "0"}
+    model, options = home / "model", ("--workers", "1")
     with (
-        running_hotserve(
-            str(home / "model"), home, environment, options=("--workers", "1")
-        ) as hotserve,
-        stock_server(str(home / "model"), environment) as stock,
+        running_hotserve(model, home, environment, options=options) as hotserve,
+        stock_server(str(model), environment) as stock,
     ):
-        hotserve.wait_for(
-            "no verdict",
-            lambda m: (
-                m["state"] == "serving"
-                and m["lane"]["state"] != "compiling"
-                and m["batching"]["state"] != "comparing"
-            ),
-        )
+        hotserve.wait_for_verdicts()
         yield Served(request.param, rows, hotserve, stock)
 
 
@@ -102,7 +92,6 @@ def test_answers_are_those_of_plain_mlflow(served: Served) -> None:
         if not same:
             differences.append((content_type, body, status, answer, expected.text))
     assert not differences, f"{len(differences)} of {len(asked)}, the first: {differences[0]}"
-    samples = Samples(text_string_to_metric_families(served.hotserve.get("/metrics").text))
     shown = served.hotserve.model()["batching"]
-    went_together = samples.total("hotserve_batch_requests_count") > 0
+    went_together = served.hotserve.samples().total("hotserve_batch_requests_count") > 0
     assert went_together == (served.kind not in ALONE), shown

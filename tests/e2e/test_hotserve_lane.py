@@ -9,6 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from tests.e2e.conftest import MlflowServer
 from tests.e2e.hotserve_models import Registry
 from tests.e2e.hotserve_process import CSV, PATIENCE, Hotserve, eventually, running_hotserve
 from tests.e2e.stock_server import stock_server
+from tests.support.threads import working
 
 NAME = "hotserve-lane"
 URI = f"models:/{NAME}/Production"
@@ -73,10 +75,13 @@ class Beside:
         self.hotserve.wait_for_version(version)
         self.hotserve.wait_for("no verdict", lambda model: model["lane"]["state"] == lane)
 
+    def plain(self, body: Any) -> requests.Response:
+        """The plain server's answer to JSON."""
+        return requests.post(f"{self.stock}/invocations", json=body, timeout=PATIENCE)
+
     def both(self, body: Any) -> tuple[requests.Response, requests.Response]:
         """The answers of hotserve and of the plain server to JSON."""
-        plain = requests.post(f"{self.stock}/invocations", json=body, timeout=PATIENCE)
-        return self.hotserve.invoke(body), plain
+        return self.hotserve.invoke(body), self.plain(body)
 
 
 @pytest.fixture(scope="module")
@@ -147,9 +152,7 @@ def test_json_is_answered_by_the_lane_with_the_same_bytes(beside: Beside, form: 
 
 
 def test_csv_is_answered_by_the_lane(beside: Beside) -> None:
-    stock = requests.post(
-        f"{beside.stock}/invocations", json={"inputs": SOME}, timeout=PATIENCE
-    ).json()
+    stock = beside.plain({"inputs": SOME}).json()
     for body in ("\n".join(SOME), "texto\n" + "\n".join(SOME)):
         answer = beside.hotserve.predict(body)
         assert is_fast(answer)
@@ -199,15 +202,10 @@ def test_everything_else_goes_to_the_process(beside: Beside, body: Any) -> None:
 
 def test_of_a_key_that_is_there_twice_the_last_one_counts(beside: Beside) -> None:
     body = b'{"inputs": ["boneca de pano"], "inputs": ["dom casmurro"]}'
-    ours, stock = (
-        requests.post(
-            f"{url}/invocations",
-            body,
-            headers={"Content-Type": "application/json"},
-            timeout=PATIENCE,
-        )
-        for url in (beside.hotserve.url, beside.stock)
-    )
+    kind = "application/json"
+    ours = beside.hotserve.post(body, kind)
+    url, headers = f"{beside.stock}/invocations", {"Content-Type": kind}
+    stock = requests.post(url, body, headers=headers, timeout=PATIENCE)
     assert is_fast(ours)
     assert ours.content == stock.content
 
@@ -216,18 +214,13 @@ def test_no_request_fails_while_versions_change_under_load(beside: Beside) -> No
     beside.promote("1")
     seen: Counter[tuple[str, str, bool]] = Counter()
     wrong: list[str] = []
-    over = threading.Event()
+    over, url = threading.Event(), f"{beside.hotserve.url}/invocations"
     batch = "\n".join(TEXTS[:1000])
 
     def ask(body: str) -> None:
         with requests.Session() as session:
             while not over.is_set():
-                answer = session.post(
-                    f"{beside.hotserve.url}/invocations",
-                    body.encode(),
-                    headers=CSV,
-                    timeout=PATIENCE,
-                )
+                answer = session.post(url, body.encode(), headers=CSV, timeout=PATIENCE)
                 if answer.status_code != 200:
                     wrong.append(answer.text)
                     continue
@@ -237,17 +230,10 @@ def test_no_request_fails_while_versions_change_under_load(beside: Beside) -> No
                     wrong.append(f"version {version} answered {answer.text[:200]}")
                 seen[version, answer.headers["X-Hotserve-Lane"], body == batch] += 1
 
-    askers = [threading.Thread(target=ask, args=[body]) for body in (TEXTS[0], TEXTS[1], batch)]
-    for asker in askers:
-        asker.start()
-    try:
+    with working(over, [partial(ask, body) for body in (TEXTS[0], TEXTS[1], batch)]):
         beside.promote("2")
         eventually(lambda: seen["2", "fast", True], "version 2 answered no batch")
         beside.promote("1")
-    finally:
-        over.set()
-        for asker in askers:
-            asker.join()
     assert wrong == []
     assert {lane for _, lane, _ in seen} == {"fast"}, "a version took over before its lane"
     assert {version for version, _, _ in seen} == {"1", "2"}
@@ -265,7 +251,7 @@ def test_the_lane_goes_on_while_the_process_is_dead(beside: Beside) -> None:
         assert is_fast(hotserve.predict(text))
     assert hotserve.model()["state"] == "restarting", "it was back before the lane was asked"
     assert hotserve.get("/ping").status_code == 200
-    hotserve.wait_for("it is not back", lambda model: model["state"] == "serving")
+    hotserve.wait_until_serving()
     assert not is_fast(hotserve.invoke({"inputs": ["boneca", 7]}))
 
 
@@ -313,9 +299,7 @@ def test_text_csv_is_answered_for_a_model_of_named_columns(beside: Beside) -> No
     table = io.StringIO()
     csv.writer(table).writerows([("nome", "descricao"), *rows])
     texts = [" ".join(filter(None, row)) for row in rows]
-    expected = requests.post(
-        f"{beside.stock}/invocations", json={"inputs": texts}, timeout=PATIENCE
-    ).json()
+    expected = beside.plain({"inputs": texts}).json()
     for body in (table.getvalue(), "\n".join(texts)):
         answer = beside.hotserve.predict(body)
         assert is_fast(answer)

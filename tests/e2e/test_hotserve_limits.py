@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import requests
 
 from tests.e2e.hotserve_models import save, text_model
 from tests.e2e.hotserve_process import PATIENCE, Hotserve, eventually, running_hotserve
@@ -29,17 +28,12 @@ FOR_THE_PROCESS = b'{"inputs": ["halo%b"]}' % (b" " * 20_001)
 def limited(home: Path, *options: str) -> Iterator[Hotserve]:
     """With one worker, its lane open, and nothing more to find out."""
     folder = save(text_model(), home / "model")
-    environment = {"PATH": "/usr/bin:/bin", "HOME": str(home)}
     given = ("--workers", "1", *options)
     # For the process, too, a large body is a lot of work.
     more = ("--timeout", "30")
-    with running_hotserve(str(folder), home, environment, options=given, more=more) as server:
-        server.wait_for(
-            "no verdict on the lane",
-            lambda m: m["state"] == "serving" and m["lane"]["state"] != "compiling",
-        )
+    with running_hotserve(folder, home, options=given, more=more) as server:
+        server.wait_for_verdicts()
         assert server.model()["lane"]["state"] == "open"
-        server.wait_for("no verdict", lambda m: m["batching"]["state"] != "comparing")
         yield server
 
 
@@ -461,9 +455,7 @@ LARGE = {
 
 def send_all_that_is_large(hotserve: Hotserve) -> None:
     for name, (kind, body) in LARGE.items():
-        answer = requests.post(
-            f"{hotserve.url}/invocations", body, headers={"Content-Type": kind}, timeout=PATIENCE
-        )
+        answer = hotserve.post(body, kind)
         assert answer.status_code < 500 or answer.status_code == 504, name
         if answer.status_code >= 400:
             assert len(answer.content) < 20_000, name

@@ -9,7 +9,6 @@ from urllib.parse import quote
 import pytest
 import requests
 from playwright.sync_api import expect
-from prometheus_client.parser import text_string_to_metric_families
 
 from tests.e2e.conftest import MlflowServer, running_mlflow_server
 from tests.e2e.hotserve_models import DIES, Registry, constant_model, text_model
@@ -23,7 +22,6 @@ from tests.e2e.hotserve_process import (
 )
 from tests.e2e.registry_page import chromium
 from tests.e2e.watched_page import assert_fits_and_reads_well, opened
-from tests.unit.hotserve.samples import Samples
 
 ANA, ESCAPED, BROKEN = "turma-ana", "turma-joão 50% off", "turma-quebrado"
 URI = "models:/turma-*@champion"
@@ -214,8 +212,7 @@ def test_more_in_use_than_there_is_memory_for_take_turns(turma: Turma) -> None:
             small.wait_for(name, turma.listed()[name] or "", "open" if name == ANA else "shut")
 
         def memory(name: str) -> float:
-            samples = Samples(text_string_to_metric_families(again.get("/metrics").text))
-            return samples.value("hotserve_process_memory_bytes", model=name)
+            return again.samples().value("hotserve_process_memory_bytes", model=name)
 
         with stream_of_requests(replace(again, url=small.url(BROKEN)), threads=2) as stream:
             eventually(lambda: memory(BROKEN) > 10e6, "its memory is not told")

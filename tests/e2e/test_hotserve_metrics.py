@@ -1,18 +1,17 @@
 """`/metrics` of a real hotserve with several workers: every request is in it, exactly once."""
 
 import socket
-import threading
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
-from prometheus_client.parser import text_string_to_metric_families
 
 from tests.e2e.conftest import MlflowServer
 from tests.e2e.hotserve_models import Registry, constant_model, text_model
 from tests.e2e.hotserve_process import CSV, PATIENCE, Hotserve, eventually, running_hotserve
-from tests.unit.hotserve.samples import Samples
+from tests.support.samples import Samples
 
 NAME = "hotserve-metrics"
 REQUESTS = "hotserve_requests_total"
@@ -34,53 +33,32 @@ def hotserve(
 ) -> Iterator[Hotserve]:
     """Three workers, version 1 of a text model, its lane open."""
     registry.register(NAME, text_model(), stage="Production")
-    with running_hotserve(
-        f"models:/{NAME}/Production",
-        tmp_path_factory.mktemp(NAME),
-        mlflow_server.environment(),
-        options=("--workers", "3"),
-    ) as running:
+    home, environment = tmp_path_factory.mktemp(NAME), mlflow_server.environment()
+    uri, options = f"models:/{NAME}/Production", ("--workers", "3")
+    with running_hotserve(uri, home, environment, options=options) as running:
         running.wait_for_version("1")
-        running.wait_for("the lane does not open", lambda m: m["lane"]["state"] == "open")
+        running.wait_until_serving(lane="open")
         eventually(lambda: len(running.workers()) == 3, "there are not three workers")
         yield running
 
 
-def scrape(hotserve: Hotserve) -> Samples:
-    """What whichever worker got the connection says."""
-    answer = requests.get(f"{hotserve.url}/metrics", timeout=PATIENCE)
-    assert answer.status_code == 200
-    assert answer.headers["Content-Type"].startswith("text/plain; version=")
-    return Samples(text_string_to_metric_families(answer.text))
-
-
 def ask_on_connections(hotserve: Hotserve, bodies: list[str], connections: int) -> Counter[str]:
     """Send every body on each of so many connections at once; the headers' lanes, counted."""
-    lanes: Counter[str] = Counter()
-    broken: list[Exception] = []
 
-    def ask() -> None:
-        try:
-            with requests.Session() as session:
-                for body in bodies:
-                    answer = session.post(
-                        f"{hotserve.url}/invocations", body.encode(), headers=CSV, timeout=PATIENCE
-                    )
-                    lanes[answer.headers["X-Hotserve-Lane"]] += 1
-        except requests.RequestException as error:
-            broken.append(error)
+    def ask(_: int) -> Counter[str]:
+        with requests.Session() as session:
+            answers = [
+                session.post(url, body.encode(), headers=CSV, timeout=PATIENCE) for body in bodies
+            ]
+        return Counter(answer.headers["X-Hotserve-Lane"] for answer in answers)
 
-    askers = [threading.Thread(target=ask) for _ in range(connections)]
-    for asker in askers:
-        asker.start()
-    for asker in askers:
-        asker.join()
-    assert not broken
-    return lanes
+    url = f"{hotserve.url}/invocations"
+    with ThreadPoolExecutor(connections) as pool:
+        return sum(pool.map(ask, range(connections)), Counter[str]())
 
 
 def test_every_request_is_counted_once_whichever_worker_is_asked(hotserve: Hotserve) -> None:
-    before = scrape(hotserve)
+    before = hotserve.samples()
     bodies = ["halo", "dom casmurro\nhalo\nzelda"] * 20 + [LONG]
     lanes = ask_on_connections(hotserve, bodies, connections=12)
     assert lanes == {"fast": 12 * 40, "process": 12}
@@ -88,7 +66,7 @@ def test_every_request_is_counted_once_whichever_worker_is_asked(hotserve: Hotse
         refused = requests.post(f"{hotserve.url}/invocations", body, timeout=PATIENCE)
         assert refused.status_code == 415
     # A connection each, so that all of the workers are asked.
-    for after in [scrape(hotserve) for _ in range(12)]:
+    for after in [hotserve.samples() for _ in range(12)]:
 
         def grown(name: str, after: Samples = after, /, **labels: str) -> float:
             return after.total(name, **labels) - before.total(name, **labels)
@@ -118,13 +96,13 @@ def test_the_model_shows_what_it_was_sent(hotserve: Hotserve) -> None:
 
 
 def test_other_paths_are_counted_apart(hotserve: Hotserve) -> None:
-    before = scrape(hotserve)
+    before = hotserve.samples()
     for path in ("/ping", "/model", "/nowhere", "/page/page.js"):
         requests.get(hotserve.url + path, timeout=PATIENCE)
     with socket.create_connection(("127.0.0.1", int(hotserve.url.rpartition(":")[2]))) as client:
         client.sendall(b"no request\r\n\r\n")
         assert client.recv(1000).startswith(b"HTTP/1.1 400")
-    after = scrape(hotserve)
+    after = hotserve.samples()
     name = "hotserve_other_requests_total"
     for labels in (
         {"path": "/ping", "code": "200"},
@@ -139,26 +117,26 @@ def test_other_paths_are_counted_apart(hotserve: Hotserve) -> None:
 
 def test_killing_a_worker_takes_nothing_back(hotserve: Hotserve) -> None:
     ask_on_connections(hotserve, ["halo"] * 10, connections=12)
-    before = scrape(hotserve)
+    before = hotserve.samples()
     killed = hotserve.workers()[0]
     killed.kill()
     eventually(
-        lambda: scrape(hotserve).value("hotserve_worker_restarts_total") == 1,
+        lambda: hotserve.samples().value("hotserve_worker_restarts_total") == 1,
         "the worker's end is not counted",
     )
     eventually(lambda: len(hotserve.workers()) == 3, "it is not replaced")
     ask_on_connections(hotserve, ["halo"] * 10, connections=6)
-    assert scrape(hotserve).total(REQUESTS) == before.total(REQUESTS) + 60
+    assert hotserve.samples().total(REQUESTS) == before.total(REQUESTS) + 60
 
 
 def test_versions_that_take_over_and_versions_that_would_not_start(
     hotserve: Hotserve, registry: Registry
 ) -> None:
-    assert scrape(hotserve).value("hotserve_switches_total") == 1
+    assert hotserve.samples().value("hotserve_switches_total") == 1
     version = registry.register(NAME, constant_model("outro"), stage="Production")
     hotserve.wait_for_version(version)
     assert hotserve.predict("halo").json()["predictions"] == ["outro"]
-    found = scrape(hotserve)
+    found = hotserve.samples()
     assert found.value("hotserve_switches_total") == 2
     assert found.value("hotserve_failed_starts_total") == 0
     info = found.named("hotserve_model_info", name=NAME)
@@ -173,7 +151,7 @@ def test_versions_that_take_over_and_versions_that_would_not_start(
     broken = registry.register_broken(NAME)
     registry.move(NAME, broken, "Production")
     hotserve.wait_for("it does not fail", lambda m: (m["wanted"] or {}).get("state") == "failed")
-    found = scrape(hotserve)
+    found = hotserve.samples()
     assert found.value("hotserve_failed_starts_total") >= 1
     assert found.value("hotserve_ready") == 1
     assert found.value("hotserve_switches_total") == 2
@@ -183,7 +161,7 @@ def test_versions_that_take_over_and_versions_that_would_not_start(
     for process in hotserve.server_processes():
         process.kill()
     eventually(
-        lambda: scrape(hotserve).value("hotserve_process_restarts_total") >= 1,
+        lambda: hotserve.samples().value("hotserve_process_restarts_total") >= 1,
         "the process's end is not counted",
     )
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -30,13 +29,8 @@ bounded = settings(
 def hotserve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hotserve]:
     home = tmp_path_factory.mktemp("schema")
     folder = save(text_model(), home / "model")
-    environment = {"PATH": "/usr/bin:/bin", "HOME": str(home)}
-    options = ("--workers", "1")
-    with running_hotserve(str(folder), home, environment, options=options) as server:
-        server.wait_for(
-            "the lane does not open",
-            lambda m: m["state"] == "serving" and m["lane"]["state"] == "open",
-        )
+    with running_hotserve(folder, home, options=("--workers", "1")) as server:
+        server.wait_until_serving(lane="open")
         yield server
 
 
@@ -71,12 +65,7 @@ _json = st.dictionaries(_names, _values, min_size=1, max_size=2) | _split | _val
 
 
 def post(hotserve: Hotserve, body: bytes, content_type: str) -> None:
-    answer = requests.post(
-        f"{hotserve.url}/invocations",
-        body,
-        headers={"Content-Type": content_type},
-        timeout=PATIENCE,
-    )
+    answer = hotserve.post(body, content_type)
     assert answer.status_code < 500, answer.text
     if answer.status_code >= 400:
         assert set(answer.json()) >= {"error_code", "message"}

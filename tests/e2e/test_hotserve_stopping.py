@@ -1,14 +1,15 @@
 """SIGTERM under a steady load on connections that are kept open: no request is lost."""
 
 import http.client
-import os
 import signal
 import threading
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from tests.e2e.hotserve_models import save, text_model
 from tests.e2e.hotserve_process import CSV, PATIENCE, running_hotserve
+from tests.support.threads import working
 
 ONE = b"boneca de pano"
 FOR_THE_PROCESS = ONE + b" " * 20_001
@@ -42,25 +43,14 @@ def test_no_request_on_an_open_connection_is_lost(tmp_path: Path) -> None:
             failures.append(f"{lane}: nothing said that the connection ends")
         connection.close()
 
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
     folder = save(text_model(), tmp_path / "model")
-    with running_hotserve(
-        str(folder), tmp_path, environment, options=("--workers", "2")
-    ) as hotserve:
-        hotserve.wait_for(
-            "the lane does not open",
-            lambda m: m["state"] == "serving" and m["lane"]["state"] == "open",
-        )
+    with running_hotserve(folder, tmp_path, options=("--workers", "2")) as hotserve:
+        hotserve.wait_until_serving(lane="open")
         load = [(ONE, "fast")] * 4 + [(FOR_THE_PROCESS, "process")] * 4
-        threads = [
-            threading.Thread(target=ask_until_told, args=(hotserve.url, *each)) for each in load
-        ]
-        for thread in threads:
-            thread.start()
-        under_way.wait(PATIENCE)
-        hotserve.process.send_signal(signal.SIGTERM)
-        for thread in threads:
-            thread.join(PATIENCE)
+        asking = [partial(ask_until_told, hotserve.url, *each) for each in load]
+        with working(threading.Event(), asking):
+            under_way.wait(PATIENCE)
+            hotserve.process.send_signal(signal.SIGTERM)
         assert hotserve.process.wait(PATIENCE) == 0
     assert failures == []
     assert answered["fast"] > 12

@@ -1,7 +1,6 @@
 """Agents that stream: their events come as they give them, behind a real server of MLflow's."""
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import mlflow
 import pytest
 import requests
 
+from tests.e2e.conftest import without_mlflow
 from tests.e2e.hotserve_process import PATIENCE, Hotserve, eventually, running_hotserve
 
 AGENT = '''
@@ -57,11 +57,10 @@ def hotserve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hotserve]:
     code.write_text(AGENT)
     model = home / "model"
     mlflow.pyfunc.save_model(model, python_model=str(code), pip_requirements=["mlflow"])
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
-    environment["MLFLOW_TRACKING_URI"] = f"sqlite:///{home}/traces.db"
+    environment = without_mlflow() | {"MLFLOW_TRACKING_URI": f"sqlite:///{home}/traces.db"}
     options = ("--workers", "1", "--stop-timeout", "1")
-    with running_hotserve(str(model), home, environment, options=options) as running:
-        running.wait_for("it does not start", lambda m: m["state"] == "serving")
+    with running_hotserve(model, home, environment, options=options) as running:
+        running.wait_until_serving()
         yield running
 
 

@@ -41,7 +41,7 @@ class Switched:
         """Move `version` to Production and wait until it answers, with its lane open."""
         self.move(version)
         self.hotserve.wait_for_version(version)
-        self.hotserve.wait_for("no lane", lambda model: model["lane"]["state"] == "open")
+        self.hotserve.wait_until_serving(lane="open")
         self.wait_for_answers(version)
 
     def wait_until_wanted(self, version: str, state: str) -> None:
@@ -85,7 +85,7 @@ def switched(running: tuple[Hotserve, Registry]) -> Iterator[Switched]:
     hotserve, registry = running
     registry.move(NAME, "1", "Production")
     hotserve.wait_for_version("1")
-    hotserve.wait_for("no lane", lambda model: model["lane"]["state"] == "open")
+    hotserve.wait_until_serving(lane="open")
     eventually(lambda: len(hotserve.guards()) == 1, "processes of the test before are left")
     with steady_load(hotserve.url) as load:
         yield Switched(hotserve, registry, load)
@@ -188,7 +188,7 @@ def test_a_process_killed_again_while_it_restarts_fails_no_request(switched: Swi
         process.kill()
     hotserve.wait_for("it is not told", lambda model: model["restarts"] >= restarts + 2)
     eventually(lambda: switched.load.count("1", "fast") > before, "the lane does not answer")
-    hotserve.wait_for("it does not come back", lambda model: model["state"] == "serving")
+    hotserve.wait_until_serving()
     switched.wait_for_answers("1")
 
 
@@ -203,7 +203,7 @@ def test_a_restart_with_a_broken_version_serves_the_last_good_one(
     environment = mlflow_server.environment()
     with running_hotserve(uri, tmp_path, environment, options=["--workers", "1"]) as hotserve:
         hotserve.wait_for_version("1")
-        hotserve.wait_for("no lane", lambda model: model["lane"]["state"] == "open")
+        hotserve.wait_until_serving(lane="open")
 
     with running_hotserve(uri, tmp_path, environment, options=["--workers", "1"]) as hotserve:
         hotserve.wait_for("no answer", lambda model: model["version"] == "1")
@@ -216,7 +216,7 @@ def test_a_restart_with_a_broken_version_serves_the_last_good_one(
     broken = registry.register_broken(name)
     registry.move(name, broken, "Production")
     with running_hotserve(uri, tmp_path, environment, options=["--workers", "1"]) as hotserve:
-        hotserve.wait_for("it does not fall back", lambda model: model["state"] == "serving")
+        hotserve.wait_until_serving()
         model = hotserve.model()
         assert (model["version"], model["wanted"]["version"]) == ("1", broken)
         assert model["last_error"]["version"] == broken
@@ -234,12 +234,12 @@ def test_files_that_were_damaged_in_the_cache_are_fetched_again(
     uri, environment = f"models:/{name}/Production", mlflow_server.environment()
     with running_hotserve(uri, tmp_path, environment, options=["--workers", "1"]) as hotserve:
         hotserve.wait_for_version("1")
-        hotserve.wait_for("no lane", lambda model: model["lane"]["state"] == "open")
+        hotserve.wait_until_serving(lane="open")
     for file in tmp_path.glob("cache/*/*/model/model.*"):
         file.write_bytes(b"")
     with running_hotserve(uri, tmp_path, environment, options=["--workers", "1"]) as hotserve:
         hotserve.wait_for("it is not told", lambda model: model["last_error"])
-        hotserve.wait_for("it does not come back", lambda model: model["state"] == "serving")
+        hotserve.wait_until_serving()
         assert hotserve.predict("halo").json() == {"predictions": ["game 1"]}
         [file] = tmp_path.glob("cache/*/*/model/model.*")
         assert file.stat().st_size > 0
@@ -258,7 +258,7 @@ def test_deleting_the_version_and_then_the_model_changes_nothing(switched: Switc
     [server] = hotserve.server_processes()
     server.kill()
     hotserve.wait_for("it is not noticed", lambda model: model["state"] == "restarting")
-    hotserve.wait_for("it does not come back", lambda model: model["state"] == "serving")
+    hotserve.wait_until_serving()
     switched.wait_for_answers("1")
 
     # A model of that name again, and its version 1 is another one.

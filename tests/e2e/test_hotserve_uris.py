@@ -1,6 +1,5 @@
 """hotserve on models that no registry knows: of a run, in an S3 bucket, in a folder."""
 
-import os
 from pathlib import Path
 
 import boto3
@@ -15,8 +14,7 @@ OPTIONS = ["--workers", "1"]
 
 
 def assert_it_serves(hotserve: Hotserve, version: str) -> None:
-    hotserve.wait_for("it does not answer", lambda model: model["state"] == "serving")
-    hotserve.wait_for("no lane", lambda model: model["lane"]["state"] == "open")
+    hotserve.wait_until_serving(lane="open")
     answer = hotserve.predict("boneca de pano\nhalo")
     assert answer.json() == {"predictions": ["brinquedo", "game"]}
     assert hotserve.model()["version"] == answer.headers["X-Model-Version"] == version
@@ -64,7 +62,6 @@ def test_a_model_in_a_bucket_is_served_from_the_cache_while_s3_is_away(
 
 
 def test_two_folders_of_one_name_have_a_lane_each(tmp_path: Path) -> None:
-    environment = dict(os.environ)
     folders = [tmp_path / shop / "model" for shop in ("shop", "other")]
     for folder in folders:
         save(text_model(f"-{folder.parent.name}"), folder)
@@ -76,8 +73,8 @@ def test_two_folders_of_one_name_have_a_lane_each(tmp_path: Path) -> None:
         assert answer.headers["X-Hotserve-Lane"] == "fast"
 
     with (
-        running_hotserve(str(folders[0]), tmp_path, environment, options=OPTIONS) as first,
-        running_hotserve(str(folders[1]), tmp_path, environment, options=OPTIONS) as second,
+        running_hotserve(folders[0], tmp_path, options=OPTIONS) as first,
+        running_hotserve(folders[1], tmp_path, options=OPTIONS) as second,
     ):
         assert_it_answers_for("shop", first)
         assert_it_answers_for("other", second)

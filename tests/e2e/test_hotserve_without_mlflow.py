@@ -66,7 +66,7 @@ def test_service_outlives_mlflow_and_a_restart_uses_the_cache(tmp_path: Path) ->
                 [server] = hotserve.server_processes()
                 server.kill()
                 hotserve.wait_for("it is not seen", lambda model: model["state"] == "restarting")
-                hotserve.wait_for("it is not back", lambda model: model["state"] == "serving")
+                hotserve.wait_until_serving()
             assert stream.errors == []
             assert set(stream.answers) == {(200, "1", "primeira")}
             assert hotserve.get("/ping").status_code == 200

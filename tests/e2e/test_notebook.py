@@ -48,12 +48,11 @@ def executed(tmp_path_factory: pytest.TempPathFactory) -> Any:
         coalesce_streams=True,
     )
     served = save(train(dataset.load(), Parameters()).pipeline, clone / "served")
-    environment = {"PATH": "/usr/bin:/bin", "HOME": str(clone)}
     with (
-        running_hotserve(str(served), clone / "home", environment) as hotserve,
+        running_hotserve(served, clone / "home") as hotserve,
         pytest.MonkeyPatch.context() as variables,
     ):
-        hotserve.wait_for("it does not serve", lambda model: model["state"] == "serving")
+        hotserve.wait_until_serving()
         variables.setenv("CLASSIFICADOR", hotserve.url)
         # Raises at the first cell that fails, with its traceback.
         client.execute()

@@ -14,7 +14,7 @@ from tritonclient.utils import InferenceServerException
 
 from tests.e2e.hotserve_models import save, text_model
 from tests.e2e.hotserve_process import Hotserve, running_hotserve
-from tests.e2e.test_hotserve_inputs import ENVIRONMENT, serving
+from tests.e2e.test_hotserve_inputs import serving
 
 TEXTS = ["boneca de pano", "halo", "dom casmurro", "não há nada"]
 
@@ -32,11 +32,8 @@ def tensor(name: str, values: np.ndarray, datatype: str, *, binary: bool) -> tri
 @pytest.mark.parametrize("lane", ["auto", "off"])
 def test_texts(tmp_path: Path, lane: str) -> None:
     folder = str(save(text_model(), tmp_path / "model"))
-    environment = {**ENVIRONMENT, "HOME": str(tmp_path), "HOTSERVE_LANE": lane}
-    with running_hotserve(folder, tmp_path, environment) as hotserve:
-        state = "open" if lane == "auto" else "shut"
-        hotserve.wait_for("not ready", lambda model: (model["lane"] or {}).get("state") == state)
-        hotserve.wait_for("not served", lambda model: model["state"] == "serving")
+    with running_hotserve(folder, tmp_path, options=("--lane", lane)) as hotserve:
+        hotserve.wait_until_serving(lane="open" if lane == "auto" else "shut")
         expected = hotserve.invoke({"inputs": TEXTS}).json()["predictions"]
         asked = client(hotserve)
         assert asked.is_server_live()

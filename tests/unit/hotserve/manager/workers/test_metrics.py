@@ -14,7 +14,7 @@ from hotserve.manager.workers.metrics import Metrics
 from hotserve.manager.workers.state_metrics import ModelState, State
 from hotserve.worker.counters import Counters
 from hotserve.worker.upstream.answer import categories, predictions
-from tests.unit.hotserve.samples import Samples
+from tests.support.samples import Samples
 
 SERVING = {
     "name": "produtos",
