@@ -13,8 +13,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import mlflow
 import psutil
 import pytest
+from mlflow import MlflowClient
 
 from tests.support.commands import completed
 
@@ -147,6 +149,15 @@ def running_mlflow_server(home: Path, port: int | None = None) -> Iterator[Mlflo
         yield server
     finally:
         stop_tree(process)
+
+
+@contextmanager
+def pointed_at(server: MlflowServer) -> Iterator[MlflowClient]:
+    """A client of that server, which is MLflow's own choice, too, until the block ends."""
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(server.url)
+    yield MlflowClient(server.url)
+    mlflow.set_tracking_uri(before)
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,18 +17,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from mlflow import MlflowClient
-from mlflow.entities import Run
 
 from produtos.errors import BadInput
 from produtos.io.rows import CHUNK_ROWS
 from produtos.registry import reference as model_reference
 from produtos.registry import registry
-from tests.e2e.conftest import MlflowServer, free_port, running_mlflow_server
+from tests.e2e.batch_jobs import EXPERIMENT, BatchJobs
+from tests.e2e.conftest import MlflowServer, free_port, pointed_at, running_mlflow_server
 from tests.e2e.hotserve_process import PATIENCE, eventually
 from tests.e2e.two_versions import train_two_versions
-
-ROOT = Path(__file__).resolve().parents[2]
-EXPERIMENT = "classificador-produtos-batch"
 
 
 @pytest.fixture(scope="module")
@@ -42,56 +38,18 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
 
 @pytest.fixture(scope="module")
 def client(server: MlflowServer) -> Iterator[MlflowClient]:
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(server.url)
-    yield MlflowClient(server.url)
-    mlflow.set_tracking_uri(before)
+    with pointed_at(server) as client:
+        yield client
 
 
-def command(*arguments: object) -> list[str]:
-    return [sys.executable, str(ROOT / "trainer" / "batch.py"), *map(str, arguments)]
-
-
-def batch(
-    server: MlflowServer, *arguments: object, cwd: Path, **variables: str
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(*arguments),
-        env=server.environment(**variables),
-        cwd=cwd,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=300,
-        check=False,
-    )
-
-
-def done(server: MlflowServer, *arguments: object, cwd: Path, **variables: str) -> tuple[str, str]:
-    """What a job that must succeed wrote: on stdout, on stderr."""
-    finished = batch(server, *arguments, cwd=cwd, **variables)
-    assert finished.returncode == 0, finished.stderr
-    assert "Traceback" not in finished.stderr
-    return finished.stdout, finished.stderr
-
-
-def refused(server: MlflowServer, *arguments: object, cwd: Path, **variables: str) -> str:
-    """The one line that a job said which must be refused."""
-    finished = batch(server, *arguments, cwd=cwd, **variables)
-    assert finished.returncode == 2, finished.stderr
-    (line,) = finished.stderr.splitlines()
-    assert line.startswith("batch.py: ")
-    return line
+@pytest.fixture
+def batch(server: MlflowServer, tmp_path: Path) -> BatchJobs:
+    return BatchJobs(server, tmp_path)
 
 
 def answers(path: Path) -> list[dict[str, str]]:
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file, delimiter=";"))
-
-
-def last_run(client: MlflowClient) -> Run:
-    experiment = client.get_experiment_by_name(EXPERIMENT)
-    assert experiment is not None
-    return client.search_runs([experiment.experiment_id], order_by=["start_time DESC"])[0]
 
 
 def products(path: Path, count: int) -> Path:
@@ -126,11 +84,9 @@ def test_a_model_is_named_by_version_stage_or_alias(
     assert found.uri == f"models:/classificador-produtos/{number}"
 
 
-def test_texts_on_the_command_line(
-    server: MlflowServer, client: MlflowClient, tmp_path: Path
-) -> None:
+def test_texts_on_the_command_line(batch: BatchJobs, client: MlflowClient, tmp_path: Path) -> None:
     texts = ("boneca de pano", "senhor dos aneis")
-    shown, _ = done(server, *texts, cwd=tmp_path, MLFLOW_EXPERIMENT_NAME="not-there")
+    shown, _ = batch.done(*texts, MLFLOW_EXPERIMENT_NAME="not-there")
     assert shown.splitlines() == [
         "texto;categoria_prevista",
         "boneca de pano;brinquedo",
@@ -140,12 +96,10 @@ def test_texts_on_the_command_line(
     assert client.get_experiment_by_name("not-there") is None
 
 
-def test_a_csv_file_to_a_csv_file(
-    server: MlflowServer, client: MlflowClient, tmp_path: Path
-) -> None:
+def test_a_csv_file_to_a_csv_file(batch: BatchJobs, client: MlflowClient, tmp_path: Path) -> None:
     source = tmp_path / "produtos.csv"
     source.write_bytes(b"id;nome;descricao\n1;boneca;de pano\n2;a;b;c\n3;halo;\n4;;\n5;caf\xe9;\n")
-    _, said = done(server, "--input", "produtos.csv", "--output", "saida.csv", cwd=tmp_path)
+    _, said = batch.done("--input", "produtos.csv", "--output", "saida.csv")
     assert answers(tmp_path / "saida.csv") == [
         {"id": "1", "nome": "boneca", "descricao": "de pano", "categoria_prevista": "brinquedo"},
         {"id": "3", "nome": "halo", "descricao": "", "categoria_prevista": "game"},
@@ -162,7 +116,7 @@ def test_a_csv_file_to_a_csv_file(
     # The progress bar is for a terminal: a log file gets one line.
     assert len(said.splitlines()) == 1
     assert "\r" not in said
-    run = last_run(client)
+    run = batch.last_run()
     assert run.info.status == "FINISHED"
     assert (run.data.metrics["rows"], run.data.metrics["bad_rows"]) == (2.0, 3.0)
     assert run.data.params["output"] == "saida.csv"
@@ -171,51 +125,51 @@ def test_a_csv_file_to_a_csv_file(
 
 
 def test_a_job_that_answered_too_little_leaves_the_output_of_yesterday(
-    server: MlflowServer, client: MlflowClient, tmp_path: Path
+    batch: BatchJobs, client: MlflowClient, tmp_path: Path
 ) -> None:
     (tmp_path / "saida.csv").write_text("de ontem", encoding="utf-8")
     (tmp_path / "produtos.csv").write_bytes("nome\ncafé\nmaçã\npião\nboné\nhalo\n".encode("cp1252"))
     arguments = ("--input", "produtos.csv", "--output", "saida.csv")
-    line = refused(server, *arguments, cwd=tmp_path)
+    line = batch.refused(*arguments)
     assert "1 of 5 rows could be classified" in line
     assert (tmp_path / "saida.csv").read_text(encoding="utf-8") == "de ontem"
-    run = last_run(client)
+    run = batch.last_run()
     assert (run.info.status, run.data.metrics["bad_rows"]) == ("FAILED", 4.0)
     assert "saida.rejeitadas.csv" in [file.path for file in client.list_artifacts(run.info.run_id)]
-    done(server, *arguments, "--encoding", "cp1252", cwd=tmp_path)
+    batch.done(*arguments, "--encoding", "cp1252")
     assert [row["nome"] for row in answers(tmp_path / "saida.csv")][3:] == ["boné", "halo"]
 
 
 @pytest.mark.parametrize("locale", [{"LC_ALL": "C"}, {"PYTHONIOENCODING": "latin-1"}])
 def test_the_screen_gets_utf_8_whatever_the_locale(
-    server: MlflowServer, locale: dict[str, str], tmp_path: Path
+    batch: BatchJobs, locale: dict[str, str], tmp_path: Path
 ) -> None:
     (tmp_path / "produtos.csv").write_text("nome\npião – 3 €\n", encoding="utf-8")
-    shown, _ = done(server, "--input", "produtos.csv", cwd=tmp_path, **locale)
+    shown, _ = batch.done("--input", "produtos.csv", **locale)
     assert shown.splitlines()[1].startswith("pião – 3 €;")
 
 
-def test_a_folder_of_parquet_files_to_parquet(server: MlflowServer, tmp_path: Path) -> None:
+def test_a_folder_of_parquet_files_to_parquet(batch: BatchJobs, tmp_path: Path) -> None:
     folder = tmp_path / "tabelas"
     folder.mkdir()
     for name, text in (("a", "boneca de pano"), ("b", "halo")):
         pq.write_table(pa.table({"id": [7], "texto": [text]}), folder / f"{name}.parquet")
-    done(server, "--input", folder, "--output", "saida.parquet", cwd=tmp_path)
+    batch.done("--input", folder, "--output", "saida.parquet")
     table = pq.read_table(tmp_path / "saida.parquet")
     assert table.schema.field("id").type == pa.int64()
     assert table.column("categoria_prevista").to_pylist() == ["brinquedo", "game"]
     assert table.schema.metadata[b"versao"] == b"1"
 
 
-def test_lines_without_a_header(server: MlflowServer, tmp_path: Path) -> None:
+def test_lines_without_a_header(batch: BatchJobs, tmp_path: Path) -> None:
     (tmp_path / "linhas.txt").write_text("boneca, de pano\n\nhalo\n", encoding="utf-8")
-    shown, said = done(server, "--input", "linhas.txt", cwd=tmp_path)
+    shown, said = batch.done("--input", "linhas.txt")
     assert shown.splitlines()[1:] == ["boneca, de pano;brinquedo", "halo;game"]
     assert said.startswith("input linhas.txt: no known column in its first line, so each line")
 
 
 def test_several_processes_keep_the_order_and_agree_with_one(
-    server: MlflowServer, tmp_path: Path
+    batch: BatchJobs, tmp_path: Path
 ) -> None:
     products(tmp_path / "muitos.csv", 3 * CHUNK_ROWS + 1)
     # The path of a socket may be no longer than 107 characters.
@@ -223,24 +177,23 @@ def test_several_processes_keep_the_order_and_agree_with_one(
     temporary.mkdir()
     for workers in ("3", "1"):
         arguments = ("--input", "muitos.csv", "--output", f"{workers}.csv", "--workers", workers)
-        done(server, *arguments, cwd=tmp_path, TMPDIR=str(temporary))
+        batch.done(*arguments, TMPDIR=str(temporary))
     assert not list(temporary.iterdir())
     many = answers(tmp_path / "3.csv")
     assert [row["id"] for row in many] == [str(n) for n in range(3 * CHUNK_ROWS + 1)]
     assert many == answers(tmp_path / "1.csv")
 
 
-def test_into_a_table_twice(server: MlflowServer, client: MlflowClient, tmp_path: Path) -> None:
+def test_into_a_table_twice(batch: BatchJobs, tmp_path: Path) -> None:
     products(tmp_path / "produtos.csv", 3)
     url = f"sqlite:///{tmp_path}/saidas.db"
-    _, said = done(server, "--input", "produtos.csv", "--output", f"{url}#predicoes", cwd=tmp_path)
-    first = last_run(client)
-    done(
-        *(server, "--model", "2", "--input", "produtos.csv", "--output-table", "predicoes"),
-        cwd=tmp_path,
+    _, said = batch.done("--input", "produtos.csv", "--output", f"{url}#predicoes")
+    first = batch.last_run()
+    batch.done(
+        *("--model", "2", "--input", "produtos.csv", "--output-table", "predicoes"),
         BATCH_DATABASE_URL=url,
     )
-    second = last_run(client)
+    second = batch.last_run()
     connection = sqlite3.connect(tmp_path / "saidas.db")
     rows = connection.execute(
         "select run_id, modelo, versao, categoria_prevista, count(*), min(momento) "
@@ -256,15 +209,14 @@ def test_into_a_table_twice(server: MlflowServer, client: MlflowClient, tmp_path
 
 
 def test_comparing_staging_with_production(
-    server: MlflowServer, client: MlflowClient, tmp_path: Path
+    batch: BatchJobs, client: MlflowClient, tmp_path: Path
 ) -> None:
     (tmp_path / "produtos.csv").write_text(
         "nome\nboneca de pano\nsenhor dos aneis\nhalo\n", encoding="utf-8"
     )
-    _, said = done(
-        *(server, "--compare", "staging", "production"),
+    _, said = batch.done(
+        *("--compare", "staging", "production"),
         *("--input", "produtos.csv", "--output", "lado_a_lado.csv"),
-        cwd=tmp_path,
     )
     rows = answers(tmp_path / "lado_a_lado.csv")
     assert rows[1] == {
@@ -279,7 +231,7 @@ def test_comparing_staging_with_production(
     ]
     assert "staging and production differ on 1 of 3 products" in said
     assert "senhor dos aneis" in said
-    run = last_run(client)
+    run = batch.last_run()
     assert run.data.metrics["rows_differing"] == 1.0
     assert (run.data.tags["versao_staging"], run.data.tags["versao_production"]) == ("2", "1")
     logged = Path(client.download_artifacts(run.info.run_id, "comparison", str(tmp_path)))
@@ -291,12 +243,10 @@ def test_comparing_staging_with_production(
 
 
 def test_exchanging_the_stages_changes_the_answers_and_nothing_else(
-    server: MlflowServer, client: MlflowClient, tmp_path: Path
+    batch: BatchJobs, client: MlflowClient
 ) -> None:
     def asked() -> list[str]:
-        shown, _ = done(
-            server, "--compare", "Production", "Staging", "senhor dos aneis", cwd=tmp_path
-        )
+        shown, _ = batch.done("--compare", "Production", "Staging", "senhor dos aneis")
         return shown.splitlines()[1].split(";")[1:]
 
     one, two = (client.get_model_version(registry.MODEL_NAME, number) for number in "12")
@@ -312,7 +262,7 @@ def test_exchanging_the_stages_changes_the_answers_and_nothing_else(
 
 
 def test_as_an_entry_point_of_the_project(
-    server: MlflowServer, client: MlflowClient, tmp_path: Path
+    batch: BatchJobs, server: MlflowServer, tmp_path: Path
 ) -> None:
     products(tmp_path / "produtos.csv", 2)
     finished = server.mlflow_run(
@@ -324,7 +274,7 @@ def test_as_an_entry_point_of_the_project(
     )
     assert finished.returncode == 0, finished.stderr
     assert answers(tmp_path / "saida.csv")[1]["categoria_staging"] == "brinquedo"
-    run = last_run(client)
+    run = batch.last_run()
     assert run.data.params["compare"] == "staging,production"
     assert run.data.metrics["rows"] == 2.0
 
@@ -366,15 +316,13 @@ def test_what_cannot_be_done_is_one_line_and_leaves_nothing(
     assert [path.name for path in tmp_path.iterdir()] == ["produtos.csv"]
 
 
-def test_a_tracking_server_that_is_down_is_one_line(server: MlflowServer, tmp_path: Path) -> None:
+def test_a_tracking_server_that_is_down_is_one_line(batch: BatchJobs) -> None:
     down = f"http://127.0.0.1:{free_port()}"
-    line = refused(server, "halo", cwd=tmp_path, MLFLOW_TRACKING_URI=down)
+    line = batch.refused("halo", MLFLOW_TRACKING_URI=down)
     assert f"no tracking server answers at {down}" in line
 
 
-def test_a_model_that_is_no_classifier_of_texts(
-    server: MlflowServer, client: MlflowClient, tmp_path: Path
-) -> None:
+def test_a_model_that_is_no_classifier_of_texts(batch: BatchJobs, tmp_path: Path) -> None:
     (tmp_path / "modelo").mkdir()
     model = tmp_path / "modelo" / "tres.py"
     model.write_text(
@@ -393,43 +341,30 @@ def test_a_model_that_is_no_classifier_of_texts(
     shutil.rmtree(model.parent)
 
     asked = ("--model", "models:/tres/1")
-    assert "gave 1 answers for 2 texts" in refused(server, *asked, "halo", "boneca", cwd=tmp_path)
+    assert "gave 1 answers for 2 texts" in batch.refused(*asked, "halo", "boneca")
     products(tmp_path / "muitos.csv", 2 * CHUNK_ROWS)
     many = ("--input", "muitos.csv", "--output", "a.csv", "--workers", "2")
-    said = refused(server, *asked, *many, cwd=tmp_path)
+    said = batch.refused(*asked, *many)
     assert "gave 1 answers for 5000 texts" in said
     assert [path.name for path in tmp_path.iterdir()] == ["muitos.csv"]
-    assert last_run(client).info.status == "FAILED"
+    assert batch.last_run().info.status == "FAILED"
 
 
 def children(process: subprocess.Popen[str]) -> list[psutil.Process]:
     return psutil.Process(process.pid).children(recursive=True)
 
 
-def under_way(server: MlflowServer, folder: Path) -> subprocess.Popen[str]:
+def under_way(batch: BatchJobs) -> subprocess.Popen[str]:
     """A job with two workers that has begun to write its output."""
-    products(folder / "muitos.csv", 400_000)
-    process = subprocess.Popen(
-        command("--input", "muitos.csv", "--output", "saida.csv", "--workers", "2"),
-        # What it keeps for a while is to be gone, too.
-        env=server.environment() | {"TMPDIR": str(folder)},
-        cwd=folder,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    deadline = time.monotonic() + PATIENCE
-    while not any(part.stat().st_size > 0 for part in folder.glob(".saida.csv.*")):
-        assert process.poll() is None, process.stderr.read() if process.stderr else ""
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return process
+    source = products(batch.folder / "muitos.csv", 400_000)
+    return batch.under_way("--input", source.name, "--workers", "2")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
 def test_a_job_that_is_stopped_leaves_no_output_and_no_process(
-    server: MlflowServer, client: MlflowClient, number: signal.Signals, tmp_path: Path
+    batch: BatchJobs, client: MlflowClient, number: signal.Signals, tmp_path: Path
 ) -> None:
-    process = under_way(server, tmp_path)
+    process = under_way(batch)
     family = children(process)
     assert len(family) >= 2
     process.send_signal(number)
@@ -437,11 +372,11 @@ def test_a_job_that_is_stopped_leaves_no_output_and_no_process(
     _, alive = psutil.wait_procs(family, timeout=PATIENCE)
     assert not alive
     assert not (tmp_path / "saida.csv").exists()
-    run_id = last_run(client).info.run_id
+    run_id = batch.last_run().info.run_id
     if number == signal.SIGKILL:
         # It could not say so; the next job does.
         (tmp_path / "um.csv").write_text("nome\nhalo\n", encoding="utf-8")
-        done(server, "--input", "um.csv", "--output", "outra.csv", cwd=tmp_path)
+        batch.done("--input", "um.csv", "--output", "outra.csv")
     else:
         assert process.returncode == 128 + number
         assert said == ""
@@ -459,9 +394,9 @@ def is_in(call: str, process: psutil.Process) -> bool:
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="system calls have other numbers here")
 def test_a_worker_that_is_killed_ends_the_job_with_one_line(
-    server: MlflowServer, client: MlflowClient, tmp_path: Path
+    batch: BatchJobs, tmp_path: Path
 ) -> None:
-    process = under_way(server, tmp_path)
+    process = under_way(batch)
     # Nobody takes answers now: where they do not fit into the pipe, a worker stops in mid-answer.
     process.send_signal(signal.SIGSTOP)
     # Workers are children of the fork server.
@@ -480,4 +415,4 @@ def test_a_worker_that_is_killed_ends_the_job_with_one_line(
     assert "a worker process was killed" in said
     assert len(said.splitlines()) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["muitos.csv"]
-    assert last_run(client).info.status == "FAILED"
+    assert batch.last_run().info.status == "FAILED"

@@ -6,10 +6,9 @@ import sys
 from pathlib import Path
 
 import mlflow
-from mlflow import MlflowClient
 
 from produtos.registry import registry
-from tests.e2e.conftest import MlflowServer
+from tests.e2e.conftest import MlflowServer, pointed_at
 from tests.support.commands import completed
 
 TRAIN = Path(__file__).resolve().parents[2] / "trainer" / "train.py"
@@ -45,7 +44,6 @@ def train_two_versions(server: MlflowServer) -> Path:
     Returns:
         The data set.
     """
-    client = MlflowClient(server.url, server.url)
     products = write_products(server.home / "produtos.csv")
     for strip_accents, stage in (("não", registry.PRODUCTION), ("sim", registry.STAGING)):
         trained = completed(
@@ -59,11 +57,7 @@ def train_two_versions(server: MlflowServer) -> Path:
         assert trained.returncode == 0, trained.stderr
         found = re.search(r"models:/(m-\w+)", trained.stdout)
         assert found, trained.stdout
-        before = mlflow.get_tracking_uri()
-        mlflow.set_tracking_uri(server.url)
-        try:
+        with pointed_at(server) as client:
             version = mlflow.register_model(f"models:/{found[1]}", registry.MODEL_NAME)
-        finally:
-            mlflow.set_tracking_uri(before)
-        registry.move(client, version, stage)
+            registry.move(client, version, stage)
     return products

@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from produtos.spark.session import JAVA_OPTIONS
+from tests.e2e.batch_jobs import BatchJobs
 from tests.e2e.conftest import MlflowServer, free_port, running_mlflow_server, stop_tree
 from tests.e2e.hotserve_process import eventually
 from tests.e2e.two_versions import train_two_versions
@@ -155,3 +156,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
     with running_mlflow_server(tmp_path_factory.mktemp("batch") / "mlflow") as server:
         train_two_versions(server)
         yield server
+
+
+@pytest.fixture
+def batch(server: MlflowServer, tmp_path: Path) -> BatchJobs:
+    """Jobs in the test's own folder."""
+    return BatchJobs(server, tmp_path)

@@ -2,56 +2,30 @@
 
 import csv
 import gzip
-import os
 import random
 import sqlite3
-import subprocess
 import sys
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from mlflow import MlflowClient
-from mlflow.entities import Run
 
 from produtos.io import csv as csv_tables
 from produtos.io import parquet
+from tests.e2e.batch_jobs import EXPERIMENT, BatchJobs, command
 from tests.e2e.conftest import MlflowServer, free_port
-from tests.e2e.test_batch import command
 from tests.spark.conftest import Cluster
+from tests.support.commands import completed
 
-ROOT = Path(__file__).resolve().parents[2]
-EXPERIMENT = "classificador-produtos-batch"
 SAID = ("seconds", "rows_per_second")
 """Metrics that no two jobs have in common."""
 
 WORDS = ("boneca", "de", "pano", "halo;", "console", "batom", "cor", "anéis,", "volume")
 
 
-def job(
-    server: MlflowServer, *arguments: object, cwd: Path, **variables: str
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(*arguments),
-        env=server.environment(**variables),
-        cwd=cwd,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=600,
-        check=False,
-    )
-
-
-def last_run(server: MlflowServer) -> Run:
-    client = MlflowClient(server.url)
-    experiment = client.get_experiment_by_name(EXPERIMENT)
-    assert experiment is not None
-    return client.search_runs([experiment.experiment_id], order_by=["start_time DESC"])[0]
-
-
 def same(
-    server: MlflowServer, master: str, *arguments: object, cwd: Path, ending: str = "csv"
+    batch: BatchJobs, master: str, *arguments: object, ending: str = "csv"
 ) -> tuple[Path, str]:
     """Do a job on this machine and on Spark, and see that nothing is different.
 
@@ -64,10 +38,10 @@ def same(
         ("spark", ("--engine", "spark", "--spark-master", master)),
     ):
         output = ("--output", f"saida-{name}.{ending}", "--bad-rows", f"ruins-{name}.csv")
-        done = job(server, *arguments, *output, *options, cwd=cwd)
-        assert done.returncode == 0, done.stderr
-        said.append(done.stderr.split(" in ")[0].replace(f"-{name}.", "."))
-        runs.append(last_run(server))
+        _, told = batch.done(*arguments, *output, *options)
+        said.append(told.split(" in ")[0].replace(f"-{name}.", "."))
+        runs.append(batch.last_run())
+    cwd = batch.folder
     one, other = cwd / f"saida-local.{ending}", cwd / f"saida-spark.{ending}"
     if ending == "parquet":
         assert pq.read_table(one).equals(pq.read_table(other))
@@ -107,18 +81,18 @@ def untidy(path: Path, rows: int) -> Path:
 
 
 def test_a_large_table_of_any_kind_of_rows(
-    server: MlflowServer, cluster: Cluster, tmp_path: Path
+    batch: BatchJobs, cluster: Cluster, tmp_path: Path
 ) -> None:
     source = untidy(tmp_path / "produtos.csv", 12_000)
     assert source.stat().st_size > 2 * csv_tables.PART
-    output, _ = same(server, cluster.master, "--input", source, cwd=tmp_path)
+    output, _ = same(batch, cluster.master, "--input", source)
     with output.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file, delimiter=";"))
     assert len(rows) > 11_900
     assert {row["categoria_prevista"] for row in rows} > {"brinquedo", "game"}
 
 
-def test_a_folder_of_every_dialect(server: MlflowServer, cluster: Cluster, tmp_path: Path) -> None:
+def test_a_folder_of_every_dialect(batch: BatchJobs, cluster: Cluster, tmp_path: Path) -> None:
     folder = tmp_path / "tabelas"
     folder.mkdir()
     for name, delimiter, line_end in (("a", ";", "\n"), ("b", ",", "\r\n"), ("c", "\t", "\r")):
@@ -129,23 +103,20 @@ def test_a_folder_of_every_dialect(server: MlflowServer, cluster: Cluster, tmp_p
     content = (folder / "a.csv").read_bytes()
     (folder / "d.csv.gz").write_bytes(gzip.compress(content * 2))
     (folder / "e.csv").write_bytes(content + b'5;caf\xe9;\n6;aberta;"sem fim\n7;bola;azul\n')
-    output, _ = same(server, cluster.master, "--input", folder, cwd=tmp_path)
+    output, _ = same(batch, cluster.master, "--input", folder)
     assert output.read_text(encoding="utf-8").count("boneca;de pano") == 6
 
 
 @pytest.mark.slow
 def test_parquet_to_parquet_with_two_models(
-    server: MlflowServer, cluster: Cluster, tmp_path: Path
+    batch: BatchJobs, cluster: Cluster, tmp_path: Path
 ) -> None:
     count = parquet.PART + 1_000
     texts = [f"senhor dos aneis {n}" if n % 3 else "" for n in range(count)]
     pq.write_table(pa.table({"id": range(count), "texto": texts}), tmp_path / "a.parquet")
     compared = ("--compare", "staging", "production")
-    output, _ = same(
-        *(server, cluster.master, *compared, "--input", tmp_path / "a.parquet"),
-        cwd=tmp_path,
-        ending="parquet",
-    )
+    source = ("--input", tmp_path / "a.parquet")
+    output, _ = same(batch, cluster.master, *compared, *source, ending="parquet")
     table = pq.read_table(output)
     assert table.num_rows == sum(map(bool, texts))
     assert table.schema.field("id").type == pa.int64()
@@ -154,12 +125,9 @@ def test_parquet_to_parquet_with_two_models(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["cp1252", "utf-16"])
-def test_on_the_cores_of_this_machine(server: MlflowServer, encoding: str, tmp_path: Path) -> None:
+def test_on_the_cores_of_this_machine(batch: BatchJobs, encoding: str, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("nome\nrímel\n\npião\n", encoding=encoding)
-    same(
-        *(server, "local[1]", "--input", "a.csv", "--encoding", encoding),
-        cwd=tmp_path,
-    )
+    same(batch, "local[1]", "--input", "a.csv", "--encoding", encoding)
 
 
 @pytest.mark.slow
@@ -172,35 +140,29 @@ def test_where_every_path_has_a_space(
     (place / "a.csv").write_text("nome\nboneca\nhalo\n", encoding="utf-8")
     for number, master in enumerate(("local[1]", cluster.master)):
         line = command("--input", place / "a.csv", "--output", f"{number}.csv")
-        done = subprocess.run(
+        done = completed(
             [
                 *(str(place / "ambiente" / "bin" / "python"), *line[1:]),
                 *("--engine", "spark", "--spark-master", master),
             ],
             env=server.environment(TMPDIR=str(place)),
             cwd=place,
-            capture_output=True,
-            text=True,
             timeout=600,
-            check=False,
         )
         assert done.returncode == 0, done.stderr
         assert (place / f"{number}.csv").read_text(encoding="utf-8").count("\n") == 3
 
 
 @pytest.mark.slow
-def test_into_a_table(server: MlflowServer, cluster: Cluster, tmp_path: Path) -> None:
+def test_into_a_table(batch: BatchJobs, cluster: Cluster, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("nome\nboneca\n\nhalo\n", encoding="utf-8")
     url = f"sqlite:///{tmp_path}/saidas.db"
     for number, engine_name in enumerate(("local", "spark")):
-        done = job(
-            *(server, "--input", "a.csv", "--output-table", f"t{number}"),
-            *("--engine", engine_name),
-            cwd=tmp_path,
+        batch.done(
+            *("--input", "a.csv", "--output-table", f"t{number}", "--engine", engine_name),
             BATCH_DATABASE_URL=url,
             SPARK_MASTER=cluster.master,
         )
-        assert done.returncode == 0, done.stderr
     connection = sqlite3.connect(tmp_path / "saidas.db")
     columns = "nome, categoria_prevista, versao, modelo"
     one, other = (connection.execute(f"select {columns} from t{n}").fetchall() for n in (0, 1))
@@ -212,42 +174,23 @@ def test_into_a_table(server: MlflowServer, cluster: Cluster, tmp_path: Path) ->
 @pytest.mark.slow
 def test_as_an_entry_point_of_the_project(server: MlflowServer, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("nome\nboneca\nhalo\n", encoding="utf-8")
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "mlflow", "run", str(ROOT / "trainer"), "-e", "batch"),
-            *("--env-manager", "local", "--experiment-name", EXPERIMENT),
-            *("-P", f"input={tmp_path}/a.csv", "-P", f"output={tmp_path}/saida.csv"),
-            *("-P", "engine=spark", "-P", "spark_master=local[1]"),
-        ],
-        env=server.environment(PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}"),
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
+    files = {"input": f"{tmp_path}/a.csv", "output": f"{tmp_path}/saida.csv"}
+    engine_of = {"engine": "spark", "spark_master": "local[1]"}
+    done = server.mlflow_run("batch", EXPERIMENT, **files, **engine_of)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "saida.csv").read_text(encoding="utf-8").count("\n") == 3
 
 
-def test_no_master_is_one_line(server: MlflowServer, tmp_path: Path) -> None:
+def test_no_master_is_one_line(batch: BatchJobs, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("nome\nhalo\n", encoding="utf-8")
     master = f"spark://127.0.0.1:{free_port()}"
-    done = job(
-        *(server, "--input", "a.csv", "--output", "b.csv"),
-        *("--engine", "spark", "--spark-master", master),
-        cwd=tmp_path,
-    )
-    assert done.returncode == 2
-    (line,) = done.stderr.splitlines()
+    output, engine_of = ("--output", "b.csv"), ("--engine", "spark", "--spark-master", master)
+    line = batch.refused("--input", "a.csv", *output, *engine_of)
     assert f"{master}: nothing answers there" in line
     assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
 
 
-def test_without_java_is_one_line(server: MlflowServer, tmp_path: Path) -> None:
+def test_without_java_is_one_line(batch: BatchJobs, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("nome\nhalo\n", encoding="utf-8")
-    done = job(
-        *(server, "--input", "a.csv", "--engine", "spark"), cwd=tmp_path, JAVA_HOME="/nowhere"
-    )
-    assert done.returncode == 2
-    (line,) = done.stderr.splitlines()
+    line = batch.refused("--input", "a.csv", "--engine", "spark", JAVA_HOME="/nowhere")
     assert "install Java 17 or newer" in line

@@ -9,38 +9,20 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.e2e.batch_jobs import BatchJobs
 from tests.e2e.conftest import MlflowServer
 from tests.e2e.hotserve_process import PATIENCE, eventually
-from tests.e2e.test_batch import command
 from tests.spark.conftest import Cluster, running_cluster
-from tests.spark.test_batch import job, last_run, same, untidy
+from tests.spark.test_batch import same, untidy
 
 LARGE = 45_000
 """Rows; some nine parts, of which the first is written long before the last is read."""
 
 
-def under_way(server: MlflowServer, master: str, folder: Path) -> subprocess.Popen[str]:
+def under_way(batch: BatchJobs, master: str) -> subprocess.Popen[str]:
     """A job that has begun to write its output."""
-    source = untidy(folder / "muitos.csv", LARGE)
-    process = subprocess.Popen(
-        command(
-            *("--input", source.name, "--output", "saida.csv"),
-            *("--engine", "spark", "--spark-master", master),
-        ),
-        env=server.environment() | {"TMPDIR": str(folder)},
-        cwd=folder,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    eventually(
-        lambda: (
-            process.poll() is not None
-            or any(part.stat().st_size > 0 for part in folder.glob(".saida.csv.*"))
-        ),
-        "the job has not begun to write",
-    )
-    assert process.poll() is None, process.stderr.read() if process.stderr else ""
-    return process
+    source = untidy(batch.folder / "muitos.csv", LARGE)
+    return batch.under_way("--input", source.name, "--engine", "spark", "--spark-master", master)
 
 
 def ended(cluster: Cluster) -> None:
@@ -49,40 +31,39 @@ def ended(cluster: Cluster) -> None:
 
 
 def test_an_executor_that_is_killed_costs_nothing_but_time(
-    server: MlflowServer, cluster: Cluster, tmp_path: Path
+    batch: BatchJobs, cluster: Cluster, tmp_path: Path
 ) -> None:
-    process = under_way(server, cluster.master, tmp_path)
+    process = under_way(batch, cluster.master)
     cluster.executors()[0].kill()
     _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, said
     assert len(said.splitlines()) == 1
-    assert last_run(server).info.status == "FINISHED"
-    done = job(server, "--input", "muitos.csv", "--output", "local.csv", cwd=tmp_path)
-    assert done.returncode == 0
+    assert batch.last_run().info.status == "FINISHED"
+    batch.done("--input", "muitos.csv", "--output", "local.csv")
     for one, other in (("saida", "local"), ("saida.rejeitadas", "local.rejeitadas")):
         assert (tmp_path / f"{one}.csv").read_bytes() == (tmp_path / f"{other}.csv").read_bytes()
     ended(cluster)
 
 
 @pytest.mark.slow
-def test_a_worker_of_the_cluster_that_is_gone(server: MlflowServer, tmp_path: Path) -> None:
+def test_a_worker_of_the_cluster_that_is_gone(batch: BatchJobs, tmp_path: Path) -> None:
     (tmp_path / "cluster").mkdir()
     with running_cluster(tmp_path / "cluster") as own:
-        process = under_way(server, own.master, tmp_path)
+        process = under_way(batch, own.master)
         own.lose(0)
         _, said = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0, said
-        assert last_run(server).data.metrics["rows"] > LARGE * 0.9
+        assert batch.last_run().data.metrics["rows"] > LARGE * 0.9
 
 
 @pytest.mark.slow
 def test_a_cluster_that_is_gone_ends_the_job_with_one_line(
-    server: MlflowServer, tmp_path: Path
+    batch: BatchJobs, server: MlflowServer, tmp_path: Path
 ) -> None:
     (tmp_path / "cluster").mkdir()
     (tmp_path / "job").mkdir()
     with running_cluster(tmp_path / "cluster") as own:
-        process = under_way(server, own.master, tmp_path / "job")
+        process = under_way(BatchJobs(server, tmp_path / "job"), own.master)
         for worker in range(2):
             own.lose(worker)
         _, said = process.communicate(timeout=PATIENCE)
@@ -90,34 +71,31 @@ def test_a_cluster_that_is_gone_ends_the_job_with_one_line(
     (line,) = said.splitlines()
     assert "no worker has given another one within" in line
     assert [path.name for path in (tmp_path / "job").iterdir()] == ["muitos.csv"]
-    assert last_run(server).info.status == "FAILED"
+    assert batch.last_run().info.status == "FAILED"
 
 
 @pytest.mark.slow
 def test_workers_that_do_not_find_this_machine(
-    server: MlflowServer, cluster: Cluster, tmp_path: Path
+    batch: BatchJobs, cluster: Cluster, tmp_path: Path
 ) -> None:
     (tmp_path / "a.csv").write_text("nome\nhalo\n", encoding="utf-8")
     (tmp_path / "conf").mkdir()
     (tmp_path / "conf" / "spark-defaults.conf").write_text(
         "spark.driver.host nowhere.invalid\nspark.driver.bindAddress 127.0.0.1\n", encoding="utf-8"
     )
-    done = job(
-        *(server, "--input", "a.csv", "--output", "b.csv"),
+    line = batch.refused(
+        *("--input", "a.csv", "--output", "b.csv"),
         *("--engine", "spark", "--spark-master", cluster.master),
-        cwd=tmp_path,
         SPARK_CONF_DIR=str(tmp_path / "conf"),
     )
-    assert done.returncode == 2
-    (line,) = done.stderr.splitlines()
     assert "SPARK_LOCAL_IP" in line
     assert not (tmp_path / "b.csv").exists()
     ended(cluster)
 
 
 @pytest.mark.slow
-def test_on_this_machine_it_is_open_to_nobody_else(server: MlflowServer, tmp_path: Path) -> None:
-    process = under_way(server, "local[1]", tmp_path)
+def test_on_this_machine_it_is_open_to_nobody_else(batch: BatchJobs) -> None:
+    process = under_way(batch, "local[1]")
     family = psutil.Process(process.pid).children(recursive=True)
     open_at = {
         each.laddr.ip.removeprefix("::ffff:")
@@ -133,25 +111,25 @@ def test_on_this_machine_it_is_open_to_nobody_else(server: MlflowServer, tmp_pat
 
 @pytest.mark.slow
 def test_python_that_is_killed_again_and_again_ends_the_job_with_one_line(
-    server: MlflowServer, cluster: Cluster, tmp_path: Path
+    batch: BatchJobs, cluster: Cluster, tmp_path: Path
 ) -> None:
-    process = under_way(server, cluster.master, tmp_path)
+    process = under_way(batch, cluster.master)
     cluster.kill_python_until_over(process)
     _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == 2
     (line,) = said.splitlines()
     assert "a Python process of the cluster was killed, again and again" in line
     assert sorted(path.name for path in tmp_path.iterdir()) == ["muitos.csv"]
-    assert last_run(server).info.status == "FAILED"
+    assert batch.last_run().info.status == "FAILED"
     ended(cluster)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
 def test_a_job_that_is_stopped_leaves_no_output_and_no_process(
-    server: MlflowServer, cluster: Cluster, number: signal.Signals, tmp_path: Path
+    batch: BatchJobs, cluster: Cluster, number: signal.Signals, tmp_path: Path
 ) -> None:
-    process = under_way(server, cluster.master, tmp_path)
+    process = under_way(batch, cluster.master)
     family = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(number)
     _, said = process.communicate(timeout=PATIENCE)
@@ -163,12 +141,12 @@ def test_a_job_that_is_stopped_leaves_no_output_and_no_process(
         assert process.returncode == 128 + number
         assert said == ""
         assert [path.name for path in tmp_path.iterdir()] == ["muitos.csv"]
-        assert last_run(server).info.status == "KILLED"
+        assert batch.last_run().info.status == "KILLED"
 
 
 @pytest.mark.slow
 def test_a_bad_row_in_the_last_file_is_listed_with_its_line(
-    server: MlflowServer, cluster: Cluster, tmp_path: Path
+    batch: BatchJobs, cluster: Cluster, tmp_path: Path
 ) -> None:
     folder = tmp_path / "tabelas"
     folder.mkdir()
@@ -177,14 +155,14 @@ def test_a_bad_row_in_the_last_file_is_listed_with_its_line(
         (folder / f"{number}.csv").write_text(f"nome;descricao\n{rows}", encoding="utf-8")
     with (folder / "4.csv").open("a", encoding="utf-8") as last:
         last.write("a;b;c\n")
-    same(server, cluster.master, "--input", folder, cwd=tmp_path)
+    same(batch, cluster.master, "--input", folder)
     listed = (tmp_path / "ruins-spark.csv").read_text(encoding="utf-8")
     assert f"{folder}/4.csv;42;too many fields;a;b;c" in listed.replace('"', "")
 
 
 @pytest.mark.slow
 def test_a_file_that_is_cut_off_in_the_end_leaves_yesterdays_output(
-    server: MlflowServer, cluster: Cluster, tmp_path: Path
+    batch: BatchJobs, cluster: Cluster, tmp_path: Path
 ) -> None:
     """Found out when all the others are done, by whoever reads it."""
     folder = tmp_path / "tabelas"
@@ -195,31 +173,25 @@ def test_a_file_that_is_cut_off_in_the_end_leaves_yesterdays_output(
     ).stdout
     (folder / "b.csv.gz").write_bytes(packed[:-9])
     (tmp_path / "saida.csv").write_text("de ontem", encoding="utf-8")
-    done = job(
-        *(server, "--input", folder, "--output", "saida.csv"),
-        *("--engine", "spark", "--spark-master", cluster.master),
-        cwd=tmp_path,
-    )
-    assert done.returncode == 2
-    (line,) = done.stderr.splitlines()
+    on_spark = ("--engine", "spark", "--spark-master", cluster.master)
+    line = batch.refused("--input", folder, "--output", "saida.csv", *on_spark)
     assert "b.csv.gz: cannot be read" in line
     assert (tmp_path / "saida.csv").read_text(encoding="utf-8") == "de ontem"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["saida.csv", "tabelas"]
-    assert last_run(server).info.status == "FAILED"
+    assert batch.last_run().info.status == "FAILED"
 
     # Into a table, of which the rows above the cut are in one transaction.
     (tmp_path / "ontem.csv").write_text("id;nome;descricao;preco\n1;halo;;9\n", encoding="utf-8")
     url = f"sqlite:///{tmp_path}/saidas.db"
     codes = []
     for source in ("ontem.csv", "tabelas"):
-        done = job(
-            *(server, "--input", source, "--output-table", "saida", "--engine", "spark"),
-            cwd=tmp_path,
+        done = batch.run(
+            *("--input", source, "--output-table", "saida", "--engine", "spark"),
             BATCH_DATABASE_URL=url,
             SPARK_MASTER=cluster.master,
         )
         with closing(sqlite3.connect(tmp_path / "saidas.db")) as connection:
             ((rows,),) = connection.execute("select count(*) from saida")
-        codes.append((done.returncode, last_run(server).info.status, rows > 1))
+        codes.append((done.returncode, batch.last_run().info.status, rows > 1))
     ended(cluster)
     assert codes == [(0, "FINISHED", False), (2, "FAILED", False)]

@@ -11,12 +11,12 @@ import psutil
 import pytest
 
 from produtos.io import storage
+from tests.e2e.batch_jobs import BatchJobs
 from tests.e2e.conftest import MlflowServer
 from tests.e2e.hotserve_process import PATIENCE, eventually
 from tests.e2e.small_s3 import running_s3
-from tests.e2e.test_batch import command
 from tests.spark.conftest import Cluster
-from tests.spark.test_batch import job, last_run, untidy
+from tests.spark.test_batch import untidy
 from tests.spark.test_faults import LARGE, ended
 
 
@@ -46,19 +46,14 @@ def s3(variables: dict[str, str]) -> Iterator[Any]:
 
 
 def start(
-    server: MlflowServer, cluster: Cluster, variables: dict[str, str], cwd: Path, *options: str
+    batch: BatchJobs, cluster: Cluster, variables: dict[str, str], *options: str
 ) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        command(*options, "--engine", "spark", "--spark-master", cluster.master),
-        env=server.environment(**variables, TMPDIR=str(cwd)),
-        cwd=cwd,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    on_spark = ("--engine", "spark", "--spark-master", cluster.master)
+    return batch.start(*options, *on_spark, **variables)
 
 
 def test_a_prefix_to_an_object(
-    server: MlflowServer, cluster: Cluster, variables: dict[str, str], s3: Any, tmp_path: Path
+    batch: BatchJobs, cluster: Cluster, variables: dict[str, str], s3: Any, tmp_path: Path
 ) -> None:
     s3.create_bucket(Bucket="lotes")
     large = untidy(tmp_path / "a.csv", 12_000)
@@ -71,15 +66,8 @@ def test_a_prefix_to_an_object(
         for name in ("local", "spark"):
             address = f"s3://lotes/respostas/{name}.csv"
             options = ("--input", source, "--output", address, "--engine", name)
-            done = job(
-                server,
-                *options,
-                cwd=tmp_path,
-                **variables,
-                SPARK_MASTER=cluster.master,
-            )
-            assert done.returncode == 0, done.stderr
-            said.append(done.stderr.split(" in ")[0])
+            _, told = batch.done(*options, **variables, SPARK_MASTER=cluster.master)
+            said.append(told.split(" in ")[0])
             keys = (f"respostas/{name}.csv", f"respostas/{name}.rejeitadas.csv")
             outputs.append([s3.get_object(Bucket="lotes", Key=k)["Body"].read() for k in keys])
         assert said[0] == said[1]
@@ -100,14 +88,13 @@ def gateway(variables: dict[str, str]) -> psutil.Process:
 
 
 def test_an_s3_that_is_away_for_seconds_is_waited_for(
-    server: MlflowServer, cluster: Cluster, variables: dict[str, str], s3: Any, tmp_path: Path
+    batch: BatchJobs, cluster: Cluster, variables: dict[str, str], s3: Any, tmp_path: Path
 ) -> None:
     s3.create_bucket(Bucket="longe")
     s3.upload_file(str(untidy(tmp_path / "a.csv", 12_000)), "longe", "a.csv")
     address = ("--input", "s3://longe/a.csv")
-    done = job(server, *address, "--output", "local.csv", cwd=tmp_path, **variables)
-    assert done.returncode == 0, done.stderr
-    process = start(server, cluster, variables, tmp_path, *address, "--output", "saida.csv")
+    batch.done(*address, "--output", "local.csv", **variables)
+    process = start(batch, cluster, variables, *address, "--output", "saida.csv")
     eventually(lambda: cluster.executors() or process.poll() is not None, "no executor has begun")
     store = gateway(variables)
     store.suspend()
@@ -129,11 +116,12 @@ def test_an_s3_that_is_gone_ends_the_job_with_one_line(
     (tmp_path / "s3").mkdir()
     folder = tmp_path / "job"
     folder.mkdir()
+    batch = BatchJobs(server, folder)
     with running_s3(tmp_path / "s3") as own, client_of(own) as s3:
         s3.create_bucket(Bucket="sumido")
         s3.upload_file(str(untidy(tmp_path / "a.csv", LARGE)), "sumido", "a.csv")
         address = ("--input", "s3://sumido/a.csv", "--output", "s3://sumido/saida.csv")
-        process = start(server, cluster, own, folder, *address)
+        process = start(batch, cluster, own, *address)
         eventually(
             lambda: (
                 process.poll() is not None
@@ -148,7 +136,7 @@ def test_an_s3_that_is_gone_ends_the_job_with_one_line(
         (line,) = said.splitlines()
         assert "input s3://sumido/a.csv: cannot be read" in line
         assert list(folder.iterdir()) == []
-        assert last_run(server).info.status == "FAILED"
+        assert batch.last_run().info.status == "FAILED"
         ended(cluster)
         if goes == "silent":
             store.resume()
