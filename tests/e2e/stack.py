@@ -7,9 +7,10 @@ import signal
 import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import psutil
 
 from tests.e2e.conftest import free_port
 from tests.e2e.hotserve_process import PATIENCE
+from tests.support.commands import completed
 
 ROOT = Path(__file__).resolve().parents[2]
 READY = ("ready after", "pronto depois de")
@@ -129,6 +131,18 @@ def parameters_of(run: dict[str, Any]) -> dict[str, str]:
     return {param["key"]: param["value"] for param in run["data"].get("params", [])}
 
 
+def make_command(target: str, settings: Mapping[str, object]) -> list[str]:
+    """`make target`, with settings behind it."""
+    return ["make", target, *(f"{name}={value}" for name, value in settings.items())]
+
+
+def run_in_checkout(
+    command: Sequence[str | PathLike[str]], **options: Any
+) -> subprocess.CompletedProcess[str]:
+    """Run a command of a user without settings in this checkout, to its end."""
+    return completed(command, **{"cwd": ROOT, "env": make_run_environment(), **options})
+
+
 def make_run_environment() -> dict[str, str]:
     """This process's environment without what a user's settings put there."""
     ours = re.compile(r"MLFLOW_|SERVE_PORT|STACK_|DATASET|HOTSERVE_")
@@ -151,7 +165,7 @@ def make_run(
     given = {"STACK_HOME": home, **ports, **settings}
     with output.open("wb") as file:
         process = subprocess.Popen(
-            ["make", "run", *(f"{name}={value}" for name, value in given.items())],
+            make_command("run", given),
             cwd=folder,
             env=make_run_environment(),
             stdin=subprocess.DEVNULL,

@@ -5,7 +5,10 @@ import json
 import threading
 import time
 from dataclasses import dataclass, field
-from types import TracebackType
+from typing import Any
+
+from tests.e2e.hotserve_process import eventually
+from tests.support.threads import working
 
 
 @dataclass
@@ -26,24 +29,20 @@ class Stream:
     failures: list[str] = field(default_factory=list)
     spans: list[tuple[float, float, str]] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
-    _threads: list[threading.Thread] = field(default_factory=list)
 
     def __enter__(self) -> "Stream":
-        for _ in range(self.connections):
-            thread = threading.Thread(target=self._post_on_and_on)
-            thread.start()
-            self._threads.append(thread)
+        self._threads = working(self._stop, [self._post_on_and_on] * self.connections)
+        self._threads.__enter__()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
+    def __exit__(self, *error: Any) -> None:
+        self._threads.__exit__(*error)
+
+    def wait_for(self, version: str, more: int = 20) -> None:
+        """Return once it has answered, and so many answers have come after that."""
+        eventually(lambda: self.answers and self.answers[-1][0] == version, f"no {version}")
+        enough = len(self.answers) + more
+        eventually(lambda: len(self.answers) > enough, f"no more answers of version {version}")
 
     def late(self, version: str) -> list[str]:
         """Other versions that answered a request which was sent after `version` had answered."""

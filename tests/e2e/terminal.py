@@ -4,7 +4,6 @@ import os
 import subprocess
 import uuid
 from pathlib import Path
-from types import TracebackType
 
 
 class Terminal:
@@ -31,12 +30,7 @@ class Terminal:
     def __enter__(self) -> "Terminal":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         assert self._shell.stdin is not None
         self._shell.stdin.close()
         self._shell.wait()

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.git_repository import committed_clone, git
-from tests.e2e.stack import ROOT, make_run_environment
+from tests.e2e.stack import ROOT, run_in_checkout
+from tests.support.commands import completed
 
 pytestmark = pytest.mark.slow
 
@@ -40,14 +41,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     clone = folder / "com espaço"
     committed_clone(clone)
     (clone / ".venv").symlink_to(ROOT / ".venv")
-    made = subprocess.run(
-        ["make", "bundle", f"BUNDLE={folder / 'aula.tar'}"],
-        cwd=clone,
-        env=make_run_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    made = run_in_checkout(["make", "bundle", f"BUNDLE={folder / 'aula.tar'}"], cwd=clone)
     assert made.returncode == 0, made.stderr
     assert re.search(r"aula\.tar: \d+ MB, for python3\.\d+ ", made.stderr)
     assert sorted(path.name for path in folder.iterdir()) == ["aula.tar", "com espaço"]
@@ -62,14 +56,11 @@ def test_make_run_needs_nothing_else(bundle: Path, tmp_path: Path) -> None:
     (folder,) = tmp_path.iterdir()
     home = tmp_path / "home"
     home.mkdir()
-    ran = subprocess.run(
+    ran = completed(
         [*ALONE, f"set -m\n{CLASS}"],
         cwd=folder,
         # No cache, no settings and no environment but those of the bundle.
         env={"HOME": str(home), "PATH": os.defpath + ":/usr/local/bin", "LINGUA": "en"},
-        capture_output=True,
-        text=True,
-        check=False,
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert '{"predictions": ["brinquedo"]}' in ran.stdout

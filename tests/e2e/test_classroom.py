@@ -12,7 +12,14 @@ import requests
 from tests.e2e import tutorial_text
 from tests.e2e.conftest import free_port, stop_tree, wait_until_healthy
 from tests.e2e.hotserve_process import CSV, PATIENCE, eventually
-from tests.e2e.stack import ROOT, Stack, make_run, make_run_environment
+from tests.e2e.stack import (
+    ROOT,
+    Stack,
+    make_command,
+    make_run,
+    make_run_environment,
+    run_in_checkout,
+)
 from tests.e2e.terminal import Terminal
 from tests.e2e.tutorial_text import Program
 from tests.support.commands import completed
@@ -48,10 +55,10 @@ class Teacher:
             "STUDENTS": self.folder / "students.txt",
             "HAND_OUT": self.folder / "class.md",
         } | more
-        return ["make", target, *(f"{name}={value}" for name, value in given.items())]
+        return make_command(target, given)
 
     def make(self, target: str, **more: object) -> subprocess.CompletedProcess[str]:
-        return completed(self.command(target, **more), cwd=ROOT, env=make_run_environment())
+        return run_in_checkout(self.command(target, **more))
 
     def status(self) -> list[list[str]]:
         """The table of who is where, by rows."""

@@ -7,7 +7,6 @@ import signal
 import socket
 import sqlite3
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -18,10 +17,17 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.e2e.hotserve_process import PATIENCE
+from tests.e2e.hotserve_process import eventually
 from tests.e2e.small_disk import small_disk
 from tests.e2e.ssh_server import SshServer, running_sshd
-from tests.e2e.stack import ROOT, make_run, make_run_environment
+from tests.e2e.stack import (
+    ROOT,
+    make_command,
+    make_run,
+    make_run_environment,
+    run_in_checkout,
+)
+from tests.support.commands import completed
 
 pytestmark = pytest.mark.skipif(
     not (shutil.which("restic") and shutil.which("sqlite3")),
@@ -47,28 +53,18 @@ class Backups:
 
     def command(self, target: str, **more: object) -> list[str]:
         given = self.settings() | more
-        return ["make", target, *(f"{name}={value}" for name, value in given.items())]
+        return make_command(target, given)
 
     def make(
         self, target: str, programs: Path | None = None, **more: object
     ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self.command(target, **more),
-            cwd=ROOT,
-            env=with_programs(programs),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        command = self.command(target, **more)
+        return run_in_checkout(command, env=with_programs(programs), stdin=subprocess.DEVNULL)
 
     def restic(self, *arguments: str) -> list[str]:
         """The lines that restic itself says of the place."""
         where = ["--repo", str(self.target), "--password-file", str(self.password), "--no-lock"]
-        done = subprocess.run(
-            ["restic", *where, *arguments], capture_output=True, text=True, check=True
-        )
-        return done.stdout.splitlines()
+        return completed(["restic", *where, *arguments], check=True).stdout.splitlines()
 
     def kept(self) -> list[str]:
         """The ids of the backups."""
@@ -93,10 +89,12 @@ class Backups:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        deadline = time.monotonic() + PATIENCE
-        while not when():
+
+        def is_time() -> bool:
             assert process.poll() is None, "it ended before it could be killed"
-            assert time.monotonic() < deadline
+            return when()
+
+        eventually(is_time, "there was no moment to kill it")
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
@@ -182,29 +180,14 @@ def test_the_guide_word_for_word(made: Backups) -> None:
     for line in lines:
         one = elsewhere(made) if "restore" in line else made
         settings = [f"{name}={value}" for name, value in one.settings().items() if name != "LOCAL"]
-        done = subprocess.run(
-            [*line.split(), *settings],
-            cwd=ROOT,
-            env=make_run_environment(),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = run_in_checkout([*line.split(), *settings])
         assert done.returncode == 0, f"{line}: {done.stderr}"
     assert files(elsewhere(made).home / "artifacts") == files(made.home / "artifacts")
 
 
 def test_it_asks_which_one(made: Backups) -> None:
     new = elsewhere(made)
-    done = subprocess.run(
-        new.command("restore"),
-        cwd=ROOT,
-        env=make_run_environment(),
-        input=f"{made.kept()[0][:8]}\n",
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_in_checkout(new.command("restore"), input=f"{made.kept()[0][:8]}\n")
     assert done.returncode == 0, done.stderr
     assert made.kept()[0][:8] in done.stdout
     assert (new.home / "mlflow.db").exists()
@@ -341,10 +324,12 @@ def test_a_server_that_stops_answering_while_it_is_written_to_is_a_failure(
         with ThreadPoolExecutor() as pool:
             limit = {"BACKUP_STALL_SECONDS": 30}
             backup = pool.submit(made.make, "backup", programs, **settings, **limit)
-            deadline = time.monotonic() + PATIENCE
-            while not list((far / "locks").iterdir()):
+
+            def is_under_way() -> bool:
                 assert not backup.done(), "it ended before the server fell silent"
-                assert time.monotonic() < deadline
+                return any((far / "locks").iterdir())
+
+            eventually(is_under_way, "it does not begin")
             sessions = psutil.Process(server.pid).children(recursive=True)
             for session in sessions:
                 session.suspend()
@@ -412,14 +397,8 @@ def test_a_month_of_nights_leaves_what_the_settings_say(made: Backups) -> None:
     }
     for night in range(31):
         day = first + timedelta(days=night)
-        done = subprocess.run(
-            [ROOT / "deploy" / "backup" / "backup.sh", "make", "--time", f"{day} 03:00:00"],
-            cwd=ROOT,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        script = ROOT / "deploy" / "backup" / "backup.sh"
+        done = run_in_checkout([script, "make", "--time", f"{day} 03:00:00"], env=environment)
         assert done.returncode == 0, done.stderr
     listed = "\n".join(made.restic("snapshots", "--compact"))
     last = [first + timedelta(days=night) for night in range(30 - 6, 31)]

@@ -12,9 +12,15 @@ from mlflow import MlflowClient
 
 from produtos.registry.registry import MODEL_NAME
 from tests.e2e.hotserve_process import PATIENCE, eventually
-from tests.e2e.stack import ROOT, Stack, make_run, make_run_environment
+from tests.e2e.stack import (
+    ROOT,
+    Stack,
+    make_command,
+    make_run,
+    make_run_environment,
+    run_in_checkout,
+)
 from tests.e2e.stream import Stream
-from tests.support.commands import completed
 
 
 @pytest.fixture(scope="module")
@@ -28,14 +34,12 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 def command(stack: Stack, **more: object) -> list[str]:
     given = {"LOCAL": "yes", "STACK_HOME": stack.home, "MLFLOW_PORT": stack.mlflow_port} | more
-    return ["make", "reset", *(f"{name}={value}" for name, value in given.items())]
+    return make_command("reset", given)
 
 
 def reset(stack: Stack, **more: object) -> subprocess.CompletedProcess[str]:
     """By a program: nobody is there to be asked."""
-    return completed(
-        command(stack, **more), cwd=ROOT, env=make_run_environment(), stdin=subprocess.DEVNULL
-    )
+    return run_in_checkout(command(stack, **more), stdin=subprocess.DEVNULL)
 
 
 def typed(stack: Stack, answer: str, **more: object) -> int:
@@ -84,9 +88,9 @@ def test_back_to_version_1_while_everything_runs(stack: Stack) -> None:
     assert len(stack.versions()) == 2
 
     with Stream("127.0.0.1", stack.serve_port, "boneca de pano") as stream:
-        eventually(lambda: stream.answers, "there are no answers")
+        stream.wait_for("2", more=0)
         assert typed(stack, "yes", VERSION="1") == 0
-        eventually(lambda: stream.answers[-1][0] == "1", "version 1 does not answer")
+        stream.wait_for("1", more=0)
     assert stream.failures == []
     (version,) = stack.versions()
     assert (version["version"], version["current_stage"]) == ("1", "Production")

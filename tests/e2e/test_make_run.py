@@ -5,9 +5,8 @@ import signal
 import socket
 import sqlite3
 import subprocess
-import time
 import urllib.error
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -15,20 +14,23 @@ import psutil
 import pytest
 from mlflow import MlflowClient
 
+from tests.e2e.chapter import ACCURACY, REAL_DATA, SAMPLES, needs_real_data
 from tests.e2e.conftest import free_port
-from tests.e2e.hotserve_process import PATIENCE
+from tests.e2e.hotserve_process import PATIENCE, eventually
 from tests.e2e.registry_page import RegistryPage, chromium
-from tests.e2e.stack import ROOT, Stack, make_run, make_run_environment, metrics_of, parameters_of
+from tests.e2e.stack import (
+    ROOT,
+    Stack,
+    make_run,
+    make_run_environment,
+    metrics_of,
+    parameters_of,
+    run_in_checkout,
+)
 from tests.e2e.stream import Stream
+from tests.support.commands import completed
 
-REAL_DATASET = ROOT.parent / "shared" / "data" / "produtos.csv"
 TOKEN = "abre-te-sesamo"
-SAMPLES = {
-    "boneca de pano": "brinquedo",
-    "halo": "game",
-    "senhor dos anéis": "livro",
-    "senhor dos aneis": "livro",
-}
 
 
 @pytest.fixture(scope="module")
@@ -38,13 +40,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with make_run(folder / "home", folder / "output") as started:
         started.wait_until_ready()
         yield started
-
-
-def wait_for(condition: Callable[[], bool], what: str, seconds: float = PATIENCE) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"in vain: {what}"
-        time.sleep(0.05)
 
 
 def test_first_start_shows_a_line_for_each_run_and_no_wall_of_logs(stack: Stack) -> None:
@@ -114,16 +109,14 @@ def test_promotion_in_the_page_changes_the_answers_and_loses_no_request(stack: S
         )
         page.open_model_of_run(another)
         page.register_as_version_of("classificador-produtos")
-        wait_for(lambda: len(stack.versions()) == 2, "version 2 in the registry")
+        eventually(lambda: len(stack.versions()) == 2, "there is no version 2")
 
         page.open_version("classificador-produtos", 2)
         page.show_stages()
         with Stream("127.0.0.1", stack.serve_port, "boneca de pano") as stream:
-            wait_for(lambda: len(stream.answers) > 20, "answers of version 1")
+            stream.wait_for("1")
             page.move_to("Production")
-            wait_for(lambda: stream.answers[-1][0] == "2", "answers of version 2")
-            enough = len(stream.answers) + 20
-            wait_for(lambda: len(stream.answers) > enough, "more answers of version 2")
+            stream.wait_for("2")
     assert stream.failures == []
     assert {version for version, _ in stream.answers} == {"1", "2"}
     assert stream.late("2") == []
@@ -174,9 +167,9 @@ def test_a_service_that_somebody_ends_is_started_again(
     started = {child for each in before for child in each.children(recursive=True)}
     for process in before:
         process.send_signal(number)
-    wait_for(lambda: bool(ones() - before) and not ones() & before, f"another {service}")
-    wait_for(lambda: not any(each.is_running() for each in started), "the end of its children")
-    wait_for(works, "answers")
+    eventually(lambda: bool(ones() - before) and not ones() & before, f"no other {service} comes")
+    eventually(lambda: not any(each.is_running() for each in started), "its children are left")
+    eventually(works, "it does not answer")
 
 
 def is_main(process: psutil.Process, service: str) -> bool:
@@ -209,19 +202,17 @@ def test_ctrl_c_leaves_nothing_and_the_next_start_picks_up(stack: Stack, tmp_pat
         [launcher] = psutil.Process(again.process.pid).children()
         assert launcher.cmdline()[1:] == ["-m", "local"]
         launcher.send_signal(signal.SIGKILL)
-        wait_for(lambda: again.processes() == [], "the end of all processes")
+        eventually(lambda: again.processes() == [], "processes are left")
 
 
+@needs_real_data
 def test_data_set_of_ones_own(tmp_path: Path) -> None:
-    if not REAL_DATASET.exists():
-        pytest.skip(f"the real data set is not on this machine ({REAL_DATASET.name} beside it)")
-    with make_run(tmp_path / "home", tmp_path / "output", DATASET=REAL_DATASET) as stack:
+    with make_run(tmp_path / "home", tmp_path / "output", DATASET=REAL_DATA) as stack:
         stack.wait_until_ready()
-        published = {"0.1": 0.9795, "0.2": 0.9829, "0.3": 0.9829, "0.4": 0.9811, "0.5": 0.9794}
         with_names = [run for run in stack.runs() if parameters_of(run)["include_names"] == "sim"]
         assert len(with_names) == 5
         for run in with_names:
-            chapter = published[parameters_of(run)["test_size"]]
+            chapter = ACCURACY[parameters_of(run)["test_size"]]
             # The harder sum: duplicates are out, products without a description are in.
             assert metrics_of(run)["acuracia"] >= chapter - 0.02
         (version,) = stack.versions()
@@ -245,24 +236,16 @@ def test_ctrl_c_while_it_is_still_imported_is_the_end_without_a_word() -> None:
         "builtins.__import__ = imported\n"
         "runpy.run_module('local', run_name='__main__')\n"
     )
-    ended = subprocess.run(
-        [".venv/bin/python", "-c", program], cwd=ROOT, capture_output=True, check=False
-    )
-    assert (ended.returncode, ended.stdout, ended.stderr) == (-signal.SIGINT, b"", b"")
+    ended = completed([".venv/bin/python", "-c", program], cwd=ROOT)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (-signal.SIGINT, "", "")
 
 
 def refused(**settings: object) -> tuple[int, str]:
     """Exit code and output of a `make run` that must not start."""
     given = {"MLFLOW_PORT": free_port(), "SERVE_PORT": free_port(), **settings}
-    ended = subprocess.run(
-        [".venv/bin/python", "-m", "local"],
-        cwd=ROOT,
-        env=make_run_environment() | {name: str(value) for name, value in given.items()},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
+    environment = make_run_environment() | {name: str(value) for name, value in given.items()}
+    command = [".venv/bin/python", "-m", "local"]
+    ended = run_in_checkout(command, env=environment, timeout=PATIENCE)
     return ended.returncode, ended.stdout + ended.stderr
 
 
@@ -288,23 +271,25 @@ def test_bad_setting_is_one_line_and_nothing_starts(
     assert not (tmp_path / "home" / "mlflow.db").exists()
 
 
-def test_table_that_is_not_one_is_one_line_and_nothing_starts(tmp_path: Path) -> None:
-    table = tmp_path / "tabela.csv"
-    table.write_text("nome,descricao,categoria\nboneca,de pano,brinquedo\n", encoding="utf-8")
-    code, output = refused(STACK_HOME=tmp_path / "home", DATASET=table)
+@pytest.mark.parametrize(
+    ("table", "complaint"),
+    [
+        ("nome,descricao,categoria\nboneca,de pano,brinquedo\n", "tabela.csv"),
+        (
+            "nome;descricao;categoria\nb;;livro\nc;;livro\ne;;game\nf;;game",
+            "4 products are too few to set some aside",
+        ),
+    ],
+    ids=["no table", "a few products"],
+)
+def test_table_that_is_no_good_is_one_line_and_nothing_starts(
+    tmp_path: Path, table: str, complaint: str
+) -> None:
+    file = tmp_path / "tabela.csv"
+    file.write_text(table, encoding="utf-8")
+    code, output = refused(STACK_HOME=tmp_path / "home", DATASET=file)
     assert code == 2
-    assert "tabela.csv" in output
-    assert len(output.strip().splitlines()) == 1
-    assert not (tmp_path / "home").exists()
-
-
-def test_table_of_a_few_products_is_one_line_and_nothing_starts(tmp_path: Path) -> None:
-    table = tmp_path / "tabela.csv"
-    rows = ["b;;livro", "c;;livro", "e;;game", "f;;game"]
-    table.write_text("\n".join(["nome;descricao;categoria", *rows]), encoding="utf-8")
-    code, output = refused(STACK_HOME=tmp_path / "home", DATASET=table)
-    assert code == 2
-    assert "4 products are too few to set some aside" in output
+    assert complaint in output
     assert len(output.strip().splitlines()) == 1
     assert not (tmp_path / "home").exists()
 

@@ -1,13 +1,11 @@
 """Promotion and roll-back by command, against a real registry."""
 
 import csv
-import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-import mlflow
 import promote as entry_point
 import pytest
 from mlflow import MlflowClient
@@ -17,10 +15,10 @@ from produtos import command
 from produtos.errors import BadInput
 from produtos.registry import registry
 from produtos.registry.registry import MODEL_NAME
-from tests.e2e.conftest import MlflowServer, free_port, running_mlflow_server
+from tests.e2e.conftest import ROOT, MlflowServer, free_port, pointed_at, running_mlflow_server
 from tests.e2e.two_versions import train_two_versions
+from tests.support.commands import completed
 
-ROOT = Path(__file__).resolve().parents[2]
 PROMOTE = ROOT / "trainer" / "promote.py"
 
 
@@ -32,48 +30,29 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
         yield server
 
 
-@pytest.fixture
-def client(server: MlflowServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[MlflowClient]:
-    """Version 1 in Production, version 2 in Staging, nothing on record."""
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
-    # As `command.run` sets them: `main` is called without it here.
-    for name, value in command.DEFAULTS.items():
-        monkeypatch.setenv(name, value)
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(server.url)
-    client = MlflowClient(server.url)
-    for number, stage in (("1", registry.PRODUCTION), ("2", registry.STAGING)):
-        registry.move(client, client.get_model_version(MODEL_NAME, number), stage)
-    for stage in (registry.PRODUCTION, registry.STAGING):
-        client.set_registered_model_tag(MODEL_NAME, f"history.{stage}", "")
-    for number in ("1", "2"):
-        for tag in client.get_model_version(MODEL_NAME, number).tags:
-            client.delete_model_version_tag(MODEL_NAME, number, tag)
-    yield client
-    mlflow.set_tracking_uri(before)
-
-
-def products(server: MlflowServer) -> Path:
-    """The data set that both versions were trained on."""
-    return server.home / "produtos.csv"
-
-
 class Promote:
-    """The command, in this process: its exit code is what `main` ends with."""
+    """The command, in this process: its exit code is what `main` ends with.
+
+    Attributes:
+        client: of the server whose versions are moved.
+        products: the data set that both were trained on.
+    """
 
     def __init__(
         self,
+        client: MlflowClient,
         products: Path,
         monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture[str],
     ) -> None:
-        self._products = products
+        self.client = client
+        self.products = products
         self._monkeypatch = monkeypatch
         self._capsys = capsys
 
     def __call__(self, *arguments: str) -> tuple[str, str]:
         if "--dataset" not in arguments:
-            arguments = (*arguments, "--dataset", str(self._products))
+            arguments = (*arguments, "--dataset", str(self.products))
         self._monkeypatch.setattr(sys, "argv", ["promote.py", *arguments])
         entry_point.main()
         written = self._capsys.readouterr()
@@ -88,36 +67,51 @@ class Promote:
         (line,) = written.err.splitlines()
         return written.out, line
 
+    def version(self, number: str) -> ModelVersion:
+        return self.client.get_model_version(MODEL_NAME, number)
+
+    def places(self) -> tuple[dict[str, str], dict[str, str]]:
+        """Stages by version and versions by alias."""
+        stages = {each.version: each.current_stage for each in registry.versions(self.client)}
+        aliases = self.client.get_registered_model(MODEL_NAME).aliases
+        return (
+            {str(number): str(stage) for number, stage in stages.items()},
+            {alias: str(number) for alias, number in aliases.items()},
+        )
+
+    def by_hand(self, number: str, *, archive: bool) -> None:
+        """Move a version to Production as the web page does."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            self.client.transition_model_version_stage(MODEL_NAME, number, "Production", archive)
+
 
 @pytest.fixture
 def promote(
-    server: MlflowServer,
-    client: MlflowClient,  # noqa: ARG001
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Promote:
-    return Promote(products(server), monkeypatch, capsys)
-
-
-def version(client: MlflowClient, number: str) -> ModelVersion:
-    return client.get_model_version(MODEL_NAME, number)
-
-
-def places(client: MlflowClient) -> tuple[dict[str, str], dict[str, str]]:
-    """Stages by version and versions by alias."""
-    stages = {each.version: each.current_stage for each in registry.versions(client)}
-    aliases = client.get_registered_model(MODEL_NAME).aliases
-    return (
-        {str(number): str(stage) for number, stage in stages.items()},
-        {alias: str(number) for alias, number in aliases.items()},
-    )
+    server: MlflowServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Promote]:
+    """With version 1 in Production, version 2 in Staging, and nothing on record."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
+    # As `command.run` sets them: `main` is called without it here.
+    for name, value in command.DEFAULTS.items():
+        monkeypatch.setenv(name, value)
+    with pointed_at(server) as client:
+        promote = Promote(client, server.home / "produtos.csv", monkeypatch, capsys)
+        for number, stage in (("1", registry.PRODUCTION), ("2", registry.STAGING)):
+            registry.move(client, promote.version(number), stage)
+        for stage in (registry.PRODUCTION, registry.STAGING):
+            client.set_registered_model_tag(MODEL_NAME, f"history.{stage}", "")
+        for number in ("1", "2"):
+            for tag in promote.version(number).tags:
+                client.delete_model_version_tag(MODEL_NAME, number, tag)
+        yield promote
 
 
 AT_FIRST = ({"1": "Production", "2": "Staging"}, {"production": "1", "staging": "2"})
 
 
 def test_a_better_version_is_promoted_and_it_is_on_record(
-    client: MlflowClient, promote: Promote, monkeypatch: pytest.MonkeyPatch
+    promote: Promote, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "ana")
     said, _ = promote("--version", "2", "--to", "production", "--reason", "conhece acentos")
@@ -135,8 +129,8 @@ def test_a_better_version_is_promoted_and_it_is_on_record(
         "version 2 moved from Staging to Production; version 1 is archived; "
         "no version is in Staging now"
     )
-    assert places(client) == ({"1": "Archived", "2": "Production"}, {"production": "2"})
-    tags = version(client, "2").tags
+    assert promote.places() == ({"1": "Archived", "2": "Production"}, {"production": "2"})
+    tags = promote.version("2").tags
     assert (tags["promotion.by"], tags["promotion.to"]) == ("ana", "Production")
     assert tags["promotion.reason"] == "conhece acentos"
     assert tags["promotion.forced"] == "no"
@@ -144,100 +138,89 @@ def test_a_better_version_is_promoted_and_it_is_on_record(
     assert tags["before.Production"] == "1"
 
 
-def test_the_figures_are_those_of_the_runs(client: MlflowClient, promote: Promote) -> None:
+def test_the_figures_are_those_of_the_runs(promote: Promote) -> None:
     said, _ = promote("--version", "2", "--dry-run")
     accuracy = next(line.split() for line in said.splitlines() if line.startswith("accuracy"))
     recorded = [
-        client.get_run(str(version(client, number).run_id)).data.metrics["acuracia_holdout"]
+        promote.client.get_run(str(promote.version(number).run_id)).data.metrics["acuracia_holdout"]
         for number in "12"
     ]
     assert accuracy[1:3] == [f"{figure:.4f}" for figure in recorded]
     assert "measured again" not in said
-    assert places(client) == AT_FIRST
+    assert promote.places() == AT_FIRST
 
 
-def test_a_worse_version_is_refused_unless_forced(client: MlflowClient, promote: Promote) -> None:
+def test_a_worse_version_is_refused_unless_forced(promote: Promote) -> None:
     promote("--version", "2")
     said, line = promote.refused("--version", "1", "--reason", "saudade")
     assert "only version 2 is right on" in said
     assert line.startswith("promote.py: refused: version 1 is worse than version 2 in Production (")
     assert line.endswith("--force moves it all the same")
     # What the page shows is what was said.
-    assert version(client, "1").tags["comparison"] in line
-    client.delete_model_version_tag(MODEL_NAME, "1", "comparison")
+    assert promote.version("1").tags["comparison"] in line
+    promote.client.delete_model_version_tag(MODEL_NAME, "1", "comparison")
     promote.refused("--version", "1", "--dry-run")
-    assert "comparison" not in version(client, "1").tags
-    assert places(client) == ({"1": "Archived", "2": "Production"}, {"production": "2"})
-    assert "promotion.to" not in version(client, "1").tags
+    assert "comparison" not in promote.version("1").tags
+    assert promote.places() == ({"1": "Archived", "2": "Production"}, {"production": "2"})
+    assert "promotion.to" not in promote.version("1").tags
     promote("--version", "1", "--force")
-    assert places(client) == ({"1": "Production", "2": "Archived"}, {"production": "1"})
-    assert version(client, "1").tags["promotion.forced"] == "yes"
+    assert promote.places() == ({"1": "Production", "2": "Archived"}, {"production": "1"})
+    assert promote.version("1").tags["promotion.forced"] == "yes"
 
 
-def test_rolling_back_goes_to_what_was_there_before(client: MlflowClient, promote: Promote) -> None:
+def test_rolling_back_goes_to_what_was_there_before(promote: Promote) -> None:
     promote("--version", "2")
     said, _ = promote("--rollback", "--dry-run")
     assert said == "would put version 1 back into Production, for 2\n"
-    assert places(client)[1] == {"production": "2"}
+    assert promote.places()[1] == {"production": "2"}
     said, _ = promote("--rollback", "--reason", "erro em livros")
     assert said == "version 1 is back in Production; version 2 is archived\n"
-    assert places(client) == ({"1": "Production", "2": "Archived"}, {"production": "1"})
-    assert version(client, "2").tags["rolled_back.reason"] == "erro em livros"
+    assert promote.places() == ({"1": "Production", "2": "Archived"}, {"production": "1"})
+    assert promote.version("2").tags["rolled_back.reason"] == "erro em livros"
     assert (
-        version(client, "1").tags["promotion.reason"] == "roll-back from version 2: erro em livros"
+        promote.version("1").tags["promotion.reason"] == "roll-back from version 2: erro em livros"
     )
     # Not back and forth: what was there before version 1 is not known.
     with pytest.raises(BadInput, match="not on record what was in Production before version 1"):
         promote("--rollback")
 
 
-def test_each_roll_back_goes_one_step_further_back(client: MlflowClient, promote: Promote) -> None:
+def test_each_roll_back_goes_one_step_further_back(promote: Promote) -> None:
     promote("--version", "2")
     promote("--version", "1", "--force")
     for number in ("2", "1"):
         promote("--rollback")
-        assert places(client)[1] == {"production": number}
+        assert promote.places()[1] == {"production": number}
     with pytest.raises(BadInput, match="not on record what was in Production before version 1;"):
         promote("--rollback")
 
 
-def by_hand(client: MlflowClient, number: str, *, archive: bool) -> None:
-    """Move a version to Production as the web page does."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
-        client.transition_model_version_stage(MODEL_NAME, number, "Production", archive)
-
-
-def test_what_a_hand_moved_is_not_rolled_back_by_guess(
-    client: MlflowClient, promote: Promote
-) -> None:
+def test_what_a_hand_moved_is_not_rolled_back_by_guess(promote: Promote) -> None:
     promote("--version", "2")
     for number in ("1", "2"):
-        by_hand(client, number, archive=True)
+        promote.by_hand(number, archive=True)
     with pytest.raises(BadInput, match=r"moved or edited by hand since; .*--version 1 --force"):
         promote("--rollback")
     # The next move by command knows what a hand put there.
-    by_hand(client, "1", archive=True)
+    promote.by_hand("1", archive=True)
     promote("--version", "2")
     promote("--rollback")
-    assert places(client)[1] == {"production": "1"}
+    assert promote.places()[1] == {"production": "1"}
 
 
-def test_who_forced_it_and_why_stays_on_record(client: MlflowClient, promote: Promote) -> None:
+def test_who_forced_it_and_why_stays_on_record(promote: Promote) -> None:
     promote("--version", "2")
     promote("--version", "1", "--force", "--reason", "saudade")
     assert promote("--version", "1")[0] == "version 1 was in Production already\n"
-    tags = version(client, "1").tags
+    tags = promote.version("1").tags
     assert (tags["promotion.reason"], tags["promotion.forced"]) == ("saudade", "yes")
     promote("--version", "1", "--reason", "muita saudade")
-    tags = version(client, "1").tags
+    tags = promote.version("1").tags
     assert (tags["promotion.reason"], tags["promotion.forced"]) == ("muita saudade", "yes")
 
 
-def test_two_versions_that_a_hand_left_in_production(
-    client: MlflowClient, promote: Promote
-) -> None:
-    by_hand(client, "2", archive=False)
+def test_two_versions_that_a_hand_left_in_production(promote: Promote) -> None:
+    promote.by_hand("2", archive=False)
     said, _ = promote("--version", "1", "--force", "--dry-run")
     assert said.splitlines()[-1] == (
         "would leave version 1 in Production; version 2 would be archived"
@@ -245,50 +228,42 @@ def test_two_versions_that_a_hand_left_in_production(
     said, _ = promote("--version", "1", "--force")
     assert said.splitlines()[-1] == "version 1 was in Production already; version 2 is archived"
     # An alias names no version that is archived.
-    assert places(client) == ({"1": "Production", "2": "Archived"}, {"production": "1"})
+    assert promote.places() == ({"1": "Production", "2": "Archived"}, {"production": "1"})
 
 
-def test_a_promotion_by_the_trainer_can_be_rolled_back_too(
-    client: MlflowClient, promote: Promote
-) -> None:
-    registry.move(client, version(client, "2"), registry.PRODUCTION)
+def test_a_promotion_by_the_trainer_can_be_rolled_back_too(promote: Promote) -> None:
+    registry.move(promote.client, promote.version("2"), registry.PRODUCTION)
     promote("--rollback")
-    assert places(client)[1] == {"production": "1"}
+    assert promote.places()[1] == {"production": "1"}
 
 
-def test_out_of_the_way(client: MlflowClient, promote: Promote) -> None:
+def test_out_of_the_way(promote: Promote) -> None:
     said, _ = promote("--version", "2", "--to", "Archived")
     assert said == "version 2 moved from Staging to Archived; no version is in Staging now\n"
-    assert places(client) == ({"1": "Production", "2": "Archived"}, {"production": "1"})
+    assert promote.places() == ({"1": "Production", "2": "Archived"}, {"production": "1"})
     promote("--version", "1", "--to", "none")
-    assert places(client) == ({"1": "None", "2": "Archived"}, {})
+    assert promote.places() == ({"1": "None", "2": "Archived"}, {})
 
 
-def test_where_it_is_already_stage_and_alias_are_made_to_agree(
-    client: MlflowClient, promote: Promote
-) -> None:
+def test_where_it_is_already_stage_and_alias_are_made_to_agree(promote: Promote) -> None:
     # As the web page leaves it, which moves stages only.
-    client.delete_registered_model_alias(MODEL_NAME, "production")
+    promote.client.delete_registered_model_alias(MODEL_NAME, "production")
     assert promote("--version", "1")[0] == "version 1 was in Production already\n"
-    assert places(client) == AT_FIRST
+    assert promote.places() == AT_FIRST
 
 
-def test_no_experiment_is_needed_or_made(
-    client: MlflowClient, promote: Promote, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_experiment_is_needed_or_made(promote: Promote, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "not-there")
     assert "would move version 2" in promote("--version", "2", "--dry-run")[0]
-    assert client.get_experiment_by_name("not-there") is None
+    assert promote.client.get_experiment_by_name("not-there") is None
 
-    client.delete_experiment(client.create_experiment("not-there"))
+    promote.client.delete_experiment(promote.client.create_experiment("not-there"))
     assert "would move version 2" in promote("--version", "2", "--dry-run")[0]
 
 
-def test_on_another_data_set_both_are_measured_again(
-    server: MlflowServer, client: MlflowClient, promote: Promote, tmp_path: Path
-) -> None:
+def test_on_another_data_set_both_are_measured_again(promote: Promote, tmp_path: Path) -> None:
     other = tmp_path / "outros.csv"
-    with products(server).open(encoding="utf-8", newline="") as file:
+    with promote.products.open(encoding="utf-8", newline="") as file:
         rows = list(csv.reader(file, delimiter=";"))
     with other.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, delimiter=";").writerows([rows[0], *rows[1:400]])
@@ -296,11 +271,11 @@ def test_on_another_data_set_both_are_measured_again(
     assert said.startswith(f"on the hold-out of {other}, ")
     for number in "12":
         assert f"version {number} was registered with figures of another hold-out" in said
-    assert places(client) == AT_FIRST
+    assert promote.places() == AT_FIRST
 
 
 def test_on_a_data_set_of_other_categories_nothing_is_compared(
-    client: MlflowClient, promote: Promote, tmp_path: Path
+    promote: Promote, tmp_path: Path
 ) -> None:
     other = tmp_path / "outros.csv"
     rows = [f"produto {n};de outra loja;{'casa' if n % 2 else 'jardim'}\n" for n in range(200)]
@@ -309,7 +284,7 @@ def test_on_a_data_set_of_other_categories_nothing_is_compared(
     with pytest.raises(BadInput, match=r"neither is right .*--dataset"):
         promote(*asked)
     assert "would move version 2" in promote(*asked, "--force")[0]
-    assert places(client) == AT_FIRST
+    assert promote.places() == AT_FIRST
 
 
 @pytest.mark.parametrize(
@@ -325,44 +300,39 @@ def test_on_a_data_set_of_other_categories_nothing_is_compared(
         ("--version 2 --dataset nada.csv", "no such file"),
     ],
 )
-def test_what_cannot_be_done_is_one_line(
-    client: MlflowClient, promote: Promote, arguments: str, said: str
-) -> None:
+def test_what_cannot_be_done_is_one_line(promote: Promote, arguments: str, said: str) -> None:
     with pytest.raises(BadInput) as error:
         promote(*arguments.split())
     assert said in str(error.value)
     assert "\n" not in str(error.value)
-    assert places(client) == AT_FIRST
+    assert promote.places() == AT_FIRST
 
 
 def test_exit_codes_and_lines_of_the_command_itself(
-    server: MlflowServer, client: MlflowClient, tmp_path: Path
+    promote: Promote, server: MlflowServer, tmp_path: Path
 ) -> None:
-    registry.move(client, version(client, "2"), registry.PRODUCTION)
+    registry.move(promote.client, promote.version("2"), registry.PRODUCTION)
 
     def ended(*arguments: str, **variables: str) -> tuple[int, list[str]]:
-        finished = subprocess.run(
+        finished = completed(
             [sys.executable, str(PROMOTE), *arguments],
             env=server.environment(**variables, TMPDIR=str(tmp_path)),
-            capture_output=True,
-            text=True,
             timeout=300,
-            check=False,
         )
         # The models that it looked at are gone from the temporary folder when it ends.
         assert not list(tmp_path.rglob("MLmodel"))
         return finished.returncode, finished.stderr.splitlines()
 
-    code, lines = ended("--version", "1", "--dataset", str(products(server)))
+    code, lines = ended("--version", "1", "--dataset", str(promote.products))
     assert (code, len(lines)) == (1, 1)
     code, lines = ended("--version", "1", MLFLOW_TRACKING_URI=f"http://127.0.0.1:{free_port()}")
     assert (code, len(lines)) == (2, 1)
     assert "no tracking server answers" in lines[0]
 
 
-def test_as_an_entry_point_of_the_project(server: MlflowServer, client: MlflowClient) -> None:
+def test_as_an_entry_point_of_the_project(promote: Promote, server: MlflowServer) -> None:
     given = {"version": 2, "reason": "conhece acentos", "force": "não"}
-    finished = server.mlflow_run("promote", "promote", **given, dataset=products(server))
+    finished = server.mlflow_run("promote", "promote", **given, dataset=promote.products)
     assert finished.returncode == 0, finished.stderr
-    assert places(client)[1] == {"production": "2"}
-    assert version(client, "2").tags["promotion.reason"] == "conhece acentos"
+    assert promote.places()[1] == {"production": "2"}
+    assert promote.version("2").tags["promotion.reason"] == "conhece acentos"

@@ -147,14 +147,12 @@ def test_exchanged_stages_exchange_the_answers_and_lose_no_request(registry: Reg
     port = int(registry.api.url.rsplit(":", 1)[1])
     page = registry.page
     with Stream("127.0.0.1", port, WITHOUT_ACCENT) as stream:
-        eventually(lambda: len(stream.answers) > 20, "no answers of version 1")
+        stream.wait_for("1")
         page.open_version(MODEL, 2)
         page.move_to("Production", current="Staging")
         page.open_version(MODEL, 1)
         page.move_to("Staging", current="Production")
-        eventually(lambda: stream.answers[-1][0] == "2", "no answers of version 2")
-        enough = len(stream.answers) + 20
-        eventually(lambda: len(stream.answers) > enough, "no more answers of version 2")
+        stream.wait_for("2")
     assert stream.failures == []
     assert set(stream.answers) == {("1", "brinquedo"), ("2", "livro")}
     assert stream.late("2") == []

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,11 @@ from mlflow.entities import Run
 
 from produtos.registry import registry
 from produtos.runs.outcome import HOLDOUT_DIGEST
-from tests.e2e.conftest import MlflowServer, running_mlflow_server
+from tests.e2e.chapter import ACCURACY, REAL_DATA, SAMPLES, needs_real_data
+from tests.e2e.conftest import ROOT, MlflowServer, pointed_at, running_mlflow_server
+from tests.support.commands import completed
 
-ROOT = Path(__file__).resolve().parents[2]
 TRAINER = ROOT / "trainer"
-REAL_DATA = ROOT.parent / "shared" / "data" / "produtos.csv"
 NAME = "classificador-produtos"
 
 WORDS = {
@@ -33,35 +34,60 @@ WORDS = {
     "maquiagem": "batom pele rímel cor pincel sombra blush lábios base",
 }
 
-CHAPTER = {"0.1": 0.9795, "0.2": 0.9829, "0.3": 0.9829, "0.4": 0.9811, "0.5": 0.9794}
-"""What the chapter's own pipeline gets on its data, by test size."""
 
-SAMPLES = {
-    "boneca de pano": "brinquedo",
-    "halo": "game",
-    "senhor dos anéis": "livro",
-    "senhor dos aneis": "livro",
-}
+@dataclass(frozen=True)
+class Trainer:
+    """The commands, run to their end from a folder that has nothing to do with them.
+
+    Attributes:
+        server: where runs are recorded.
+        client: of that server.
+        small: a data set that is trained on in a moment.
+    """
+
+    server: MlflowServer
+    client: MlflowClient
+    small: Path
+
+    def run(
+        self, entry: str, *arguments: object, **variables: str
+    ) -> subprocess.CompletedProcess[str]:
+        return completed(
+            command(entry, *arguments),
+            env=self.server.environment(**variables),
+            cwd=self.server.home,
+        )
+
+    def done(self, entry: str, *arguments: object, **variables: str) -> str:
+        """What one that must succeed said; nothing is wrong."""
+        ended = self.run(entry, *arguments, **variables)
+        assert (ended.returncode, ended.stderr) == (0, "")
+        return ended.stdout
+
+    def runs(self, experiment: str) -> list[Run]:
+        found = self.client.get_experiment_by_name(experiment)
+        return list(self.client.search_runs([found.experiment_id])) if found else []
+
+    def statuses(self) -> Counter[str]:
+        """Runs by status, in all experiments."""
+        everywhere = [each.experiment_id for each in self.client.search_experiments()]
+        return Counter(run.info.status for run in self.client.search_runs(everywhere))
+
+    def artifacts(self, run_id: str, path: str | None = None) -> set[str]:
+        names: set[str] = set()
+        for entry in self.client.list_artifacts(run_id, path):
+            names |= self.artifacts(run_id, entry.path) if entry.is_dir else {entry.path}
+        return names
+
+    def version(self, number: int) -> Any:
+        return self.client.get_model_version(NAME, str(number))
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
-    """A tracking server of this module's own: what is registered first matters here."""
-    with running_mlflow_server(tmp_path_factory.mktemp("trainer") / "mlflow") as server:
-        yield server
+def command(entry: str, *arguments: object) -> list[str]:
+    return [sys.executable, str(TRAINER / f"{entry}.py"), *map(str, arguments)]
 
 
-@pytest.fixture(scope="module")
-def client(server: MlflowServer) -> Iterator[MlflowClient]:
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(server.url)
-    yield MlflowClient(server.url)
-    mlflow.set_tracking_uri(before)
-
-
-@pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data set that is trained on in a moment."""
+def small_table(path: Path) -> Path:
     chance = random.Random(4)
     lines = ["nome;descricao;categoria"]
     for number in range(400):
@@ -70,70 +96,27 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
             " ".join(chance.choices(WORDS[category].split(), k=4)) for _ in range(2)
         )
         lines.append(f"{name} {number};{description if number % 3 else ''};{category}")
-    path = tmp_path_factory.mktemp("data") / "small.csv"
     path.write_text("\n".join([*lines, lines[1], ";;livro"]) + "\n", encoding="utf-8")
     return path
 
 
-def command(entry: str, *arguments: object) -> list[str]:
-    return [sys.executable, str(TRAINER / f"{entry}.py"), *map(str, arguments)]
-
-
-def run(
-    server: MlflowServer, entry: str, *arguments: object, **variables: str
-) -> subprocess.CompletedProcess[str]:
-    """Run an entry point to its end, from a folder that has nothing to do with it."""
-    return subprocess.run(
-        command(entry, *arguments),
-        env=server.environment(**variables),
-        cwd=server.home,
-        capture_output=True,
-        text=True,
-    )
-
-
-def runs(client: MlflowClient, experiment: str) -> list[Run]:
-    found = client.get_experiment_by_name(experiment)
-    return list(client.search_runs([found.experiment_id])) if found else []
-
-
-def statuses(client: MlflowClient) -> Counter[str]:
-    """Runs by status, in all experiments."""
-    everywhere = [experiment.experiment_id for experiment in client.search_experiments()]
-    return Counter(run.info.status for run in client.search_runs(everywhere))
-
-
-def children(client: MlflowClient, parent: Run) -> list[Run]:
-    everywhere = client.search_runs([parent.info.experiment_id])
-    return [
-        each
-        for each in everywhere
-        if each.data.tags.get("mlflow.parentRunId") == parent.info.run_id
-    ]
-
-
-def artifacts(client: MlflowClient, run_id: str, path: str | None = None) -> set[str]:
-    names: set[str] = set()
-    for entry in client.list_artifacts(run_id, path):
-        names |= artifacts(client, run_id, entry.path) if entry.is_dir else {entry.path}
-    return names
-
-
-def version(client: MlflowClient, number: int) -> Any:
-    return client.get_model_version(NAME, str(number))
+@pytest.fixture(scope="module")
+def trainer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trainer]:
+    """On a tracking server of this module's own: what is registered first matters here."""
+    folder = tmp_path_factory.mktemp("trainer")
+    with running_mlflow_server(folder / "mlflow") as server, pointed_at(server) as client:
+        yield Trainer(server, client, small_table(folder / "small.csv"))
 
 
 class TestFirstStart:
     """In this order: each test goes on where the one before it stopped."""
 
-    def test_killed_half_way_it_is_picked_up(
-        self, server: MlflowServer, client: MlflowClient, small: Path
-    ) -> None:
-        arguments = ("--first", "--dataset", small)
+    def test_killed_half_way_it_is_picked_up(self, trainer: Trainer) -> None:
+        arguments = ("--first", "--dataset", trainer.small)
         with subprocess.Popen(
             command("sweep", *arguments),
-            env=server.environment(),
-            cwd=server.home,
+            env=trainer.server.environment(),
+            cwd=trainer.server.home,
             stdout=subprocess.PIPE,
             text=True,
         ) as first:
@@ -143,139 +126,121 @@ class TestFirstStart:
                     first.kill()
                     break
             first.stdout.read()
-        assert client.search_registered_models() == []
-        before = statuses(client)
+        assert trainer.client.search_registered_models() == []
+        before = trainer.statuses()
         assert before["RUNNING"] > 0
         # One more may have ended between its third line and its own end.
         assert 3 <= before["FINISHED"] < 10
 
-        second = run(server, "sweep", *arguments)
-        assert (second.returncode, second.stderr) == (0, "")
-        kept = sum(line.endswith("kept") for line in second.stdout.splitlines())
+        second = trainer.done("sweep", *arguments)
+        kept = sum(line.endswith("kept") for line in second.splitlines())
         assert kept == before["FINISHED"]
-        (parent,) = [r for r in runs(client, NAME) if "best_run_id" in r.data.tags]
+        (parent,) = [r for r in trainer.runs(NAME) if "best_run_id" in r.data.tags]
         assert parent.info.status == "FINISHED"
-        finished = [r for r in children(client, parent) if r.info.status == "FINISHED"]
+        finished = [
+            run
+            for run in trainer.runs(NAME)
+            if run.data.tags.get("mlflow.parentRunId") == parent.info.run_id
+            and run.info.status == "FINISHED"
+        ]
         assert {(r.data.params["test_size"], r.data.params["include_names"]) for r in finished} == {
             (size, names)
             for size in ("0.1", "0.2", "0.3", "0.4", "0.5")
             for names in ("sim", "'não'")
         }
         assert len(finished) == 10
-        assert "RUNNING" not in statuses(client)
+        assert "RUNNING" not in trainer.statuses()
 
-    def test_the_best_is_in_production_by_stage_and_by_alias(self, client: MlflowClient) -> None:
-        assert [v.version for v in registry.versions(client)] == ["1"]
-        assert version(client, 1).current_stage == "Production"
-        assert client.get_model_version_by_alias(NAME, "production").version == "1"
-        best = client.get_run(version(client, 1).run_id)
-        everyone = [r for r in runs(client, NAME) if "test_size" in r.data.params]
+    def test_the_best_is_in_production_by_stage_and_by_alias(self, trainer: Trainer) -> None:
+        assert [v.version for v in registry.versions(trainer.client)] == ["1"]
+        assert trainer.version(1).current_stage == "Production"
+        assert trainer.client.get_model_version_by_alias(NAME, "production").version == "1"
+        best = trainer.client.get_run(trainer.version(1).run_id)
+        everyone = [r for r in trainer.runs(NAME) if "test_size" in r.data.params]
         assert best.data.metrics["acuracia_holdout"] == max(
             r.data.metrics.get("acuracia_holdout", 0) for r in everyone
         )
 
-    def test_the_next_start_makes_nothing(self, server: MlflowServer, client: MlflowClient) -> None:
-        before = statuses(client)
+    def test_the_next_start_makes_nothing(self, trainer: Trainer) -> None:
+        before = trainer.statuses()
         # A data set that is not there any more is of no interest.
-        again = run(server, "sweep", "--first", "--dataset", "/nada.csv")
-        assert (again.returncode, again.stderr) == (0, "")
-        assert "nothing to train" in again.stdout
-        assert statuses(client) == before
-        assert len(registry.versions(client)) == 1
+        assert "nothing to train" in trainer.done("sweep", "--first", "--dataset", "/nada.csv")
+        assert trainer.statuses() == before
+        assert len(registry.versions(trainer.client)) == 1
 
     def test_who_names_another_data_set_is_told_that_it_was_not_trained_on(
-        self, server: MlflowServer, small: Path, tmp_path: Path
+        self, trainer: Trainer, tmp_path: Path
     ) -> None:
         other = tmp_path / "meus produtos.csv"
-        other.write_bytes(small.read_bytes() + b"mais um;;livro\n")
+        other.write_bytes(trainer.small.read_bytes() + b"mais um;;livro\n")
         told = f"no version was trained on {other}: sweep.py --dataset trains on it"
-        assert told in run(server, "sweep", "--first", "--dataset", other).stdout
-        for same in (["--dataset", small], []):
-            assert "no version" not in run(server, "sweep", "--first", *same).stdout
+        assert told in trainer.run("sweep", "--first", "--dataset", other).stdout
+        for same in (["--dataset", trainer.small], []):
+            assert "no version" not in trainer.run("sweep", "--first", *same).stdout
 
-    def test_nor_when_the_experiment_was_deleted(
-        self, server: MlflowServer, client: MlflowClient
-    ) -> None:
-        experiment = client.get_experiment_by_name(NAME)
+    def test_nor_when_the_experiment_was_deleted(self, trainer: Trainer) -> None:
+        experiment = trainer.client.get_experiment_by_name(NAME)
         assert experiment is not None
         number = str(experiment.experiment_id)
-        client.delete_experiment(number)
+        trainer.client.delete_experiment(number)
 
-        again = run(server, "sweep", "--first")
-        assert (again.returncode, again.stderr) == (0, "")
-        assert "nothing to train" in again.stdout
+        assert "nothing to train" in trainer.done("sweep", "--first")
         # Only who wants to log to it is told, and how to have it back.
         for variables in ({}, {"MLFLOW_EXPERIMENT_ID": number}):
-            refused = run(server, "train", **variables)
+            refused = trainer.run("train", **variables)
             assert refused.returncode == 2
             (line,) = refused.stderr.splitlines()
             assert line.endswith(f"mlflow experiments restore --experiment-id {number}")
-        client.restore_experiment(number)
+        trainer.client.restore_experiment(number)
 
-    def test_cut_off_between_version_and_stage_it_is_placed(
-        self, server: MlflowServer, client: MlflowClient
-    ) -> None:
+    def test_cut_off_between_version_and_stage_it_is_placed(self, trainer: Trainer) -> None:
         with pytest.warns(FutureWarning):
-            client.transition_model_version_stage(NAME, "1", "None")
-        client.delete_registered_model_alias(NAME, "production")
-        parent_id = version(client, 1).tags["sweep_run_id"]
-        client.update_run(parent_id, status="RUNNING")
+            trainer.client.transition_model_version_stage(NAME, "1", "None")
+        trainer.client.delete_registered_model_alias(NAME, "production")
+        parent_id = trainer.version(1).tags["sweep_run_id"]
+        trainer.client.update_run(parent_id, status="RUNNING")
 
-        again = run(server, "sweep", "--first")
-        assert (again.returncode, again.stderr) == (0, "")
-        assert version(client, 1).current_stage == "Production"
-        assert client.get_model_version_by_alias(NAME, "production").version == "1"
-        assert client.get_run(parent_id).info.status == "FINISHED"
-        assert len(registry.versions(client)) == 1
+        trainer.done("sweep", "--first")
+        assert trainer.version(1).current_stage == "Production"
+        assert trainer.client.get_model_version_by_alias(NAME, "production").version == "1"
+        assert trainer.client.get_run(parent_id).info.status == "FINISHED"
+        assert len(registry.versions(trainer.client)) == 1
 
-    def test_a_version_that_somebody_archived_stays_archived(
-        self, server: MlflowServer, client: MlflowClient
-    ) -> None:
+    def test_a_version_that_somebody_archived_stays_archived(self, trainer: Trainer) -> None:
         with pytest.warns(FutureWarning):
-            client.transition_model_version_stage(NAME, "1", "Archived")
-        assert run(server, "sweep", "--first").returncode == 0
-        assert version(client, 1).current_stage == "Archived"
-        registry.move(client, version(client, 1), registry.PRODUCTION)
+            trainer.client.transition_model_version_stage(NAME, "1", "Archived")
+        assert trainer.run("sweep", "--first").returncode == 0
+        assert trainer.version(1).current_stage == "Archived"
+        registry.move(trainer.client, trainer.version(1), registry.PRODUCTION)
 
-    def test_a_later_sweep_goes_to_staging(
-        self, server: MlflowServer, client: MlflowClient, small: Path
-    ) -> None:
-        done = run(server, "sweep", "--dataset", small)
-        assert (done.returncode, done.stderr) == (0, "")
-        assert "version 2, Staging" in done.stdout
-        assert version(client, 2).current_stage == "Staging"
-        assert client.get_model_version_by_alias(NAME, "staging").version == "2"
-        assert version(client, 1).current_stage == "Production"
+    def test_a_later_sweep_goes_to_staging(self, trainer: Trainer) -> None:
+        assert "version 2, Staging" in trainer.done("sweep", "--dataset", trainer.small)
+        assert trainer.version(2).current_stage == "Staging"
+        assert trainer.client.get_model_version_by_alias(NAME, "staging").version == "2"
+        assert trainer.version(1).current_stage == "Production"
 
-    def test_asked_to_it_is_promoted_when_it_is_no_worse(
-        self, server: MlflowServer, client: MlflowClient, small: Path
-    ) -> None:
+    def test_asked_to_it_is_promoted_when_it_is_no_worse(self, trainer: Trainer) -> None:
         # The same data, the same figure: no worse.
-        done = run(server, "sweep", "--dataset", small, "--promote")
+        done = trainer.run("sweep", "--dataset", trainer.small, "--promote")
         assert "version 3, Production" in done.stdout
-        assert [version(client, n).current_stage for n in (1, 2, 3)] == [
-            "Archived",
-            "Archived",
-            "Production",
-        ]
-        assert client.get_registered_model(NAME).aliases == {"production": "3"}
+        stages = [trainer.version(number).current_stage for number in (1, 2, 3)]
+        assert stages == ["Archived", "Archived", "Production"]
+        assert trainer.client.get_registered_model(NAME).aliases == {"production": "3"}
 
 
 @pytest.fixture(scope="module")
-def recorded(server: MlflowServer, client: MlflowClient, small: Path) -> Run:
-    done = run(
-        server,
+def recorded(trainer: Trainer) -> Run:
+    trainer.done(
         "train",
-        *("--test-size", "0.3", "--include-names", "nao", "--dataset", small),
+        *("--test-size", "0.3", "--include-names", "nao", "--dataset", trainer.small),
         MLFLOW_EXPERIMENT_NAME="one-run",
     )
-    assert (done.returncode, done.stderr) == (0, "")
-    (recorded,) = runs(client, "one-run")
+    (recorded,) = trainer.runs("one-run")
     return recorded
 
 
 class TestOneRun:
-    def test_parameters_and_figures(self, recorded: Run, small: Path) -> None:
+    def test_parameters_and_figures(self, recorded: Run, trainer: Trainer) -> None:
         assert recorded.info.status == "FINISHED"
         assert recorded.data.params == {
             "test_size": "0.3",
@@ -283,7 +248,7 @@ class TestOneRun:
             "include_names": "'não'",
             "strip_accents": "sim",
             "classifier": "naive_bayes",
-            "dataset": str(small),
+            "dataset": str(trainer.small),
             "alpha": "auto",
             "ngrams": "1",
             "streaming": "'não'",
@@ -299,10 +264,10 @@ class TestOneRun:
         assert used + left_out == 400
 
     def test_the_data_set_as_a_file_and_as_mlflow_knows_one(
-        self, client: MlflowClient, recorded: Run, small: Path, tmp_path: Path
+        self, trainer: Trainer, recorded: Run, tmp_path: Path
     ) -> None:
-        path = client.download_artifacts(recorded.info.run_id, "dataset", str(tmp_path))
-        assert Path(path, "produtos.csv").read_bytes() == small.read_bytes()
+        path = trainer.client.download_artifacts(recorded.info.run_id, "dataset", str(tmp_path))
+        assert Path(path, "produtos.csv").read_bytes() == trainer.small.read_bytes()
         report = json.loads(Path(path, "report.json").read_text("utf-8"))
         assert report["rows_dropped"]["no_text"] == {
             "meaning": "without a text",
@@ -317,26 +282,23 @@ class TestOneRun:
         }
         assert purposes == {"training": "produtos", "holdout": "holdout"}
 
-    def test_in_blocks_from_a_folder(
-        self, server: MlflowServer, client: MlflowClient, recorded: Run, small: Path, tmp_path: Path
-    ) -> None:
-        header, *rows = small.read_text("utf-8").splitlines(keepends=True)
+    def test_in_blocks_from_a_folder(self, trainer: Trainer, recorded: Run, tmp_path: Path) -> None:
+        header, *rows = trainer.small.read_text("utf-8").splitlines(keepends=True)
         for name, some in (("a", rows[:200]), ("b", rows[200:])):
             (tmp_path / f"{name}.csv").write_text("".join([header, *some]), "utf-8")
         options = ("--streaming", "--include-names", "nao", "--dataset", tmp_path)
-        done = run(server, "train", *options, MLFLOW_EXPERIMENT_NAME="in-blocks")
-        assert (done.returncode, done.stderr) == (0, "")
-        assert f"{tmp_path}: 402 rows, 400 products, 4 categories; left out: 1" in done.stdout
-        (made,) = runs(client, "in-blocks")
+        done = trainer.done("train", *options, MLFLOW_EXPERIMENT_NAME="in-blocks")
+        assert f"{tmp_path}: 402 rows, 400 products, 4 categories; left out: 1" in done
+        (made,) = trainer.runs("in-blocks")
         assert made.data.tags["holdout_digest"] == recorded.data.tags["holdout_digest"]
-        assert artifacts(client, made.info.run_id) == artifacts(client, recorded.info.run_id) - {
+        assert trainer.artifacts(made.info.run_id) == trainer.artifacts(recorded.info.run_id) - {
             "dataset/produtos.csv"
         }
         model = mlflow.pyfunc.load_model(f"runs:/{made.info.run_id}/modelo")
         assert list(model.predict(["de pano", "halo"])) == ["brinquedo", "game"]
 
-    def test_pictures_and_reports(self, client: MlflowClient, recorded: Run) -> None:
-        assert artifacts(client, recorded.info.run_id) >= {
+    def test_pictures_and_reports(self, trainer: Trainer, recorded: Run) -> None:
+        assert trainer.artifacts(recorded.info.run_id) >= {
             "evaluation/confusion_matrix.png",
             "evaluation/report.png",
             "evaluation/confusion_matrix_test.json",
@@ -345,10 +307,10 @@ class TestOneRun:
             "evaluation/report_holdout.json",
         }
 
-    def test_the_model(self, client: MlflowClient, recorded: Run) -> None:
+    def test_the_model(self, trainer: Trainer, recorded: Run) -> None:
         assert recorded.outputs
         (output,) = recorded.outputs.model_outputs
-        logged = client.get_logged_model(output.model_id)
+        logged = trainer.client.get_logged_model(output.model_id)
         assert logged.name == "modelo"
         assert logged.experiment_id == recorded.info.experiment_id
         assert logged.params["include_names"] == "'não'"
@@ -358,19 +320,15 @@ class TestOneRun:
 
     @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="this is not a git checkout")
     def test_the_git_commit(self, recorded: Run) -> None:
-        head = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
-        )
+        head = completed(["git", "rev-parse", "HEAD"], cwd=ROOT, check=True)
         assert len(recorded.data.tags["mlflow.source.git.commit"]) == len(head.stdout.strip())
 
 
-def test_mlflow_run_uses_the_run_that_it_made(
-    server: MlflowServer, client: MlflowClient, small: Path
-) -> None:
-    mlflow_run = partial(server.mlflow_run, "main", "project", dataset=small)
+def test_mlflow_run_uses_the_run_that_it_made(trainer: Trainer) -> None:
+    mlflow_run = partial(trainer.server.mlflow_run, "main", "project", dataset=trainer.small)
     done = mlflow_run(test_size=0.3, include_names="não")
     assert done.returncode == 0, done.stderr
-    (only,) = runs(client, "project")
+    (only,) = trainer.runs("project")
     assert only.info.status == "FINISHED"
     assert "acuracia_holdout" in only.data.metrics
     assert only.data.tags["mlflow.source.type"] == "PROJECT"
@@ -381,7 +339,7 @@ def test_mlflow_run_uses_the_run_that_it_made(
     assert refused.returncode != 0
     assert "must be a number between 0 and 1" in refused.stderr
     assert "Traceback" not in refused.stderr
-    assert sorted(r.info.status for r in runs(client, "project")) == ["FAILED", "FINISHED"]
+    assert sorted(r.info.status for r in trainer.runs("project")) == ["FAILED", "FINISHED"]
 
 
 @pytest.mark.parametrize(
@@ -390,12 +348,12 @@ def test_mlflow_run_uses_the_run_that_it_made(
     ids=["SIGTERM", "SIGINT", "SIGHUP"],
 )
 def test_told_to_stop_it_closes_its_runs(
-    server: MlflowServer, client: MlflowClient, small: Path, number: signal.Signals, code: int
+    trainer: Trainer, number: signal.Signals, code: int
 ) -> None:
     experiment = f"stopped-{code}"
     with subprocess.Popen(
-        command("sweep", "--dataset", small),
-        env=server.environment(MLFLOW_EXPERIMENT_NAME=experiment),
+        command("sweep", "--dataset", trainer.small),
+        env=trainer.server.environment(MLFLOW_EXPERIMENT_NAME=experiment),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -409,7 +367,7 @@ def test_told_to_stop_it_closes_its_runs(
         process.stdout.read()
         assert process.stderr.read() == ""
         assert process.wait() == code
-    found = Counter(r.info.status for r in runs(client, experiment))
+    found = Counter(r.info.status for r in trainer.runs(experiment))
     assert found["RUNNING"] == 0
     assert found["KILLED"] >= 1
     assert found["FINISHED"] >= 2
@@ -429,68 +387,55 @@ def test_told_to_stop_it_closes_its_runs(
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(
-    server: MlflowServer,
-    client: MlflowClient,
-    small: Path,
-    entry: str,
-    arguments: list[str],
-    said: str,
+    trainer: Trainer, entry: str, arguments: list[str], said: str
 ) -> None:
-    before = statuses(client), len(registry.versions(client))
-    done = run(server, entry, "--dataset", small, *arguments)
+    before = trainer.statuses(), len(registry.versions(trainer.client))
+    done = trainer.run(entry, "--dataset", trainer.small, *arguments)
     assert done.returncode == 2
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
-    assert (statuses(client), len(registry.versions(client))) == before
+    assert (trainer.statuses(), len(registry.versions(trainer.client))) == before
 
 
 @pytest.mark.parametrize("entry", ["train", "sweep"])
-def test_a_tracking_server_that_is_down_is_one_line(
-    server: MlflowServer, small: Path, entry: str
-) -> None:
-    done = run(server, entry, "--dataset", small, MLFLOW_TRACKING_URI="http://127.0.0.1:1")
+def test_a_tracking_server_that_is_down_is_one_line(trainer: Trainer, entry: str) -> None:
+    done = trainer.run(entry, "--dataset", trainer.small, MLFLOW_TRACKING_URI="http://127.0.0.1:1")
     assert done.returncode == 2
     assert "no tracking server answers at http://127.0.0.1:1" in done.stderr
     assert done.stderr.count("\n") == 1
 
 
-def test_checking_only_says_what_is_in_a_data_set(server: MlflowServer, small: Path) -> None:
-    done = run(server, "sweep", "--check-only", "--dataset", small)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "402 rows, 400 products, 4 categories" in done.stdout
+def test_checking_only_says_what_is_in_a_data_set(trainer: Trainer) -> None:
+    said = trainer.done("sweep", "--check-only", "--dataset", trainer.small)
+    assert "402 rows, 400 products, 4 categories" in said
 
 
-@pytest.mark.skipif(not REAL_DATA.exists(), reason=f"{REAL_DATA.name} of the chapter is not here")
+@needs_real_data
 class TestRealData:
     """The figures that the chapter's own data set must give."""
 
-    def sweep(self, server: MlflowServer, client: MlflowClient, classifier: str) -> Any:
-        experiment = f"real-{classifier}"
-        done = run(
-            server,
+    def best(self, trainer: Trainer, classifier: str) -> Any:
+        """The version that a sweep registers, whose model knows the samples."""
+        trainer.done(
             "sweep",
             *("--dataset", REAL_DATA, "--classifier", classifier),
-            MLFLOW_EXPERIMENT_NAME=experiment,
+            MLFLOW_EXPERIMENT_NAME=f"real-{classifier}",
         )
-        assert (done.returncode, done.stderr) == (0, "")
-        return registry.versions(client)[-1]
-
-    def samples(self, made: Any) -> dict[str, str]:
+        made = registry.versions(trainer.client)[-1]
         model = mlflow.pyfunc.load_model(f"models:/{NAME}/{made.version}")
-        frame = pd.DataFrame({"texto": list(SAMPLES)})
-        return dict(zip(SAMPLES, model.predict(frame), strict=True))
+        answers = model.predict(pd.DataFrame({"texto": list(SAMPLES)}))
+        assert dict(zip(SAMPLES, answers, strict=True)) == SAMPLES
+        return made
 
-    def test_naive_bayes(self, server: MlflowServer, client: MlflowClient) -> None:
-        made = self.sweep(server, client, "naive_bayes")
-        for each in runs(client, "real-naive_bayes"):
+    def test_naive_bayes(self, trainer: Trainer) -> None:
+        made = self.best(trainer, "naive_bayes")
+        for each in trainer.runs("real-naive_bayes"):
             if each.data.params.get("include_names") == "sim":
-                chapter = CHAPTER[each.data.params["test_size"]]
+                chapter = ACCURACY[each.data.params["test_size"]]
                 assert each.data.metrics["acuracia"] >= chapter - 0.02
         assert float(made.tags["acuracia_holdout"]) >= 0.965
         assert made.tags[HOLDOUT_DIGEST]
-        assert self.samples(made) == SAMPLES
 
-    def test_logistic_regression(self, server: MlflowServer, client: MlflowClient) -> None:
-        made = self.sweep(server, client, "logistic_regression")
+    def test_logistic_regression(self, trainer: Trainer) -> None:
+        made = self.best(trainer, "logistic_regression")
         assert float(made.tags["acuracia_holdout"]) >= 0.975
-        assert self.samples(made) == SAMPLES

@@ -284,12 +284,12 @@ def exchange(walk: Walk) -> None:
         Stream("127.0.0.1", walk.servers.serve_port, text) as stream,
         walk.watching_the_api(text, "brinquedo", "livro"),
     ):
-        eventually(lambda: stream.answers, "no answers of version 2")
+        stream.wait_for("2", more=0)
         walk.page.open_version(MODEL, 4)
         walk.page.move_to("Production", current="Staging")
         walk.page.open_version(MODEL, 2)
         walk.page.move_to("Staging", current="Production")
-        eventually(lambda: stream.answers[-1][0] == "4", "no answers of version 4")
+        stream.wait_for("4", more=0)
         eventually(lambda: walk.answered_by() == "4", "version 4 does not answer alone")
     assert stream.failures == []
     assert set(stream.answers) == {("2", "brinquedo"), ("4", "livro")}
