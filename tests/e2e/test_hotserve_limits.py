@@ -16,6 +16,7 @@ CONCURRENCY = 6
 
 JSON = "application/json"
 CSV = "text/csv"
+ENDS = b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 HEAD = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 WHOLE_IN_CHUNKS = CHUNKED + b"4\r\nhalo\r\n0\r\n"
@@ -55,6 +56,12 @@ def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hotserve]:
     patience = ("--read-timeout", "2", "--idle-timeout", "4")
     with limited(tmp_path_factory.mktemp("impatient"), *patience) as server:
         yield server
+
+
+@pytest.fixture
+def connection(hotserve: Hotserve) -> Iterator[RawConnection]:
+    with RawConnection(hotserve.url) as connection:
+        yield connection
 
 
 @pytest.fixture(autouse=True)
@@ -130,43 +137,27 @@ def is_error(answer: Answer, status: int) -> str:
         pytest.param(431, CHUNKED + b"4;" + b"a" * 8_000_000, id="endless chunk extension"),
     ],
 )
-def test_what_is_no_http_is_refused(hotserve: Hotserve, status: int, request_: bytes) -> None:
-    with RawConnection(hotserve.url) as connection:
-        is_error(connection.send_what_goes(request_).answer(), status)
-        assert connection.is_closed()
+def test_what_is_no_http_is_refused(
+    connection: RawConnection, status: int, request_: bytes
+) -> None:
+    is_error(connection.send_what_goes(request_).answer(), status)
+    assert connection.is_closed()
 
 
-def test_a_client_of_another_protocol_is_told_so(hotserve: Hotserve) -> None:
-    with RawConnection(hotserve.url) as connection:
-        assert "not HTTPS" in is_error(connection.send(b"\x16\x03\x01\x00\xa5").answer(), 400)
+def test_a_client_of_another_protocol_is_told_so(connection: RawConnection) -> None:
+    assert "not HTTPS" in is_error(connection.send(b"\x16\x03\x01\x00\xa5").answer(), 400)
 
 
 @pytest.mark.parametrize(
     ("status", "request_"),
     [
         pytest.param(200, b"GET /ping HTTP/1.0\r\n\r\n", id="HTTP/1.0"),
-        pytest.param(
-            200, b"\r\n\r\nGET /ping HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", id="blanks"
-        ),
-        pytest.param(
-            405,
-            b"DELETE /invocations HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
-            id="DELETE",
-        ),
-        pytest.param(
-            405, b"TRACE /ping HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", id="TRACE"
-        ),
-        pytest.param(
-            404, b"OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", id="OPTIONS *"
-        ),
-        pytest.param(
-            404, b"GET /%ff%00 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", id="odd path"
-        ),
-        pytest.param(
-            404,
-            b"GET /page/../../etc/passwd HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
-            id="dots",
-        ),
+        pytest.param(200, b"\r\n\r\nGET /ping" + ENDS, id="blanks"),
+        pytest.param(405, b"DELETE /invocations" + ENDS, id="DELETE"),
+        pytest.param(405, b"TRACE /ping" + ENDS, id="TRACE"),
+        pytest.param(404, b"OPTIONS *" + ENDS, id="OPTIONS *"),
+        pytest.param(404, b"GET /%ff%00" + ENDS, id="odd path"),
+        pytest.param(404, b"GET /page/../../etc/passwd" + ENDS, id="dots"),
         pytest.param(415, post(b"halo", "Content-Encoding: gzip", "Connection: close"), id="gzip"),
         pytest.param(
             415,
@@ -182,45 +173,40 @@ def test_a_client_of_another_protocol_is_told_so(hotserve: Hotserve) -> None:
         pytest.param(200, post(b"halo", "X-Name: \xe7\xe3o", "Connection: close"), id="latin-1"),
     ],
 )
-def test_what_is_http_is_answered(hotserve: Hotserve, status: int, request_: bytes) -> None:
-    with RawConnection(hotserve.url) as connection:
-        answer = connection.send(request_).answer()
-        if status >= 400:
-            is_error(answer, status)
-        assert answer.status == status
+def test_what_is_http_is_answered(connection: RawConnection, status: int, request_: bytes) -> None:
+    answer = connection.send(request_).answer()
+    if status >= 400:
+        is_error(answer, status)
+    assert answer.status == status
 
 
-def test_an_upgrade_is_not_made_and_the_connection_stays(hotserve: Hotserve) -> None:
-    with RawConnection(hotserve.url) as connection:
-        for _ in range(2):
-            connection.send(post(b"halo", "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c"))
-            assert connection.answer().json() == {"predictions": ["game"]}
+def test_an_upgrade_is_not_made_and_the_connection_stays(connection: RawConnection) -> None:
+    for _ in range(2):
+        connection.send(post(b"halo", "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c"))
+        assert connection.answer().json() == {"predictions": ["game"]}
 
 
-def test_requests_in_one_packet_are_answered_in_their_order(hotserve: Hotserve) -> None:
+def test_requests_in_one_packet_are_answered_in_their_order(connection: RawConnection) -> None:
     texts = {b"halo": "game", b"boneca de pano": "brinquedo", b"dom casmurro": "livro"}
-    with RawConnection(hotserve.url) as connection:
-        connection.send(b"".join(map(post, texts)) + b"nonsense\r\n\r\n")
-        for told in texts.values():
-            assert connection.answer().json() == {"predictions": [told]}
-        is_error(connection.answer(), 400)
-        assert connection.is_closed()
+    connection.send(b"".join(map(post, texts)) + b"nonsense\r\n\r\n")
+    for told in texts.values():
+        assert connection.answer().json() == {"predictions": [told]}
+    is_error(connection.answer(), 400)
+    assert connection.is_closed()
 
 
-def test_requests_far_ahead_of_the_answers_are_not_read(hotserve: Hotserve) -> None:
-    with RawConnection(hotserve.url) as connection:
-        connection.send_what_goes(b"GET /ping HTTP/1.1\r\nHost: x\r\n\r\n" * 10_000)
-        answered = 0
-        while (answer := connection.answer()).status == 200:
-            answered += 1
-        assert 1 <= answered < 10_000
-        assert "sent ahead" in is_error(answer, 503)
+def test_requests_far_ahead_of_the_answers_are_not_read(connection: RawConnection) -> None:
+    connection.send_what_goes(b"GET /ping HTTP/1.1\r\nHost: x\r\n\r\n" * 10_000)
+    answered = 0
+    while (answer := connection.answer()).status == 200:
+        answered += 1
+    assert 1 <= answered < 10_000
+    assert "sent ahead" in is_error(answer, 503)
 
 
-def test_an_answer_is_sent_to_a_client_that_has_said_all(hotserve: Hotserve) -> None:
-    with RawConnection(hotserve.url) as connection:
-        assert connection.send(post(b"halo")).end().answer().json() == {"predictions": ["game"]}
-        assert connection.is_closed()
+def test_an_answer_is_sent_to_a_client_that_has_said_all(connection: RawConnection) -> None:
+    assert connection.send(post(b"halo")).end().answer().json() == {"predictions": ["game"]}
+    assert connection.is_closed()
 
 
 @pytest.mark.parametrize(
@@ -237,32 +223,28 @@ def test_an_answer_is_sent_to_a_client_that_has_said_all(hotserve: Hotserve) -> 
         ),
     ],
 )
-def test_a_body_that_is_too_large(hotserve: Hotserve, request_: bytes) -> None:
-    with RawConnection(hotserve.url) as connection:
-        answer = connection.send_what_goes(request_).answer()
-        assert str(BODY_LIMIT) in is_error(answer, 413)
+def test_a_body_that_is_too_large(connection: RawConnection, request_: bytes) -> None:
+    answer = connection.send_what_goes(request_).answer()
+    assert str(BODY_LIMIT) in is_error(answer, 413)
 
 
-def test_a_client_that_asks_first_is_told_to_go_on(hotserve: Hotserve) -> None:
-    with RawConnection(hotserve.url) as connection:
-        connection.send(HEAD + b"Expect: 100-continue\r\nContent-Length: 4\r\n\r\n")
-        assert connection.answer().status == 100
-        assert connection.send(b"halo").answer().json() == {"predictions": ["game"]}
+def test_a_client_that_asks_first_is_told_to_go_on(connection: RawConnection) -> None:
+    connection.send(HEAD + b"Expect: 100-continue\r\nContent-Length: 4\r\n\r\n")
+    assert connection.answer().status == 100
+    assert connection.send(b"halo").answer().json() == {"predictions": ["game"]}
 
 
-def test_trailers_are_no_headers(hotserve: Hotserve) -> None:
+def test_trailers_are_no_headers(connection: RawConnection) -> None:
     trailers = b"Content-Type: application/json\r\nContent-Encoding: gzip\r\n" + b"X: a\r\n" * 200
-    with RawConnection(hotserve.url) as connection:
-        for _ in range(2):
-            answer = connection.send(WHOLE_IN_CHUNKS + trailers + b"\r\n").answer()
-            assert answer.json() == {"predictions": ["game"]}
+    for _ in range(2):
+        answer = connection.send(WHOLE_IN_CHUNKS + trailers + b"\r\n").answer()
+        assert answer.json() == {"predictions": ["game"]}
 
 
-def test_many_small_chunks_are_one_body(hotserve: Hotserve) -> None:
+def test_many_small_chunks_are_one_body(connection: RawConnection) -> None:
     chunks = [b"%x;why=not\r\n%s\r\n" % (len(part), part) for part in [b"halo", b"\n"] * 20_000]
-    with RawConnection(hotserve.url) as connection:
-        answer = connection.send(CHUNKED + b"".join(chunks) + b"0\r\n\r\n").answer()
-        assert answer.json() == {"predictions": ["game"] * 20_000}
+    answer = connection.send(CHUNKED + b"".join(chunks) + b"0\r\n\r\n").answer()
+    assert answer.json() == {"predictions": ["game"] * 20_000}
 
 
 def test_of_several_content_types_the_first_one_counts(hotserve: Hotserve) -> None:
@@ -361,17 +343,16 @@ def test_requests_beyond_the_limit_are_refused_at_once(hotserve: Hotserve) -> No
         assert other.send(asked).answer().status != 503
 
 
-def test_requests_sent_together_are_answered_in_order(hotserve: Hotserve) -> None:
+def test_requests_sent_together_are_answered_in_order(connection: RawConnection) -> None:
     """What the lane answers at once must not overtake what takes the way of other requests."""
     json_head = HEAD.replace(b"text/csv", b"application/json")
     length = b"Content-Length: %d\r\n\r\n" % len(FOR_THE_PROCESS)
     forwarded = json_head + length + FOR_THE_PROCESS
     ping = b"GET /ping HTTP/1.1\r\nHost: x\r\n\r\n"
-    with RawConnection(hotserve.url) as connection:
-        connection.send(
-            post(b"halo") + forwarded + post(b"boneca") + ping + post(b"halo\nboneca") + post(b"rx")
-        )
-        answers = [connection.answer() for _ in range(6)]
+    connection.send(
+        post(b"halo") + forwarded + post(b"boneca") + ping + post(b"halo\nboneca") + post(b"rx")
+    )
+    answers = [connection.answer() for _ in range(6)]
     lanes = [answer.headers.get("x-hotserve-lane") for answer in answers]
     assert lanes == ["fast", "process", "fast", None, "fast", "fast"]
     bodies = [answers[place].json()["predictions"] for place in (0, 2, 4)]
@@ -379,36 +360,35 @@ def test_requests_sent_together_are_answered_in_order(hotserve: Hotserve) -> Non
 
 
 @pytest.mark.parametrize("cut", [1, 30, 60, -6, -4, -2, -1])
-def test_a_request_may_come_in_two_packets(hotserve: Hotserve, cut: int) -> None:
+def test_a_request_may_come_in_two_packets(
+    hotserve: Hotserve, connection: RawConnection, cut: int
+) -> None:
     request = post(b"boneca")
-    with RawConnection(hotserve.url) as connection:
-        for _ in range(3):
-            connection.send(request[:cut])
-            # The first half is read when another connection was answered.
-            assert hotserve.predict("halo").status_code == 200
-            connection.send(request[cut:] + request)
-            for _ in range(2):
-                assert connection.answer().json() == {"predictions": ["brinquedo"]}
+    for _ in range(3):
+        connection.send(request[:cut])
+        # The first half is read when another connection was answered.
+        assert hotserve.predict("halo").status_code == 200
+        connection.send(request[cut:] + request)
+        for _ in range(2):
+            assert connection.answer().json() == {"predictions": ["brinquedo"]}
 
 
 @pytest.mark.parametrize(
     ("version", "header"), [("1.0", "X: y"), ("1.1", "Connection: close"), ("1.0", "Connection: x")]
 )
 def test_a_connection_that_is_to_end_ends_after_the_answer(
-    hotserve: Hotserve, version: str, header: str
+    connection: RawConnection, version: str, header: str
 ) -> None:
     request = post(b"boneca", header).replace(b"HTTP/1.1", f"HTTP/{version}".encode())
-    with RawConnection(hotserve.url) as connection:
-        answer = connection.send(request).answer()
-        assert answer.json() == {"predictions": ["brinquedo"]}
-        assert answer.headers["connection"] == "close"
-        assert connection.is_closed()
+    answer = connection.send(request).answer()
+    assert answer.json() == {"predictions": ["brinquedo"]}
+    assert answer.headers["connection"] == "close"
+    assert connection.is_closed()
 
 
-def test_both_ways_of_an_answer_have_the_same_headers(hotserve: Hotserve) -> None:
-    with RawConnection(hotserve.url) as connection:
-        at_once = connection.send(post(b"boneca")).answer()
-        chunked = connection.send(CHUNKED + b"6\r\nboneca\r\n0\r\n\r\n").answer()
+def test_both_ways_of_an_answer_have_the_same_headers(connection: RawConnection) -> None:
+    at_once = connection.send(post(b"boneca")).answer()
+    chunked = connection.send(CHUNKED + b"6\r\nboneca\r\n0\r\n\r\n").answer()
     at_once.headers.pop("date")
     chunked.headers.pop("date")
     assert at_once == chunked

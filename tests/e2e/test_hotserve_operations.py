@@ -15,6 +15,7 @@ from openapi_schema_validator import OAS31Validator
 from playwright.sync_api import expect
 
 from hotserve import __version__
+from tests.e2e.conftest import without_mlflow
 from tests.e2e.hotserve_models import save, text_model
 from tests.e2e.hotserve_process import PATIENCE, Hotserve, eventually, running_hotserve
 from tests.e2e.raw_http import RawConnection
@@ -31,12 +32,10 @@ CSV = {"Content-Type": "text/csv"}
 def hotserve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hotserve]:
     """A model folder behind a token, each request logged."""
     home = tmp_path_factory.mktemp("hotserve-operations")
-    model = save(text_model(), home / "model")
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
     with running_hotserve(
-        str(model),
+        save(text_model(), home / "model"),
         home,
-        environment | {"HOTSERVE_TOKEN": TOKEN},
+        without_mlflow() | {"HOTSERVE_TOKEN": TOKEN},
         options=("--workers", "2", "--access-log", "--log-format", "json"),
         stdout=home / "requests.log",
     ) as running:
@@ -266,9 +265,14 @@ def test_a_token_file_that_changes_counts_from_then_on(tmp_path: Path) -> None:
         shown = {"Authorization": f"Bearer {token}"}
         return kept_open.get(running.url + "/version", headers=shown, timeout=PATIENCE).status_code
 
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
+    def replace_workers() -> None:
+        for worker in running.workers():
+            worker.kill()
+        eventually(lambda: len(running.workers()) == 2, "they are not replaced")
+        running.get("/ping")
+
     options = ("--workers", "2", "--token-file", str(file))
-    with running_hotserve(str(model), tmp_path, environment, options=options) as running:
+    with running_hotserve(model, tmp_path, options=options) as running:
         running.get("/ping")
         eventually(lambda: status("first") == 200, "the first token does not count")
         assert status("second") == 401
@@ -282,19 +286,13 @@ def test_a_token_file_that_changes_counts_from_then_on(tmp_path: Path) -> None:
         eventually(lambda: "can't be read" in running.log.read_text(), "it is not told")
         assert [status("second"), status("")] == [200, 401]
         # A worker that comes later knows them, too.
-        for worker in running.workers():
-            worker.kill()
-        eventually(lambda: len(running.workers()) == 2, "they are not replaced")
-        running.get("/ping")
+        replace_workers()
         assert [status("second"), status("first")] == [200, 401]
         file.write_text("# nothing\n")
         eventually(lambda: "holds no token" in running.log.read_text(), "it is not told")
         eventually(lambda: status("second") == 401, "the last token still counts")
         assert [status("first"), status(""), status("# nothing"), status("nothing")] == [401] * 4
-        for worker in running.workers():
-            worker.kill()
-        eventually(lambda: len(running.workers()) == 2, "they are not replaced")
-        running.get("/ping")
+        replace_workers()
         assert [status("second"), status("")] == [401, 401]
         assert "second" not in running.log.read_text()
 
@@ -302,15 +300,12 @@ def test_a_token_file_that_changes_counts_from_then_on(tmp_path: Path) -> None:
 def test_who_asked_is_in_the_log_and_the_metrics(tmp_path: Path) -> None:
     model = save(text_model(), tmp_path / "model")
     (tmp_path / "tokens").write_text(f"# who may ask\nana {TOKEN}\nwithout-a-name\n")
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
     options = (
         *("--workers", "1", "--token-file", str(tmp_path / "tokens")),
         *("--access-log", "--forwarded-allow-ips", "127.0.0.1"),
     )
     log = tmp_path / "requests.log"
-    with running_hotserve(
-        str(model), tmp_path, environment, options=options, stdout=log
-    ) as running:
+    with running_hotserve(model, tmp_path, options=options, stdout=log) as running:
         eventually(lambda: running.get("/ping").status_code == 200, "it is not served")
         shown = [SHOWN, {"Authorization": "Bearer without-a-name"}, {"Authorization": "Bearer ana"}]
         proxied = {"X-Forwarded-For": "192.0.2.1"}
@@ -333,16 +328,15 @@ def test_who_asked_is_in_the_log_and_the_metrics(tmp_path: Path) -> None:
 
 def test_an_empty_token_is_none_and_that_is_told(tmp_path: Path) -> None:
     model = save(text_model(), tmp_path / "model")
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
-    environment |= {"HOTSERVE_TOKEN": "", "HOTSERVE_TOKEN_FILE": ""}
+    environment = without_mlflow() | {"HOTSERVE_TOKEN": "", "HOTSERVE_TOKEN_FILE": ""}
     told = "HOTSERVE_TOKEN is empty: everybody is answered"
-    with running_hotserve(str(model), tmp_path, environment, options=("--workers", "1")) as open_:
+    with running_hotserve(model, tmp_path, environment, options=("--workers", "1")) as open_:
         assert open_.get("/model").status_code == 200
         assert told in open_.log.read_text("utf-8")
         assert told.replace("TOKEN", "TOKEN_FILE") in open_.log.read_text("utf-8")
     (tmp_path / "tokens").write_text(TOKEN)
     options = ("--workers", "1", "--token-file", str(tmp_path / "tokens"))
-    with running_hotserve(str(model), tmp_path, environment, options=options) as shut:
+    with running_hotserve(model, tmp_path, environment, options=options) as shut:
         assert shut.get("/model").status_code == 401
         assert told not in shut.log.read_text("utf-8")
 

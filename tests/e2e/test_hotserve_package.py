@@ -85,10 +85,8 @@ def test_it_brings_neither_mlflow_nor_scikit_learn(installed: Path) -> None:
     )
     assert done.stdout.startswith(str(installed.parent))
     for module in ("mlflow", "sklearn", "pandas"):
-        missing = subprocess.run(
-            [installed / "python", "-c", f"import {module}"], capture_output=True, check=False
-        )
-        assert b"ModuleNotFoundError" in missing.stderr, module
+        missing = completed([installed / "python", "-c", f"import {module}"])
+        assert "ModuleNotFoundError" in missing.stderr, module
 
 
 def test_its_help_is_there(installed: Path, environment: dict[str, str]) -> None:

@@ -1,17 +1,12 @@
 """The lane against the real `mlflow models serve` of the same model."""
 
 import json
-import os
-import subprocess
-import sys
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import mlflow.pyfunc
 import mlflow.sklearn
+import requests
 from mlflow.models import Model
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import SGDClassifier
@@ -22,39 +17,14 @@ from hotserve.lane.compile import main
 from hotserve.lane.probes import compare, read_probes
 from produtos.model import flavor as model_flavor
 from produtos.model import pipeline as trainer_model
-from tests.e2e.conftest import free_port, stop_tree, wait_until_healthy
+from tests.e2e.hotserve_process import PATIENCE
+from tests.e2e.stock_server import stock_server
 from tests.unit.hotserve.lane.lane_corpus import LABELS, TEXTS
-
-
-@contextmanager
-def served(model: Path) -> Iterator[str]:
-    """The address of a stock scoring server."""
-    port = free_port()
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "mlflow", "models", "serve", "-m", str(model)),
-            *("-p", str(port), "-h", "127.0.0.1", "--env-manager", "local"),
-        ],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        # It runs `uvicorn` by name.
-        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
-    )
-    try:
-        wait_until_healthy(f"http://127.0.0.1:{port}/ping", process)
-        yield f"http://127.0.0.1:{port}/invocations"
-    finally:
-        stop_tree(process)
 
 
 def ask(url: str, **body: Any) -> bytes:
     """The body of an answer."""
-    request = urllib.request.Request(
-        url, json.dumps(body).encode(), {"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request, timeout=120) as answer:
-        content: bytes = answer.read()
-        return content
+    return requests.post(f"{url}/invocations", json=body, timeout=PATIENCE).content
 
 
 def test_the_trainers_model(tmp_path: Path) -> None:
@@ -63,7 +33,7 @@ def test_the_trainers_model(tmp_path: Path) -> None:
     assert main([str(tmp_path / "model"), str(tmp_path / "lane")]) == 0
     lane = Lane(tmp_path / "lane")
     probes = read_probes(tmp_path / "lane")
-    with served(tmp_path / "model") as url:
+    with stock_server(str(tmp_path / "model")) as url:
         body = ask(url, inputs=probes)
         assert lane.predict_json(probes) == body
         assert lane.predict_json(["boneca"]) == ask(url, inputs=["boneca"])
@@ -103,7 +73,7 @@ def test_a_stock_model_and_one_that_cuts_texts(tmp_path: Path) -> None:
     assert main([str(stock), str(tmp_path / "lane")]) == 0
     lane = Lane(tmp_path / "lane")
     probes = read_probes(tmp_path / "lane")
-    with served(stock) as url:
+    with stock_server(str(stock)) as url:
         assert lane.predict_json(probes) == ask(url, inputs=probes)
     code = tmp_path / "code.py"
     code.write_text(CUTTING)
@@ -113,7 +83,7 @@ def test_a_stock_model_and_one_that_cuts_texts(tmp_path: Path) -> None:
         artifacts={"pipeline": str(stock / "model.skops")},
         pip_requirements=["scikit-learn"],
     )
-    with served(cutting) as url:
+    with stock_server(str(cutting)) as url:
         answers = json.loads(ask(url, inputs=probes))["predictions"]
     difference = compare(lane, probes, answers)
     assert difference is not None

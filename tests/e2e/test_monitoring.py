@@ -9,7 +9,7 @@ import socketserver
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ import yaml
 
 from tests.e2e.conftest import free_port
 from tests.e2e.hotserve_process import eventually, running_hotserve
-from tests.support.threads import serving
+from tests.support.threads import Quiet, serving
 
 FOLDER = Path(__file__).resolve().parents[2] / "deploy" / "monitoring"
 
@@ -51,7 +51,7 @@ class MailServer(socketserver.StreamRequestHandler):
         self.wfile.write(f"{line}\r\n".encode())
 
 
-class Webhook(BaseHTTPRequestHandler):
+class Webhook(Quiet):
     """Takes Alertmanager's JSON."""
 
     told: Told
@@ -61,9 +61,6 @@ class Webhook(BaseHTTPRequestHandler):
         self.told.add(("webhook", message["groupLabels"]["alertname"], message["status"]))
         self.send_response(200)
         self.end_headers()
-
-    def log_request(self, code: object = "-", size: object = "-") -> None:
-        """Nothing: the queue has it."""
 
 
 @contextmanager

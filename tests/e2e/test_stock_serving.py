@@ -3,12 +3,9 @@
 import io
 import json
 import os
-import subprocess
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -17,7 +14,7 @@ from mlflow.models import Model
 
 from produtos.model import flavor as model_flavor
 from produtos.model import pipeline as model
-from tests.e2e.conftest import free_port, stop_tree, wait_until_healthy
+from tests.e2e.stock_server import stock_server
 
 TRAINING = {
     "boneca de pano": "brinquedo",
@@ -38,29 +35,9 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     pipeline = model.build("naive_bayes", strip_accents=True)
     pipeline.fit(list(TRAINING), list(TRAINING.values()))
     model_flavor.save_model(str(folder / "modelo"), pipeline, Model())
-    address = f"http://127.0.0.1:{(port := free_port())}"
-    bin_folder = Path(sys.executable).parent
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "mlflow", "models", "serve", "-m", str(folder / "modelo")),
-                *("-h", "127.0.0.1", "-p", str(port), "--env-manager", "local"),
-            ],
-            env=os.environ
-            | {
-                "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
-                "PATH": f"{bin_folder}:{os.environ['PATH']}",
-            },
-            stdout=log,
-            stderr=log,
-            cwd=folder,
-            start_new_session=True,
-        )
-    try:
-        wait_until_healthy(f"{address}/health", process)
+    environment = os.environ | {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"}
+    with stock_server(str(folder / "modelo"), environment) as address:
         yield f"{address}/invocations"
-    finally:
-        stop_tree(process)
 
 
 def ask(url: str, body: bytes | dict[str, Any], kind: str = "application/json") -> Any:

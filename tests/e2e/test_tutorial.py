@@ -24,6 +24,7 @@ from tests.e2e.hotserve_process import PATIENCE
 from tests.e2e.stack import Servers, Stack, make_run
 from tests.e2e.tutorial_text import Command, Section
 from tests.e2e.tutorial_walk import DOCS, MODEL, PAGES, SECTIONS, Walk, alias, new_reader
+from tests.support.commands import completed
 
 
 @pytest.fixture(scope="module")
@@ -114,12 +115,7 @@ def test_containers_are_started_with_the_services_that_the_page_means() -> None:
     ]
     if shutil.which("docker") is None:
         pytest.skip("no docker on this machine")
-    listed = subprocess.run(
-        ["docker", "compose", "config", "--services"],
-        cwd=DOCS.parent,
-        capture_output=True,
-        text=True,
-    )
+    listed = completed(["docker", "compose", "config", "--services"], cwd=DOCS.parent)
     if "is not a docker command" in listed.stderr:
         pytest.skip("no docker compose on this machine")
     assert {"mlflow", "trainer", MODEL} <= set(listed.stdout.split()), listed.stderr

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.commands import completed
+
 ROOT = Path(__file__).parents[2]
 WORKER = "tests/unit/hotserve/worker"
 TESTS = (f"{WORKER}/http/test_protocol.py", f"{WORKER}/test_access_log.py")
@@ -20,13 +22,7 @@ def requirement() -> str:
 
 
 def run(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, *command],
-        cwd=ROOT,
-        env={**os.environ, **variables},
-        capture_output=True,
-        text=True,
-    )
+    return completed([sys.executable, *command], cwd=ROOT, env={**os.environ, **variables})
 
 
 @pytest.mark.parametrize("which", ["lowest-direct", "highest"])
