@@ -21,6 +21,7 @@ from tests.compose.faults import Clocks, Faults, Users, write_page
 from tests.compose.stack import ROOT, Stack, variables, wait_until
 from tests.compose.team import PEOPLE, SERVICES, Team
 from tests.e2e.conftest import free_port
+from tests.support.commands import completed
 
 
 @dataclass(frozen=True)
@@ -62,12 +63,7 @@ def base_images(offline: Path, *more: str) -> Images:
     """
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         return Images((ROOT / ".env",), (ROOT / "compose.yml",))
-    done = subprocess.run(
-        [str(ROOT / "deploy" / "offline-images" / "build.sh"), *more],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = completed([str(ROOT / "deploy" / "offline-images" / "build.sh"), *more])
     assert done.returncode == 0, done.stderr
     offline.write_text(done.stdout, encoding="utf-8")
     return Images((ROOT / ".env", offline), (ROOT / "compose.yml", ROOT / "compose.offline.yml"))

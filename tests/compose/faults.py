@@ -18,6 +18,7 @@ import pytest
 import requests
 
 from tests.compose.stack import ROOT, Stack, docker, wait_until
+from tests.support.commands import completed
 
 API = "classificador-produtos"
 PAGE = ROOT / "docs" / "reliability.md"
@@ -309,7 +310,7 @@ class Faults:
         """What it sends is late: netem where the kernel has it, else a narrow line."""
         pid = str(self.stack.state(service)["Pid"])
         tc = [*_as_root(), "nsenter", "--target", pid, "--net", "tc", "qdisc"]
-        shown = subprocess.run([*tc, "show"], check=True, capture_output=True, text=True).stdout
+        shown = completed([*tc, "show"], check=True).stdout
         devices = set(re.findall(r"dev (eth\d+)", shown))
         for device in devices:
             subprocess.run([*tc, "replace", "dev", device, "root", *(slowness() or [])], check=True)

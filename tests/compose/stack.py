@@ -18,6 +18,7 @@ import boto3
 import requests
 
 from tests.e2e.conftest import free_port
+from tests.support.commands import completed
 
 ROOT = Path(__file__).resolve().parents[2]
 PORTS = (
@@ -33,9 +34,7 @@ IMAGE_TAG = f"test-{hashlib.sha256(bytes(ROOT)).hexdigest()[:8]}"
 
 def docker(*arguments: str, check: bool = True, timeout: float = 120) -> str:
     """Run docker; its standard output without the line's end."""
-    done = subprocess.run(
-        ["docker", *arguments], capture_output=True, text=True, timeout=timeout, check=False
-    )
+    done = completed(["docker", *arguments], timeout=timeout)
     if check and done.returncode:
         raise AssertionError(f"docker {' '.join(arguments)}: {done.stderr.strip()}")
     return done.stdout.strip()
@@ -101,15 +100,12 @@ class Stack:
         self, *arguments: str, timeout: float = 300, settings: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
         """`docker compose …` for this project, whatever comes of it."""
-        return subprocess.run(
+        return completed(
             [*self.command_line(), *arguments],
             cwd=ROOT,
             env=self.environment() | dict(settings or {}),
             stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
             timeout=timeout,
-            check=False,
         )
 
     def compose(
@@ -264,15 +260,12 @@ class Stack:
             "COMPOSE_ENV_FILES": ",".join(map(str, self.env_files)),
             "COMPOSE_FILE": ":".join(map(str, self.files)),
         }
-        return subprocess.run(
+        return completed(
             ["make", target, *variables],
             cwd=ROOT,
             env=self.environment() | mine | dict(settings or {}),
             stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
             timeout=900,
-            check=False,
         )
 
     def make(self, target: str, *variables: str, settings: Mapping[str, str] | None = None) -> str:

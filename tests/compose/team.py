@@ -13,6 +13,7 @@ import requests
 
 from tests.compose.stack import IMAGE_TAG, PORTS, ROOT, Stack, variables
 from tests.e2e.conftest import free_port
+from tests.support.commands import completed
 
 PAGE = ROOT / "docs" / "team.md"
 PEOPLE = ("reader", "scientist", "promoter")
@@ -60,15 +61,12 @@ class Team:
         """The same, whatever comes of it."""
         line = line.replace(":5000", f":{self.port('MLFLOW_PORT')}")
         line = line.replace(":8080", f":{self.port('SERVE_PORT')}")
-        return subprocess.run(
+        return completed(
             ["bash", "-c", line],
             cwd=self.folder,
             env=self.environment() | more,
             stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
             timeout=1200,
-            check=False,
         )
 
     def environment(self) -> dict[str, str]:
@@ -112,11 +110,9 @@ class Team:
 
 def clone(folder: Path, offline: Mapping[str, str], files: list[str]) -> Team:
     """The files of the repository as they are here, with the tests' ports and images in `.env`."""
-    listed = subprocess.run(
+    listed = completed(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
-        capture_output=True,
-        text=True,
         check=True,
     ).stdout
     for name in filter(None, listed.split("\0")):

@@ -1,11 +1,10 @@
 """The images: built without a registry, nothing left in them that is this machine's business."""
 
-import subprocess
-
 import pytest
 
 from tests.compose.conftest import Images
 from tests.compose.stack import IMAGE_TAG, ROOT, docker
+from tests.support.commands import completed
 
 OURS = ("mlflow", "trainer", "classificador-produtos")
 
@@ -25,12 +24,7 @@ def test_base_images_that_exist_are_not_built_again(images: Images) -> None:
     if len(images.env_files) == 1:
         pytest.skip("the base images come from a registry here")
     before = set(docker("images", "--no-trunc", "local/*").splitlines())
-    again = subprocess.run(
-        [str(ROOT / "deploy" / "offline-images" / "build.sh")],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    again = completed([str(ROOT / "deploy" / "offline-images" / "build.sh")], check=True)
     assert again.stdout == images.env_files[1].read_text(encoding="utf-8")
     assert again.stderr == ""
     assert set(docker("images", "--no-trunc", "local/*").splitlines()) == before

@@ -18,6 +18,7 @@ from tests.compose.stack import ROOT, Stack, this_machine, traffic, wait_until
 from tests.compose.stack import docker as run_docker
 from tests.e2e.small_disk import resize, small_disk
 from tests.e2e.ssh_server import running_sshd
+from tests.support.commands import completed
 
 # As soon as restic has written something that was not there.
 KILL_WHILE_IT_WRITES = """
@@ -191,9 +192,7 @@ def test_it_is_made_at_the_time_that_is_set(other: Stack, backup_settings: dict[
             ),
             "--filter=label=com.docker.compose.service=backup",
         )
-        return subprocess.run(
-            ["docker", "logs", container], capture_output=True, text=True, check=True
-        ).stderr
+        return completed(["docker", "logs", container], check=True).stderr
 
     wait_until(lambda: f"{soon:%F %H:%M} UTC" in said(), "the schedule to be read")
     wait_until(lambda: "kept at /backups" in said(), "the backup")

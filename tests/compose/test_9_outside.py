@@ -17,6 +17,7 @@ from playwright.sync_api import expect
 
 from tests.compose.stack import ROOT, Stack
 from tests.e2e.registry_page import chromium
+from tests.support.commands import completed
 
 MIB = 1 << 20
 ANSWERS = ["brinquedo", "brinquedo", "livro", "livro"]
@@ -50,7 +51,7 @@ class Client:
     def run(self, script: Path, *arguments: str) -> str:
         """The script's standard output; it knows the tracking server's address and nothing else."""
         kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-        done = subprocess.run(
+        done = completed(
             [self.python, script, *arguments],
             env=kept
             | {
@@ -62,9 +63,6 @@ class Client:
                 # With the usual ones, what can't be reached is given up after ten minutes.
                 "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
             },
-            capture_output=True,
-            text=True,
-            check=False,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout

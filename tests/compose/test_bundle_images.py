@@ -11,20 +11,13 @@ from tests.compose.conftest import Images
 from tests.compose.small_registry import registry_with
 from tests.compose.stack import IMAGE_TAG, ROOT, Stack, docker, variables
 from tests.e2e.git_repository import committed_clone
+from tests.support.commands import completed
 
 pytestmark = pytest.mark.slow
 
 
 def run(line: str, folder: Path, environment: dict[str, str]) -> str:
-    done = subprocess.run(
-        ["bash", "-c", line],
-        cwd=folder,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = completed(["bash", "-c", line], cwd=folder, env=environment, stdin=subprocess.DEVNULL)
     assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
     return done.stdout
 

@@ -1,7 +1,6 @@
 """A class without logins in containers: places, one API, the teacher's list, and back again."""
 
 import re
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from mlflow import MlflowClient
 
 from tests.compose.stack import MODEL, ROOT, Stack, docker, traffic, wait_until
 from tests.e2e.hotserve_models import Registry
+from tests.support.commands import completed
 
 # MLflow has deprecated stages, and asks for type hints.
 pytestmark = [
@@ -66,13 +66,10 @@ class Room:
     def type_in(self, sheet: str, program: str) -> str:
         """What a student does in a new terminal: paste what the sheet says, and then a command."""
         (pasted,) = re.findall(r"```sh\n(.*?)```", sheet, re.S)
-        done = subprocess.run(
+        done = completed(
             ["bash", "-c", f"set -e\n{pasted}{sys.executable} {program}"],
             cwd=ROOT,
             env=self.stack.environment(),
-            capture_output=True,
-            text=True,
-            check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -116,7 +113,7 @@ def test_a_student_trains_and_is_served_and_the_teacher_sees_it(
     assert "registered as ana-lucia version 1, Production" in room.type_in(ana, "trainer/sweep.py")
     wait_until(lambda: room.ask("ana-lucia").ok, "Ana's model to be served")
     (line,) = re.findall(r"`(curl .*?)`", ana)
-    asked = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=True)
+    asked = completed(["bash", "-c", line], check=True)
     assert asked.stdout == '{"predictions": ["brinquedo"]}\n'
     _, first, second = room.status()
     assert first == ["Ana Lúcia", "11", "0", "0.9792", "1", "1", "1"]

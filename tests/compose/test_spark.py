@@ -11,6 +11,7 @@ import pytest
 from tests.compose.conftest import base_images
 from tests.compose.stack import ROOT, Stack, wait_until
 from tests.compose.test_5_batch import address, csv_bytes, job, secrets, uncommitted
+from tests.support.commands import completed
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 
@@ -83,7 +84,7 @@ def test_a_table_is_that_of_one_machine_and_both_workers_had_a_part(
     assert len(workers) == 2
     for worker in workers:
         line = ["docker", "logs", worker]
-        log = subprocess.run(line, capture_output=True, text=True, check=True)
+        log = completed(line, check=True)
         said = log.stdout + log.stderr
         assert "Asked to launch executor" in said
         assert not any(secret in said for secret in secrets(spark))

@@ -20,6 +20,7 @@ from tests.e2e.conftest import MlflowServer
 from tests.e2e.git_repository import Repository, copy_of_a_clone
 from tests.e2e.git_server import GitServer, running_git_server
 from tests.e2e.registry_page import PATIENCE, chromium
+from tests.support.commands import completed
 
 pytestmark = pytest.mark.timeout(1800)
 
@@ -262,12 +263,12 @@ def pyenv_with_newest_python(folder: Path) -> Path:
     pyenv = shutil.which("pyenv")
     if pyenv is None:
         pytest.skip("no pyenv on this machine; --env-manager virtualenv needs it")
-    listed = subprocess.run([pyenv, "install", "--list"], capture_output=True, text=True)
+    listed = completed([pyenv, "install", "--list"])
     patches = re.findall(r"^ *3\.11\.(\d+)$", listed.stdout, flags=re.M)
     if not patches:
         pytest.skip(f"pyenv lists no Python 3.11: {listed.stderr or 'no python-build plugin'}")
     newest = f"3.11.{max(map(int, patches))}"
-    root = subprocess.run([pyenv, "root"], capture_output=True, text=True, check=True).stdout
+    root = completed([pyenv, "root"], check=True).stdout
     installed = Path(root.strip()) / "versions" / newest
     if not installed.exists():
         if sys.version_info[:2] != (3, 11):

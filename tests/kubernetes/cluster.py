@@ -16,6 +16,7 @@ import requests
 import yaml
 
 from tests.compose.stack import wait_until
+from tests.support.commands import completed
 
 API = "classificador-produtos"
 NAMESPACE = "classificador-de-produtos"
@@ -37,14 +38,7 @@ class Cluster:
         self, *arguments: str, given: str | None = None, timeout: float = 900
     ) -> subprocess.CompletedProcess[str]:
         """`kubectl …`, whatever comes of it."""
-        return subprocess.run(
-            self._line(*arguments),
-            input=given,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
+        return completed(self._line(*arguments), input=given, timeout=timeout)
 
     def kubectl(self, *arguments: str, given: str | None = None, timeout: float = 900) -> str:
         """`kubectl …`, which has to succeed; its standard output."""
@@ -54,13 +48,10 @@ class Cluster:
 
     def run(self, lines: Sequence[str]) -> str:
         """Lines of a shell, each of which has to succeed; what they say."""
-        done = subprocess.run(
+        done = completed(
             ["bash", "-euc", "\n".join(("trap 'kill $(jobs -p) || true' EXIT", *lines))],
             env=os.environ | {"KUBECONFIG": str(self.kubeconfig)},
-            capture_output=True,
-            text=True,
             timeout=1800,
-            check=False,
         )
         assert done.returncode == 0, f"{lines}\n{done.stderr}{done.stdout}"
         return done.stdout

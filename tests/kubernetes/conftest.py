@@ -14,6 +14,7 @@ from tests.compose.stack import IMAGE_TAG, ROOT, docker, variables
 from tests.compose.team import commands
 from tests.e2e.conftest import free_port
 from tests.kubernetes.cluster import API, CONTAINERD, NAMESPACE, Cluster, variant
+from tests.support.commands import completed
 
 HERE = Path(__file__).parent
 PAGE = ROOT / "docs" / "kubernetes.md"
@@ -23,9 +24,7 @@ VOLUMES = {"db": 999, "s3": 1000}
 
 
 def script(name: str) -> None:
-    done = subprocess.run(
-        [str(HERE / name), str(FOLDER)], capture_output=True, text=True, check=False
-    )
+    done = completed([str(HERE / name), str(FOLDER)])
     assert done.returncode == 0, done.stderr
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from tests.compose.stack import wait_until
 from tests.kubernetes.cluster import API, CONTAINERD, Cluster, load
+from tests.support.commands import completed
 
 pytestmark = pytest.mark.slow
 
@@ -31,7 +32,7 @@ Shares = dict[str, float]
 def taken(container: str) -> float:
     """The seconds of a processor that a container has taken since it started."""
     line = [*CONTAINERD, "tasks", "metrics", "--format", "json", container]
-    said = subprocess.run(line, capture_output=True, text=True, check=True).stdout
+    said = completed(line, check=True).stdout
     cpu = json.loads(said)["cpu"]
     # Of the two kinds of control groups, each says it in its own way.
     return float(cpu["usage"]["total"] / 1e9 if "usage" in cpu else cpu["usage_usec"] / 1e6)

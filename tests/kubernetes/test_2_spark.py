@@ -3,7 +3,6 @@
 import os
 import shutil
 import socket
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,6 +19,7 @@ from tests.compose.team import commands
 from tests.kubernetes.cluster import Cluster
 from tests.kubernetes.conftest import give
 from tests.kubernetes.test_1_trial import KEYS
+from tests.support.commands import completed
 
 pytestmark = [
     pytest.mark.slow,
@@ -84,17 +84,14 @@ def test_a_table_is_that_of_one_machine_and_no_pod_is_left(
     boto3.client("s3", **s3, **KEYS).put_object(Bucket="mlflow", Key="muitos.csv", Body=table)
 
     def outcome(line: str, mlflow: str) -> bytes:
-        done = subprocess.run(
+        done = completed(
             ["bash", "-c", line],
             cwd=tmp_path,
             env=os.environ
             | {name.upper(): value for name, value in KEYS.items()}
             | {"MLFLOW_TRACKING_URI": f"http://{mlflow}", "NO_PROXY": "*"}
             | {"MLFLOW_S3_ENDPOINT_URL": s3["endpoint_url"], "AWS_REGION": s3["region_name"]},
-            capture_output=True,
-            text=True,
             timeout=600,
-            check=False,
         )
         assert done.returncode == 0, done.stderr
         return (tmp_path / "respostas.csv").read_bytes()

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.commands import completed
+
 ROOT = Path(__file__).parents[2]
 DOCKER = """\
 #!/bin/bash
@@ -40,7 +42,7 @@ def calls(tmp_path: Path) -> Path:
 
 def stack(calls: Path, command: str, **ends: str) -> subprocess.CompletedProcess[str]:
     """Do it where the steps end with those codes."""
-    return subprocess.run(
+    return completed(
         [ROOT / "deploy" / "backup" / "stack.sh", command],
         env={
             **os.environ,
@@ -53,9 +55,6 @@ def stack(calls: Path, command: str, **ends: str) -> subprocess.CompletedProcess
             **ends,
         },
         stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
     )
 
 
@@ -182,7 +181,7 @@ def backup_with(backup: str, folder: Path, **more: str) -> subprocess.CompletedP
         made.mkdir()
     restic.write_text(f'#!/bin/sh\n[ "$1" = backup ] || exit 0\n{backup}\n', encoding="utf-8")
     restic.chmod(0o755)
-    return subprocess.run(
+    return completed(
         [ROOT / "deploy" / "backup" / "backup.sh", "make"],
         env={
             **os.environ,
@@ -194,9 +193,6 @@ def backup_with(backup: str, folder: Path, **more: str) -> subprocess.CompletedP
             "RESTIC_PASSWORD_FILE": str(folder / "password"),
             **more,
         },
-        capture_output=True,
-        text=True,
-        check=False,
     )
 
 

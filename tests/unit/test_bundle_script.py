@@ -5,13 +5,13 @@ Docker and pip are played by scripts here; tests/compose starts the stack from a
 
 import os
 import shutil
-import subprocess
 import tarfile
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.git_repository import git
+from tests.support.commands import completed
 
 ROOT = Path(__file__).parents[2]
 DIGEST = f"@sha256:{'0' * 64}"
@@ -56,7 +56,7 @@ def clone(tmp_path: Path) -> Path:
 
 def test_what_is_named_by_its_digest_goes_by_its_tag(clone: Path, tmp_path: Path) -> None:
     mysql = f"mirror:5000/mysql:9{DIGEST}"
-    done = subprocess.run(
+    done = completed(
         [clone / "local" / "bundle.sh", tmp_path / "bundle.tar"],
         env={
             **os.environ,
@@ -67,9 +67,6 @@ def test_what_is_named_by_its_digest_goes_by_its_tag(clone: Path, tmp_path: Path
             "IMAGE_TAG": "2",
             "MYSQL_IMAGE": mysql,
         },
-        capture_output=True,
-        text=True,
-        check=False,
     )
     assert done.returncode == 0, done.stderr
     calls = (tmp_path / "calls").read_text("utf-8").splitlines()

@@ -1,12 +1,12 @@
 """How a tutorial's page is read, and how what it shows is compared with what was printed."""
 
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.tutorial_text import Command, PageStep, Program, missing_line, read
+from tests.support.commands import completed
 
 ROOT = Path(__file__).resolve().parents[2]
 TUTORIALS = ["tutorial.md", "tutorial.pt-BR.md"]
@@ -156,12 +156,6 @@ def trainers_lines(block: str) -> list[str]:
 
 
 def test_every_target_that_a_page_names_is_listed() -> None:
-    listed = subprocess.run(
-        ["make", "help"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
+    listed = completed(["make", "help"], cwd=ROOT, check=True).stdout
     for target in ("env", "run", "up"):
         assert f"  make {target} " in listed

@@ -1,7 +1,6 @@
 """Programs speak the language of the terminal, and what they say is in the catalog."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -15,12 +14,10 @@ ENGLISH, PORTUGUESE = "must be a number between 0 and 1", "deve ser um número e
 
 def said(variables: dict[str, str], *command: str, **more: str) -> str:
     kept = {n: v for n, v in os.environ.items() if n not in ("LINGUA", "LANGUAGE", "LC_ALL")}
-    done = subprocess.run(
+    done = completed(
         [sys.executable, *command],
         cwd=ROOT,
         env=kept | {"LC_MESSAGES": "", "LANG": "C.UTF-8"} | variables | more,
-        capture_output=True,
-        text=True,
         encoding="utf-8",
     )
     return done.stdout + done.stderr
