@@ -1,7 +1,9 @@
 """Small real models for hotserve's tests, registered in a real MLflow server."""
 
 import tempfile
+import warnings
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 import mlflow
@@ -46,6 +48,32 @@ def save(model: Pipeline, folder: Path) -> Path:
         pip_requirements=["mlflow", "scikit-learn"],
         serialization_format="skops",
     )
+    return folder
+
+
+PROGRAM = """\
+import mlflow
+import pandas as pd
+
+
+class Model(mlflow.pyfunc.PythonModel):
+    asked = 0
+
+    def predict(self, context, model_input, params=None):
+{body}
+
+mlflow.models.set_model(Model())
+"""
+
+
+def save_program(folder: Path, body: str, **more: Any) -> Path:
+    """Write a model that is a program, by the body of its `predict`; returns its folder."""
+    script = folder.with_suffix(".py")
+    script.write_text(PROGRAM.format(body=indent(body, " " * 8)), "utf-8")
+    with warnings.catch_warnings(action="ignore"):  # MLflow asks for type hints.
+        mlflow.pyfunc.save_model(
+            folder, python_model=str(script), **{"pip_requirements": ["mlflow"], **more}
+        )
     return folder
 
 
@@ -103,7 +131,8 @@ class Registry:
         """Move a version to a stage, as the web page does: what was in it is archived."""
         # MLflow refuses to archive what is archived already.
         archive = stage in ("Staging", "Production")
-        self.client.transition_model_version_stage(name, version, stage, archive)
+        with warnings.catch_warnings(action="ignore"):  # Stages are deprecated.
+            self.client.transition_model_version_stage(name, version, stage, archive)
 
     def register_folder(self, name: str, folder: Path) -> str:
         """Upload an MLflow model folder as a new version; returns its number."""

@@ -31,7 +31,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
-from tests.e2e.hotserve_models import TEXTS
+from tests.e2e.hotserve_models import TEXTS, save_program
 
 _RANDOM = np.random.default_rng(7)
 COLUMNS = [f"c{number}" for number in range(8)]
@@ -51,21 +51,6 @@ LABELS = [label for label, group in TEXTS.items() for _ in group] * 10
 
 COUNTS = "pyfunc that counts"
 """Answers how often it was asked: no two servers can agree about that."""
-PYFUNC = """\
-import mlflow
-import pandas as pd
-
-
-class Model(mlflow.pyfunc.PythonModel):
-    asked = 0
-
-    def predict(self, context, model_input, params=None):
-        self.asked += 1
-        {code}
-
-
-mlflow.models.set_model(Model())
-"""
 PYFUNCS = {
     "pyfunc of a list": "return [float(x) for x in model_input.sum(axis=1)]",
     "pyfunc of objects": (
@@ -84,9 +69,9 @@ PYFUNCS = {
     ),
     "pyfunc that refuses": (
         "if (model_input['c0'] > 9).any(): raise ValueError('c0 is over 9')\n"
-        "        return model_input['c0'].tolist()"
+        "return model_input['c0'].tolist()"
     ),
-    COUNTS: "return [self.asked] * len(model_input)",
+    COUNTS: "self.asked += 1\nreturn [self.asked] * len(model_input)",
 }
 
 ESTIMATORS: dict[str, Callable[[], tuple[BaseEstimator, pd.DataFrame]]] = {
@@ -143,16 +128,9 @@ def save(kind: str, folder: Path) -> pd.DataFrame:
         more |= {"input_example": rows.head(3), "serialization_format": "cloudpickle"}
         mlflow.sklearn.save_model(model, folder, **more)
         return rows
-    script = folder.with_suffix(".py")
-    script.write_text(PYFUNC.format(code=PYFUNCS[kind]), "utf-8")
     signature = infer_signature(NUMBERS)
     if kind == "pyfunc with parameters":
         signature.params = ParamSchema([ParamSpec("factor", "double", 1.0)])
-    mlflow.pyfunc.save_model(
-        folder,
-        python_model=str(script),
-        signature=signature,
-        input_example=NUMBERS.head(3),
-        **more,
-    )
+    more |= {"signature": signature, "input_example": NUMBERS.head(3)}
+    save_program(folder, PYFUNCS[kind], **more)
     return NUMBERS

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import mlflow
 import pandas as pd
 from mlflow.models import infer_signature
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.naive_bayes import MultinomialNB
 from sklearn.pipeline import make_pipeline
 
-from tests.e2e.hotserve_models import Registry, save
+from tests.e2e.hotserve_models import Registry, save, save_program
 
 WORDS = 50
 REFUSED = 0.02
@@ -25,19 +24,10 @@ SLEEPERS = 0.003
 
 ECHO = """\
 import time
-
-import mlflow
-
-
-class Model(mlflow.pyfunc.PythonModel):
-    def predict(self, context, model_input, params=None):
-        time.sleep(0.01)
-        if (model_input["valor"] < 0).any():
-            raise ValueError("a value below zero")
-        return [f"{{value:.0f}} {name} {version}" for value in model_input["valor"]]
-
-
-mlflow.models.set_model(Model())
+time.sleep(0.01)
+if (model_input["valor"] < 0).any():
+    raise ValueError("a value below zero")
+return [f"{{value:.0f}} {name} {version}" for value in model_input["valor"]]
 """
 """A model without a lane. It is slow enough for requests to wait for each other."""
 
@@ -67,16 +57,9 @@ def register(registry: Registry, name: str, version: str, folder: Path, *, has_l
         labels = [f"{word} {name} {version}" for word in words]
         save(make_pipeline(CountVectorizer(), MultinomialNB()).fit(words, labels), folder)
     else:
-        script = folder.with_suffix(".py")
-        script.write_text(ECHO.format(name=name, version=version), "utf-8")
         rows = pd.DataFrame({"valor": [1.0, 2.5, 40.0]})
-        mlflow.pyfunc.save_model(
-            folder,
-            python_model=str(script),
-            signature=infer_signature(rows, ["1 a 1"]),
-            input_example=rows,
-            pip_requirements=["mlflow"],
-        )
+        body, signature = ECHO.format(name=name, version=version), infer_signature(rows, ["1 a 1"])
+        save_program(folder, body, signature=signature, input_example=rows)
     assert registry.register_folder(name, folder) == version
 
 

@@ -11,46 +11,31 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import mlflow
 import pandas as pd
 import pytest
 import requests
 from mlflow.models import infer_signature
 
 from tests.e2e.conftest import MlflowServer
-from tests.e2e.hotserve_models import Registry
+from tests.e2e.hotserve_models import Registry, save_program
 from tests.e2e.hotserve_process import PATIENCE, Hotserve, eventually, running_hotserve
 from tests.support.threads import working
 
 NAME = "hotserve-batching"
 URI = f"models:/{NAME}/Production"
 
-# MLflow has deprecated stages, and asks for type hints.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:.*transition_model_version_stage"),
-    pytest.mark.filterwarnings("ignore:.*type hint"),
-]
-
-MODEL = """\
-import os, signal, time
-import mlflow
-
-
-class Model(mlflow.pyfunc.PythonModel):
-    def predict(self, context, model_input, params=None):
-        end = time.perf_counter() + 0.005 + 0.00005 * len(model_input)
-        while time.perf_counter() < end:
-            pass
-        values = [float(value) for value in model_input["valor"]]
-        if -1.0 in values:
-            raise ValueError("a bad row")
-        if -2.0 in values:
-            values.remove(-2.0)
-        mark = VERSION + ((params or {}).get("mark") or "")
-        return [f"{value:.1f} of {mark}" for value in values]
-
-
-mlflow.models.set_model(Model())
+PREDICT = """\
+import time
+end = time.perf_counter() + 0.005 + 0.00005 * len(model_input)
+while time.perf_counter() < end:
+    pass
+values = [float(value) for value in model_input["valor"]]
+if -1.0 in values:
+    raise ValueError("a bad row")
+if -2.0 in values:
+    values.remove(-2.0)
+mark = VERSION + ((params or {}).get("mark") or "")
+return [f"{value:.1f} of {mark}" for value in values]
 """
 BAD, LEFT_OUT = -1.0, -2.0
 """Rows at which the model raises, and that it does not answer."""
@@ -59,12 +44,8 @@ ROWS = pd.DataFrame({"valor": [1.5, 2.5], "peso": [1.0, 3.0]})
 
 def register(registry: Registry, folder: Path, version: str, **more: Any) -> str:
     """A model that answers with each row's value and `version`; it costs 5 ms, and a bit a row."""
-    script = folder / f"model_{version}.py"
-    script.write_text(f"VERSION = {version!r}\n{MODEL}")
-    mlflow.pyfunc.save_model(
-        folder / version, python_model=str(script), pip_requirements=["mlflow"], **more
-    )
-    return registry.register_folder(NAME, folder / version)
+    body = f"VERSION = {version!r}\n{PREDICT}"
+    return registry.register_folder(NAME, save_program(folder / version, body, **more))
 
 
 @dataclass(frozen=True)

@@ -18,12 +18,6 @@ from tests.e2e.hotserve_process import Hotserve, ask_all, running_hotserve
 from tests.e2e.model_kinds import COLUMNS
 
 NAME = "hotserve-batching-models"
-# MLflow has deprecated stages, and asks for type hints.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:.*transition_model_version_stage"),
-    pytest.mark.filterwarnings("ignore:.*type hint"),
-]
-
 TREE, OBJECTS, NORMALISES = "boosted regression", "pyfunc of objects", "pyfunc that normalises"
 KINDS = (TREE, OBJECTS, NORMALISES, model_kinds.COUNTS)
 

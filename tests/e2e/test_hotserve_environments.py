@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 import mlflow
-import pytest
 
 from tests.e2e.conftest import MlflowServer
 from tests.e2e.hotserve_models import Registry, text_model
@@ -15,9 +14,6 @@ NAME = "hotserve-environments"
 MADE_WITHIN = 900.0
 """Seconds for an environment whose packages may have to be downloaded first."""
 OPTIONS = ["--workers", "1", "--start-timeout", str(MADE_WITHIN)]
-
-# MLflow has deprecated stages; they are what is followed here.
-pytestmark = pytest.mark.filterwarnings("ignore:.*transition_model_version_stage")
 
 
 def is_fast(hotserve: Hotserve) -> bool:

@@ -12,35 +12,21 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, Schema
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from tests.e2e.hotserve_models import save, text_model
+from tests.e2e.hotserve_models import save, save_program, text_model
 from tests.e2e.hotserve_process import CSV, PATIENCE, Hotserve, running_hotserve
 from tests.e2e.stock_server import stock_server
 
 ENVIRONMENT = {"PATH": "/usr/bin:/bin"}
 REVIEW = ModelSignature(Schema([ColSpec("string", "review")]))
-ECHO = """
-import mlflow.pyfunc
 
 
-class Echo(mlflow.pyfunc.PythonModel):
-    def predict(self, context, model_input, params=None):
-        return model_input.astype(str).values.tolist()
-
-
-mlflow.models.set_model(Echo())
-"""
-
-
-def echo(home: Path, signature: ModelSignature | None = None) -> str:
-    code = home / "echo.py"
-    code.write_text(ECHO)
-    folder = str(home / "model")
-    mlflow.pyfunc.save_model(folder, python_model=str(code), signature=signature)
-    return folder
+def echo(home: Path, signature: ModelSignature | None = None) -> Path:
+    body = "return model_input.astype(str).values.tolist()"
+    return save_program(home / "model", body, signature=signature)
 
 
 @contextmanager
-def serving(folder: str, home: Path) -> Iterator[Hotserve]:
+def serving(folder: str | Path, home: Path) -> Iterator[Hotserve]:
     with running_hotserve(folder, home) as hotserve:
         hotserve.wait_until_serving()
         yield hotserve
@@ -80,8 +66,7 @@ def test_one_named_column_of_texts(tmp_path: Path) -> None:
 
 
 def test_a_pipeline_of_texts_without_a_signature(tmp_path: Path) -> None:
-    folder = str(save(text_model(), tmp_path / "model"))
-    with serving(folder, tmp_path) as hotserve:
+    with serving(save(text_model(), tmp_path / "model"), tmp_path) as hotserve:
         expected = {"predictions": ["brinquedo", "game"]}
         assert hotserve.predict("boneca de pano\nhalo\n").json() == expected
         # A vectorizer that is given a table reads the names of its columns.

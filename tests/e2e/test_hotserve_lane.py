@@ -31,9 +31,6 @@ NAME = "hotserve-lane"
 URI = f"models:/{NAME}/Production"
 PRODUCTS = Path(__file__).resolve().parents[2] / "trainer" / "produtos.csv"
 
-# MLflow has deprecated stages; they are what is followed here.
-pytestmark = pytest.mark.filterwarnings("ignore:.*transition_model_version_stage")
-
 with PRODUCTS.open(encoding="utf-8", newline="") as _file:
     ROWS = list(csv.DictReader(_file, delimiter=";"))
 TEXTS = [f"{row['nome']} {row['descricao']}".strip() for row in ROWS]

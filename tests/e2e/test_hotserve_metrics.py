@@ -18,9 +18,6 @@ REQUESTS = "hotserve_requests_total"
 LONG = "halo " + "nada " * 5_000
 """Longer than the fast lane takes."""
 
-# MLflow has deprecated stages; they are what is followed here.
-pytestmark = pytest.mark.filterwarnings("ignore:.*transition_model_version_stage")
-
 
 @pytest.fixture(scope="module")
 def registry(mlflow_server: MlflowServer) -> Registry:

@@ -6,12 +6,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import mlflow
 import pytest
 import requests
 
 from tests.e2e.conftest import running_mlflow_server
-from tests.e2e.hotserve_models import Registry, constant_model, text_model
+from tests.e2e.hotserve_models import Registry, constant_model, save_program, text_model
 from tests.e2e.hotserve_process import (
     PATIENCE,
     Hotserve,
@@ -21,34 +20,17 @@ from tests.e2e.hotserve_process import (
     stream_of_requests,
 )
 
-# MLflow has deprecated stages, and asks for type hints.
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore:.*transition_model_version_stage"),
-    pytest.mark.filterwarnings("ignore:.*type hint"),
-]
+pytestmark = pytest.mark.slow
 
 CONCURRENCY = 4
 TROUBLE = """\
-import os
-import signal
-import time
-from pathlib import Path
-
-import mlflow
-
-
-class Model(mlflow.pyfunc.PythonModel):
-    def predict(self, context, model_input, params=None):
-        text = model_input.iloc[0, 0]
-        if text == "morra":
-            os.kill(os.getpid(), signal.SIGKILL)
-        while text == "espere" and Path({gate!r}).exists():
-            time.sleep(0.01)
-        return [text] * len(model_input)
-
-
-mlflow.models.set_model(Model())
+import os, pathlib, signal, time
+text = model_input.iloc[0, 0]
+if text == "morra":
+    os.kill(os.getpid(), signal.SIGKILL)
+while text == "espere" and pathlib.Path({gate!r}).exists():
+    time.sleep(0.01)
+return [text] * len(model_input)
 """
 
 
@@ -106,9 +88,8 @@ def served(streams: list[Stream]) -> None:
 @pytest.fixture(scope="module")
 def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
     home = tmp_path_factory.mktemp("neighbours")
-    gate, script = home / "gate", home / "ze.py"
-    script.write_text(TROUBLE.format(gate=str(gate)), encoding="utf-8")
-    mlflow.pyfunc.save_model(home / "ze", python_model=str(script), pip_requirements=["mlflow"])
+    gate = home / "gate"
+    trouble = save_program(home / "ze", TROUBLE.format(gate=str(gate)))
     options = ("--workers", "1", "--max-concurrency", str(CONCURRENCY))
     # A start takes long on a busy machine, and so does a model that waits for the gate.
     more = ("--timeout", "200")
@@ -116,7 +97,7 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
         registry = Registry(server.url)
         registry.register("ana", text_model(), stage="Production")
         registry.register("bia", constant_model("livro"), stage="Production")
-        registry.move("ze", registry.register_folder("ze", home / "ze"), "Production")
+        registry.move("ze", registry.register_folder("ze", trouble), "Production")
         uri, environment = "models:/*/Production", server.environment()
         with running_hotserve(uri, home, environment, options=options, more=more) as hotserve:
             there = Room(hotserve, gate)

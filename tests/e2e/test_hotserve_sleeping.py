@@ -4,16 +4,11 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import pytest
-
 from tests.e2e.conftest import MlflowServer
 from tests.e2e.hotserve_models import Registry, text_model
 from tests.e2e.hotserve_process import Hotserve, eventually, running_hotserve, stream_of_requests
 
 NAME = "hotserve-asleep"
-# MLflow has deprecated stages; they are what is followed here.
-pytestmark = pytest.mark.filterwarnings("ignore:.*transition_model_version_stage")
-
 FOR_THE_PROCESS = {"inputs": ["boneca de pano" + " " * 20_001]}
 """Longer than the fast lane takes."""
 

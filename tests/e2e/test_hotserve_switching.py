@@ -22,9 +22,6 @@ from tests.support.threads import working
 NAME = "hotserve-switching"
 URI = f"models:/{NAME}/Production"
 
-# MLflow has deprecated stages; they are what is followed here.
-pytestmark = pytest.mark.filterwarnings("ignore:.*transition_model_version_stage")
-
 
 @dataclass(frozen=True)
 class Switched:

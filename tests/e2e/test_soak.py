@@ -8,9 +8,6 @@ from tests.e2e import soak_models
 from tests.e2e.conftest import MlflowServer
 from tests.e2e.soak import soak
 
-# MLflow has deprecated stages; they are what is followed here.
-pytestmark = pytest.mark.filterwarnings("ignore:.*transition_model_version_stage")
-
 
 def test_no_request_fails_while_versions_and_processes_come_and_go(
     mlflow_server: MlflowServer, tmp_path: Path
