@@ -161,9 +161,3 @@ def test_versions_that_take_over_and_versions_that_would_not_start(
         lambda: hotserve.samples().value("hotserve_process_restarts_total") >= 1,
         "the process's end is not counted",
     )
-
-
-def test_a_worker_stays_small(hotserve: Hotserve) -> None:
-    ask_on_connections(hotserve, ["halo"] * 10, connections=6)
-    for worker in hotserve.workers():
-        assert worker.memory_info().rss < 90_000_000

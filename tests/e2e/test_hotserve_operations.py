@@ -14,7 +14,6 @@ import requests
 from openapi_schema_validator import OAS31Validator
 from playwright.sync_api import expect
 
-from hotserve import __version__
 from tests.e2e.conftest import without_mlflow
 from tests.e2e.hotserve_models import save, text_model
 from tests.e2e.hotserve_process import PATIENCE, Hotserve, eventually, running_hotserve
@@ -355,16 +354,3 @@ def test_a_token_that_can_not_be_used_is_one_line_and_code_2(tmp_path: Path) -> 
         assert told in result.stderr
         assert len(result.stderr.splitlines()) == 1
         assert TOKEN not in result.stderr
-
-
-def test_help_tells_every_setting_and_every_exit_code() -> None:
-    told = run("--help")
-    assert (told.returncode, told.stderr) == (0, "")
-    documented = (Path(__file__).parents[2] / "docs" / "hotserve.md").read_text("utf-8")
-    options = set(re.findall(r"^  (--[a-z-]+)", told.stdout, flags=re.MULTILINE)) - {"--version"}
-    assert len(options) > 15
-    for option in options:
-        assert f"`{option}`" in documented, option
-    for code in ("0  stopped", "1  a fault", "2  an option"):
-        assert code in told.stdout
-    assert run("--version").stdout == f"hotserve {__version__}\n"

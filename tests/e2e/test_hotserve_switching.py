@@ -148,10 +148,11 @@ def test_what_is_no_longer_wanted_is_no_longer_on_its_way(switched: Switched) ->
     ("register", "reason"),
     [
         (lambda registry: registry.register_incomplete(NAME), "No such file"),
+        (lambda registry: registry.register_broken(NAME), ""),
         (lambda registry: registry.register_faulty(NAME, DIES), "SIGKILL"),
         (lambda registry: registry.register_faulty(NAME, HANGS), "not healthy after 60 s"),
     ],
-    ids=["a file is missing", "dies at start", "hangs at start"],
+    ids=["a file is missing", "a file is damaged", "dies at start", "hangs at start"],
 )
 def test_a_version_that_does_not_start_changes_nothing(
     switched: Switched, register: Callable[[Registry], str], reason: str
@@ -163,7 +164,8 @@ def test_a_version_that_does_not_start_changes_nothing(
     model = hotserve.model()
     assert (model["version"], model["state"]) == ("1", "serving")
     assert model["last_error"]["version"] == faulty
-    assert reason in model["last_error"]["message"]
+    assert reason in model["last_error"]["message"] != ""
+    assert "/" not in model["last_error"]["message"].replace("models:/", "")
     assert switched.load.versions() == {"1"}
     switched.promote("1")
     eventually(lambda: len(hotserve.guards()) == 1, "its processes are left")

@@ -2,7 +2,6 @@
 
 import json
 import signal
-import socket
 import sqlite3
 import subprocess
 import urllib.error
@@ -307,19 +306,3 @@ def test_database_of_another_mlflow_is_said_at_once_with_the_command(tmp_path: P
     (line,) = [each for each in output.splitlines() if each.startswith("make run: ")]
     assert "mlflow.db was made by another version of MLflow" in line
     assert f".venv/bin/mlflow db upgrade '{uri}'" in line
-
-
-def test_ports_must_differ(tmp_path: Path) -> None:
-    port = free_port()
-    code, output = refused(STACK_HOME=tmp_path / "home", MLFLOW_PORT=port, SERVE_PORT=port)
-    assert code == 2
-    assert "are both" in output
-
-
-def test_port_of_another_service_is_named(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-        code, output = refused(STACK_HOME=tmp_path / "home", SERVE_PORT=port)
-    assert code == 2
-    assert f"port {port} is in use" in output
-    assert f"SERVE_PORT={port + 1}" in output

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hotserve import cli
+from hotserve import __version__, cli
 from hotserve.config import settings as settings_module
 from hotserve.config.errors import UsageError
 from hotserve.config.settings import Settings
@@ -337,8 +337,10 @@ def test_help_names_every_option_with_its_default() -> None:
         *("(default /somewhere/hotserve)", f"(default {len(os.sched_getaffinity(0))})"),
         "--access-log a line of JSON for each request on standard output --forwarded-allow-ips IPS",
         "HOTSERVE_TOKEN is one token processes:",
+        *("0 stopped", "1 a fault", "2 an option"),
     ):
         assert text in told
+    assert run("--version").stdout == f"hotserve {__version__}\n"
 
 
 def test_the_documentation_lists_every_setting_as_it_is_declared() -> None:
