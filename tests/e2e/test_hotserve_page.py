@@ -122,8 +122,8 @@ def watched(browser: Browser, at_first: Served) -> Iterator[Watched]:
         yield watched
 
 
-def test_a_page_that_waits_for_the_first_version_goes_on_by_itself(served: Served) -> None:
-    early = served.waiting_page
+def test_a_page_that_waits_for_the_first_version_goes_on_by_itself(at_first: Served) -> None:
+    early = at_first.waiting_page
     early.has_answered("brinquedo")
     expect(early.page.locator("#notice")).to_be_hidden()
     expect(early.page.locator("#served")).to_have_text("Versão 1")
@@ -802,11 +802,12 @@ def test_pictures(browser: Browser, served: Served) -> None:
             watched.page.screenshot(path=folder / f"{name}.png", full_page=name != "page-phone")
 
 
-def test_a_model_without_probabilities_gives_the_category(browser: Browser, served: Served) -> None:
-    with opened(browser, served.hotserve.url) as watched:
-        watched.type("boneca de pano")
-        watched.has_answered("brinquedo")
-        served.promote(served.without)
-        watched.has_answered("sempre esta")
-        expect(watched.page.locator("#answered")).to_contain_text("sem probabilidades")
-        expect(watched.page.locator("#bars")).to_be_hidden()
+def test_a_model_without_probabilities_gives_the_category(
+    watched: Watched, at_first: Served
+) -> None:
+    watched.type("boneca de pano")
+    watched.has_answered("brinquedo")
+    at_first.promote(at_first.without)
+    watched.has_answered("sempre esta")
+    expect(watched.page.locator("#answered")).to_contain_text("sem probabilidades")
+    expect(watched.page.locator("#bars")).to_be_hidden()
