@@ -169,7 +169,7 @@ api-page: env-dev ## write the page at /docs of the API again, after a change of
 
 .PHONY: pictures
 pictures: env-dev ## take the pictures of the tutorial and of the API's page again, and the notebook's outputs
-	@PICTURES=docs/images .venv/bin/pytest tests/e2e/test_tutorial.py tests/e2e/test_hotserve_page.py \
+	@PICTURES=docs/images .venv/bin/pytest tests/e2e/test_tutorial.py tests/e2e/hotserve_page/test_pictures.py \
 	  tests/e2e/test_notebook.py
 
 .PHONY: slides

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 # The same examples on every machine, and no limit to the time of one: what fails is a fault, never
 # luck or a busy machine. `--hypothesis-profile=default` tries others.
@@ -21,6 +23,21 @@ for name in ("MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS"):
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     # So it is for a job in the background, and for all that it starts: no Ctrl-C would end them.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+class ByServer(LoadFileScheduling):  # type: ignore[misc]
+    """The files of a folder of tests/e2e have servers in common: one process runs them all."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = super()._split_scope(nodeid)
+        folder = file.rpartition("/")[0]
+        return folder if folder.startswith("tests/e2e/") else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling | None:
+    """What `--dist loadfile` means here."""
+    return ByServer(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="module", autouse=True)
