@@ -8,12 +8,7 @@ from pathlib import Path
 
 from tests.e2e.conftest import free_port, running_mlflow_server
 from tests.e2e.hotserve_models import Registry, constant_model
-from tests.e2e.hotserve_process import (
-    PATIENCE,
-    eventually,
-    running_hotserve,
-    stream_of_requests,
-)
+from tests.e2e.hotserve_process import PATIENCE, eventually, running_hotserve, stream_of_requests
 
 NAME = "hotserve-without-mlflow"
 

@@ -20,13 +20,7 @@ import pytest
 from tests.e2e.hotserve_process import eventually
 from tests.e2e.small_disk import small_disk
 from tests.e2e.ssh_server import SshServer, running_sshd
-from tests.e2e.stack import (
-    ROOT,
-    make_command,
-    make_run,
-    make_run_environment,
-    run_in_checkout,
-)
+from tests.e2e.stack import ROOT, make_command, make_run, make_run_environment, run_in_checkout
 from tests.support.commands import completed
 
 pytestmark = pytest.mark.skipif(
