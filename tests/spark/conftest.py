@@ -16,7 +16,7 @@ from produtos.spark.session import JAVA_OPTIONS
 from tests.e2e.batch_jobs import BatchJobs
 from tests.e2e.conftest import MlflowServer, free_port, running_mlflow_server, stop_tree
 from tests.e2e.hotserve_process import eventually
-from tests.e2e.two_versions import train_two_versions
+from tests.e2e.two_versions.versions import train_two_versions
 
 PYSPARK = find_spec("pyspark")
 MEMORY = "600m"

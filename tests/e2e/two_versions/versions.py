@@ -6,12 +6,13 @@ import sys
 from pathlib import Path
 
 import mlflow
+from mlflow import MlflowClient
 
 from produtos.registry import registry
-from tests.e2e.conftest import MlflowServer, pointed_at
+from tests.e2e.conftest import ROOT, MlflowServer, pointed_at
 from tests.support.commands import completed
 
-TRAIN = Path(__file__).resolve().parents[2] / "trainer" / "train.py"
+TRAIN = ROOT / "trainer" / "train.py"
 
 SAMPLES = {
     "livro": ("senhor dos anéis, volume {}", 20),
@@ -61,3 +62,12 @@ def train_two_versions(server: MlflowServer) -> Path:
             version = mlflow.register_model(f"models:/{found[1]}", registry.MODEL_NAME)
             registry.move(client, version, stage)
     return products
+
+
+def place(client: MlflowClient) -> None:
+    """Version 1 in Production, version 2 in Staging, and no other alias, whatever was done."""
+    for number, stage in (("1", registry.PRODUCTION), ("2", registry.STAGING)):
+        registry.move(client, client.get_model_version(registry.MODEL_NAME, number), stage)
+    for alias in client.get_registered_model(registry.MODEL_NAME).aliases:
+        if alias not in ("production", "staging"):
+            client.delete_registered_model_alias(registry.MODEL_NAME, alias)

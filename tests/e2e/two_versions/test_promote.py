@@ -1,113 +1,19 @@
-"""Promotion and roll-back by command, against a real registry."""
+"""Promotion by command, against a real registry."""
 
 import csv
 import sys
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
-import promote as entry_point
 import pytest
-from mlflow import MlflowClient
-from mlflow.entities.model_registry import ModelVersion
 
-from produtos import command
 from produtos.errors import BadInput
 from produtos.registry import registry
 from produtos.registry.registry import MODEL_NAME
-from tests.e2e.conftest import ROOT, MlflowServer, free_port, pointed_at, running_mlflow_server
-from tests.e2e.two_versions import train_two_versions
+from tests.e2e.conftest import ROOT, MlflowServer, free_port
+from tests.e2e.two_versions.promoting import AT_FIRST, Promote
 from tests.support.commands import completed
 
 PROMOTE = ROOT / "trainer" / "promote.py"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
-    """Version 1, without accent handling, and version 2, with it, which is the better one."""
-    with running_mlflow_server(tmp_path_factory.mktemp("promote") / "mlflow") as server:
-        train_two_versions(server)
-        yield server
-
-
-class Promote:
-    """The command, in this process: its exit code is what `main` ends with.
-
-    Attributes:
-        client: of the server whose versions are moved.
-        products: the data set that both were trained on.
-    """
-
-    def __init__(
-        self,
-        client: MlflowClient,
-        products: Path,
-        monkeypatch: pytest.MonkeyPatch,
-        capsys: pytest.CaptureFixture[str],
-    ) -> None:
-        self.client = client
-        self.products = products
-        self._monkeypatch = monkeypatch
-        self._capsys = capsys
-
-    def __call__(self, *arguments: str) -> tuple[str, str]:
-        if "--dataset" not in arguments:
-            arguments = (*arguments, "--dataset", str(self.products))
-        self._monkeypatch.setattr(sys, "argv", ["promote.py", *arguments])
-        entry_point.main()
-        written = self._capsys.readouterr()
-        return written.out, written.err
-
-    def refused(self, *arguments: str) -> tuple[str, str]:
-        """A version that is worse: exit code 1, one line."""
-        with pytest.raises(SystemExit) as ended:
-            self(*arguments)
-        assert ended.value.code == 1
-        written = self._capsys.readouterr()
-        (line,) = written.err.splitlines()
-        return written.out, line
-
-    def version(self, number: str) -> ModelVersion:
-        return self.client.get_model_version(MODEL_NAME, number)
-
-    def places(self) -> tuple[dict[str, str], dict[str, str]]:
-        """Stages by version and versions by alias."""
-        stages = {each.version: each.current_stage for each in registry.versions(self.client)}
-        aliases = self.client.get_registered_model(MODEL_NAME).aliases
-        return (
-            {str(number): str(stage) for number, stage in stages.items()},
-            {alias: str(number) for alias, number in aliases.items()},
-        )
-
-    def by_hand(self, number: str, *, archive: bool) -> None:
-        """Move a version to Production as the web page does."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)
-            self.client.transition_model_version_stage(MODEL_NAME, number, "Production", archive)
-
-
-@pytest.fixture
-def promote(
-    server: MlflowServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Promote]:
-    """With version 1 in Production, version 2 in Staging, and nothing on record."""
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
-    # As `command.run` sets them: `main` is called without it here.
-    for name, value in command.DEFAULTS.items():
-        monkeypatch.setenv(name, value)
-    with pointed_at(server) as client:
-        promote = Promote(client, server.home / "produtos.csv", monkeypatch, capsys)
-        for number, stage in (("1", registry.PRODUCTION), ("2", registry.STAGING)):
-            registry.move(client, promote.version(number), stage)
-        for stage in (registry.PRODUCTION, registry.STAGING):
-            client.set_registered_model_tag(MODEL_NAME, f"history.{stage}", "")
-        for number in ("1", "2"):
-            for tag in promote.version(number).tags:
-                client.delete_model_version_tag(MODEL_NAME, number, tag)
-        yield promote
-
-
-AT_FIRST = ({"1": "Production", "2": "Staging"}, {"production": "1", "staging": "2"})
 
 
 def test_a_better_version_is_promoted_and_it_is_on_record(
@@ -166,75 +72,6 @@ def test_a_worse_version_is_refused_unless_forced(promote: Promote) -> None:
     promote("--version", "1", "--force")
     assert promote.places() == ({"1": "Production", "2": "Archived"}, {"production": "1"})
     assert promote.version("1").tags["promotion.forced"] == "yes"
-
-
-def test_rolling_back_goes_to_what_was_there_before(promote: Promote) -> None:
-    promote("--version", "2")
-    said, _ = promote("--rollback", "--dry-run")
-    assert said == "would put version 1 back into Production, for 2\n"
-    assert promote.places()[1] == {"production": "2"}
-    said, _ = promote("--rollback", "--reason", "erro em livros")
-    assert said == "version 1 is back in Production; version 2 is archived\n"
-    assert promote.places() == ({"1": "Production", "2": "Archived"}, {"production": "1"})
-    assert promote.version("2").tags["rolled_back.reason"] == "erro em livros"
-    assert (
-        promote.version("1").tags["promotion.reason"] == "roll-back from version 2: erro em livros"
-    )
-    # Not back and forth: what was there before version 1 is not known.
-    with pytest.raises(BadInput, match="not on record what was in Production before version 1"):
-        promote("--rollback")
-
-
-def test_each_roll_back_goes_one_step_further_back(promote: Promote) -> None:
-    promote("--version", "2")
-    promote("--version", "1", "--force")
-    for number in ("2", "1"):
-        promote("--rollback")
-        assert promote.places()[1] == {"production": number}
-    with pytest.raises(BadInput, match="not on record what was in Production before version 1;"):
-        promote("--rollback")
-
-
-def test_what_a_hand_moved_is_not_rolled_back_by_guess(promote: Promote) -> None:
-    promote("--version", "2")
-    for number in ("1", "2"):
-        promote.by_hand(number, archive=True)
-    with pytest.raises(BadInput, match=r"moved or edited by hand since; .*--version 1 --force"):
-        promote("--rollback")
-    # The next move by command knows what a hand put there.
-    promote.by_hand("1", archive=True)
-    promote("--version", "2")
-    promote("--rollback")
-    assert promote.places()[1] == {"production": "1"}
-
-
-def test_who_forced_it_and_why_stays_on_record(promote: Promote) -> None:
-    promote("--version", "2")
-    promote("--version", "1", "--force", "--reason", "saudade")
-    assert promote("--version", "1")[0] == "version 1 was in Production already\n"
-    tags = promote.version("1").tags
-    assert (tags["promotion.reason"], tags["promotion.forced"]) == ("saudade", "yes")
-    promote("--version", "1", "--reason", "muita saudade")
-    tags = promote.version("1").tags
-    assert (tags["promotion.reason"], tags["promotion.forced"]) == ("muita saudade", "yes")
-
-
-def test_two_versions_that_a_hand_left_in_production(promote: Promote) -> None:
-    promote.by_hand("2", archive=False)
-    said, _ = promote("--version", "1", "--force", "--dry-run")
-    assert said.splitlines()[-1] == (
-        "would leave version 1 in Production; version 2 would be archived"
-    )
-    said, _ = promote("--version", "1", "--force")
-    assert said.splitlines()[-1] == "version 1 was in Production already; version 2 is archived"
-    # An alias names no version that is archived.
-    assert promote.places() == ({"1": "Production", "2": "Archived"}, {"production": "1"})
-
-
-def test_a_promotion_by_the_trainer_can_be_rolled_back_too(promote: Promote) -> None:
-    registry.move(promote.client, promote.version("2"), registry.PRODUCTION)
-    promote("--rollback")
-    assert promote.places()[1] == {"production": "1"}
 
 
 def test_out_of_the_way(promote: Promote) -> None:
