@@ -1,12 +1,8 @@
 """hotserve with a token and an access log, as somebody runs it on a network."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,12 +15,8 @@ from tests.e2e.hotserve_models import save, text_model
 from tests.e2e.hotserve_process import PATIENCE, Hotserve, eventually, running_hotserve
 from tests.e2e.raw_http import RawConnection
 from tests.e2e.registry_page import chromium
+from tests.e2e.token_requests import CSV, SHOWN, TOKEN, asked, logged
 from tests.e2e.watched_page import opened
-from tests.support.commands import completed
-
-TOKEN = "abre-te-sesamo-0123456789"
-SHOWN = {"Authorization": f"Bearer {TOKEN}"}
-CSV = {"Content-Type": "text/csv"}
 
 
 @pytest.fixture(scope="module")
@@ -48,20 +40,6 @@ def hotserve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hotserve]:
 
 def is_open(model: dict[str, Any]) -> bool:
     return (model["lane"] or {}).get("state") == "open"
-
-
-def asked(
-    hotserve: Hotserve, method: str, path: str, headers: dict[str, str], body: bytes = b""
-) -> requests.Response:
-    return requests.request(
-        method, hotserve.url + path, data=body, headers=headers, timeout=PATIENCE
-    )
-
-
-def logged(hotserve: Hotserve) -> list[dict[str, Any]]:
-    """The lines of the access log so far."""
-    assert hotserve.stdout is not None
-    return [json.loads(line) for line in hotserve.stdout.read_text("utf-8").splitlines()]
 
 
 @pytest.mark.parametrize("path", ["/model", "/metrics", "/version", "/nowhere", "/invocations"])
@@ -98,30 +76,6 @@ def test_who_has_it_gets_everything(hotserve: Hotserve) -> None:
 )
 def test_what_is_no_secret_is_open(hotserve: Hotserve, path: str) -> None:
     assert asked(hotserve, "GET", path, {}).status_code == 200
-
-
-def test_why_nothing_is_served_is_told_to_who_has_the_token(tmp_path: Path) -> None:
-    environment = os.environ | {
-        "HOTSERVE_TOKEN": TOKEN,
-        "MLFLOW_TRACKING_URI": "http://127.0.0.1:1",
-    }
-    with running_hotserve(
-        "models:/secreto/Production", tmp_path, environment, options=("--workers", "1")
-    ) as running:
-
-        def ping(headers: dict[str, str]) -> str:
-            answer = asked(running, "GET", "/ping", headers)
-            assert answer.status_code == 503
-            assert int(answer.headers["Retry-After"]) >= 1
-            return str(answer.json()["message"])
-
-        running.get("/docs")
-        eventually(lambda: "127.0.0.1:1 can't be reached" in ping(SHOWN), "it does not say why")
-        for headers in ({}, {"Authorization": "Bearer another"}):
-            told = ping(headers)
-            assert "/model says why" in told
-            assert "127.0.0.1" not in told
-            assert "secreto" not in told
 
 
 def test_answers_are_as_described(hotserve: Hotserve) -> None:
@@ -244,113 +198,3 @@ def test_logs_hold_no_token_and_hotserves_own_lines_are_json(hotserve: Hotserve)
     messages = [json.loads(line) for line in own.splitlines()]
     assert any("listening on" in line["message"] for line in messages)
     assert {line["level"] for line in messages} <= {"info", "warning", "error"}
-
-
-def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    return completed(
-        [sys.executable, "-m", "hotserve", *arguments],
-        env={**os.environ, **variables},
-        timeout=PATIENCE,
-    )
-
-
-def test_a_token_file_that_changes_counts_from_then_on(tmp_path: Path) -> None:
-    model = save(text_model(), tmp_path / "model")
-    file = tmp_path / "tokens"
-    file.write_text("first\n")
-    kept_open = requests.Session()
-
-    def status(token: str) -> int:
-        shown = {"Authorization": f"Bearer {token}"}
-        return kept_open.get(running.url + "/version", headers=shown, timeout=PATIENCE).status_code
-
-    def replace_workers() -> None:
-        for worker in running.workers():
-            worker.kill()
-        eventually(lambda: len(running.workers()) == 2, "they are not replaced")
-        running.get("/ping")
-
-    options = ("--workers", "2", "--token-file", str(file))
-    with running_hotserve(model, tmp_path, options=options) as running:
-        running.get("/ping")
-        eventually(lambda: status("first") == 200, "the first token does not count")
-        assert status("second") == 401
-        file.write_text("first\nana second\n")
-        eventually(lambda: status("second") == 200, "the second token does not count")
-        # As somebody does who wants no reader to see half of it.
-        (tmp_path / "new").write_text("ana second\n")
-        (tmp_path / "new").rename(file)
-        eventually(lambda: status("first") == 401, "the first token still counts")
-        file.unlink()
-        eventually(lambda: "can't be read" in running.log.read_text(), "it is not told")
-        assert [status("second"), status("")] == [200, 401]
-        # A worker that comes later knows them, too.
-        replace_workers()
-        assert [status("second"), status("first")] == [200, 401]
-        file.write_text("# nothing\n")
-        eventually(lambda: "holds no token" in running.log.read_text(), "it is not told")
-        eventually(lambda: status("second") == 401, "the last token still counts")
-        assert [status("first"), status(""), status("# nothing"), status("nothing")] == [401] * 4
-        replace_workers()
-        assert [status("second"), status("")] == [401, 401]
-        assert "second" not in running.log.read_text()
-
-
-def test_who_asked_is_in_the_log_and_the_metrics(tmp_path: Path) -> None:
-    model = save(text_model(), tmp_path / "model")
-    (tmp_path / "tokens").write_text(f"# who may ask\nana {TOKEN}\nwithout-a-name\n")
-    options = (
-        *("--workers", "1", "--token-file", str(tmp_path / "tokens")),
-        *("--access-log", "--forwarded-allow-ips", "127.0.0.1"),
-    )
-    log = tmp_path / "requests.log"
-    with running_hotserve(model, tmp_path, options=options, stdout=log) as running:
-        eventually(lambda: running.get("/ping").status_code == 200, "it is not served")
-        shown = [SHOWN, {"Authorization": "Bearer without-a-name"}, {"Authorization": "Bearer ana"}]
-        proxied = {"X-Forwarded-For": "192.0.2.1"}
-        statuses = [
-            asked(running, "POST", "/invocations", who | CSV | proxied, body).status_code
-            for who in shown
-            for body in (b"halo", b"halo " + b"nada " * 5_000)
-        ]
-        assert statuses == [200, 200, 200, 200, 401, 401]
-        metrics = asked(running, "GET", "/metrics", SHOWN).text
-        assert 'hotserve_client_requests_total{client="ana"} 2.0' in metrics
-        assert metrics.count("hotserve_client_requests_total{") == 1
-        eventually(lambda: len(logged(running)) >= 8, "a line is missing")
-        names = [line["client_name"] for line in logged(running)]
-        assert names[-7:] == ["ana", "ana", None, None, None, None, "ana"]
-        clients = [line["client"] for line in logged(running)]
-        assert clients[-7:] == [*["192.0.2.1"] * 6, "127.0.0.1"]
-        assert TOKEN not in log.read_text() + running.log.read_text()
-
-
-def test_an_empty_token_is_none_and_that_is_told(tmp_path: Path) -> None:
-    model = save(text_model(), tmp_path / "model")
-    environment = without_mlflow() | {"HOTSERVE_TOKEN": "", "HOTSERVE_TOKEN_FILE": ""}
-    told = "HOTSERVE_TOKEN is empty: everybody is answered"
-    with running_hotserve(model, tmp_path, environment, options=("--workers", "1")) as open_:
-        assert open_.get("/model").status_code == 200
-        assert told in open_.log.read_text("utf-8")
-        assert told.replace("TOKEN", "TOKEN_FILE") in open_.log.read_text("utf-8")
-    (tmp_path / "tokens").write_text(TOKEN)
-    options = ("--workers", "1", "--token-file", str(tmp_path / "tokens"))
-    with running_hotserve(model, tmp_path, environment, options=options) as shut:
-        assert shut.get("/model").status_code == 401
-        assert told not in shut.log.read_text("utf-8")
-
-
-def test_a_token_that_can_not_be_used_is_one_line_and_code_2(tmp_path: Path) -> None:
-    empty = tmp_path / "empty"
-    empty.touch()
-    command = ("mlflow", "models", "serve", "-m", "models:/a/1")
-    for arguments, variables, told in (
-        (("--token-file", str(empty)), {}, "holds no token"),
-        (("--token-file", str(empty)), {"HOTSERVE_TOKEN": TOKEN}, "both given"),
-        ((), {"HOTSERVE_TOKEN_FILE": str(tmp_path / "nowhere")}, "can't be read"),
-    ):
-        result = run(*arguments, *command, **variables)
-        assert result.returncode == 2
-        assert told in result.stderr
-        assert len(result.stderr.splitlines()) == 1
-        assert TOKEN not in result.stderr
