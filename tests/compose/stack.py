@@ -5,10 +5,8 @@ import ipaddress
 import json
 import os
 import subprocess
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -293,41 +291,3 @@ def variables(file: Path) -> dict[str, str]:
     lines = file.read_text(encoding="utf-8").splitlines()
     pairs = (line.partition("=") for line in lines if line and not line.startswith("#"))
     return {name: value for name, _, value in pairs}
-
-
-@dataclass
-class Traffic:
-    """What came of requests that were sent one after the other all the while."""
-
-    good: int = 0
-    bad: list[str] = field(default_factory=list)
-
-
-@contextmanager
-def traffic(classify: Callable[[], str]) -> Iterator[Traffic]:
-    """Requests to the API for as long as the block lasts, about forty a second.
-
-    Args:
-        classify: sends one for a toy, and gives the category.
-    """
-    seen, stop = Traffic(), threading.Event()
-
-    def send() -> None:
-        while not stop.wait(0.02):
-            try:
-                answer = classify()
-            except (requests.RequestException, AssertionError) as error:
-                seen.bad.append(str(error))
-            else:
-                if answer == "brinquedo":
-                    seen.good += 1
-                else:
-                    seen.bad.append(answer)
-
-    thread = threading.Thread(target=send)
-    thread.start()
-    try:
-        yield seen
-    finally:
-        stop.set()
-        thread.join()

@@ -5,7 +5,8 @@ from functools import partial
 
 import pytest
 
-from tests.compose.stack import JOBS, SERVERS, Stack, Traffic, traffic, wait_until
+from tests.compose.stack import JOBS, SERVERS, Stack, wait_until
+from tests.compose.traffic import Traffic, traffic
 
 BEHIND_THE_API = ("mlflow", "db", "s3")
 

@@ -1,51 +1,20 @@
-"""What `make run` says when its process runner or a service of it will not go on."""
+"""What `make run` does around its process runner, from the start to the last signal."""
 
 import contextlib
-import http.server
 import os
 import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from local import run, services, summary
-from local.settings import ROOT, Settings, short
-
-
-@pytest.fixture(autouse=True)
-def _signals() -> Iterator[None]:
-    """The stop of a stack has its process ignore further ones; this process goes on."""
-    before = {
-        number: signal.getsignal(number)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    }
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
-@pytest.fixture
-def chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """A data folder in the current folder, which has no logs yet."""
-    monkeypatch.chdir(tmp_path)
-    settings = Settings(5000, 8080, tmp_path / "dados", "produtos.csv")
-    settings.logs.mkdir(parents=True)
-    return settings
-
-
-def runner_that_ended(chosen: Settings, said: str) -> services.Services:
-    """A process runner that wrote a text and ended with code 2."""
-    console = chosen.logs / run.CONSOLE
-    console.write_text(said, encoding="utf-8")
-    process = subprocess.Popen(["bash", "-c", "exit 2"])
-    process.wait()
-    return services.Services(chosen.home / "no-socket", process, console)
+from local.settings import ROOT, Settings
+from tests.unit.local.runner import runner_that_ended
 
 
 def test_process_runner_that_cannot_start_says_why_in_one_line(
@@ -88,86 +57,6 @@ def test_process_runner_starts_with_a_long_tmpdir(
     assert list(long.iterdir()) == []
 
 
-def test_process_runner_that_says_nothing_is_told_by_its_code(chosen: Settings) -> None:
-    with pytest.raises(services.ServicesError, match=r"ended with code 2 \(its log: dados/logs/"):
-        runner_that_ended(chosen, "").states()
-
-
-def test_paths_in_the_current_folder_are_short(chosen: Settings) -> None:
-    assert short(chosen.logs) == "dados/logs"
-    assert short(Path(os.sep, "elsewhere")) == "/elsewhere"
-
-
-def test_block_names_the_logs_as_the_readme_shows_them(
-    chosen: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    served = {"name": "classificador-produtos", "version": "1", "stage": "Production"}
-    monkeypatch.setattr(summary, "_get", lambda *_, **__: served)
-    assert "  logs     dados/logs\n" in (summary.summary(chosen, 1.0) or "")
-
-
-def test_block_says_where_the_runs_are_compared(
-    chosen: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tags = [{"key": "mlflow.sharedViewState.comparar", "value": "{}"}]
-    answers = {
-        "/model": {"name": "m", "version": "1", "run_id": "r"},
-        "/ping": {},
-        "run_id=r": {"run": {"info": {"experiment_id": "4"}}},
-        "experiment_id=4": {"experiment": {"tags": tags}},
-    }
-
-    def get(url: str, **_: object) -> object:
-        return next(answer for end, answer in answers.items() if url.endswith(end))
-
-    monkeypatch.setattr(summary, "_get", get)
-    said = summary.summary(chosen, 1.0) or ""
-    assert (
-        "/#/experiments/4/runs?workflowType=machine_learning&viewStateShareKey=comparar\n" in said
-    )
-    tags.clear()
-    assert "compare" not in (summary.summary(chosen, 1.0) or "compare")
-
-
-@pytest.mark.parametrize(
-    ("where", "shown"),
-    [
-        ({"stage": "Production", "aliases": ["production"]}, " (Production)"),
-        ({"stage": None, "aliases": ["champion", "b"]}, " (@champion, @b)"),
-        ({"stage": None, "aliases": []}, ""),
-    ],
-)
-def test_block_says_by_what_name_the_version_is_served(
-    chosen: Settings, monkeypatch: pytest.MonkeyPatch, where: dict[str, object], shown: str
-) -> None:
-    served = {"name": "classificador-produtos", "version": "3", **where}
-    monkeypatch.setattr(summary, "_get", lambda *_, **__: served)
-    assert f"   classificador-produtos version 3{shown}\n" in (summary.summary(chosen, 1) or "")
-
-
-@pytest.mark.parametrize(
-    ("variables", "direct"),
-    [
-        ({}, False),
-        ({"http_proxy": "http://proxy:3128"}, True),
-        ({"ALL_PROXY": "http://proxy:3128"}, True),
-        ({"http_proxy": "http://proxy:3128", "no_proxy": "localhost"}, False),
-        ({"https_proxy": "http://proxy:3128"}, False),
-    ],
-)
-def test_the_line_to_try_goes_round_a_proxy(
-    chosen: Settings, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], direct: bool
-) -> None:
-    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(summary, "_get", lambda *_, **__: SERVED)
-    block = summary.summary(chosen, 1) or ""
-    assert ("'boneca de pano' --noproxy localhost localhost:8080" in block) is direct
-
-
 @pytest.mark.parametrize(
     ("variables", "expected"),
     [
@@ -200,98 +89,6 @@ def test_environment_of_the_services(chosen: Settings, monkeypatch: pytest.Monke
     assert environment["STACK_HOME"] == str(chosen.home)
     assert environment["HOTSERVE_CACHE"] == str(chosen.home / "hotserve")
     assert (environment["MLFLOW_PORT"], environment["SERVE_PORT"]) == ("5000", "8080")
-
-
-SERVED = {"name": "classificador-produtos", "version": "2", "stage": "Production"}
-NOTE = "no version of 'classificador-produtos' is in Production; version 2 is served until there is"
-
-
-def test_block_waits_for_the_version_that_was_trained(
-    chosen: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    model: dict[str, object] = {**SERVED, "note": NOTE}
-    monkeypatch.setattr(summary, "_get", lambda *_, **__: model)
-    assert summary.summary(chosen, 1.0, settled=False) is None
-    model["wanted"] = {"version": "1", "state": "starting"}
-    assert summary.summary(chosen, 1.0) is None
-    # The lane of a version answers before its process: that is ready.
-    model["wanted"] = {"version": "2", "state": "starting"}
-    assert "version 2" in (summary.summary(chosen, 1.0) or "")
-    model["wanted"] = {"version": "1", "state": "failed"}
-    assert f"           {NOTE}\n" in (summary.summary(chosen, 1.0) or "")
-
-
-@pytest.mark.parametrize(("code", "points_there"), [(124, True), (2, False)])
-def test_log_of_mlflow_is_named_when_mlflow_is_what_does_not_answer(
-    chosen: Settings, monkeypatch: pytest.MonkeyPatch, code: int, points_there: bool
-) -> None:
-    runner = runner_that_ended(chosen, "")
-    ended = {"name": "trainer", "statename": "EXITED", "exitstatus": code}
-    monkeypatch.setattr(runner, "states", lambda: {"trainer": ended})
-    (chosen.logs / "trainer.log").write_text("wait-for-it.sh: time-out: no answer\n")
-    with pytest.raises(services.ServicesError) as told:
-        runner.trained(chosen, mlflow_answered=False)
-    assert "wait-for-it.sh: time-out: no answer" in str(told.value)
-    assert ("dados/logs/mlflow.log" in str(told.value)) is points_there
-
-
-RUNNING = {"statename": "RUNNING", "exitstatus": 0, "stop": 0}
-OUT_OF_DATE = (
-    "Traceback (most recent call last):\n"
-    "mlflow.exceptions.MlflowException: Detected out-of-date database schema (found version 1, but"
-    " expected 2). Take a backup of your database, then run 'mlflow db upgrade <database_uri>'\n"
-)
-
-
-def states(**changed: Mapping[str, object]) -> dict[str, dict[str, object]]:
-    names = ("mlflow", "trainer", "classificador-produtos")
-    return {name: {**RUNNING, **changed.get(name, {})} for name in names}
-
-
-def test_services_that_run_are_left_alone(
-    chosen: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    runner = runner_that_ended(chosen, "")
-    for found, trained in (
-        ({}, False),
-        (states(), False),
-        (states(trainer={"statename": "EXITED"}), True),
-        # It is started again: that passes by itself.
-        (states(mlflow={"stop": 1764000000}, trainer={"statename": "EXITED"}), True),
-    ):
-        monkeypatch.setattr(runner, "states", lambda found=found: found)
-        assert runner.trained(chosen, mlflow_answered=True) is trained
-
-
-@pytest.mark.parametrize(
-    ("log", "reason"),
-    [
-        (OUT_OF_DATE, "the database dados/mlflow.db was made by another version of MLflow; "),
-        ("ValueError: no\nmore\n", "mlflow could not go on: ValueError: no (its log: dados/logs/m"),
-        ("Killed\n", "mlflow could not go on: Killed (its log: dados/logs/mlflow.log)"),
-    ],
-)
-def test_mlflow_that_ends_before_it_answered_is_the_end(
-    chosen: Settings, monkeypatch: pytest.MonkeyPatch, log: str, reason: str
-) -> None:
-    runner = runner_that_ended(chosen, "")
-    (chosen.logs / "mlflow.log").write_text(log)
-    monkeypatch.setattr(runner, "states", lambda: states(mlflow={"stop": 1764000000}))
-    with pytest.raises(services.ServicesError) as told:
-        runner.trained(chosen, mlflow_answered=False)
-    assert str(told.value).startswith(reason)
-    assert ("mlflow db upgrade 'sqlite:///" in str(told.value)) is (log == OUT_OF_DATE)
-
-
-@pytest.mark.parametrize("name", ["mlflow", "classificador-produtos"])
-def test_a_service_that_was_given_up_is_the_end(
-    chosen: Settings, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    runner = runner_that_ended(chosen, "")
-    given_up = {"statename": "FATAL", "spawnerr": "can't find command 'hotserve'"}
-    monkeypatch.setattr(runner, "states", lambda: states(**{name: given_up}))
-    with pytest.raises(services.ServicesError, match=f"{name} could not go on: can't find comm"):
-        runner.trained(chosen, mlflow_answered=True)
 
 
 WAITING = {"version": None, "state": "waiting", "message": "no version is in Production yet"}
@@ -496,26 +293,3 @@ def test_a_second_signal_does_not_cut_the_stop_short() -> None:
     with pytest.raises(run.Stopped):
         run._stop(signal.SIGINT, None)
     assert {signal.getsignal(number) for number in run.STOPPING} == {signal.SIG_IGN}
-
-
-@pytest.mark.parametrize(
-    ("answer", "read"),
-    [
-        (b"\r\n\n", {}),
-        (b'\r\n{"a": 1}', {"a": 1}),
-        (b"\r\n<html>", None),
-        (b"\r\n[1]", None),
-        (b'Content-Length: 99\r\n\r\n{"a": 1}', None),
-        (b"x" * 100_000, None),
-    ],
-)
-def test_a_blank_answer_is_a_good_one_and_what_is_cut_off_or_no_json_is_none(
-    answer: bytes, read: dict[str, int] | None
-) -> None:
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.wfile.write(b"HTTP/1.0 200 OK\r\n" + answer)
-
-    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.handle_request).start()
-        assert summary._get(f"http://127.0.0.1:{server.server_port}/ping") == read
