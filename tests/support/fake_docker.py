@@ -4,7 +4,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from tests.support.commands import completed
+from tests.support.commands import completed, program
 
 
 class FakeDocker:
@@ -19,14 +19,10 @@ class FakeDocker:
     """
 
     def __init__(self, folder: Path, answers: str) -> None:
-        program = folder / "bin" / "docker"
-        program.parent.mkdir()
-        program.write_text(
-            f'#!/bin/bash\necho "$*" >>"$CALLS"\ncase "$*" in\n{answers}\nesac\n', encoding="utf-8"
-        )
-        program.chmod(0o755)
+        script = f'echo "$*" >>"$CALLS"\ncase "$*" in\n{answers}\nesac'
+        docker = program(folder / "bin" / "docker", script, "/bin/bash")
         self.calls = folder / "calls"
-        self._path = f"{program.parent}:{os.environ['PATH']}"
+        self._path = f"{docker.parent}:{os.environ['PATH']}"
 
     def run(
         self, script: Path, *arguments: str, given: str = "", **variables: str

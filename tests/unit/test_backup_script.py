@@ -12,107 +12,98 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import completed
+from tests.support.commands import completed, program
+from tests.support.fake_docker import FakeDocker
 
 ROOT = Path(__file__).parents[2]
-DOCKER = """\
-#!/bin/bash
-echo "$*" >>"$CALLS"
-case "$*" in
+ANSWERS = """\
   *"ps --quiet --status running") echo one ;;
   *"config --images") printf '%s\\n' ours/mlflow:1 ours/trainer:1 theirs/mysql:9 ;;
   *"backup make"*) [[ $MAKE != 0 ]] || echo abcd; exit "$MAKE" ;;
   *"build --quiet") exit "$BUILD" ;;
   *"server.with_mysql upgrade") exit "$MIGRATE" ;;
   *"backup restore abcd") exit "$RESTORE" ;;
-esac
 """
 WELL = {"MAKE": "0", "BUILD": "0", "MIGRATE": "0", "RESTORE": "0"}
 BACK = ["tag ours/mlflow:1-before ours/mlflow:1", "tag ours/trainer:1-before ours/trainer:1"]
 
 
 @pytest.fixture
-def calls(tmp_path: Path) -> Path:
-    docker = tmp_path / "bin" / "docker"
-    docker.parent.mkdir()
-    docker.write_text(DOCKER, encoding="utf-8")
-    docker.chmod(0o755)
-    return tmp_path / "calls"
+def docker(tmp_path: Path) -> FakeDocker:
+    return FakeDocker(tmp_path, ANSWERS)
 
 
-def stack(calls: Path, command: str, **ends: str) -> subprocess.CompletedProcess[str]:
+def stack(docker: FakeDocker, command: str, **ends: str) -> subprocess.CompletedProcess[str]:
     """Do it where the steps end with those codes."""
-    return completed(
-        [ROOT / "deploy" / "backup" / "stack.sh", command],
-        env={
-            **os.environ,
-            "PATH": f"{calls.parent / 'bin'}:{os.environ['PATH']}",
-            "CALLS": str(calls),
-            "IMAGE_PREFIX": "ours",
-            "BACKUP_FOLDER": str(calls.parent / "backups"),
-            "BACKUP_PASSWORD_FILE": str(calls.parent / "password"),
-            **WELL,
-            **ends,
-        },
-        stdin=subprocess.DEVNULL,
-    )
+    folder = docker.calls.parent
+    settings = {
+        "IMAGE_PREFIX": "ours",
+        "BACKUP_FOLDER": str(folder / "backups"),
+        "BACKUP_PASSWORD_FILE": str(folder / "password"),
+    }
+    script = ROOT / "deploy" / "backup" / "stack.sh"
+    return docker.run(script, command, **{**settings, **WELL, **ends})
 
 
-def asked(calls: Path) -> list[str]:
+def asked(docker: FakeDocker) -> list[str]:
     """What was asked of Docker."""
-    lines = calls.read_text(encoding="utf-8").splitlines()
+    lines = docker.calls.read_text(encoding="utf-8").splitlines()
     return [line.removeprefix("compose --progress quiet ") for line in lines]
 
 
 @pytest.mark.parametrize(("code", "times"), [(0, 0), (1, 0), (137, 1)])
-def test_of_a_backup_that_was_killed_it_is_said(calls: Path, code: int, times: int) -> None:
-    done = stack(calls, "backup", MAKE=str(code))
+def test_of_a_backup_that_was_killed_it_is_said(docker: FakeDocker, code: int, times: int) -> None:
+    done = stack(docker, "backup", MAKE=str(code))
     assert done.returncode == code
-    assert sum(line.endswith(" backup killed") for line in asked(calls)) == times
+    assert sum(line.endswith(" backup killed") for line in asked(docker)) == times
 
 
-def test_without_a_backup_nothing_is_upgraded(calls: Path) -> None:
-    done = stack(calls, "upgrade", MAKE="137")
+def test_without_a_backup_nothing_is_upgraded(docker: FakeDocker) -> None:
+    done = stack(docker, "upgrade", MAKE="137")
     assert done.returncode == 1
     assert "without a backup there is no upgrade" in done.stderr
-    assert "build --quiet" not in asked(calls)
+    assert "build --quiet" not in asked(docker)
 
 
-def test_images_that_could_be_built_beside_one_that_could_not_are_not_left(calls: Path) -> None:
-    done = stack(calls, "upgrade", BUILD="1")
+def test_images_that_could_be_built_beside_one_that_could_not_are_not_left(
+    docker: FakeDocker,
+) -> None:
+    done = stack(docker, "upgrade", BUILD="1")
     assert done.returncode == 1
     assert "they could not be built: nothing was changed" in done.stderr
-    lines = asked(calls)
+    lines = asked(docker)
     after = lines[lines.index("build --quiet") :]
     assert [line for line in after if line.startswith("tag ")] == BACK
     assert not any(line.startswith(("stop", "up ")) for line in lines)
 
 
 @pytest.mark.parametrize("restore", [0, 3])
-def test_one_that_fails_ends_with_everything_started_as_before(calls: Path, restore: int) -> None:
+def test_one_that_fails_ends_with_everything_started_as_before(
+    docker: FakeDocker, restore: int
+) -> None:
     """3: a file is missing that was missing before, too."""
-    done = stack(calls, "upgrade", MIGRATE="1", RESTORE=str(restore))
+    done = stack(docker, "upgrade", MIGRATE="1", RESTORE=str(restore))
     assert done.returncode == 1
     assert "going back to backup abcd" in done.stderr
     assert "all is as it was before" in done.stderr
-    lines = asked(calls)
+    lines = asked(docker)
     after = lines[lines.index("compose logs --tail 10 mlflow classificador-produtos") :]
     assert [line for line in after if line.startswith("tag ")] == BACK
     assert "up --detach" in after
 
 
-def test_a_backup_that_cannot_be_restored_is_named(calls: Path) -> None:
-    done = stack(calls, "upgrade", MIGRATE="1", RESTORE="1")
+def test_a_backup_that_cannot_be_restored_is_named(docker: FakeDocker) -> None:
+    done = stack(docker, "upgrade", MIGRATE="1", RESTORE="1")
     assert done.returncode == 1
     assert "make restore SNAPSHOT=abcd FORCE=yes" in done.stderr
-    assert "up --detach" not in asked(calls)
+    assert "up --detach" not in asked(docker)
 
 
-def test_one_that_goes_well_says_where_the_data_of_before_are(calls: Path) -> None:
-    done = stack(calls, "upgrade")
+def test_one_that_goes_well_says_where_the_data_of_before_are(docker: FakeDocker) -> None:
+    done = stack(docker, "upgrade")
     assert done.returncode == 0, done.stderr
     assert "done; backup abcd is what was there before" in done.stderr
-    assert not set(BACK) & set(asked(calls))
+    assert not set(BACK) & set(asked(docker))
 
 
 @pytest.mark.skipif(
@@ -152,16 +143,16 @@ def test_prometheus_is_told_what_became_of_the_last_one(tmp_path: Path) -> None:
     assert tells("killed") == (when, "0")
 
 
-def test_the_container_is_let_read_the_key_where_backups_go_by_ssh(calls: Path) -> None:
-    keys = calls.parent / "keys"
+def test_the_container_is_let_read_the_key_where_backups_go_by_ssh(docker: FakeDocker) -> None:
+    keys = docker.calls.parent / "keys"
     keys.mkdir()
     (keys / "id_ed25519").touch(mode=0o600)
-    done = stack(calls, "backup", BACKUP_SSH_FOLDER=str(keys))
+    done = stack(docker, "backup", BACKUP_SSH_FOLDER=str(keys))
     assert done.returncode == 0, done.stderr
-    assert not any("/ssh" in line for line in asked(calls)), "no backup goes by SSH here"
+    assert not any("/ssh" in line for line in asked(docker)), "no backup goes by SSH here"
     target = {"BACKUP_TARGET": "sftp:ana@host:/kept", "BACKUP_SSH_FOLDER": str(keys)}
-    stack(calls, "backup", **target)
-    (lets,) = (line for line in asked(calls) if f"--volume {keys}:/ssh" in line)
+    stack(docker, "backup", **target)
+    (lets,) = (line for line in asked(docker) if f"--volume {keys}:/ssh" in line)
     assert lets.endswith("backup -c chgrp -R 10001 /ssh && chmod -R g=rX /ssh")
 
 
@@ -176,11 +167,8 @@ def backup_with(backup: str, folder: Path, **more: str) -> subprocess.CompletedP
     with sqlite3.connect(folder / "mlflow.db") as database:
         database.execute("CREATE TABLE alembic_version (version_num TEXT)")
     database.close()
-    restic = folder / "bin" / "restic"
-    for made in (restic.parent, folder / "kept"):
-        made.mkdir()
-    restic.write_text(f'#!/bin/sh\n[ "$1" = backup ] || exit 0\n{backup}\n', encoding="utf-8")
-    restic.chmod(0o755)
+    restic = program(folder / "bin" / "restic", f'[ "$1" = backup ] || exit 0\n{backup}')
+    (folder / "kept").mkdir()
     return completed(
         [ROOT / "deploy" / "backup" / "backup.sh", "make"],
         env={

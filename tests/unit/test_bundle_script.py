@@ -3,7 +3,6 @@
 Docker and pip are played by scripts here; tests/compose starts the stack from a real bundle.
 """
 
-import os
 import shutil
 import tarfile
 from pathlib import Path
@@ -11,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.git_repository import git
-from tests.support.commands import completed
+from tests.support.commands import program
+from tests.support.fake_docker import FakeDocker
 
 ROOT = Path(__file__).parents[2]
 DIGEST = f"@sha256:{'0' * 64}"
@@ -21,16 +21,11 @@ IMAGE_TAG=1
 PYTHON_IMAGE=python:3.11{DIGEST}
 MYSQL_IMAGE=mysql:9{DIGEST}
 """
-DOCKER = """\
-#!/bin/bash
-echo "$*" >>"$CALLS"
-case "$*" in
+ANSWERS = """\
   "compose config --images") printf '%s\\n' "$MYSQL_IMAGE" produtos/mlflow:2 produtos/mlflow:2 ;;
   save*) echo saved ;;
-esac
 """
 PYTHON = """\
-#!/bin/bash
 case "$*" in
   "-m pip download"*) mkdir -p "$(sed 's/.*--dest \\([^ ]*\\).*/\\1/' <<<"$*")" ;;
   *) echo python3.11 x86_64 ;;
@@ -47,29 +42,23 @@ def clone(tmp_path: Path) -> Path:
     git("init", "--quiet", "--initial-branch", "main", cwd=folder)
     git("add", "--all", cwd=folder)
     git("commit", "--quiet", "--message", "x", cwd=folder)
-    for name, text in ((".venv/bin/python", PYTHON), ("bin/docker", DOCKER)):
-        (folder / name).parent.mkdir(parents=True)
-        (folder / name).write_text(text, encoding="utf-8")
-        (folder / name).chmod(0o755)
+    (folder / ".venv").mkdir()
+    program(folder / ".venv" / "bin" / "python", PYTHON, "/bin/bash")
     return folder
 
 
 def test_what_is_named_by_its_digest_goes_by_its_tag(clone: Path, tmp_path: Path) -> None:
     mysql = f"mirror:5000/mysql:9{DIGEST}"
-    done = completed(
-        [clone / "local" / "bundle.sh", tmp_path / "bundle.tar"],
-        env={
-            **os.environ,
-            "PATH": f"{clone / 'bin'}:{os.environ['PATH']}",
-            "CALLS": str(tmp_path / "calls"),
-            "IMAGES": "yes",
-            # As on a machine with settings of its own.
-            "IMAGE_TAG": "2",
-            "MYSQL_IMAGE": mysql,
-        },
+    docker = FakeDocker(tmp_path, ANSWERS)
+    # As on a machine with settings of its own.
+    done = docker.run(
+        *(clone / "local" / "bundle.sh", str(tmp_path / "bundle.tar")),
+        IMAGES="yes",
+        IMAGE_TAG="2",
+        MYSQL_IMAGE=mysql,
     )
     assert done.returncode == 0, done.stderr
-    calls = (tmp_path / "calls").read_text("utf-8").splitlines()
+    calls = docker.calls.read_text("utf-8").splitlines()
     assert f"tag {mysql} mirror:5000/mysql:9" in calls
     assert "save mirror:5000/mysql:9 produtos/mlflow:2" in calls
     with tarfile.open(tmp_path / "bundle.tar") as bundle:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import completed
+from tests.support.commands import completed, program
 
 ROOT = Path(__file__).parents[2]
 SECRETS = {"AWS_SECRET_ACCESS_KEY", "MYSQL_PASSWORD", "MYSQL_ROOT_PASSWORD", "GRAFANA_PASSWORD"}
@@ -46,11 +46,9 @@ def test_only_the_passwords_change_and_each_is_strong_and_its_own(tmp_path: Path
 
 def test_no_secret_is_in_a_command_line(tmp_path: Path) -> None:
     """A `sed` that writes its arguments down."""
-    sed, seen = tmp_path / "bin" / "sed", tmp_path / "seen"
-    sed.parent.mkdir()
-    real = shutil.which("sed")
-    sed.write_text(f'#!/bin/sh\necho "$*" >>{seen}\nexec {real} "$@"\n', encoding="utf-8")
-    sed.chmod(0o755)
+    seen = tmp_path / "seen"
+    script = f'echo "$*" >>{seen}\nexec {shutil.which("sed")} "$@"'
+    sed = program(tmp_path / "bin" / "sed", script)
     file = tmp_path / "settings"
     file.write_bytes((ROOT / ".env").read_bytes())
     done = make_secrets("--force", str(file), PATH=f"{sed.parent}:{os.environ['PATH']}")
@@ -79,9 +77,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("line", ["COMPOSE_PROJECT_NAME=two", "COMPOSE_PROJECT_NAME='two'"])
 def test_data_of_a_project_that_the_file_names_are_seen(tmp_path: Path, line: str) -> None:
     """A `docker` that knows one volume, and a file that names its project."""
-    docker = tmp_path / "docker"
-    docker.write_text('#!/bin/sh\n[ "$3" = two_db_volume ]\n', encoding="utf-8")
-    docker.chmod(0o755)
+    program(tmp_path / "docker", '[ "$3" = two_db_volume ]')
     path = f"{tmp_path}:{os.environ['PATH']}"
     file = tmp_path / "settings"
     plain = (ROOT / ".env").read_text(encoding="utf-8")

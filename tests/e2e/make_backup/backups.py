@@ -13,7 +13,7 @@ import pytest
 from tests.e2e.hotserve_process import eventually
 from tests.e2e.ssh_server import SshServer
 from tests.e2e.stack import ROOT, make_command, make_run_environment, run_in_checkout
-from tests.support.commands import completed
+from tests.support.commands import completed, program
 
 needs_restic = pytest.mark.skipif(
     not (shutil.which("restic") and shutil.which("sqlite3")),
@@ -91,13 +91,6 @@ def with_programs(programs: Path | None) -> dict[str, str]:
     if programs:
         environment["PATH"] = f"{programs}:{environment['PATH']}"
     return environment
-
-
-def program(file: Path, script: str) -> None:
-    """Write a program that is a shell's script."""
-    file.parent.mkdir(exist_ok=True)
-    file.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
-    file.chmod(0o755)
 
 
 def ssh_of_a_user(folder: Path, server: SshServer) -> Path:

@@ -18,11 +18,11 @@ from tests.e2e.make_backup.backups import (
     elsewhere,
     files,
     needs_restic,
-    program,
     ssh_of_a_user,
 )
 from tests.e2e.small_disk import small_disk
 from tests.e2e.ssh_server import running_sshd
+from tests.support.commands import program
 
 pytestmark = needs_restic
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from local.settings import ROOT
-from tests.support.commands import completed
+from tests.support.commands import completed, program
 
 PYTHON = """\
 #!/bin/bash
@@ -135,10 +135,7 @@ def test_a_bundle_of_another_kind_of_machine_is_refused_with_what_to_do(project:
 
 
 def test_a_mac_is_told_to_use_docker(project: Path, tmp_path: Path) -> None:
-    uname = tmp_path / "bin" / "uname"
-    uname.parent.mkdir()
-    uname.write_text("#!/bin/sh\necho Darwin\n")
-    uname.chmod(0o755)
+    uname = program(tmp_path / "bin" / "uname", "echo Darwin")
     done = completed(
         [project / "local" / "environment.sh", "run"],
         env={**os.environ, "PATH": f"{uname.parent}:{os.environ['PATH']}"},

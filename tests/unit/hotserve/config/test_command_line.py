@@ -10,7 +10,7 @@ import pytest
 
 from hotserve import __version__, cli
 from hotserve.config import settings as settings_module
-from tests.support.commands import completed
+from tests.support.commands import completed, program
 
 SERVE = ["mlflow", "models", "serve"]
 
@@ -185,14 +185,12 @@ def test_an_option_that_mlflow_does_not_know_ends_with_code_2(tmp_path: Path) ->
 
 def test_what_is_likely_a_mistake_is_told(tmp_path: Path) -> None:
     # It ends, as this program knows no option at all.
-    program = tmp_path / "mlflow"
-    program.write_text("#!/bin/sh\nexit 2\n")
-    program.chmod(0o755)
+    mlflow = program(tmp_path / "mlflow", "exit 2")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     result = run(
-        *(str(program), "models", "serve", "-m", "models:/a/1", "-p", str(port), "--bogus"),
+        *(str(mlflow), "models", "serve", "-m", "models:/a/1", "-p", str(port), "--bogus"),
         MLFLOW_TRACKING_URI="http://127.0.0.1:1",
         HOTSERVE_CACHE=str(tmp_path / "cache"),
         HOTSERVE_TOKEN="",
@@ -203,11 +201,9 @@ def test_what_is_likely_a_mistake_is_told(tmp_path: Path) -> None:
 
 
 def test_the_help_of_the_wrapped_command_is_its_own(tmp_path: Path) -> None:
-    program = tmp_path / "mlflow"
-    program.write_text('#!/bin/sh\necho "$@"; echo told >&2; exit 3\n')
-    program.chmod(0o755)
+    mlflow = program(tmp_path / "mlflow", 'echo "$@"; echo told >&2; exit 3')
     for arguments in (["--help"], ["-m", "models:/a/1", "-p", "eighty", "--help"]):
-        told = run("--workers", "2", str(program), "models", "serve", *arguments)
+        told = run("--workers", "2", str(mlflow), "models", "serve", *arguments)
         assert told.stdout == " ".join(["models", "serve", *arguments]) + "\n"
         assert (told.stderr, told.returncode) == ("told\n", 3)
     told = run("no-such-mlflow", "models", "serve", "--help")
@@ -215,11 +211,9 @@ def test_the_help_of_the_wrapped_command_is_its_own(tmp_path: Path) -> None:
 
 
 def test_no_process_asks_a_proxy_for_what_runs_on_this_machine(tmp_path: Path) -> None:
-    program = tmp_path / "mlflow"
-    program.write_text('#!/bin/sh\necho "$no_proxy $NO_PROXY"\n')
-    program.chmod(0o755)
+    mlflow = program(tmp_path / "mlflow", 'echo "$no_proxy $NO_PROXY"')
     given = {"HTTP_PROXY": "http://proxy:3128", "no_proxy": "", "NO_PROXY": ".corp"}
-    result = run(str(program), "models", "serve", "--help", **given)
+    result = run(str(mlflow), "models", "serve", "--help", **given)
     assert result.stdout == " ".join([".corp,localhost,127.0.0.1,::1"] * 2) + "\n"
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from produtos.errors import BadInput
 from produtos.spark import master
+from tests.support.commands import program
 
 LOCAL = "local[*]"
 
@@ -24,9 +25,7 @@ def installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 def java(home: Path, version: str) -> None:
-    program = home / "bin" / "java"
-    program.write_text(f"#!/bin/sh\necho 'openjdk version \"{version}\" 2025-04-15' >&2\n")
-    program.chmod(0o755)
+    program(home / "bin" / "java", f"echo 'openjdk version \"{version}\" 2025-04-15' >&2")
 
 
 def test_without_pyspark(monkeypatch: pytest.MonkeyPatch) -> None:
