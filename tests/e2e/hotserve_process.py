@@ -4,14 +4,12 @@ import contextlib
 import os
 import subprocess
 import sys
-import threading
 import time
 import uuid
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +19,6 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.e2e.conftest import free_port, without_mlflow
 from tests.support.samples import Samples
-from tests.support.threads import working
 
 PATIENCE = 240.0
 """Seconds: a start of `mlflow models serve` takes from 5 to 15, more on a busy machine."""
@@ -238,42 +235,3 @@ def ask_all(
             return answer.status_code, answer.content
 
         return list(pool.map(ask, asked))
-
-
-@dataclass
-class Stream:
-    """What a steady stream of requests got.
-
-    Attributes:
-        answers: how often each (status, X-Model-Version, first prediction or body) came.
-        errors: requests without an answer.
-    """
-
-    answers: Counter[tuple[int, str | None, str]] = field(default_factory=Counter)
-    errors: list[str] = field(default_factory=list)
-
-    def versions(self) -> set[str | None]:
-        """The versions that answered so far."""
-        return {version for _, version, _ in list(self.answers)}
-
-
-@contextmanager
-def stream_of_requests(hotserve: Hotserve, threads: int = 3) -> Iterator[Stream]:
-    """Ask without a pause, on connections kept open, until the block ends."""
-    stream = Stream()
-    over, url = threading.Event(), f"{hotserve.url}/invocations"
-
-    def ask() -> None:
-        with requests.Session() as session:
-            while not over.is_set():
-                try:
-                    answer = session.post(url, b"boneca de pano", headers=CSV, timeout=PATIENCE)
-                except requests.RequestException as error:
-                    stream.errors.append(repr(error))
-                    continue
-                version = answer.headers.get("X-Model-Version")
-                told = answer.json().get("predictions", [answer.text])[0]
-                stream.answers[answer.status_code, version, told] += 1
-
-    with working(over, [ask] * threads):
-        yield stream

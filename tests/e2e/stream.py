@@ -6,8 +6,9 @@ import threading
 import time
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
-from tests.e2e.hotserve_process import eventually
+from tests.e2e.hotserve_process import CSV, PATIENCE, eventually
 from tests.support.threads import working
 
 
@@ -16,14 +17,14 @@ class Stream:
     """Posts one text again and again over kept-open connections, until the block is left.
 
     Attributes:
+        url: what is asked, without its `/invocations`.
         answers: per request, in order of arrival: version, category.
         failures: what went wrong, a line each.
         spans: per answer: when it was asked for and when it had come (monotonic), version.
     """
 
-    host: str
-    port: int
-    text: str
+    url: str
+    text: str = "boneca de pano"
     connections: int = 2
     answers: list[tuple[str, str]] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
@@ -50,13 +51,12 @@ class Stream:
         return [told for begun, _, told in self.spans if begun > first and told != version]
 
     def _post_on_and_on(self) -> None:
-        connection = http.client.HTTPConnection(self.host, self.port, timeout=240)
+        server = urlsplit(self.url)
+        connection = http.client.HTTPConnection(server.netloc, timeout=PATIENCE)
         while not self._stop.is_set():
             begun = time.monotonic()
             try:
-                connection.request(
-                    "POST", "/invocations", self.text.encode(), {"Content-Type": "text/csv"}
-                )
+                connection.request("POST", f"{server.path}/invocations", self.text.encode(), CSV)
                 answer = connection.getresponse()
                 body = answer.read()
                 if answer.status != 200:

@@ -12,15 +12,9 @@ from playwright.sync_api import expect
 
 from tests.e2e.conftest import MlflowServer, running_mlflow_server
 from tests.e2e.hotserve_models import DIES, Registry, constant_model, text_model
-from tests.e2e.hotserve_process import (
-    CSV,
-    PATIENCE,
-    Hotserve,
-    eventually,
-    running_hotserve,
-    stream_of_requests,
-)
+from tests.e2e.hotserve_process import CSV, PATIENCE, Hotserve, eventually, running_hotserve
 from tests.e2e.registry_page import chromium
+from tests.e2e.stream import Stream
 from tests.e2e.watched_page import assert_fits_and_reads_well, opened
 
 ANA, ESCAPED, BROKEN = "turma-ana", "turma-joão 50% off", "turma-quebrado"
@@ -214,15 +208,15 @@ def test_more_in_use_than_there_is_memory_for_take_turns(turma: Turma) -> None:
         def memory(name: str) -> float:
             return again.samples().value("hotserve_process_memory_bytes", model=name)
 
-        with stream_of_requests(replace(again, url=small.url(BROKEN)), threads=2) as stream:
+        with Stream(small.url(BROKEN)) as stream:
             eventually(lambda: memory(BROKEN) > 10e6, "its memory is not told")
             assert memory(ANA) == 0
             # It alone is too large, and asked all the time.
             answer = small.ask_process(ANA)
             assert (answer.status_code, answer.headers["X-Hotserve-Lane"]) == (200, "process")
-            served = sum(stream.answers.values())
-            eventually(lambda: sum(stream.answers.values()) > served + 10, "it has no turn again")
+            served = len(stream.answers)
+            eventually(lambda: len(stream.answers) > served + 10, "it has no turn again")
             assert len(again.guarded_servers()) == 1
-        assert stream.errors == []
-        assert {(status, told) for status, _, told in stream.answers} == {(200, "novo")}
+        assert stream.failures == []
+        assert {told for _, told in stream.answers} == {"novo"}
     assert "others wait for its room" in again.log.read_text()

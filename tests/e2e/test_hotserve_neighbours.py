@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -11,14 +11,8 @@ import requests
 
 from tests.e2e.conftest import running_mlflow_server
 from tests.e2e.hotserve_models import Registry, constant_model, save_program, text_model
-from tests.e2e.hotserve_process import (
-    PATIENCE,
-    Hotserve,
-    Stream,
-    eventually,
-    running_hotserve,
-    stream_of_requests,
-)
+from tests.e2e.hotserve_process import PATIENCE, Hotserve, eventually, running_hotserve
+from tests.e2e.stream import Stream
 
 pytestmark = pytest.mark.slow
 
@@ -62,25 +56,21 @@ class Room:
     def others_at_work(self) -> Iterator[list[Stream]]:
         """Ana's and Bia's models asked all the while; each answer was good."""
         with ExitStack() as both:
-            streams = []
-            for name in ("ana", "bia"):
-                one = replace(self.hotserve, url=f"{self.hotserve.url}/models/{name}")
-                streams.append(both.enter_context(stream_of_requests(one, threads=1)))
+            urls = [f"{self.hotserve.url}/models/{name}" for name in ("ana", "bia")]
+            streams = [both.enter_context(Stream(url, connections=1)) for url in urls]
             served(streams)
             yield streams
             served(streams)
-        assert [stream.errors for stream in streams] == [[], []]
-        assert [{*stream.answers} for stream in streams] == [
-            {(200, "1", "brinquedo")},
-            {(200, "1", "livro")},
-        ]
+        assert [stream.failures for stream in streams] == [[], []]
+        given = [{*stream.answers} for stream in streams]
+        assert given == [{("1", "brinquedo")}, {("1", "livro")}]
 
 
 def served(streams: list[Stream]) -> None:
     """Return once each of them got some answers more."""
-    before = [stream.answers.total() for stream in streams]
+    before = [len(stream.answers) for stream in streams]
     eventually(
-        lambda: all(s.answers.total() > n + 20 for s, n in zip(streams, before, strict=True)),
+        lambda: all(len(s.answers) > n + 20 for s, n in zip(streams, before, strict=True)),
         "the others get no answers",
     )
 

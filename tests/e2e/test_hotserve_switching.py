@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -121,9 +120,8 @@ def test_of_ten_promotions_in_a_row_the_last_one_wins(switched: Switched) -> Non
 
 
 def test_all_workers_change_over_at_once(switched: Switched) -> None:
-    port = urlsplit(switched.hotserve.url).port or 0
     # So many connections that each worker has some of them.
-    with Stream("127.0.0.1", port, "boneca de pano", connections=12) as stream:
+    with Stream(switched.hotserve.url, connections=12) as stream:
         eventually(lambda: len(stream.answers) > 100, "no answers")
         switched.move("2")
         stream.wait_for("2", more=100)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from tests.e2e.conftest import free_port, running_mlflow_server
 from tests.e2e.hotserve_models import Registry, constant_model
-from tests.e2e.hotserve_process import PATIENCE, eventually, running_hotserve, stream_of_requests
+from tests.e2e.hotserve_process import PATIENCE, eventually, running_hotserve
+from tests.e2e.stream import Stream
 
 NAME = "hotserve-without-mlflow"
 
@@ -48,7 +49,7 @@ def test_service_outlives_mlflow_and_a_restart_uses_the_cache(tmp_path: Path) ->
         with running_hotserve(uri, tmp_path, environment, options=options) as hotserve:
             hotserve.wait_for_version("1")
             hotserve.wait_for("it has no figures", lambda m: m["metrics"] == {"acuracia": 0.5})
-            with stream_of_requests(hotserve, threads=1) as stream:
+            with Stream(hotserve.url, connections=1) as stream:
                 mlflow_server.process.terminate()
                 hotserve.wait_for(
                     "it does not notice that MLflow is away",
@@ -62,8 +63,8 @@ def test_service_outlives_mlflow_and_a_restart_uses_the_cache(tmp_path: Path) ->
                 server.kill()
                 hotserve.wait_for("it is not seen", lambda model: model["state"] == "restarting")
                 hotserve.wait_until_serving()
-            assert stream.errors == []
-            assert set(stream.answers) == {(200, "1", "primeira")}
+            assert stream.failures == []
+            assert set(stream.answers) == {("1", "primeira")}
             assert hotserve.get("/ping").status_code == 200
 
     # What was served is this workspace's own; another team's was never served.

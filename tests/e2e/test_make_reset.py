@@ -87,7 +87,7 @@ def test_back_to_version_1_while_everything_runs(stack: Stack) -> None:
     assert typed(stack, "no", VERSION="1") == 2
     assert len(stack.versions()) == 2
 
-    with Stream("127.0.0.1", stack.serve_port, "boneca de pano") as stream:
+    with Stream(stack.serve_url) as stream:
         stream.wait_for("2", more=0)
         assert typed(stack, "yes", VERSION="1") == 0
         stream.wait_for("1", more=0)

@@ -16,7 +16,6 @@ from mlflow import MlflowClient
 from tests.e2e.chapter import ACCURACY, REAL_DATA, SAMPLES, needs_real_data
 from tests.e2e.conftest import free_port
 from tests.e2e.hotserve_process import PATIENCE, eventually
-from tests.e2e.registry_page import RegistryPage, chromium
 from tests.e2e.stack import (
     ROOT,
     Stack,
@@ -26,7 +25,6 @@ from tests.e2e.stack import (
     parameters_of,
     run_in_checkout,
 )
-from tests.e2e.stream import Stream
 from tests.support.commands import completed
 
 TOKEN = "abre-te-sesamo"
@@ -86,40 +84,6 @@ def test_sweep_is_ten_runs_and_one_version_in_production(stack: Stack) -> None:
             if run["info"]["run_id"] == version["run_id"]
         )
     )
-
-
-def test_promotion_in_the_page_changes_the_answers_and_loses_no_request(stack: Stack) -> None:
-    with chromium() as browser:
-        page = RegistryPage(
-            browser.new_page(viewport={"width": 1600, "height": 1000}, locale="en-US"),
-            stack.mlflow_url,
-        )
-        links = page.open_runs("classificador-produtos")
-        links.first.wait_for()
-        names = {run["info"]["run_name"] for run in stack.runs()}
-        for name in names:
-            page.page.get_by_role("link", name=name, exact=True).first.wait_for()
-
-        served = stack.versions()[0]["run_id"]
-        another = next(
-            run["info"]["run_name"]
-            for run in stack.runs()
-            if parameters_of(run)["include_names"] == "'não'" and run["info"]["run_id"] != served
-        )
-        page.open_model_of_run(another)
-        page.register_as_version_of("classificador-produtos")
-        eventually(lambda: len(stack.versions()) == 2, "there is no version 2")
-
-        page.open_version("classificador-produtos", 2)
-        page.show_stages()
-        with Stream("127.0.0.1", stack.serve_port, "boneca de pano") as stream:
-            stream.wait_for("1")
-            page.move_to("Production")
-            stream.wait_for("2")
-    assert stream.failures == []
-    assert {version for version, _ in stream.answers} == {"1", "2"}
-    assert stream.late("2") == []
-    assert stack.versions()[1]["current_stage"] == "Production"
 
 
 def test_no_process_only_waits_for_a_server(stack: Stack) -> None:

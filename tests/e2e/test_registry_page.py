@@ -144,9 +144,8 @@ def test_another_run_registered_as_its_next_version_goes_to_staging(registry: Re
 
 
 def test_exchanged_stages_exchange_the_answers_and_lose_no_request(registry: Registry) -> None:
-    port = int(registry.api.url.rsplit(":", 1)[1])
     page = registry.page
-    with Stream("127.0.0.1", port, WITHOUT_ACCENT) as stream:
+    with Stream(registry.api.url, WITHOUT_ACCENT) as stream:
         stream.wait_for("1")
         page.open_version(MODEL, 2)
         page.move_to("Production", current="Staging")

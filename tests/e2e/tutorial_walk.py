@@ -281,7 +281,7 @@ def side_by_side(walk: Walk) -> None:
 def exchange(walk: Walk) -> None:
     text = "senhor dos aneis"
     with (
-        Stream("127.0.0.1", walk.servers.serve_port, text) as stream,
+        Stream(walk.servers.serve_url, text) as stream,
         walk.watching_the_api(text, "brinquedo", "livro"),
     ):
         stream.wait_for("2", more=0)
@@ -292,6 +292,7 @@ def exchange(walk: Walk) -> None:
         stream.wait_for("4", more=0)
         eventually(lambda: walk.answered_by() == "4", "version 4 does not answer alone")
     assert stream.failures == []
+    assert stream.late("4") == []
     assert set(stream.answers) == {("2", "brinquedo"), ("4", "livro")}
     assert alias(walk) == "1"
     expect(walk.page.open_model(MODEL)).to_have_count(4)
