@@ -18,11 +18,11 @@ import requests
 
 from tests.compose import team as team_stack
 from tests.compose.faults import Clocks, Faults, write_page
-from tests.compose.stack import ROOT, Stack, variables, wait_until
+from tests.compose.stack import Stack, variables, wait_until
 from tests.compose.team import PEOPLE, SERVICES, Team
 from tests.compose.users import Users
 from tests.e2e.conftest import free_port
-from tests.support.commands import completed
+from tests.support.commands import ROOT, completed
 
 
 @dataclass(frozen=True)

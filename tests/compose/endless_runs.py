@@ -16,7 +16,8 @@ from pathlib import Path
 import mlflow
 from mlflow.exceptions import MlflowException
 
-from tests.compose.stack import ROOT, wait_until
+from tests.compose.stack import wait_until
+from tests.support.commands import ROOT
 
 NAME = "sem-fim"
 

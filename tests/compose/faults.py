@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.compose.stack import ROOT, Stack, docker, wait_until
+from tests.compose.stack import Stack, docker, wait_until
 from tests.compose.users import Users
-from tests.support.commands import completed
+from tests.support.commands import ROOT, completed
 
 API = "classificador-produtos"
 PAGE = ROOT / "docs" / "reliability.md"

@@ -16,9 +16,8 @@ import boto3
 import requests
 
 from tests.e2e.conftest import free_port
-from tests.support.commands import completed
+from tests.support.commands import ROOT, completed
 
-ROOT = Path(__file__).resolve().parents[2]
 PORTS = (
     *("S3_PORT", "S3_CONSOLE_PORT", "MLFLOW_PORT", "SERVE_PORT"),
     *("PROMETHEUS_PORT", "ALERTMANAGER_PORT", "GRAFANA_PORT"),

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import requests
 
-from tests.compose.stack import IMAGE_TAG, PORTS, ROOT, Stack, variables
+from tests.compose.stack import IMAGE_TAG, PORTS, Stack, variables
 from tests.e2e.conftest import free_port
-from tests.support.commands import completed
+from tests.support.commands import ROOT, completed
 
 PAGE = ROOT / "docs" / "team.md"
 PEOPLE = ("reader", "scientist", "promoter")

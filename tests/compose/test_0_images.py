@@ -3,8 +3,8 @@
 import pytest
 
 from tests.compose.conftest import Images
-from tests.compose.stack import IMAGE_TAG, ROOT, docker
-from tests.support.commands import completed
+from tests.compose.stack import IMAGE_TAG, docker
+from tests.support.commands import ROOT, completed
 
 OURS = ("mlflow", "trainer", "classificador-produtos")
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from server import check_settings
-from tests.compose.stack import ROOT, Stack
+from tests.compose.stack import Stack
+from tests.support.commands import ROOT
 
 LINES = (ROOT / ".env").read_text(encoding="utf-8").splitlines()
 SETTINGS = [line.partition("=")[0] for line in LINES if line and not line.startswith("#")]

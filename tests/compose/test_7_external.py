@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.compose.stack import JOBS, ROOT, Stack, docker
+from tests.compose.stack import JOBS, Stack, docker
+from tests.support.commands import ROOT
 
 NAMES = {"MYSQL_DATABASE": "existente", "MYSQL_USER": "equipe", "MYSQL_PASSWORD": "p@ss/word%1'#"}
 

@@ -12,10 +12,10 @@ import pytest
 
 from tests.compose.backups import backup_containers, metrics
 from tests.compose.endless_runs import endless_runs, finished
-from tests.compose.stack import ROOT, Stack, wait_until
+from tests.compose.stack import Stack, wait_until
 from tests.compose.stack import docker as run_docker
 from tests.compose.traffic import traffic
-from tests.support.commands import completed
+from tests.support.commands import ROOT, completed
 
 
 @pytest.fixture(scope="module")

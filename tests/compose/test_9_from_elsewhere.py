@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from tests.compose.stack import ROOT, Stack
+from tests.compose.stack import Stack
+from tests.support.commands import ROOT
 
 GUIDE = (ROOT / "docs" / "compose.md").read_text(encoding="utf-8")
 NAME = "mlflow.example.org:5000"

@@ -15,9 +15,9 @@ import pytest
 import requests
 from playwright.sync_api import expect
 
-from tests.compose.stack import ROOT, Stack
+from tests.compose.stack import Stack
 from tests.e2e.registry_page import chromium
-from tests.support.commands import completed
+from tests.support.commands import ROOT, completed
 
 MIB = 1 << 20
 ANSWERS = ["brinquedo", "brinquedo", "livro", "livro"]

@@ -9,9 +9,9 @@ import pytest
 
 from tests.compose.conftest import Images
 from tests.compose.small_registry import registry_with
-from tests.compose.stack import IMAGE_TAG, ROOT, Stack, docker, variables
+from tests.compose.stack import IMAGE_TAG, Stack, docker, variables
 from tests.e2e.git_repository import committed_clone
-from tests.support.commands import completed
+from tests.support.commands import ROOT, completed
 
 pytestmark = pytest.mark.slow
 

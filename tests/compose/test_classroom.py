@@ -11,10 +11,10 @@ import pytest
 import requests
 from mlflow import MlflowClient
 
-from tests.compose.stack import MODEL, ROOT, Stack, docker, wait_until
+from tests.compose.stack import MODEL, Stack, docker, wait_until
 from tests.compose.traffic import traffic
 from tests.e2e.hotserve_models import Registry
-from tests.support.commands import completed
+from tests.support.commands import ROOT, completed
 
 # MLflow has deprecated stages, and asks for type hints.
 pytestmark = [

@@ -23,7 +23,8 @@ import yaml
 
 from dashboards import DASHBOARDS
 from tests.compose.conftest import base_images
-from tests.compose.stack import ROOT, SERVERS, Stack, docker, this_machine, wait_until
+from tests.compose.stack import SERVERS, Stack, docker, this_machine, wait_until
+from tests.support.commands import ROOT
 
 OVERLAYS = ("compose.team.yml", "compose.monitoring.yml", "compose.team-monitoring.yml")
 PARTS = ("prometheus", "alertmanager", "mysqld-exporter", "node-exporter", "blackbox-exporter")

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 import pytest
 
 from tests.compose.conftest import base_images
-from tests.compose.stack import ROOT, Stack, wait_until
+from tests.compose.stack import Stack, wait_until
 from tests.compose.test_5_batch import address, csv_bytes, job, secrets, uncommitted
-from tests.support.commands import completed
+from tests.support.commands import ROOT, completed
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 

@@ -11,9 +11,10 @@ from contextlib import contextmanager
 import pytest
 import requests
 
-from tests.compose.stack import ROOT, docker, variables, wait_until
+from tests.compose.stack import docker, variables, wait_until
 from tests.compose.team import Team
 from tests.e2e.conftest import free_port
+from tests.support.commands import ROOT
 
 DEVELOPMENT = "somente-para-desenvolvimento"
 

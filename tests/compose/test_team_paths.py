@@ -6,8 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import requests
 
-from tests.compose.stack import MODEL, ROOT, wait_until
+from tests.compose.stack import MODEL, wait_until
 from tests.compose.team import Team
+from tests.support.commands import ROOT
 from tests.support.mlflow_routes import routes
 
 REFUSED = (400, 401, 403, 404, 405)

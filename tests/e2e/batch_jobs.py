@@ -8,9 +8,9 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from tests.e2e.conftest import ROOT, MlflowServer
+from tests.e2e.conftest import MlflowServer
 from tests.e2e.hotserve_process import eventually
-from tests.support.commands import completed
+from tests.support.commands import ROOT, completed
 
 EXPERIMENT = "classificador-produtos-batch"
 

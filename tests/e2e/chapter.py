@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.e2e.conftest import ROOT
+from tests.support.commands import ROOT
 
 REAL_DATA = ROOT.parent / "shared" / "data" / "produtos.csv"
 needs_real_data = pytest.mark.skipif(

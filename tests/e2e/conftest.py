@@ -18,9 +18,8 @@ import psutil
 import pytest
 from mlflow import MlflowClient
 
-from tests.support.commands import completed
+from tests.support.commands import ROOT, completed
 
-ROOT = Path(__file__).resolve().parents[2]
 HEALTHY_WITHIN = 300.0
 """Seconds: a first start compiles MLflow's bytecode and migrates a database."""
 

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import completed
+from tests.support.commands import ROOT, completed
 
-ROOT = Path(__file__).resolve().parents[2]
 AUTHOR = {
     "GIT_AUTHOR_NAME": "Ana",
     "GIT_AUTHOR_EMAIL": "ana@example.org",

@@ -18,9 +18,8 @@ import psutil
 
 from tests.e2e.conftest import free_port
 from tests.e2e.hotserve_process import PATIENCE
-from tests.support.commands import completed
+from tests.support.commands import ROOT, completed
 
-ROOT = Path(__file__).resolve().parents[2]
 READY = ("ready after", "pronto depois de")
 """What the block that ends the start-up begins with, in either language."""
 START_WITHIN = 600.0

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.git_repository import committed_clone, git
-from tests.e2e.stack import ROOT, run_in_checkout
-from tests.support.commands import completed
+from tests.e2e.stack import run_in_checkout
+from tests.support.commands import ROOT, completed
 
 pytestmark = pytest.mark.slow
 

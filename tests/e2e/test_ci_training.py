@@ -10,7 +10,8 @@ import yaml
 from mlflow import MlflowClient
 
 from tests.e2e.conftest import MlflowServer
-from tests.e2e.git_repository import ROOT, Repository, copy_of_a_clone, git
+from tests.e2e.git_repository import Repository, copy_of_a_clone, git
+from tests.support.commands import ROOT
 
 TOKEN = "glcbt-64_n0t4s3cr3t"
 ENVIRONMENT = "make env\n"

@@ -12,17 +12,10 @@ import requests
 from tests.e2e import tutorial_text
 from tests.e2e.conftest import free_port, stop_tree, wait_until_healthy
 from tests.e2e.hotserve_process import CSV, PATIENCE, eventually
-from tests.e2e.stack import (
-    ROOT,
-    Stack,
-    make_command,
-    make_run,
-    make_run_environment,
-    run_in_checkout,
-)
+from tests.e2e.stack import Stack, make_command, make_run, make_run_environment, run_in_checkout
 from tests.e2e.terminal import Terminal
 from tests.e2e.tutorial_text import Program
-from tests.support.commands import completed
+from tests.support.commands import ROOT, completed
 
 STUDENTS = ["Ana Lúcia", "Bia", "# faltou: Caio", "Zé"]
 PLACES = ["ana-lucia", "bia", "ze"]

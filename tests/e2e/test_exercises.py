@@ -11,9 +11,10 @@ import requests
 from tests.e2e import tutorial_text
 from tests.e2e.git_repository import copy_of_a_clone
 from tests.e2e.hotserve_process import PATIENCE, eventually
-from tests.e2e.stack import ROOT, Stack, make_run
+from tests.e2e.stack import Stack, make_run
 from tests.e2e.terminal import Terminal
 from tests.e2e.tutorial_text import Command, Program, Section
+from tests.support.commands import ROOT
 
 PAGE = ROOT / "docs" / "exercises.pt-BR.md"
 SECTIONS = [section for section in tutorial_text.read(PAGE).sections if section.steps]

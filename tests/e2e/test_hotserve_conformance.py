@@ -25,9 +25,10 @@ from produtos.model import pipeline as trainer_model
 from tests.e2e.hotserve_models import TEXTS
 from tests.e2e.hotserve_process import PATIENCE, running_hotserve
 from tests.e2e.stock_server import stock_server
+from tests.support.commands import ROOT
 from tests.support.tables import TABLES, Table
 
-DOCS = Path(__file__).resolve().parents[2] / "docs" / "hotserve.md"
+DOCS = ROOT / "docs" / "hotserve.md"
 
 CSV = "text/csv"
 JSON = "application/json"

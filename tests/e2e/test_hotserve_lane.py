@@ -25,11 +25,12 @@ from tests.e2e.conftest import MlflowServer
 from tests.e2e.hotserve_models import Registry
 from tests.e2e.hotserve_process import CSV, PATIENCE, Hotserve, eventually, running_hotserve
 from tests.e2e.stock_server import stock_server
+from tests.support.commands import ROOT
 from tests.support.threads import working
 
 NAME = "hotserve-lane"
 URI = f"models:/{NAME}/Production"
-PRODUCTS = Path(__file__).resolve().parents[2] / "trainer" / "produtos.csv"
+PRODUCTS = ROOT / "trainer" / "produtos.csv"
 
 with PRODUCTS.open(encoding="utf-8", newline="") as _file:
     ROWS = list(csv.DictReader(_file, delimiter=";"))

@@ -13,9 +13,9 @@ import requests
 
 from tests.e2e.conftest import free_port
 from tests.e2e.hotserve_process import PATIENCE, eventually
-from tests.support.commands import completed
+from tests.support.commands import ROOT, completed
 
-PACKAGE = Path(__file__).resolve().parents[2] / "classificador-produtos"
+PACKAGE = ROOT / "classificador-produtos"
 
 
 def uv(*arguments: str) -> None:

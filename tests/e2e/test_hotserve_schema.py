@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +12,9 @@ from schemathesis.checks import not_a_server_error
 
 from tests.e2e.hotserve_models import save, text_model
 from tests.e2e.hotserve_process import PATIENCE, Hotserve, running_hotserve
+from tests.support.commands import ROOT
 
-OPENAPI = Path(__file__).resolve().parents[2] / "classificador-produtos/hotserve/openapi.json"
+OPENAPI = ROOT / "classificador-produtos/hotserve/openapi.json"
 schema = schemathesis.openapi.from_path(OPENAPI)
 
 bounded = settings(

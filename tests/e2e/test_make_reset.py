@@ -12,15 +12,9 @@ from mlflow import MlflowClient
 
 from produtos.registry.registry import MODEL_NAME
 from tests.e2e.hotserve_process import PATIENCE, eventually
-from tests.e2e.stack import (
-    ROOT,
-    Stack,
-    make_command,
-    make_run,
-    make_run_environment,
-    run_in_checkout,
-)
+from tests.e2e.stack import Stack, make_command, make_run, make_run_environment, run_in_checkout
 from tests.e2e.stream import Stream
+from tests.support.commands import ROOT
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,6 @@ from tests.e2e.chapter import ACCURACY, REAL_DATA, SAMPLES, needs_real_data
 from tests.e2e.conftest import free_port
 from tests.e2e.hotserve_process import PATIENCE, eventually
 from tests.e2e.stack import (
-    ROOT,
     Stack,
     make_run,
     make_run_environment,
@@ -25,7 +24,7 @@ from tests.e2e.stack import (
     parameters_of,
     run_in_checkout,
 )
-from tests.support.commands import completed
+from tests.support.commands import ROOT, completed
 
 TOKEN = "abre-te-sesamo"
 

@@ -19,9 +19,10 @@ import yaml
 
 from tests.e2e.conftest import free_port
 from tests.e2e.hotserve_process import eventually, running_hotserve
+from tests.support.commands import ROOT
 from tests.support.threads import Quiet, serving
 
-FOLDER = Path(__file__).resolve().parents[2] / "deploy" / "monitoring"
+FOLDER = ROOT / "deploy" / "monitoring"
 
 Told = set[tuple[str, str, str]]
 """What was told by (`mail`, `webhook`), the alert's name, its state."""

@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import nbformat
@@ -20,8 +19,8 @@ from produtos.parameters import Parameters
 from produtos.runs.training import train
 from tests.e2e.hotserve_models import save
 from tests.e2e.hotserve_process import running_hotserve
+from tests.support.commands import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOK = ROOT / "docs" / "notebook" / "exploracao.ipynb"
 
 

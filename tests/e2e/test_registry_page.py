@@ -21,9 +21,9 @@ from tests.e2e.hotserve_process import Hotserve, eventually, running_hotserve
 from tests.e2e.pictures import HEIGHT, WIDTH
 from tests.e2e.registry_page import RegistryPage, chromium
 from tests.e2e.stream import Stream
-from tests.support.commands import completed
+from tests.support.commands import ROOT, completed
 
-TRAINER = Path(__file__).resolve().parents[2] / "trainer"
+TRAINER = ROOT / "trainer"
 MODEL = "classificador-produtos"
 WITHOUT_ACCENT = "senhor dos aneis"
 

@@ -17,9 +17,9 @@ from mlflow.entities import Run
 from produtos.registry import registry
 from produtos.runs.outcome import HOLDOUT_DIGEST
 from tests.e2e.chapter import ACCURACY, REAL_DATA, SAMPLES, needs_real_data
-from tests.e2e.conftest import ROOT, MlflowServer, pointed_at
+from tests.e2e.conftest import MlflowServer, pointed_at
 from tests.e2e.trainer_commands import NAME, Trainer, command, small_table
-from tests.support.commands import completed
+from tests.support.commands import ROOT, completed
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import completed
+from tests.support.commands import ROOT, completed
 
-ROOT = Path(__file__).parents[2]
 WORKER = "tests/unit/hotserve/worker"
 TESTS = (f"{WORKER}/http/test_protocol.py", f"{WORKER}/test_access_log.py")
 

@@ -11,8 +11,8 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from tests.e2e.conftest import ROOT, MlflowServer
-from tests.support.commands import completed
+from tests.e2e.conftest import MlflowServer
+from tests.support.commands import ROOT, completed
 
 TRAINER = ROOT / "trainer"
 NAME = "classificador-produtos"

@@ -22,8 +22,9 @@ from tests.e2e.stack import Servers
 from tests.e2e.stream import Stream
 from tests.e2e.terminal import Terminal
 from tests.e2e.tutorial_text import Command, PageStep, Program, Step
+from tests.support.commands import ROOT
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+DOCS = ROOT / "docs"
 PAGES = [DOCS / "tutorial.pt-BR.md", DOCS / "tutorial.md"]
 PROJECT = "classificador-de-produtos"
 HOST = "https://gitlab.example.org"

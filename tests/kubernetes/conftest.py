@@ -10,11 +10,11 @@ import pytest
 import yaml
 
 from tests.compose.conftest import Images, built, engine, images, new_stack  # noqa: F401
-from tests.compose.stack import IMAGE_TAG, ROOT, docker, variables
+from tests.compose.stack import IMAGE_TAG, docker, variables
 from tests.compose.team import commands
 from tests.e2e.conftest import free_port
 from tests.kubernetes.cluster import API, CONTAINERD, NAMESPACE, Cluster, variant
-from tests.support.commands import completed
+from tests.support.commands import ROOT, completed
 
 HERE = Path(__file__).parent
 PAGE = ROOT / "docs" / "kubernetes.md"

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.compose.stack import ROOT
 from tests.kubernetes.cluster import API, NAMESPACE, Cluster, load, restarts, variant
 from tests.kubernetes.conftest import FOLDER
+from tests.support.commands import ROOT
 
 pytestmark = pytest.mark.slow
 

@@ -14,12 +14,12 @@ import boto3
 import pytest
 
 from tests.compose.conftest import base_images
-from tests.compose.stack import ROOT, Stack, wait_until
+from tests.compose.stack import Stack, wait_until
 from tests.compose.team import commands
 from tests.kubernetes.cluster import Cluster
 from tests.kubernetes.conftest import give
 from tests.kubernetes.test_1_trial import KEYS
-from tests.support.commands import completed
+from tests.support.commands import ROOT, completed
 
 pytestmark = [
     pytest.mark.slow,

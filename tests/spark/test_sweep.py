@@ -14,8 +14,9 @@ from mlflow.entities import Run
 from tests.e2e.conftest import MlflowServer
 from tests.e2e.hotserve_process import PATIENCE, eventually
 from tests.spark.conftest import Cluster, running_cluster
+from tests.support.commands import ROOT
 
-TRAINER = Path(__file__).resolve().parents[2] / "trainer"
+TRAINER = ROOT / "trainer"
 
 
 @pytest.fixture

@@ -6,6 +6,9 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+ROOT = Path(__file__).resolve().parents[2]
+"""The checkout."""
+
 
 def program(file: Path, script: str, shell: str = "/bin/sh") -> Path:
     """Write a program that is a shell's script; returns it."""

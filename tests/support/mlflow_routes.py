@@ -13,9 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tests.support.commands import completed
-
-ROOT = Path(__file__).parents[2]
+from tests.support.commands import ROOT, completed
 
 
 def routes() -> list[tuple[str, str, str]]:

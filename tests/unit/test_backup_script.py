@@ -12,10 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import completed, program
+from tests.support.commands import ROOT, completed, program
 from tests.support.fake_docker import FakeDocker
 
-ROOT = Path(__file__).parents[2]
 ANSWERS = """\
   *"ps --quiet --status running") echo one ;;
   *"config --images") printf '%s\\n' ours/mlflow:1 ours/trainer:1 theirs/mysql:9 ;;

@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.git_repository import git
-from tests.support.commands import program
+from tests.support.commands import ROOT, program
 from tests.support.fake_docker import FakeDocker
 
-ROOT = Path(__file__).parents[2]
 DIGEST = f"@sha256:{'0' * 64}"
 SETTINGS = f"""\
 IMAGE_PREFIX=produtos

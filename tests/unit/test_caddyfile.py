@@ -19,10 +19,10 @@ import uvicorn
 from hotserve.config.options import options_of
 from hotserve.config.settings import Settings
 from tests.e2e.conftest import free_port
-from tests.support.commands import completed
+from tests.support.commands import ROOT, completed
 from tests.support.threads import Quiet, serving
 
-CADDYFILE = Path(__file__).parents[2] / "deploy" / "team" / "Caddyfile"
+CADDYFILE = ROOT / "deploy" / "team" / "Caddyfile"
 MONITORING = CADDYFILE.parents[1] / "monitoring" / "monitoring.caddy"
 CADDY = Path(sys.executable).with_name("caddy")
 

@@ -11,9 +11,8 @@ import pytest
 import yaml
 
 from produtos.parameters import CLASSIFIERS, Parameters, parse_yes_or_no
-from tests.support.commands import completed
+from tests.support.commands import ROOT, completed
 
-ROOT = Path(__file__).resolve().parents[2]
 GITLAB = ROOT / ".gitlab-ci.yml"
 GITHUB = ROOT / ".github" / "workflows" / "ci.yml"
 BOTH = pytest.mark.parametrize("path", [GITLAB, GITHUB], ids=["gitlab", "github"])

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import completed
+from tests.support.commands import ROOT, completed
 from tests.support.fake_docker import FakeDocker
 
-ROOT = Path(__file__).parents[2]
 ANSWERS = """\
   "compose config --services") printf '%s\\n' $SERVICES ;;
   *) cat ;;

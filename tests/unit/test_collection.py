@@ -6,9 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import completed
-
-ROOT = Path(__file__).parents[2]
+from tests.support.commands import ROOT, completed
 
 
 def test_names_of_tests_do_not_hang_on_the_clock_or_on_hash_seeds(

@@ -1,11 +1,11 @@
 """What the Dockerfile's images have to be, since no tool makes them."""
 
 import re
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.support.commands import ROOT
+
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 STAGES = dict(re.findall(r"^FROM \S+ AS (\S+)\n(.*?)(?=^FROM |\Z)", DOCKERFILE, re.M | re.S))
 FILES = dict.fromkeys(("mlflow", "trainer", "classificador-produtos"), "compose.yml")

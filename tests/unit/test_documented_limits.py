@@ -1,7 +1,5 @@
 """The limits that the documentation tells of are those that there are."""
 
-from pathlib import Path
-
 import pytest
 
 from hotserve import backoff
@@ -20,8 +18,9 @@ from produtos.data import source
 from produtos.io import csv as csv_tables
 from produtos.io import parquet
 from produtos.spark import session
+from tests.support.commands import ROOT
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+DOCS = ROOT / "docs"
 IN_WORDS = {10: "ten", 60: "a minute", 120: "two minutes", 1000: "a thousand"}
 
 SAID = {

@@ -6,9 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import completed
-
-ROOT = Path(__file__).parents[2]
+from tests.support.commands import ROOT, completed
 
 
 @pytest.mark.parametrize(

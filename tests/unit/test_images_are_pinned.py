@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import completed
+from tests.support.commands import ROOT, completed
 
-ROOT = Path(__file__).parents[2]
 FILES = [".env", "Dockerfile", "compose.yml", "benchmarks/chapter.yml", ".gitlab-ci.yml"]
 FILES += [".github/workflows/ci.yml", "deploy/offline-images/mysql/Dockerfile"]
 

@@ -1,13 +1,12 @@
 """The manifests for Kubernetes and the settings of the containers are one stack."""
 
-from pathlib import Path
 from typing import Any
 
 import yaml
 
 from tests.compose.stack import variables
+from tests.support.commands import ROOT
 
-ROOT = Path(__file__).parents[2]
 OVERLAYS = ROOT / "deploy" / "kubernetes" / "overlays"
 
 

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import completed, program
+from tests.support.commands import ROOT, completed, program
 
-ROOT = Path(__file__).parents[2]
 SECRETS = {"AWS_SECRET_ACCESS_KEY", "MYSQL_PASSWORD", "MYSQL_ROOT_PASSWORD", "GRAFANA_PASSWORD"}
 
 

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from server.check_settings import DEVELOPMENT, wrong
-from tests.support.commands import completed
+from tests.support.commands import ROOT, completed
 
-ROOT = Path(__file__).parents[2]
 SECRETS = {
     *("AWS_SECRET_ACCESS_KEY", "MYSQL_PASSWORD", "MYSQL_ROOT_PASSWORD", "HOTSERVE_TOKEN"),
     "GRAFANA_PASSWORD",

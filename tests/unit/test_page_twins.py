@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e import tutorial_text
+from tests.support.commands import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 ALONE = [ROOT / "docs" / "slides.pt-BR.md"]
 """What is shown in class, in Portuguese only."""
 

@@ -1,14 +1,13 @@
 """What the pages give to type into PowerShell is PowerShell."""
 
-from pathlib import Path
-
 import pytest
 import tree_sitter_powershell
 from tree_sitter import Language, Parser
 
 from tests.e2e import tutorial_text
+from tests.support.commands import ROOT
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+DOCS = ROOT / "docs"
 BLOCKS = [
     (page.name, block)
     for page in sorted(DOCS.rglob("*.md"))

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.commands import ROOT
 from tests.support.fake_docker import FakeDocker
 
-SCRIPT = Path(__file__).parents[2] / "deploy" / "reset.sh"
+SCRIPT = ROOT / "deploy" / "reset.sh"
 ANSWERS = """\
   info) exit "${ENGINE:-0}" ;;
   "compose config --services") printf '%s\\n' $SERVICES ;;

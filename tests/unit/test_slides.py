@@ -7,8 +7,9 @@ import pytest
 
 from tests.e2e import tutorial_text
 from tests.e2e.tutorial_text import Command
+from tests.support.commands import ROOT
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+DOCS = ROOT / "docs"
 SLIDES = DOCS / "slides.pt-BR.md"
 
 

@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.tutorial_text import Command, PageStep, Program, missing_line, read
-from tests.support.commands import completed
+from tests.support.commands import ROOT, completed
 
-ROOT = Path(__file__).resolve().parents[2]
 TUTORIALS = ["tutorial.md", "tutorial.pt-BR.md"]
 EXERCISES = ["exercises.md", "exercises.pt-BR.md"]
 PAGE = """\

@@ -6,13 +6,12 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
 import pytest
 
-from tests.support.commands import completed
+from tests.support.commands import ROOT, completed
 
-SCRIPT = Path(__file__).parents[2] / "wait-for-it.sh"
+SCRIPT = ROOT / "wait-for-it.sh"
 
 
 def wait_for_it(*arguments: str) -> subprocess.CompletedProcess[str]:

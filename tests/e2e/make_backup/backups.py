@@ -12,8 +12,8 @@ import pytest
 
 from tests.e2e.hotserve_process import eventually
 from tests.e2e.ssh_server import SshServer
-from tests.e2e.stack import ROOT, make_command, make_run_environment, run_in_checkout
-from tests.support.commands import completed, program
+from tests.e2e.stack import make_command, make_run_environment, run_in_checkout
+from tests.support.commands import ROOT, completed, program
 
 needs_restic = pytest.mark.skipif(
     not (shutil.which("restic") and shutil.which("sqlite3")),

@@ -10,7 +10,8 @@ import pytest
 
 from tests.e2e.make_backup.backups import Backups, elsewhere, files, needs_restic, ssh_of_a_user
 from tests.e2e.ssh_server import running_sshd
-from tests.e2e.stack import ROOT, make_run, make_run_environment, run_in_checkout
+from tests.e2e.stack import make_run, make_run_environment, run_in_checkout
+from tests.support.commands import ROOT
 
 pytestmark = needs_restic
 

@@ -9,9 +9,9 @@ import pytest
 from produtos.errors import BadInput
 from produtos.registry import registry
 from produtos.registry.registry import MODEL_NAME
-from tests.e2e.conftest import ROOT, MlflowServer, free_port
+from tests.e2e.conftest import MlflowServer, free_port
 from tests.e2e.two_versions.promoting import AT_FIRST, Promote
-from tests.support.commands import completed
+from tests.support.commands import ROOT, completed
 
 PROMOTE = ROOT / "trainer" / "promote.py"
 

@@ -9,8 +9,8 @@ import mlflow
 from mlflow import MlflowClient
 
 from produtos.registry import registry
-from tests.e2e.conftest import ROOT, MlflowServer, pointed_at
-from tests.support.commands import completed
+from tests.e2e.conftest import MlflowServer, pointed_at
+from tests.support.commands import ROOT, completed
 
 TRAIN = ROOT / "trainer" / "train.py"
 

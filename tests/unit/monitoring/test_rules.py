@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.support.commands import completed
+from tests.support.commands import ROOT, completed
 
-ROOT = Path(__file__).resolve().parents[3]
 TESTS = Path(__file__).with_name("rules_test.yml")
 PAGE = (ROOT / "docs" / "monitoring.md").read_text("utf-8")
 

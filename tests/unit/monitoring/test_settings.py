@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.support.commands import completed
+from tests.support.commands import ROOT, completed
 
-FOLDER = Path(__file__).resolve().parents[3] / "deploy" / "monitoring"
+FOLDER = ROOT / "deploy" / "monitoring"
 MAIL = {
     "ALERT_MAIL_TO": "ana@example.org,rui@example.org",
     "ALERT_MAIL_FROM": "stack@example.org",

@@ -7,9 +7,8 @@ from produtos import check
 from produtos.data import dataset, split
 from produtos.grid import grid
 from produtos.parameters import Parameters
-from tests.support.commands import completed
+from tests.support.commands import ROOT, completed
 
-ROOT = Path(__file__).resolve().parents[3]
 HEADER = "nome;descricao;categoria\n"
 EMOJI = "no word to learn in the texts of game, livro: signs, emoji and words like de and para"
 

@@ -11,7 +11,6 @@ import tempfile
 import urllib.request
 from collections.abc import Callable
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 import requests
@@ -19,9 +18,9 @@ import requests
 from produtos import command
 from produtos.errors import BadInput, Stopped, in_one_line
 from produtos.runs import tracking
+from tests.support.commands import ROOT
 from tests.support.threads import Quiet, serving
 
-ROOT = Path(__file__).parents[3]
 FULL = "a disk is full; make room, or set TMPDIR to a folder on another one (now TEMPORARY)"
 Run = Callable[[Callable[[], None]], tuple[object, str]]
 

@@ -2,13 +2,11 @@
 
 import os
 import sys
-from pathlib import Path
 
 import pytest
 
-from tests.support.commands import completed
+from tests.support.commands import ROOT, completed
 
-ROOT = Path(__file__).resolve().parents[3]
 ENGLISH, PORTUGUESE = "must be a number between 0 and 1", "deve ser um número entre 0 e 1"
 
 

@@ -7,9 +7,9 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.support.commands import completed
+from tests.support.commands import ROOT, completed
 
-TRAINER = Path(__file__).resolve().parents[3] / "trainer"
+TRAINER = ROOT / "trainer"
 COMMANDS = [["promote.py", "--version", "2"], ["batch.py", "boneca"]]
 
 

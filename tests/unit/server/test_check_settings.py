@@ -2,14 +2,12 @@
 
 import os
 import sys
-from pathlib import Path
 
 import pytest
 
 from server import check_settings
-from tests.support.commands import completed
+from tests.support.commands import ROOT, completed
 
-ROOT = Path(__file__).parents[3]
 LINES = (ROOT / ".env").read_text(encoding="utf-8").splitlines()
 SHIPPED = {
     line.partition("=")[0]: line.partition("=")[2]

@@ -9,9 +9,10 @@ import pytest
 from mlflow.server.auth.sqlalchemy_store import SqlAlchemyStore
 
 from server.team import take_as_long_for_nobody
+from tests.support.commands import ROOT
 from tests.support.mlflow_routes import routes
 
-CADDYFILE = Path(__file__).parents[3] / "deploy" / "team" / "Caddyfile"
+CADDYFILE = ROOT / "deploy" / "team" / "Caddyfile"
 
 Route = tuple[str, str, str]
 

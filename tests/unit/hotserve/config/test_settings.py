@@ -7,6 +7,7 @@ import pytest
 from hotserve.config import settings as settings_module
 from hotserve.config.errors import UsageError
 from hotserve.config.settings import Settings
+from tests.support.commands import ROOT
 
 SERVE = ["mlflow", "models", "serve"]
 
@@ -125,7 +126,7 @@ def test_the_documentation_lists_every_setting_as_it_is_declared() -> None:
         for option in settings_module.OPTIONS
     ]
     table = "| option | default | meaning |\n| --- | --- | --- |\n" + "".join(rows)
-    documentation = Path(__file__).parents[4] / "docs" / "hotserve.md"
+    documentation = ROOT / "docs" / "hotserve.md"
     assert table in documentation.read_text("utf-8"), f"the table should be:\n{table}"
 
 
