@@ -8,9 +8,10 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 
 import mlflow
@@ -120,6 +121,33 @@ def stop_tree(process: subprocess.Popen[bytes], seconds: float = 20.0) -> None:
 
 
 @contextmanager
+def running(
+    command: Sequence[str | PathLike[str]],
+    url: str,
+    environment: dict[str, str],
+    *,
+    folder: Path | None = None,
+    log: Path = Path(os.devnull),
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A server from when `url` answers 200 to the end of the block; it leads a process group."""
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        wait_until_healthy(url, process)
+        yield process
+    finally:
+        stop_tree(process)
+
+
+@contextmanager
 def running_mlflow_server(home: Path, port: int | None = None) -> Iterator[MlflowServer]:
     """An `mlflow server` over SQLite and a local artifact folder in `home`.
 
@@ -127,27 +155,17 @@ def running_mlflow_server(home: Path, port: int | None = None) -> Iterator[Mlflo
     """
     port = port or free_port()
     home.mkdir(parents=True, exist_ok=True)
-    with (home / "mlflow.log").open("ab") as log:
-        process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "mlflow", "server"),
-                *("--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
-                *("--backend-store-uri", f"sqlite:///{home}/mlflow.db"),
-                *("--artifacts-destination", str(home / "artifacts")),
-            ],
-            cwd=home,
-            env=without_mlflow() | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    server = MlflowServer(f"http://127.0.0.1:{port}", home, process)
-    try:
-        wait_until_healthy(f"{server.url}/health", process)
-        yield server
-    finally:
-        stop_tree(process)
+    url = f"http://127.0.0.1:{port}"
+    command = [
+        *(sys.executable, "-m", "mlflow", "server"),
+        *("--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
+        *("--backend-store-uri", f"sqlite:///{home}/mlflow.db"),
+        *("--artifacts-destination", str(home / "artifacts")),
+    ]
+    environment = without_mlflow() | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    log = home / "mlflow.log"
+    with running(command, f"{url}/health", environment, folder=home, log=log) as process:
+        yield MlflowServer(url, home, process)
 
 
 @contextmanager

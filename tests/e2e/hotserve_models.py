@@ -2,6 +2,7 @@
 
 import tempfile
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from textwrap import indent
 from typing import Any
@@ -147,10 +148,7 @@ class Registry:
 
     def register_broken(self, name: str) -> str:
         """A version whose model file is damaged, as after a failed upload; returns its number."""
-        with tempfile.TemporaryDirectory() as folder:
-            saved = save(constant_model("nunca"), Path(folder, "model"))
-            (saved / "model.skops").write_bytes(b"not a zip file")
-            return self.register_folder(name, saved)
+        return self._register_damaged(name, lambda file: file.write_bytes(b"not a zip file"))
 
     def register_faulty(self, name: str, code: str) -> str:
         """A version that runs `code` when it is loaded; returns its number."""
@@ -159,7 +157,10 @@ class Registry:
 
     def register_incomplete(self, name: str) -> str:
         """A version whose model file is missing; returns its number."""
+        return self._register_damaged(name, Path.unlink)
+
+    def _register_damaged(self, name: str, damage: Callable[[Path], object]) -> str:
         with tempfile.TemporaryDirectory() as folder:
             saved = save(constant_model("nunca"), Path(folder, "model"))
-            (saved / "model.skops").unlink()
+            damage(saved / "model.skops")
             return self.register_folder(name, saved)

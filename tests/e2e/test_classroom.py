@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from tests.e2e import tutorial_text
-from tests.e2e.conftest import free_port, stop_tree, wait_until_healthy
+from tests.e2e.conftest import free_port, running
 from tests.e2e.hotserve_process import CSV, PATIENCE, eventually
 from tests.e2e.stack import Stack, make_command, make_run, make_run_environment, run_in_checkout
 from tests.e2e.terminal import Terminal
@@ -81,20 +81,10 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Teacher]:
 @pytest.fixture(scope="module")
 def api(teacher: Teacher) -> Iterator[None]:
     """The class's API, as the teacher starts it."""
-    with (teacher.folder / "api.log").open("wb") as log:
-        process = subprocess.Popen(
-            teacher.command("class-api"),
-            cwd=ROOT,
-            env=make_run_environment() | {"HOTSERVE_CACHE": str(teacher.folder / "cache")},
-            stdin=subprocess.DEVNULL,
-            stderr=log,
-            start_new_session=True,
-        )
-    try:
-        wait_until_healthy(f"{teacher.api}/ping", process)
+    environment = make_run_environment() | {"HOTSERVE_CACHE": str(teacher.folder / "cache")}
+    command, log = teacher.command("class-api"), teacher.folder / "api.log"
+    with running(command, f"{teacher.api}/ping", environment, folder=ROOT, log=log):
         yield
-    finally:
-        stop_tree(process)
 
 
 def type_in(sheet: str, command: str) -> str:
