@@ -171,8 +171,7 @@ def test_the_list_is_a_page_that_leads_to_each_model(turma: Turma, scheme: str) 
         page.get_by_role("button", name="English").click()
         page.get_by_role("button", name="Continue").click()
         page.get_by_role("link", name=ANA).click()
-        watched.type("halo")
-        watched.has_answered("game-ana2")
+        watched.is_answered("halo", "game-ana2")
 
 
 def test_processes_start_when_they_are_needed_and_make_room_for_each_other(turma: Turma) -> None:

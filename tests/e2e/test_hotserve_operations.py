@@ -109,8 +109,7 @@ def test_the_page_asks_for_the_token(hotserve: Hotserve) -> None:
         page.get_by_role("textbox", name="Token").fill(TOKEN)
         page.keyboard.press("Enter")
         expect(dialog).to_be_hidden()
-        watched.type("halo")
-        watched.has_answered("game")
+        watched.is_answered("halo", "game")
         kept = page.evaluate("[Object.values(sessionStorage), Object.values(localStorage)]")
         assert TOKEN in kept[0]
         assert TOKEN not in kept[1]

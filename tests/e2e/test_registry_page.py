@@ -16,6 +16,7 @@ import pytest
 from mlflow import MlflowClient
 from playwright.sync_api import expect
 
+from tests.e2e.batch_jobs import BatchJobs
 from tests.e2e.conftest import MlflowServer, running_mlflow_server
 from tests.e2e.hotserve_process import Hotserve, eventually, running_hotserve
 from tests.e2e.pictures import HEIGHT, WIDTH
@@ -47,16 +48,9 @@ class Registry:
 
     def batch(self, model: str, *texts: str) -> list[str]:
         """What a batch job answers for some texts; its command is always the same."""
-        done = completed(
-            [sys.executable, str(TRAINER / "batch.py"), "--model", model, *texts],
-            env=self.server.environment(),
-            cwd=self.server.home,
-        )
-        assert done.returncode == 0, done.stderr
-        return [
-            row["categoria_prevista"]
-            for row in csv.DictReader(io.StringIO(done.stdout), delimiter=";")
-        ]
+        said, _ = BatchJobs(self.server, self.server.home).done("--model", model, *texts)
+        rows = csv.DictReader(io.StringIO(said), delimiter=";")
+        return [row["categoria_prevista"] for row in rows]
 
 
 def train(server: MlflowServer, test_size: str, include_names: str, strip_accents: str) -> None:

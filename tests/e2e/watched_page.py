@@ -23,6 +23,11 @@ class Watched:
         """Put a text where the product goes."""
         self.page.get_by_role("textbox").fill(text)
 
+    def is_answered(self, text: str, category: str) -> None:
+        """Put a text where the product goes; return once the page says this category."""
+        self.type(text)
+        self.has_answered(category)
+
     def has_answered(self, category: str) -> None:
         """Return once the page says this category."""
         expect(self.page.locator("#category")).to_have_text(category)

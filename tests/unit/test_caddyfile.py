@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -135,36 +136,38 @@ def trusted(folder: Path) -> str | bool:
     return str(file) if file.exists() else True
 
 
-@pytest.fixture(scope="module")
-def caddy(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[tuple[requests.Session, dict[str, str]]]:
+@dataclass
+class Door:
     """What asks, and the addresses by the ports of the containers."""
+
+    session: requests.Session
+    urls: dict[str, str]
+
+    def ask(self, method: str, port: str, path: str, **options: Any) -> requests.Response:
+        return self.session.request(method, self.urls[port] + path, timeout=60, **options)
+
+
+@pytest.fixture(scope="module")
+def caddy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
     folder = tmp_path_factory.mktemp("caddy")
     with running(folder) as urls, requests.Session() as session:
         session.trust_env = False
         session.verify = trusted(folder)
-        yield session, urls
+        yield Door(session, urls)
 
 
-def test_a_page_that_says_what_it_may_do_is_not_let_do_more(
-    caddy: tuple[requests.Session, dict[str, str]],
-) -> None:
-    session, urls = caddy
+def test_a_page_that_says_what_it_may_do_is_not_let_do_more(caddy: Door) -> None:
     policies = [
-        session.get(url, timeout=60).headers["Content-Security-Policy"]
-        for url in (f"{urls['8080']}/page", f"{urls['5000']}/")
+        caddy.ask("GET", *where).headers["Content-Security-Policy"]
+        for where in (("8080", "/page"), ("5000", "/"))
     ]
     assert policies == [POLICY, "frame-ancestors 'self'"]
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT"])
-def test_what_nothing_in_the_stack_uses_does_not_reach_mlflow(
-    caddy: tuple[requests.Session, dict[str, str]], method: str
-) -> None:
-    session, urls = caddy
+def test_what_nothing_in_the_stack_uses_does_not_reach_mlflow(caddy: Door, method: str) -> None:
     for path in ("/signup", "/metrics", "/ajax-api/3.0/mlflow/assistant/config"):
-        assert session.request(method, urls["5000"] + path, timeout=60).status_code == 404, path
+        assert caddy.ask(method, "5000", path).status_code == 404, path
 
 
 FILE = "/api/2.0/mlflow-artifacts/artifacts/1/modelo.bin"
@@ -187,10 +190,9 @@ LARGEST = 16_000_000
     ],
 )
 def test_only_a_file_of_a_run_may_be_large(
-    caddy: tuple[requests.Session, dict[str, str]], method: str, path: str, size: int, code: int
+    caddy: Door, method: str, path: str, size: int, code: int
 ) -> None:
-    session, urls = caddy
-    mlflow = urls["5000"]
+    session, mlflow = caddy.session, caddy.urls["5000"]
     prepared = session.prepare_request(requests.Request(method, mlflow, data=bytes(size)))
     prepared.url = mlflow + path
     answer = session.send(prepared, timeout=60, verify=session.verify)
@@ -199,14 +201,11 @@ def test_only_a_file_of_a_run_may_be_large(
         assert int(answer.text) == size
 
 
-def test_an_admin_s_request_gets_through_whole(
-    caddy: tuple[requests.Session, dict[str, str]],
-) -> None:
-    session, urls = caddy
-    silence = session.post(f"{urls['9093']}/api/v2/silences", data=b"silence", timeout=60)
+def test_an_admin_s_request_gets_through_whole(caddy: Door) -> None:
+    silence = caddy.ask("POST", "9093", "/api/v2/silences", data=b"silence")
     assert (silence.status_code, silence.text) == (200, "7")
     websocket = {"Connection": "Upgrade", "Upgrade": "websocket"}
-    assert session.get(f"{urls['3000']}/api/live/ws", headers=websocket, timeout=60).ok
+    assert caddy.ask("GET", "3000", "/api/live/ws", headers=websocket).ok
 
 
 def test_an_idle_connection_is_ended_here_before_it_is_there() -> None:

@@ -23,8 +23,7 @@ def test_typing_shows_category_and_bars(watched: Watched) -> None:
     total = sum(float(f.removesuffix("%").replace(",", ".")) for f in figures)
     assert total == pytest.approx(100, abs=0.5)
     expect(page.locator("#bars .best .name")).to_have_text("brinquedo")
-    watched.type("halo para xbox")
-    watched.has_answered("game")
+    watched.is_answered("halo para xbox", "game")
     watched.type("")
     expect(page.locator("#one")).to_be_hidden()
 
@@ -43,8 +42,7 @@ def test_an_answer_that_comes_late_is_not_shown(watched: Watched) -> None:
     with page.expect_request("**/invocations") as first:
         watched.type("boneca de pano")
     with page.expect_event("requestfailed") as failed:
-        watched.type("senhor dos anéis")
-    watched.has_answered("livro")
+        watched.is_answered("senhor dos anéis", "livro")
     assert failed.value == first.value
     assert first.value.failure == "net::ERR_ABORTED"
 
@@ -60,8 +58,7 @@ def test_many_lines_are_asked_about_in_parts(watched: Watched) -> None:
 
 def test_each_word_stands_with_its_weight(watched: Watched, at_first: Served) -> None:
     page = watched.page
-    watched.type("senhor dos aneis nuncavista")
-    watched.has_answered("livro")
+    watched.is_answered("senhor dos aneis nuncavista", "livro")
     why = page.locator("#why")
     expect(why.get_by_role("heading")).to_have_text(re.compile("^Por que livro, e não "))
     words = why.locator("li")
@@ -106,8 +103,7 @@ def test_text_is_never_markup(watched: Watched, tmp_path: Path) -> None:
 def test_a_model_without_probabilities_gives_the_category(
     watched: Watched, at_first: Served
 ) -> None:
-    watched.type("boneca de pano")
-    watched.has_answered("brinquedo")
+    watched.is_answered("boneca de pano", "brinquedo")
     at_first.promote(at_first.without)
     watched.has_answered("sempre esta")
     expect(watched.page.locator("#answered")).to_contain_text("sem probabilidades")

@@ -20,8 +20,7 @@ def test_it_works_below_a_path(browser: Browser, at_first: Served) -> None:
         watched.page.route("**/*", lambda route: route.abort())
         watched.page.route("**/loja/modelo/**", strip)
         watched.page.goto(f"http://{host}/loja/modelo/")
-        watched.type("boneca de pano")
-        watched.has_answered("brinquedo")
+        watched.is_answered("boneca de pano", "brinquedo")
         expect(watched.page.locator("#served")).to_have_text("Versão 1")
 
 

@@ -43,8 +43,7 @@ def test_a_model_that_refuses_json_is_asked_in_csv(watched: Watched) -> None:
 
 def test_a_server_that_is_away_is_said_and_waited_for(watched: Watched) -> None:
     page = watched.page
-    watched.type("boneca de pano")
-    watched.has_answered("brinquedo")
+    watched.is_answered("boneca de pano", "brinquedo")
     page.context.set_offline(True)
     watched.type("halo")
     expect(page.locator("#notice")).to_have_text("O servidor não responde. Tentando de novo…")
@@ -95,5 +94,4 @@ def test_a_token_is_asked_for_and_kept(watched: Watched) -> None:
     watched.has_answered("brinquedo")
     expect(dialog).to_be_hidden()
     page.reload()
-    watched.type("halo")
-    watched.has_answered("game")
+    watched.is_answered("halo", "game")

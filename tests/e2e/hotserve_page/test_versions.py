@@ -54,15 +54,13 @@ def test_it_tells_what_model_tells(watched: Watched) -> None:
         "O MLflow não responde; a versão atual continua. connection refused",
     ):
         expect(card).to_contain_text(line)
-    watched.type("boneca de pano")
-    watched.has_answered("brinquedo")
+    watched.is_answered("boneca de pano", "brinquedo")
 
 
 def test_production_and_staging_stand_side_by_side(watched: Watched, at_first: Served) -> None:
     registry, page = at_first.registry, watched.page
     candidate = at_first.with_probabilities[LOGISTIC_REGRESSION]
-    watched.type("boneca de pano")
-    watched.has_answered("brinquedo")
+    watched.is_answered("boneca de pano", "brinquedo")
     registry.move(NAME, candidate, "Staging")
     beside = page.get_by_role("region", name=f"Staging · Versão {candidate}")
     expect(beside.locator(".category")).to_have_text("brinquedo")
