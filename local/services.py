@@ -96,13 +96,8 @@ class Services:
 
 def _explain(name: str, info: dict[str, Any], log: Path) -> str:
     lines = _lines(log)[-LAST_LINES:]
-    last = (
-        lines[-1]
-        if lines
-        else info.get("spawnerr")
-        or tr("exit code {exitstatus}").format(exitstatus=info["exitstatus"])
-    )
-    reason = next((line for line in reversed(lines) if _ERROR.match(line)), last)
+    said = list(filter(_ERROR.match, lines)) or lines or [info.get("spawnerr") or ""]
+    reason = said[-1] or tr("exit code {exitstatus}").format(exitstatus=info["exitstatus"])
     return tr("{name} could not go on: {reason} (its log: {short})").format(
         name=name, reason=reason, short=short(log)
     )

@@ -127,20 +127,20 @@ def check_port(name: str, port: int) -> None:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
+            return
         except PermissionError:
-            raise SettingsError(
-                tr(
-                    "port {port} may not be opened by this user: choose one above 1023, make run "
-                    "{name}={port2}"
-                ).format(port=port, name=name, port2=port + 8000)
-            ) from None
+            other = port + 8000
+            said = tr(
+                "port {port} may not be opened by this user: choose one above 1023, make run "
+                "{name}={port2}"
+            )
         except OSError:
-            raise SettingsError(
-                tr(
-                    "port {port} is in use: stop what listens there, or choose another, make run "
-                    "{name}={port2}"
-                ).format(port=port, name=name, port2=port + 1)
-            ) from None
+            other = port + 1
+            said = tr(
+                "port {port} is in use: stop what listens there, or choose another, make run "
+                "{name}={port2}"
+            )
+    raise SettingsError(said.format(port=port, name=name, port2=other))
 
 
 def lock(path: Path, message: str) -> IO[str]:

@@ -28,9 +28,6 @@ SENT = ("MLFLOW_", "no_proxy")
 """How the variables begin that say where the tracking server is and who asks, how long to wait for
 it, and that no proxy is asked; they go to the cluster with the work."""
 
-NOT_SENT = ("MLFLOW_RUN_ID",)
-"""The run of this process alone."""
-
 DATASET = "dados"
 FILE = "dataset.pickle"
 """The folder that is sent, and what is in it."""
@@ -44,11 +41,9 @@ def train_on_spark(
     Raises:
         BadInput: the data set leaves too little to train on, or the cluster could not do it.
     """
-    settings = {
-        name: value
-        for name, value in os.environ.items()
-        if name.startswith(SENT) and name not in NOT_SENT
-    }
+    settings = {name: value for name, value in os.environ.items() if name.startswith(SENT)}
+    # The run of this process alone.
+    settings.pop("MLFLOW_RUN_ID", None)
     settings["MLFLOW_TRACKING_URI"] = mlflow.get_tracking_uri()
     train = partial(
         _train,

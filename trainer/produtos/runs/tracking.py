@@ -157,9 +157,7 @@ def connect() -> Tracker:
         )
     # Makes it if it is not there. MLflow logs a model to the experiment that is set, whatever run
     # the model belongs to.
-    experiment = mlflow.set_experiment(
-        None if found else _experiment_name(), found.experiment_id if found else None
-    )
+    experiment = mlflow.set_experiment(found.name if found else _experiment_name())
     experiment_id = str(experiment.experiment_id)
     abandoned.close_all(client, experiment_id)
     return Tracker(client, experiment_id)
