@@ -1,7 +1,5 @@
 """Output of a start, with a line now and then while it waits: silence looks like a fault."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from typing import TextIO

@@ -4,8 +4,6 @@ With VERSION=1 the trainer goes back to the first version instead (trainer/reset
 runs.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import sqlite3

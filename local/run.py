@@ -4,8 +4,6 @@ supervisord runs the services (supervisord.conf); this starts it, shows the trai
 says when everything answers, and stops it all on Ctrl-C or SIGTERM.
 """
 
-from __future__ import annotations
-
 import math
 import os
 import shutil

@@ -1,7 +1,5 @@
 """What supervisord reports of the services, over its XML-RPC socket."""
 
-from __future__ import annotations
-
 import http.client
 import re
 import subprocess

@@ -1,7 +1,5 @@
 """The settings of `make run`, read from the environment and checked before anything starts."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 import shutil

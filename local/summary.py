@@ -1,7 +1,5 @@
 """The block that ends the start-up: what runs where, how good it is, what to try."""
 
-from __future__ import annotations
-
 import json
 import urllib.request
 from http.client import HTTPException

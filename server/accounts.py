@@ -6,8 +6,6 @@ to `make class`. Everything goes through MLflow's own API, as its admin, so that
 Exit code 2: that can't be done; 1: MLflow did not do it.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import secrets

@@ -8,8 +8,6 @@ S3, addresses are signed for that one.
 The entry point ``mlflow.artifact_repository`` of the image names ``s3_repository``.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import os

@@ -6,8 +6,6 @@ job ``check_settings`` looks first, says what is wrong and ends the start. It is
 too, but no network. Exit code 2: a setting can't be used.
 """
 
-from __future__ import annotations
-
 import fnmatch
 import os
 import re

@@ -6,8 +6,6 @@ it AWS itself) and ``S3_WAIT_SECONDS`` (how long to try; 60). Exit code 0: the b
 there; 1: it could not be had; 2: a setting is missing or wrong.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 import time

@@ -4,8 +4,6 @@ MLflow makes its tables in some fifty steps, and MySQL can't undo one: where the
 (Ctrl-C, a power cut) the next start would stumble over what is there already, for ever.
 """
 
-from __future__ import annotations
-
 import time
 from typing import Any
 

@@ -7,8 +7,6 @@ needs the right that `server.accounts` gives. And MLflow refuses a name that nob
 a wrong password, from which who can't log in learns names.
 """
 
-from __future__ import annotations
-
 import secrets
 from collections.abc import Callable
 from typing import Any

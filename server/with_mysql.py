@@ -12,8 +12,6 @@ Tables of a first start that was cut off are made again. Exit code 2: a setting 
 wrong; 127: the command is not found.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import sys

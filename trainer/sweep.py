@@ -4,8 +4,6 @@
 `--first` does so only when there is no version yet, and goes on where it was cut off.
 """
 
-from __future__ import annotations
-
 import argparse
 from contextlib import nullcontext
 

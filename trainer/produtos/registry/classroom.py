@@ -1,7 +1,5 @@
 """A class in one MLflow: for each student an experiment and a registered model of the same name."""
 
-from __future__ import annotations
-
 import os
 import re
 import unicodedata
