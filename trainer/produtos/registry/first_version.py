@@ -2,7 +2,6 @@
 
 import mlflow
 from mlflow.entities.model_registry import ModelVersion
-from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from produtos.errors import BadInput
@@ -24,11 +23,9 @@ def find(client: MlflowClient) -> ModelVersion:
         BadInput: there is none, or it was deleted.
     """
     for name in (ASIDE, MODEL_NAME):
-        try:
-            return client.get_model_version(name, FIRST)
-        except MlflowException as error:
-            if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-                raise
+        for version in registry.versions(client, name):
+            if str(version.version) == FIRST:
+                return version
     raise BadInput(
         "there is no version 1 of {name} to go back to: leave VERSION out to begin anew",
         name=MODEL_NAME,
