@@ -11,10 +11,11 @@ import sys
 from contextlib import ExitStack, closing
 from pathlib import Path
 
+from hotserve.config.errors import UsageError
 from local import settings as settings_module
 from local.language import tr
 from local.run import LAST_START
-from local.settings import ROOT, Settings, SettingsError, short
+from local.settings import ROOT, Settings, short
 
 DATABASE = "mlflow.db"
 KEPT = (
@@ -36,7 +37,7 @@ def main() -> int:
             with ExitStack() as locks:
                 _lock(chosen.home, locks)
                 _delete(chosen.home, force=force)
-    except SettingsError as error:
+    except UsageError as error:
         print(f"make reset: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -47,7 +48,7 @@ def main() -> int:
 
 def _first_version(chosen: Settings, version: str, *, force: bool) -> None:
     if version != "1":
-        raise SettingsError(
+        raise UsageError(
             tr("VERSION={version}: only 1 can be gone back to; leave it out to begin anew").format(
                 version=version
             )
@@ -61,10 +62,10 @@ def _lock(home: Path, locks: ExitStack) -> None:
     """Hold what `make run` and a backup hold, until the locks are left.
 
     Raises:
-        SettingsError: one of them is at work, or there is nothing to delete.
+        UsageError: one of them is at work, or there is nothing to delete.
     """
     if not any((home / name).exists() for name in KEPT):
-        raise SettingsError(
+        raise UsageError(
             tr("there is nothing in {home}: `make run` has not been started there").format(
                 home=short(home)
             )
@@ -86,11 +87,9 @@ def _delete(home: Path, *, force: bool) -> None:
     )
     if not force:
         if not sys.stdin.isatty():
-            raise SettingsError(
-                tr("nothing was deleted: nobody was there to ask; FORCE=yes answers")
-            )
+            raise UsageError(tr("nothing was deleted: nobody was there to ask; FORCE=yes answers"))
         if input(tr("type yes to go on: ")).strip().casefold() != tr("yes"):
-            raise SettingsError(tr("nothing was deleted"))
+            raise UsageError(tr("nothing was deleted"))
     for name in KEPT:
         path = home / name
         try:
@@ -99,7 +98,7 @@ def _delete(home: Path, *, force: bool) -> None:
             else:
                 path.unlink(missing_ok=True)
         except OSError as error:
-            raise SettingsError(
+            raise UsageError(
                 tr("{path} could not be deleted ({strerror}): mend that, and run it again").format(
                     path=short(path), strerror=error.strerror
                 )

@@ -17,12 +17,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
+from hotserve.config.errors import UsageError
 from hotserve.config.proxies import bypass_on_loopback
 from local import settings as settings_module
 from local.language import tr
 from local.progress import ProgressOutput
 from local.services import Services, ServicesError
-from local.settings import ROOT, Settings, SettingsError, short
+from local.settings import ROOT, Settings, short
 from local.summary import summary, why_waiting
 
 CONFIGURATION = ROOT / "local" / "supervisord.conf"
@@ -63,9 +64,9 @@ def main() -> int:
                 _watch(chosen, services)
             except ServicesError as error:
                 raise ServicesError(f"{error}{_full_disk(chosen.home)}") from None
-    except (SettingsError, ServicesError) as error:
+    except (UsageError, ServicesError) as error:
         print(f"make run: {error}", file=sys.stderr)
-        return 2 if isinstance(error, SettingsError) else 1
+        return 2 if isinstance(error, UsageError) else 1
     except Stopped:
         pass
     except BrokenPipeError:

@@ -18,10 +18,6 @@ from local.language import tr
 ROOT = Path(__file__).resolve().parent.parent
 
 
-class SettingsError(Exception):
-    """One line that says which setting is wrong and what to do."""
-
-
 @dataclass(frozen=True)
 class Settings:
     """What a user may choose.
@@ -62,14 +58,14 @@ def read(environ: Mapping[str, str], cwd: Path | None = None) -> Settings:
     """Read the settings; relative paths count from ``cwd``, the shipped defaults from the project.
 
     Raises:
-        SettingsError: a port is no number from 1 to 65535, both are the same, a path cannot
+        UsageError: a port is no number from 1 to 65535, both are the same, a path cannot
             stand in the process runner's configuration, or the API's tokens can't be used.
     """
     cwd = cwd or Path.cwd()
     mlflow_port = _port(environ, "MLFLOW_PORT", 5000)
     serve_port = _port(environ, "SERVE_PORT", 8080)
     if mlflow_port == serve_port:
-        raise SettingsError(
+        raise UsageError(
             tr(
                 "MLFLOW_PORT and SERVE_PORT are both {serve_port}: give one of them another number"
             ).format(serve_port=serve_port)
@@ -77,7 +73,7 @@ def read(environ: Mapping[str, str], cwd: Path | None = None) -> Settings:
     home = cwd / environ["STACK_HOME"] if environ.get("STACK_HOME") else ROOT / ".stack"
     home = Path(os.path.abspath(home.expanduser()))
     if unfit := set(str(home)) & set("%\"'#;?\n"):
-        raise SettingsError(
+        raise UsageError(
             tr("STACK_HOME={home}: choose a path without {unfit}").format(
                 home=home, unfit=" ".join(sorted(unfit))
             )
@@ -87,18 +83,15 @@ def read(environ: Mapping[str, str], cwd: Path | None = None) -> Settings:
     if "://" not in dataset:
         dataset = os.path.abspath(cwd / Path(dataset).expanduser())
     if '"' in dataset or "\n" in dataset:
-        raise SettingsError(tr("DATASET has a quotation mark in it: rename the file"))
-    try:
-        tokens = read_tokens(environ, environ.get(FILE_VARIABLE, ""))
-    except UsageError as error:
-        raise SettingsError(str(error)) from None
+        raise UsageError(tr("DATASET has a quotation mark in it: rename the file"))
+    tokens = read_tokens(environ, environ.get(FILE_VARIABLE, ""))
     return Settings(mlflow_port, serve_port, home, dataset, next(iter(tokens)) if tokens else None)
 
 
 def _port(environ: Mapping[str, str], name: str, default: int) -> int:
     text = environ.get(name) or str(default)
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 65535):
-        raise SettingsError(
+        raise UsageError(
             tr("{name}={text}: a port is a number from 1 to 65535").format(name=name, text=text)
         )
     return int(text)
@@ -108,17 +101,17 @@ def check_tools() -> None:
     """See that what the services are started with is there.
 
     Raises:
-        SettingsError: a program is missing, with the package that brings it.
+        UsageError: a program is missing, with the package that brings it.
     """
     if shutil.which("setpriv") is None:
-        raise SettingsError(tr("setpriv was not found: install the package util-linux"))
+        raise UsageError(tr("setpriv was not found: install the package util-linux"))
 
 
 def check_port(name: str, port: int) -> None:
     """See that nothing listens on the port yet.
 
     Raises:
-        SettingsError: the port cannot be bound on the loopback.
+        UsageError: the port cannot be bound on the loopback.
     """
     with socket.socket() as probe:
         # Without it a port that was ours a minute ago would count as taken.
@@ -138,21 +131,21 @@ def check_port(name: str, port: int) -> None:
                 "port {port} is in use: stop what listens there, or choose another, make run "
                 "{name}={port2}"
             )
-    raise SettingsError(said.format(port=port, name=name, port2=other))
+    raise UsageError(said.format(port=port, name=name, port2=other))
 
 
 def lock(path: Path, message: str) -> IO[str]:
     """Hold a lock for as long as the file that is given back stays open.
 
     Raises:
-        SettingsError: somebody else holds it; with this message.
+        UsageError: somebody else holds it; with this message.
     """
     file = path.open("a")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         file.close()
-        raise SettingsError(message) from None
+        raise UsageError(message) from None
     return file
 
 
@@ -163,7 +156,7 @@ def prepare_home(settings: Settings) -> IO[str]:
         What holds the lock.
 
     Raises:
-        SettingsError: the folder cannot be made or written, or another `make run` has it.
+        UsageError: the folder cannot be made or written, or another `make run` has it.
     """
     taken = tr(
         "another `make run` uses the data folder {home}: stop it, or give this one "
@@ -173,7 +166,7 @@ def prepare_home(settings: Settings) -> IO[str]:
         settings.logs.mkdir(parents=True, exist_ok=True)
         return lock(settings.home / "lock", taken)
     except OSError as error:
-        raise SettingsError(
+        raise UsageError(
             tr(
                 "the data folder {home} cannot be written ({strerror}): choose another, make "
                 "run STACK_HOME=/a/folder/of/yours"
@@ -185,7 +178,7 @@ def check_dataset(settings: Settings) -> None:
     """Let the trainer look at the table of products before anything starts.
 
     Raises:
-        SettingsError: the trainer's own line about what is wrong with it.
+        UsageError: the trainer's own line about what is wrong with it.
     """
     check = subprocess.run(
         [sys.executable, "-m", "produtos.check", settings.dataset],
@@ -199,4 +192,4 @@ def check_dataset(settings: Settings) -> None:
         message = (
             lines[-1].removeprefix("check.py: ") if lines else tr("the data set cannot be read")
         )
-        raise SettingsError(message)
+        raise UsageError(message)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from hotserve.config.errors import UsageError
 from local import settings
-from local.settings import ROOT, Settings, SettingsError
+from local.settings import ROOT, Settings
 
 
 def read(tmp_path: Path, **environment: str) -> Settings:
@@ -51,7 +52,7 @@ def test_paths_count_from_the_current_folder(tmp_path: Path) -> None:
 def test_what_cannot_work_is_one_line(
     tmp_path: Path, environment: dict[str, str], complaint: str
 ) -> None:
-    with pytest.raises(SettingsError) as raised:
+    with pytest.raises(UsageError) as raised:
         read(tmp_path, **environment)
     assert complaint in str(raised.value)
     for secret in ("two words", "coração", "secret"):
@@ -61,7 +62,7 @@ def test_what_cannot_work_is_one_line(
 def test_a_port_in_use_or_not_ours_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(SettingsError, match=rf"port {port} is in use: .* P={port + 1}$"):
+        with pytest.raises(UsageError, match=rf"port {port} is in use: .* P={port + 1}$"):
             settings.check_port("P", port)
     settings.check_port("P", port)
 
@@ -69,7 +70,7 @@ def test_a_port_in_use_or_not_ours_is_named(monkeypatch: pytest.MonkeyPatch) -> 
         raise PermissionError
 
     monkeypatch.setattr("socket.socket.bind", refuse)
-    with pytest.raises(SettingsError, match=r"choose one above 1023, make run P=8080$"):
+    with pytest.raises(UsageError, match=r"choose one above 1023, make run P=8080$"):
         settings.check_port("P", 80)
 
 
@@ -77,11 +78,11 @@ def test_a_data_folder_is_one_stacks(tmp_path: Path) -> None:
     chosen = read(tmp_path, STACK_HOME="dados")
     with settings.prepare_home(chosen):
         assert chosen.logs.is_dir()
-        with pytest.raises(SettingsError, match="another `make run` uses the data folder"):
+        with pytest.raises(UsageError, match="another `make run` uses the data folder"):
             settings.prepare_home(chosen)
     settings.prepare_home(chosen).close()
     (tmp_path / "file").touch()
-    with pytest.raises(SettingsError, match=r"cannot be written \(Not a directory\): choose ano"):
+    with pytest.raises(UsageError, match=r"cannot be written \(Not a directory\): choose ano"):
         settings.prepare_home(read(tmp_path, STACK_HOME="file"))
 
 
@@ -90,13 +91,13 @@ def test_a_tool_that_is_missing_is_named_with_its_package(
 ) -> None:
     settings.check_tools()
     monkeypatch.setenv("PATH", os.fspath(tmp_path))
-    with pytest.raises(SettingsError, match=r"setpriv was not found: .* util-linux"):
+    with pytest.raises(UsageError, match=r"setpriv was not found: .* util-linux"):
         settings.check_tools()
 
 
 def test_the_trainers_own_line_about_a_table(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("nada\n", encoding="utf-8")
-    with pytest.raises(SettingsError) as raised:
+    with pytest.raises(UsageError) as raised:
         settings.check_dataset(read(tmp_path, DATASET="a.csv"))
     assert str(raised.value).startswith(f"dataset {tmp_path / 'a.csv'}: ")
     settings.check_dataset(read(tmp_path))
