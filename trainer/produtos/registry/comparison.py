@@ -6,7 +6,6 @@ which the web page shows.
 
 import tempfile
 from collections import Counter
-from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from operator import eq
@@ -56,83 +55,74 @@ class Measured:
     categories: frozenset[str] | None
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """A candidate beside the version that is in the stage it is to get.
+def figures(current: Measured, candidate: Measured) -> list[tuple[str, float, float]]:
+    """What counts: its name, and what the current version and the candidate reach."""
+    old, new = current.evaluation, candidate.evaluation
+    return [(tr("accuracy"), old.accuracy, new.accuracy), ("macro F1", old.f1_macro, new.f1_macro)]
 
-    Attributes:
-        holdout: which products both were asked for, in words.
-    """
 
-    current: Measured
-    candidate: Measured
-    holdout: str
-
-    @property
-    def figures(self) -> list[tuple[str, float, float]]:
-        """What counts: its name, and what the current version and the candidate reach."""
-        old, new = self.current.evaluation, self.candidate.evaluation
-        return [
-            (tr("accuracy"), old.accuracy, new.accuracy),
-            ("macro F1", old.f1_macro, new.f1_macro),
-        ]
-
-    @property
-    def worse(self) -> list[str]:
-        """In what the candidate is worse, in words; empty when it may replace."""
-        reasons = [
-            tr("{name} {candidate:.4f} is below {current:.4f}").format(
-                name=name, candidate=candidate, current=current
-            )
-            for name, current, candidate in self.figures
-            if candidate < current - TOLERANCE
-        ]
-        if self.current.categories is not None and self.candidate.categories is not None:
-            reasons += _unknown(self.current.categories, self.candidate.categories)
+def worse(current: Measured, candidate: Measured) -> list[str]:
+    """In what the candidate is worse, in words; empty when it may replace the current version."""
+    reasons = [
+        tr("{name} {candidate:.4f} is below {current:.4f}").format(
+            name=name, candidate=new, current=old
+        )
+        for name, old, new in figures(current, candidate)
+        if new < old - TOLERANCE
+    ]
+    if current.categories is None or candidate.categories is None:
         return reasons
+    # Those that it cannot answer with any more, or writes in another way.
+    spelled = {normal_form(category): category for category in candidate.categories}
+    return reasons + [
+        tr("it writes the category {category} as {other}").format(category=category, other=other)
+        if (other := spelled.get(normal_form(category)))
+        else tr("it does not know the category {category}").format(category=category)
+        for category in sorted(current.categories - candidate.categories)
+    ]
 
-    def table(self) -> str:
-        """Lines for the console."""
-        current, candidate = self.current, self.candidate
-        old = current.evaluation.by_category
-        # A category without products in the hold-out has no F1.
-        rows = self.figures + [
-            (f"F1 {category}", old[category]["f1"], new["f1"])
-            for category, new in candidate.evaluation.by_category.items()
-            if new["products"]
-        ]
-        width = max(len(name) for name, _, _ in rows)
-        heads = f"{current.name:>12}  {candidate.name:>12}  {tr('difference'):>12}"
-        right = Counter(zip(current.right, candidate.right, strict=True))
-        measured_again = tr(
-            "{name} was registered with figures of another hold-out, or with none: it "
-            "was measured again on this one"
-        )
-        only_one_right = tr(
-            "only {names} is right on {only_current}, only {names2} on {only_candidate}: "
-            "McNemar's exact test p = {mcnemar:.3g}"
-        )
-        lines = [
-            tr("on {holdout}:").format(holdout=self.holdout),
-            *(
-                measured_again.format(name=each.name)
-                for each in (current, candidate)
-                if not each.same_holdout
-            ),
-            f"{'':<{width}}  {heads}",
-            *(
-                f"{name:<{width}}  {before:>12.4f}  {after:>12.4f}  {after - before:>+12.4f}"
-                for name, before, after in rows
-            ),
-            only_one_right.format(
-                names=current.name,
-                only_current=right[True, False],
-                names2=candidate.name,
-                only_candidate=right[False, True],
-                mcnemar=mcnemar(right[True, False], right[False, True]),
-            ),
-        ]
-        return "\n".join(lines)
+
+def table(current: Measured, candidate: Measured, holdout: str) -> str:
+    """Lines for the console; `holdout` says in words which products both were asked for."""
+    old = current.evaluation.by_category
+    # A category without products in the hold-out has no F1.
+    rows = figures(current, candidate) + [
+        (f"F1 {category}", old[category]["f1"], new["f1"])
+        for category, new in candidate.evaluation.by_category.items()
+        if new["products"]
+    ]
+    width = max(len(name) for name, _, _ in rows)
+    heads = f"{current.name:>12}  {candidate.name:>12}  {tr('difference'):>12}"
+    right = Counter(zip(current.right, candidate.right, strict=True))
+    measured_again = tr(
+        "{name} was registered with figures of another hold-out, or with none: it "
+        "was measured again on this one"
+    )
+    only_one_right = tr(
+        "only {names} is right on {only_current}, only {names2} on {only_candidate}: "
+        "McNemar's exact test p = {mcnemar:.3g}"
+    )
+    lines = [
+        tr("on {holdout}:").format(holdout=holdout),
+        *(
+            measured_again.format(name=each.name)
+            for each in (current, candidate)
+            if not each.same_holdout
+        ),
+        f"{'':<{width}}  {heads}",
+        *(
+            f"{name:<{width}}  {before:>12.4f}  {after:>12.4f}  {after - before:>+12.4f}"
+            for name, before, after in rows
+        ),
+        only_one_right.format(
+            names=current.name,
+            only_current=right[True, False],
+            names2=candidate.name,
+            only_candidate=right[False, True],
+            mcnemar=mcnemar(right[True, False], right[False, True]),
+        ),
+    ]
+    return "\n".join(lines)
 
 
 @dataclass(frozen=True)
@@ -161,20 +151,11 @@ def judge(
     current = registry.in_stage(client, stage)
     if current is None or current.version == candidate.version:
         return None
-    holdout = holdout_of(dataset)
-    new, old = (
-        tr("version {version}").format(version=candidate.version),
-        tr("version {version} in {stage}").format(version=current.version, stage=stage),
-    )
+    new = tr("version {version}").format(version=candidate.version)
+    old = tr("version {version} in {stage}").format(version=current.version, stage=stage)
     try:
-        comparison = Comparison(
-            measure(client, dataset, current),
-            measure(client, dataset, candidate),
-            tr("the hold-out of {shown}, {products:,} products").format(
-                shown=dataset.shown, products=len(holdout.products)
-            ),
-        )
-        if not any((*comparison.current.right, *comparison.candidate.right)):
+        before, now = (measure(client, dataset, each) for each in (current, candidate))
+        if not any((*before.right, *now.right)):
             raise BadInput(
                 "neither is right on any product of {shown}; give the data set that they were "
                 "trained for, --dataset PATH",
@@ -184,15 +165,18 @@ def judge(
         # Somebody else's model, or one whose files are gone: no ground to replace it on.
         text = tr("{new} cannot be compared with {old}: {error}")
         return Verdict(False, text.format(new=new, old=old, error=error))
-    worse = comparison.worse
-    verdict = tr("{new} is worse than {old}") if worse else tr("{new} is no worse than {old}")
+    reasons = worse(before, now)
+    verdict = tr("{new} is worse than {old}") if reasons else tr("{new} is no worse than {old}")
     text = verdict.format(new=new, old=old)
-    if worse:
-        text += f" ({'; '.join(worse)})"
-    missing = gaps("hold-out", comparison.current.evaluation.counts)
+    if reasons:
+        text += f" ({'; '.join(reasons)})"
+    missing = gaps("hold-out", before.evaluation.counts)
     if missing:
         text += tr("; its figures cannot tell much: {missing}").format(missing=missing)
-    return Verdict(not worse, text, comparison.table())
+    holdout = tr("the hold-out of {shown}, {products:,} products").format(
+        shown=dataset.shown, products=len(before.right)
+    )
+    return Verdict(not reasons, text, table(before, now, holdout))
 
 
 def measure(client: MlflowClient, dataset: Dataset, version: ModelVersion) -> Measured:
@@ -240,14 +224,3 @@ def mcnemar(only_current: int, only_candidate: int) -> float:
     """
     disputed = only_current + only_candidate
     return float(binomtest(only_candidate, disputed, 0.5).pvalue) if disputed else 1.0
-
-
-def _unknown(current: Collection[str], candidate: Collection[str]) -> list[str]:
-    """Categories that the candidate cannot answer with any more, or writes in another way."""
-    spelled = {normal_form(category): category for category in candidate}
-    return [
-        tr("it writes the category {category} as {other}").format(category=category, other=other)
-        if (other := spelled.get(normal_form(category)))
-        else tr("it does not know the category {category}").format(category=category)
-        for category in sorted(set(current) - set(candidate))
-    ]

@@ -3,7 +3,7 @@
 import pytest
 
 from produtos.model.evaluation import evaluate
-from produtos.registry.comparison import Comparison, Measured, mcnemar
+from produtos.registry.comparison import Measured, mcnemar, table, worse
 
 TRUTH = ["livro"] * 10 + ["game"] * 10
 CATEGORIES = ["game", "livro"]
@@ -23,29 +23,25 @@ def measured(version: str, *wrong: int, categories: list[str] | None = None) -> 
     )
 
 
-def compare(current: Measured, candidate: Measured) -> Comparison:
-    return Comparison(current, candidate, "the hold-out of a.csv")
-
-
 def test_better_and_equal_versions_are_not_refused() -> None:
-    assert compare(measured("1", 0, 1), measured("2", 0)).worse == []
-    assert compare(measured("1", 0, 1), measured("2", 0, 1)).worse == []
+    assert worse(measured("1", 0, 1), measured("2", 0)) == []
+    assert worse(measured("1", 0, 1), measured("2", 0, 1)) == []
     # Other products, but as many of each category.
-    assert compare(measured("1", 0, 11), measured("2", 5, 15)).worse == []
+    assert worse(measured("1", 0, 11), measured("2", 5, 15)) == []
 
 
 def test_a_worse_version_is_told_by_how_much() -> None:
-    worse = compare(measured("1", 0), measured("2", 0, 1)).worse
-    assert worse[0] == "accuracy 0.9000 is below 0.9500"
-    assert worse[1].startswith("macro F1 0.89")
+    reasons = worse(measured("1", 0), measured("2", 0, 1))
+    assert reasons[0] == "accuracy 0.9000 is below 0.9500"
+    assert reasons[1].startswith("macro F1 0.89")
 
 
 def test_equal_accuracy_with_a_category_neglected_is_worse() -> None:
     spread, lopsided = measured("1", 0, 1, 10, 11), measured("2", 0, 1, 2, 3)
     assert spread.evaluation.accuracy == lopsided.evaluation.accuracy
-    (reason,) = compare(spread, lopsided).worse
+    (reason,) = worse(spread, lopsided)
     assert reason.startswith("macro F1")
-    assert compare(lopsided, spread).worse == []
+    assert worse(lopsided, spread) == []
 
 
 @pytest.mark.parametrize(
@@ -69,7 +65,7 @@ def test_a_version_that_loses_a_category_is_worse(
 ) -> None:
     old = measured("1", categories=current)
     new = measured("2", categories=candidate)
-    assert compare(old, new).worse == reasons
+    assert worse(old, new) == reasons
 
 
 @pytest.mark.parametrize(
@@ -89,8 +85,7 @@ def test_mcnemars_exact_test(only_current: int, only_candidate: int, p_value: fl
 
 
 def test_the_table_shows_both_versions_category_by_category() -> None:
-    comparison = compare(measured("1", 0, 1), measured("7", 10))
-    lines = comparison.table().splitlines()
+    lines = table(measured("1", 0, 1), measured("7", 10), "the hold-out of a.csv").splitlines()
     assert lines[0] == "on the hold-out of a.csv:"
     assert lines[1].split() == ["version", "1", "version", "7", "difference"]
     assert lines[2].split() == ["accuracy", "0.9000", "0.9500", "+0.0500"]
