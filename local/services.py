@@ -75,15 +75,14 @@ class Services:
         """
         states = self.states()
         for name, info in states.items():
-            log = chosen.logs / f"{name}.log"
             ended_early = name == "mlflow" and info.get("stop") and not mlflow_answered
             if info["statename"] == "FATAL" or ended_early:
-                raise ServicesError(_with_remedy(chosen, _explain(name, info, log)))
+                raise ServicesError(_explain(chosen, name, info))
         info = states.get("trainer", {"statename": "STARTING"})
         if info["statename"] != "EXITED":
             return False
         if info["exitstatus"] != 0:
-            reason = _explain("trainer", info, chosen.logs / "trainer.log")
+            reason = _explain(chosen, "trainer", info)
             if info["exitstatus"] == WAITED_IN_VAIN:
                 reason += tr("; why MLflow does not answer: {short}").format(
                     short=short(chosen.logs / "mlflow.log")
@@ -92,19 +91,16 @@ class Services:
         return True
 
 
-def _explain(name: str, info: dict[str, Any], log: Path) -> str:
+def _explain(chosen: Settings, name: str, info: dict[str, Any]) -> str:
+    log = chosen.logs / f"{name}.log"
     lines = _lines(log)[-LAST_LINES:]
     said = list(filter(_ERROR.match, lines)) or lines or [info.get("spawnerr") or ""]
     reason = said[-1] or tr("exit code {exitstatus}").format(exitstatus=info["exitstatus"])
-    return tr("{name} could not go on: {reason} (its log: {short})").format(
-        name=name, reason=reason, short=short(log)
-    )
-
-
-def _with_remedy(chosen: Settings, message: str) -> str:
-    """MLflow names a command without saying for which database."""
-    if OUT_OF_DATE not in message:
-        return message
+    if OUT_OF_DATE not in reason:
+        return tr("{name} could not go on: {reason} (its log: {short})").format(
+            name=name, reason=reason, short=short(log)
+        )
+    # MLflow names a command without saying for which database.
     database = chosen.home / "mlflow.db"
     return tr(
         "the database {short} was made by another version of MLflow; stop here if it "
