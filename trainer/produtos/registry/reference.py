@@ -1,5 +1,6 @@
 """Which registered version somebody means by `2`, `production`, `@champion` or `models:/…`."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import mlflow
@@ -122,19 +123,17 @@ def _parse(written: str) -> tuple[str, str | None, str | None, str | None]:
         number = written.isascii() and written.isdigit()
         mark = "/" if number or stage_named(written) else "@"
         address = f"models:/{MODEL_NAME}{mark}{written.removeprefix('@')}"
-    try:
+    with suppress(MlflowException):
         parsed = _parse_model_uri(address)
-    except MlflowException:
-        parsed = None
-    if parsed is None or parsed.name is None:
-        raise BadInput(
-            "model {written}: not the address of a registered version; write it as "
-            "models:/name/version, models:/name/stage or models:/name@alias",
-            written=written,
-        )
-    version = str(int(parsed.version)) if parsed.version else None
-    stage = stage_named(parsed.stage) or parsed.stage if parsed.stage else None
-    return parsed.name, version, stage, parsed.alias
+        if parsed.name:
+            version = str(int(parsed.version)) if parsed.version else None
+            stage = stage_named(parsed.stage) or parsed.stage if parsed.stage else None
+            return parsed.name, version, stage, parsed.alias
+    raise BadInput(
+        "model {written}: not the address of a registered version; write it as "
+        "models:/name/version, models:/name/stage or models:/name@alias",
+        written=written,
+    )
 
 
 def _versions(client: MlflowClient, name: str) -> list[ModelVersion]:

@@ -77,7 +77,7 @@ def take_over(
 ) -> None:
     """Put a version into a stage, alone, with its alias, as what comes after these entries."""
     leaving = {str(each.version) for each in versions(client) if each.current_stage == stage}
-    _transition(client, version, stage, archive=True)
+    _transition(client, version, stage)
     client.set_registered_model_alias(MODEL_NAME, stage.lower(), version.version)
     other = STAGING if stage == PRODUCTION else PRODUCTION
     # Neither this version nor one that was archived just now is in the other stage.
@@ -95,17 +95,17 @@ def _with(entries: Sequence[str], version: ModelVersion) -> list[str]:
 
 def retire(client: MlflowClient, version: ModelVersion, stage: str) -> None:
     """Put a version into `None` or `Archived`; the trainer's aliases leave it."""
-    _transition(client, version, stage, archive=False)
+    _transition(client, version, stage)
     for served in SERVED:
         _remove_alias(client, served, {str(version.version)})
 
 
-def _transition(client: MlflowClient, version: ModelVersion, stage: str, *, archive: bool) -> None:
+def _transition(client: MlflowClient, version: ModelVersion, stage: str) -> None:
     with warnings.catch_warnings():
         # Deprecated, and still what the web page and `models:/name/Production` go by.
         warnings.simplefilter("ignore", FutureWarning)
         client.transition_model_version_stage(
-            MODEL_NAME, version.version, stage, archive_existing_versions=archive
+            MODEL_NAME, version.version, stage, archive_existing_versions=stage in SERVED
         )
 
 
