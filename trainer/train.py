@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,18 +16,13 @@ if TYPE_CHECKING:
     from produtos.parameters import Parameters
     from produtos.runs.training import Trained
 
-PARAMETERS = [
-    *("test_size", "include_names", "strip_accents", "classifier", "dataset"),
-    *("alpha", "ngrams", "streaming"),
-]
-
 
 def main() -> None:
     """Read the parameters and the data set, then train, evaluate and record one run."""
     from produtos.parameters import NAIVE_BAYES, Parameters, Parser, add_arguments
 
     parser = Parser(description=tr("Train, evaluate and record one product classifier."))
-    add_arguments(parser, PARAMETERS)
+    add_arguments(parser, [field.name for field in fields(Parameters)])
     parameters = Parameters(**vars(parser.parse_args()))
     if parameters.streaming and parameters.classifier != NAIVE_BAYES:
         raise BadInput(
