@@ -48,11 +48,9 @@ class PublicS3(S3):
 class ProxiedS3(ArtifactRepository):
     """S3 without MLflow's ``Multipart…`` and ``Presigned…`` classes: no address is given away."""
 
-    def __init__(
-        self, artifact_uri: str, tracking_uri: str | None = None, registry_uri: str | None = None
-    ) -> None:
-        super().__init__(artifact_uri, tracking_uri, registry_uri)
-        self._s3: Any = S3(artifact_uri, tracking_uri=tracking_uri, registry_uri=registry_uri)
+    def __init__(self, artifact_uri: str, **uris: str | None) -> None:
+        super().__init__(artifact_uri, **uris)
+        self._s3: Any = S3(artifact_uri, **uris)
 
     def log_artifact(self, local_file: str, artifact_path: str | None = None) -> None:
         self._s3.log_artifact(local_file, artifact_path)
@@ -70,9 +68,7 @@ class ProxiedS3(ArtifactRepository):
         self._s3.delete_artifacts(artifact_path)
 
 
-def s3_repository(
-    artifact_uri: str, tracking_uri: str | None = None, registry_uri: str | None = None
-) -> ArtifactRepository:
+def s3_repository(artifact_uri: str, **uris: str | None) -> ArtifactRepository:
     """The repository of an ``s3://`` address, as MLflow's registry of repositories calls it."""
     kind = PublicS3 if os.environ.get("S3_PUBLIC_URL") else ProxiedS3
-    return kind(artifact_uri, tracking_uri=tracking_uri, registry_uri=registry_uri)
+    return kind(artifact_uri, **uris)
