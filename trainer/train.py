@@ -35,9 +35,8 @@ def main() -> None:
 
     tracker = tracking.connect()
     view.share(tracker)
-    name = parameters.run_name()
-    with tracking.running(tracker, name, run_id=tracking.project_run_id()) as run:
-        outcome = training.record(tracker, run, parameters, train)
+    run_id = tracking.project_run_id()
+    outcome = training.record(tracker, parameters, train, run_id=run_id)
     figures = "  ".join(f"{name} {value:.4f}" for name, value in outcome.metrics.items())
     if outcome.gaps:
         print(tr("these figures cannot tell much: {gaps}").format(gaps=outcome.gaps))

@@ -32,7 +32,7 @@ class Outcome:
         parameters: what it was asked to do.
         metrics: those of `evaluation.METRICS`.
         gaps: what these cannot tell; empty where they can.
-        seconds: that it took as a child of a sweep; None for one that an earlier start finished.
+        seconds: that it took; None for one that an earlier start finished.
     """
 
     run_id: str

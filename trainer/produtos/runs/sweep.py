@@ -2,6 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
+
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from produtos.data.dataset import Dataset
 from produtos.data.split import holdout_of
@@ -12,7 +15,7 @@ from produtos.parameters import Parameters
 from produtos.runs.outcome import DATASET_DIGEST, FIRST, HOLDOUT_DIGEST, SWEEP, Outcome, Sweep
 from produtos.runs.sweep_on_spark import train_on_spark
 from produtos.runs.tracking import Tracker, log, project_run_id, running
-from produtos.runs.training import train_child
+from produtos.runs.training import record, train
 from produtos.spark.session import Session
 
 ROWS_SHOWN = 20
@@ -72,10 +75,13 @@ def sweep(
         shared = {k: v for k, v in common.logged().items() if k not in (*axes, "streaming")}
         log(tracker, parent, parameters=shared)
         missing = [parameters for parameters in runs if parameters not in done]
+        child = {MLFLOW_PARENT_RUN_ID: parent_id}
         trained = (
             train_on_spark(spark, tracker, dataset, parent_id, missing)
             if spark
-            else (train_child(tracker, dataset, parent_id, parameters) for parameters in missing)
+            else (
+                record(tracker, each, partial(train, dataset, each), tags=child) for each in missing
+            )
         )
         with closing(trained):
             for number, parameters in enumerate(runs, start=1):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import mlflow
 from mlflow.tracking import MlflowClient
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from produtos.data.dataset import Dataset
 from produtos.errors import BadInput
@@ -18,7 +19,7 @@ from produtos.parameters import Parameters
 from produtos.runs import abandoned, tracking
 from produtos.runs.outcome import Outcome
 from produtos.runs.tracking import Tracker
-from produtos.runs.training import train_child
+from produtos.runs.training import record, train
 from produtos.spark.session import Session, received, take_over
 
 TRIES = 2
@@ -45,18 +46,13 @@ def train_on_spark(
     # The run of this process alone.
     settings.pop("MLFLOW_RUN_ID", None)
     settings["MLFLOW_TRACKING_URI"] = mlflow.get_tracking_uri()
-    train = partial(
-        _train,
-        experiment_id=tracker.experiment_id,
-        parent_id=parent_id,
-        tags=tracking.source_tags(),
-        settings=settings,
-    )
+    tags = tracking.source_tags() | {MLFLOW_PARENT_RUN_ID: parent_id}
+    do = partial(_train, experiment_id=tracker.experiment_id, tags=tags, settings=settings)
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, FILE).write_bytes(pickle.dumps(dataset))
         spark.send(folder, DATASET)
     try:
-        for _, done in in_order(runs, partial(spark.submit, train), spark.at_once):
+        for _, done in in_order(runs, partial(spark.submit, do), spark.at_once):
             trained: Outcome | BadInput = pickle.loads(done)
             if isinstance(trained, BadInput):
                 raise trained
@@ -77,11 +73,7 @@ def _dataset() -> Dataset:
 
 
 def _train(
-    parameters: Parameters,
-    experiment_id: str,
-    parent_id: str,
-    tags: dict[str, str],
-    settings: dict[str, str],
+    parameters: Parameters, experiment_id: str, tags: dict[str, str], settings: dict[str, str]
 ) -> bytes:
     """On the cluster: one run; pickled, it or a `BadInput`, which no second try would change."""
     take_over(settings)
@@ -90,6 +82,7 @@ def _train(
     mlflow.set_experiment(experiment_id=experiment_id)
     try:
         tracker = Tracker(MlflowClient(), experiment_id)
-        return pickle.dumps(train_child(tracker, _dataset(), parent_id, parameters, tags))
+        do = partial(train, _dataset(), parameters)
+        return pickle.dumps(record(tracker, parameters, do, tags=tags))
     except BadInput as error:
         return pickle.dumps(error)

@@ -5,15 +5,14 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from mlflow.data.pandas_dataset import from_pandas
-from mlflow.entities import DatasetInput, InputTag, Run
-from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+from mlflow.entities import DatasetInput, InputTag
 from sklearn.pipeline import Pipeline
 
 from produtos.data.dataset import COLUMNS, Dataset, Product
@@ -94,45 +93,46 @@ def train(dataset: Dataset, parameters: Parameters) -> Trained:
 
 
 def record(
-    tracker: Tracker, run: Run, parameters: Parameters, do: Callable[[], Trained]
-) -> Outcome:
-    """Train as `do` does, and record everything about it with `run`, which stays open."""
-    run_id = run.info.run_id
-    log(tracker, run, parameters=parameters.logged())
-    started = time.monotonic()
-    trained = do()
-    seconds = time.monotonic() - started
-    gaps = gaps_of(trained.holdout.counts, trained.test.counts)
-    tags = {DATASET_DIGEST: trained.summary.digest, HOLDOUT_DIGEST: trained.holdout_digest}
-    tags |= {GAPS: gaps} if gaps else {}
-    log(tracker, run, metrics=trained.metrics(), tags={k: v for k, v in tags.items() if v})
-    tracker.client.log_inputs(run_id, datasets=trained.inputs)
-    with ThreadPoolExecutor(1) as meanwhile:
-        # Uploading waits for the server, saving the model is work: both at once.
-        files = meanwhile.submit(_log_files, tracker, run_id, trained)
-        # MLflow copies the metrics that the run has by now to the model, with a request for each:
-        # those that say how good the model is are there, the others come afterwards.
-        # The metadata go wherever the model goes: who serves it sees what has changed since.
-        metadata = {"expected": trained.expected}
-        model_id = model_flavor.log(trained.pipeline, run_id, metadata=metadata)
-        files.result()
-    log(tracker, run, metrics=_figures(trained) | {"training_seconds": seconds})
-    return Outcome(run_id, model_id, parameters, trained.metrics(), gaps)
-
-
-def train_child(
     tracker: Tracker,
-    dataset: Dataset,
-    parent_id: str,
     parameters: Parameters,
+    do: Callable[[], Trained],
+    *,
+    run_id: str | None = None,
     tags: dict[str, str] | None = None,
 ) -> Outcome:
-    """Train, and record it as a child of another run."""
-    started = time.monotonic()
-    tags = {MLFLOW_PARENT_RUN_ID: parent_id} | (tags or {})
-    with running(tracker, parameters.run_name(), tags=tags) as run:
-        outcome = record(tracker, run, parameters, partial(train, dataset, parameters))
-    return replace(outcome, seconds=time.monotonic() - started)
+    """Train as `do` does, and record everything about it.
+
+    Args:
+        tracker: where it is recorded.
+        parameters: of the run.
+        do: trains.
+        run_id: the run to record it with, if there is one.
+        tags: more tags of the run.
+    """
+    began = time.monotonic()
+    with running(tracker, parameters.run_name(), run_id=run_id, tags=tags) as run:
+        run_id = run.info.run_id
+        log(tracker, run, parameters=parameters.logged())
+        started = time.monotonic()
+        trained = do()
+        seconds = time.monotonic() - started
+        gaps = gaps_of(trained.holdout.counts, trained.test.counts)
+        digests = {DATASET_DIGEST: trained.summary.digest, HOLDOUT_DIGEST: trained.holdout_digest}
+        said = {name: value for name, value in (digests | {GAPS: gaps}).items() if value}
+        log(tracker, run, metrics=trained.metrics(), tags=said)
+        tracker.client.log_inputs(run_id, datasets=trained.inputs)
+        with ThreadPoolExecutor(1) as meanwhile:
+            # Uploading waits for the server, saving the model is work: both at once.
+            files = meanwhile.submit(_log_files, tracker, run_id, trained)
+            # MLflow copies the metrics that the run has by now to the model, with a request for
+            # each: those that say how good the model is are there, the others come afterwards.
+            # The metadata go wherever the model goes: who serves it sees what has changed since.
+            metadata = {"expected": trained.expected}
+            model_id = model_flavor.log(trained.pipeline, run_id, metadata=metadata)
+            files.result()
+        log(tracker, run, metrics=_figures(trained) | {"training_seconds": seconds})
+    took = time.monotonic() - began
+    return Outcome(run_id, model_id, parameters, trained.metrics(), gaps, took)
 
 
 def _figures(trained: Trained) -> dict[str, float]:

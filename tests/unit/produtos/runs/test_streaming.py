@@ -17,7 +17,7 @@ from produtos.io.products import open_products
 from produtos.model.pipeline import build
 from produtos.parameters import Parameters
 from produtos.runs import streaming, training
-from produtos.runs.tracking import Tracker, running
+from produtos.runs.tracking import Tracker
 
 DATA = dataset.load()
 HEADER = "nome;descricao;categoria\n"
@@ -75,14 +75,13 @@ def test_a_run_is_recorded_as_one_at_once(
     tracker = Tracker(client, client.create_experiment("blocos", str(artifacts)))
     runs = []
     for parameters in (Parameters(), Parameters(streaming=True)):
-        with running(tracker, "um") as run:
-            if parameters.streaming:
-                products = open_products(parameters.dataset)
-                train = partial(streaming.train, products, parameters)
-            else:
-                train = partial(training.train, DATA, parameters)
-            training.record(tracker, run, parameters, train)
-        runs.append(tracker.client.get_run(run.info.run_id))
+        if parameters.streaming:
+            products = open_products(parameters.dataset)
+            train = partial(streaming.train, products, parameters)
+        else:
+            train = partial(training.train, DATA, parameters)
+        outcome = training.record(tracker, parameters, train)
+        runs.append(tracker.client.get_run(outcome.run_id))
     at_once, in_blocks = runs
     assert in_blocks.data.params == at_once.data.params | {"streaming": "sim"}
     more = {"terms", "terms_forgotten"}

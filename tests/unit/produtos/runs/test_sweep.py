@@ -9,7 +9,7 @@ from produtos.errors import Stopped
 from produtos.grid import grid, parse_grid
 from produtos.parameters import Parameters
 from produtos.runs import sweep as sweeping
-from produtos.runs import tracking, training
+from produtos.runs import tracking
 from produtos.runs.outcome import Outcome, Sweep
 from produtos.runs.tracking import Tracker
 from tests.unit.produtos.registry.models import dataset
@@ -46,12 +46,14 @@ def tracker(
     monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
     trained: list[Parameters] = []
 
-    def train(_tracker: object, run: object, parameters: Parameters, _: object) -> Outcome:
-        assert run
-        trained.append(parameters)
-        return outcome(parameters, accuracy=parameters.test_size)
+    def record(
+        tracker: Tracker, parameters: Parameters, _: object, *, tags: dict[str, str]
+    ) -> Outcome:
+        with tracking.running(tracker, "um", tags=tags):
+            trained.append(parameters)
+        return replace(outcome(parameters, accuracy=parameters.test_size), seconds=0.1)
 
-    monkeypatch.setattr(training, "record", train)
+    monkeypatch.setattr(sweeping, "record", record)
     made = tracking.connect()
     monkeypatch.setattr(made.client, "trained", trained, raising=False)
     return made

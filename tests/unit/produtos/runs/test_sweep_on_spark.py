@@ -83,16 +83,18 @@ def test_runs_are_trained_there_in_their_order(
 ) -> None:
     given: list[Any] = []
 
-    def train(tracker: Tracker, data: Any, parent: str, run: Parameters, tags: Any) -> Any:
-        given.append((tracker.experiment_id, data.summary.digest, parent, run, tags))
+    def record(tracker: Tracker, run: Parameters, do: Any, *, tags: Any) -> Any:
+        data, asked = do.args
+        given.append((tracker.experiment_id, data.summary.digest, asked, tags))
         return run
 
-    monkeypatch.setattr(sweep_on_spark, "train_child", train)
+    monkeypatch.setattr(sweep_on_spark, "record", record)
     client: Any = Client()
     session: Any = spark
     trained: Any = list(train_on_spark(session, Tracker(client, "7"), DATA, "pai", RUNS))
     assert trained == RUNS
-    assert given == [("7", DATA.summary.digest, "pai", run, {"mlflow.user": "ana"}) for run in RUNS]
+    tags = {"mlflow.user": "ana", "mlflow.parentRunId": "pai"}
+    assert given == [("7", DATA.summary.digest, run, tags) for run in RUNS]
     assert os.environ["MLFLOW_TRACKING_URI"] == "http://mlflow.example:5000"
     assert spark.is_ended
     assert client.ended == [("lost", "KILLED")]
@@ -101,10 +103,10 @@ def test_runs_are_trained_there_in_their_order(
 def test_bad_input_ends_the_sweep_and_closes_what_was_left(
     spark: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise BadInput("too few products")
 
-    monkeypatch.setattr(sweep_on_spark, "train_child", refuse)
+    monkeypatch.setattr(sweep_on_spark, "record", refuse)
     client: Any = Client()
     session: Any = spark
     with pytest.raises(BadInput, match="too few products"):

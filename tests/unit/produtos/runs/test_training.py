@@ -9,7 +9,7 @@ from mlflow.tracking import MlflowClient
 from produtos.data.dataset import parse
 from produtos.parameters import Parameters
 from produtos.runs import training
-from produtos.runs.tracking import Tracker, running
+from produtos.runs.tracking import Tracker
 
 ROWS = [
     f"{category} {word}{number};{category} {'abc'[number % 3]};{category}"
@@ -31,11 +31,9 @@ def test_a_run_says_what_it_was_made_from_and_what_its_figures_cannot_tell(
     data = parse(content, ADDRESS)
     monkeypatch.setattr("produtos.model.flavor.log", lambda *_, **_more: "m-1")
     parameters = Parameters(dataset="https://a/produtos.csv?sig=SECRET", test_size=0.3)
-    with running(tracker, "um") as run:
-        outcome = training.record(
-            tracker, run, parameters, lambda: training.train(data, parameters)
-        )
-    recorded = tracker.client.get_run(run.info.run_id)
+    outcome = training.record(tracker, parameters, lambda: training.train(data, parameters))
+    recorded = tracker.client.get_run(outcome.run_id)
+    assert (recorded.info.status, recorded.info.run_name) == ("FINISHED", parameters.run_name())
     assert outcome.model_id == "m-1"
     assert outcome.metrics == {name: recorded.data.metrics[name] for name in outcome.metrics}
     assert min(outcome.metrics.values()) > 0.9
@@ -52,7 +50,7 @@ def test_a_run_says_what_it_was_made_from_and_what_its_figures_cannot_tell(
     assert recorded.inputs
     sources = [json.loads(each.dataset.source) for each in recorded.inputs.dataset_inputs]
     assert [source.get("url", source.get("uri")) for source in sources] == [ADDRESS] * 2
-    artifacts = tmp_path / "artifacts" / run.info.run_id / "artifacts"
+    artifacts = tmp_path / "artifacts" / outcome.run_id / "artifacts"
     assert (artifacts / "dataset" / "produtos.csv").read_bytes() == content
     assert {file.name for file in (artifacts / "evaluation").iterdir()} == {
         *("confusion_matrix.png", "report.png"),
