@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import mlflow
 from mlflow.entities.model_registry import ModelVersion
+from mlflow.entities.model_registry.model_version_stages import ALL_STAGES, STAGE_NONE
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.utils.models import _parse_model_uri
 from mlflow.tracking import MlflowClient
@@ -15,9 +16,6 @@ from produtos.registry import registry
 from produtos.registry.registry import MODEL_NAME
 from produtos.runs.tracking import SET_IT
 from produtos.text import normal_form
-
-STAGES = ("None", "Staging", "Production", "Archived")
-"""MLflow's own, as it spells them."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,7 @@ class ModelReference:
         return f"models:/{self.name}/{self.version}"
 
     def __str__(self) -> str:
-        stage = f" ({self.stage})" if self.stage in STAGES[1:] else ""
+        stage = f" ({self.stage})" if self.stage != STAGE_NONE else ""
         return tr("{name} version {version}{stage}").format(
             name=self.name, version=self.version, stage=stage
         )
@@ -107,7 +105,7 @@ def find(client: MlflowClient, asked: str) -> ModelVersion:
 
 def stage_named(written: str) -> str | None:
     """The stage as MLflow spells it, or nothing when there is none of that name."""
-    return {stage.casefold(): stage for stage in STAGES}.get(written.strip().casefold())
+    return {stage.casefold(): stage for stage in ALL_STAGES}.get(written.strip().casefold())
 
 
 def _parse(written: str) -> tuple[str, str | None, str | None, str | None]:
