@@ -29,9 +29,6 @@ from server import check_settings, incomplete_tables
 
 PAUSE_SECONDS = 2.0
 REQUIRED = ("MYSQL_DATABASE", "MYSQL_USER", "MYSQL_PASSWORD")
-SERVER = ["mlflow", "server"]
-GC = ["mlflow", "gc"]
-UPGRADE = ["upgrade"]
 # The table that deploy/backup/mysql-s3.sh makes at the start of a restore and drops at its end.
 UNFINISHED_RESTORE = "unfinished_restore"
 AWAY = " does not answer yet"
@@ -126,24 +123,25 @@ def main(command: Sequence[str], environment: Mapping[str, str] = os.environ) ->
         return 2
     url = address(environment)
     logged = None
-    while reason := reason_to_wait(url, any_revision=command == UPGRADE):
+    while reason := reason_to_wait(url, any_revision=command == ["upgrade"]):
         if reason != logged:
             log(reason)
             logged = reason
         time.sleep(PAUSE_SECONDS)
     uri = url.render_as_string(hide_password=False)
     own = {**environment, "MLFLOW_BACKEND_STORE_URI": uri}
-    if command == UPGRADE:
-        from mlflow.db import commands  # in this process: a command line can be read by everybody
+    match command:
+        case ["upgrade"]:
+            from mlflow.db import commands  # in this process: everybody can read a command line
 
-        commands(["upgrade", uri])
-    if list(command[:2]) == SERVER:
-        command = [sys.executable, "-m", "server.one_process", *command[1:]]
-    if list(command[:2]) == GC:
-        # Of the variables, it is this one where it looks for the database.
-        own["MLFLOW_TRACKING_URI"] = uri
-        own["MLFLOW_TRACKING_USERNAME"] = "admin"
-        own["MLFLOW_TRACKING_PASSWORD"] = environment.get("MLFLOW_AUTH_ADMIN_PASSWORD", "")
+            commands(["upgrade", uri])
+        case ["mlflow", "server", *_]:
+            command = [sys.executable, "-m", "server.one_process", *command[1:]]
+        case ["mlflow", "gc", *_]:
+            # Of the variables, it is this one where it looks for the database.
+            own["MLFLOW_TRACKING_URI"] = uri
+            own["MLFLOW_TRACKING_USERNAME"] = "admin"
+            own["MLFLOW_TRACKING_PASSWORD"] = environment.get("MLFLOW_AUTH_ADMIN_PASSWORD", "")
     try:
         os.execvpe(command[0], list(command), own)
     except FileNotFoundError:
