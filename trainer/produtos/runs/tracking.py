@@ -5,7 +5,7 @@ import re
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,6 +16,7 @@ from mlflow.entities import Experiment, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from mlflow.tracking.context import registry as context
+from mlflow.utils._spark_utils import modified_environ
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_REPO_URL, MLFLOW_SOURCE_NAME
 from sqlalchemy.engine import make_url
 
@@ -196,18 +197,10 @@ def _reason(error: Exception) -> str:
     return next((meaning for sign, meaning in SIGNS.items() if sign in message), message[:160])
 
 
-@contextmanager
-def _impatient(timeout: int) -> Iterator[None]:
+def _impatient(timeout: int) -> AbstractContextManager[None]:
     """MLflow's client asks once, and waits so many seconds, until the end of the block."""
     asked = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": str(timeout)}
-    before = {name: os.environ[name] for name in asked if name in os.environ}
-    os.environ.update(asked)
-    try:
-        yield
-    finally:
-        for name in asked:
-            del os.environ[name]
-        os.environ.update(before)
+    return modified_environ(asked)
 
 
 def project_run_id() -> str | None:
