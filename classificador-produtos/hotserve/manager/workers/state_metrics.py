@@ -29,7 +29,7 @@ class ModelState:
     ready: bool
     switches: int
     failed_starts: int
-    memory: int = 0
+    memory: int
 
 
 @dataclass(frozen=True, slots=True)

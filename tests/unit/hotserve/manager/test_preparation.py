@@ -303,6 +303,13 @@ def test_a_lane_that_is_switched_off_is_shut_and_has_no_opener(make: Make) -> No
     assert make().prepare(version()).opener is not None
 
 
+def test_batching_that_is_switched_off_is_shut_and_has_no_opener(make: Make) -> None:
+    deployment = make("models:/produtos/1", "--batching", "off").prepare(version())
+    assert deployment.batch_opener is None
+    assert deployment.batching.why == "it is switched off (--batching off)"
+    assert make().prepare(version()).batch_opener is not None
+
+
 def test_where_the_output_of_a_version_goes(make: Make, tmp_path: Path) -> None:
     world = make()
     assert world.preparation.log(version("3")) == world.cache.logs / "3.log"

@@ -9,6 +9,7 @@ import pytest
 
 from hotserve.inputs.model_input import TextInput
 from hotserve.ipc.messages import Target
+from hotserve.worker.admission import BODIES
 from hotserve.worker.answer import JSON, Answer
 from hotserve.worker.routing import PREDICTIONS
 from tests.unit.hotserve.worker.front_worker import FrontWorker, Received, request, settle, until
@@ -266,6 +267,20 @@ async def test_requests_beyond_the_limit_are_refused() -> None:
     for connection in waiting:
         assert (await connection.answer()).status == 200
     assert (await worker.ask("POST", "/invocations", b"boneca")).status == 200
+
+
+async def test_bodies_that_are_too_much_together_are_refused() -> None:
+    worker = FrontWorker(max_body=100_000, max_requests=20)
+    worker.process.gate.clear()
+    large = request(body=b"boneca" * 16_000)
+    waiting = [worker.connect().send(large) for _ in range(BODIES)]
+    await until(lambda: len(worker.process.sent) == BODIES)
+    answer = await worker.connect().ask(large)
+    assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+    worker.process.gate.set()
+    for connection in waiting:
+        assert (await connection.answer()).status == 200
+    assert (await worker.connect().ask(large)).status == 200
 
 
 async def test_a_stop_answers_what_takes_too_long() -> None:

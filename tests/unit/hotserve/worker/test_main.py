@@ -108,20 +108,22 @@ async def test_it_answers_once_the_first_change_is_committed_and_until_it_is_tol
     await manager.ended()
 
 
-@pytest.mark.parametrize("is_logged", [False, True])
-async def test_requests_are_logged_where_that_is_wanted(
-    is_logged: bool, capfd: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("is_on", [False, True])
+async def test_requests_are_logged_and_caches_warned_of_other_origins_where_that_is_wanted(
+    is_on: bool, capfd: pytest.CaptureFixture[str]
 ) -> None:
     manager = Manager()
-    await manager.start(replace(OPEN, access_log=is_logged), Prepare(1))
+    origins = ("https://shop.example",) if is_on else ()
+    await manager.start(replace(OPEN, access_log=is_on, cors_origins=origins), Prepare(1))
     await manager.got(Acknowledge(1))
     manager.shared.words[0] = 1
     manager.channel.send(Commit())
     await manager.got(Ready())
-    await manager.ask("/model")
+    answer = await manager.ask("/model")
+    assert (b"\r\nvary: Origin\r\n" in answer) == is_on
     manager.channel.send(Stop())
     await manager.ended()
-    assert ('"path":"/model"' in capfd.readouterr().out.replace(" ", "")) == is_logged
+    assert ('"path":"/model"' in capfd.readouterr().out.replace(" ", "")) == is_on
 
 
 @pytest.mark.parametrize("messages", [(Stop(),), (OPEN, Stop()), (OPEN, Prepare(1), Stop())])

@@ -30,7 +30,7 @@ SERVING = {
 
 
 def state(model: dict[str, Any] = SERVING, *, ready: bool = True) -> State:
-    return State({"produtos": ModelState(model, ready, switches=2, failed_starts=1)}, 4)
+    return State({"produtos": ModelState(model, ready, switches=2, failed_starts=1, memory=0)}, 4)
 
 
 def scraped(metrics: Metrics) -> Samples:

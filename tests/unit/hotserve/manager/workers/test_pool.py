@@ -80,7 +80,7 @@ class Pool(WorkerPool):
     def __init__(self, monkeypatch: pytest.MonkeyPatch, count: int = 2) -> None:
         self.workers: list[FakeWorker] = []
         self.failures = 0
-        self.metrics = Metrics(lambda: State({"produtos": ModelState({}, False, 0, 0)}, 0))
+        self.metrics = Metrics(lambda: State({"produtos": ModelState({}, False, 0, 0, 0)}, 0))
 
         async def start(*_: str, pass_fds: tuple[int, ...], env: Any, **__: Any) -> FakeWorker:
             if self.failures:
