@@ -29,7 +29,6 @@ FIRST_BYTES = {
 """What is wrong with a file that begins so, and what to do."""
 
 MARKS = {
-    codecs.BOM_UTF8: "utf-8",
     # UTF-32 first: its mark begins with that of UTF-16.
     codecs.BOM_UTF32_LE: "utf-32",
     codecs.BOM_UTF32_BE: "utf-32",
@@ -65,7 +64,7 @@ def wide_encoding(start: bytes) -> str | None:
     """`utf-16` or `utf-32` by the file's mark, or with `-le` or `-be` by its zero bytes."""
     for mark, encoding in MARKS.items():
         if start.startswith(mark):
-            return encoding if encoding != "utf-8" else None
+            return encoding
     looked_at = start[: LOOKED_AT - LOOKED_AT % 4]
     zeros = [looked_at[index::4].count(0) for index in range(4)]
     if not looked_at or sum(zeros) * 4 < len(looked_at):

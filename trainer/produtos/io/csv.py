@@ -227,21 +227,16 @@ def open_table(location: Location, text_column: str | None, encoding: str) -> Cs
     if not lines:
         raise BadInput("{where}: empty; there is nothing to classify", where=where)
     number, first = lines[0]
+    place = tr("{where}, line {number}").format(where=where, number=number)
     header = header_of(first, [text_column] if text_column else [])
     if header:
         separator, names = header
         names = _tidy(names)
-        found = columns.find(
-            names, text_column, tr("{where}, line {number}").format(where=where, number=number)
-        )
+        found = columns.find(names, text_column, place)
         return CsvTable(location, rows.strings(names), found, separator, encoding, number)
     if text_column:
         cuts = [next(csv.reader([first], delimiter=each), []) for each in SEPARATORS]
-        columns.find(
-            max(cuts, key=len),
-            text_column,
-            tr("{where}, line {number}").format(where=where, number=number),
-        )
+        columns.find(max(cuts, key=len), text_column, place)
     for below, line in lines[1:]:
         _, names = header_of(line) or ("", [])
         if len(set(KNOWN_COLUMNS) & set(map(fold, names))) > 1:
