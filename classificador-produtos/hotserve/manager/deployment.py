@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,6 +39,8 @@ class Deployment:
         is_known: whether its process was healthy in an earlier hotserve, and need not be tried.
         last_used: when its process was known to have a request, in seconds of the loop.
         was_needed: whether a request has needed its process, or that of the version before.
+        metrics: the figures of its run, where they were asked for.
+        seen: what it was sent, in the figures of `expected`.
     """
 
     version: ModelVersion
@@ -57,6 +60,8 @@ class Deployment:
     is_known: bool = False
     last_used: float = 0.0
     was_needed: bool = False
+    metrics: Mapping[str, float] | None = None
+    seen: dict[str, Any] | None = None
 
     @property
     def started(self) -> bool:
@@ -100,11 +105,19 @@ class Deployment:
         return Batching(slots, self.batching.forms, types)
 
     def shown(self, csv: str, redactor: Redactor) -> dict[str, Any]:
-        """What is found out about it, for `/model`; `csv` is the setting."""
+        """What is known of it, for `/model`; `csv` is the setting."""
         target = self.lane_target(csv)
         # Not compared by itself, as it goes to the process in another form.
         csv_form = [json_forms.CSV] if target is not None and target.csv else []
+        version = self.version
         return {
+            "version": version.label or None,
+            "stage": version.stage or None,
+            "aliases": list(version.aliases),
+            "run_id": version.run_id or None,
+            "model_id": version.model_id or None,
+            "metrics": self.metrics or None,
+            "seen": self.seen,
             "lane": {
                 **self.lane.shown(redactor),
                 "difference": self.lane.difference,

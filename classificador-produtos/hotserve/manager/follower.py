@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from hotserve.log import Once
 from hotserve.manager.cache import Cache
+from hotserve.manager.deployment import Deployment
 from hotserve.manager.mlflow_api import RegistryUnavailable
 from hotserve.manager.registry import Registry, Resolution
 from hotserve.manager.status import title
@@ -18,7 +19,7 @@ class Follower:
     switcher: Switcher
     cache: Cache
     _log: Once = field(default_factory=Once)
-    _measured: object = None
+    _measured: Deployment | None = None
     _changed: object = None
     _taken: Resolution | None = None
 
@@ -58,19 +59,19 @@ class Follower:
         Args:
             registry: None while it is away.
         """
-        version, status = self.switcher.active_version, self.switcher.status
-        if version is None or version.identity == self._measured:
+        active, publisher = self.switcher.publisher.active, self.switcher.publisher
+        if active is None or active is self._measured:
             return
-        entry = self.cache.entry(version)
-        if (known := entry.metrics()) is not None:
-            status.metrics(version, known)
+        run_id, entry = active.version.run_id, self.cache.entry(active.version)
+        if active.metrics is None:
+            active.metrics = entry.metrics()
         if registry is not None:
             with contextlib.suppress(RegistryUnavailable):
                 # A run may have got more figures since they were put into the cache.
-                metrics = await registry.run_metrics(version.run_id) if version.run_id else {}
-                self._measured = version.identity
-                status.metrics(version, metrics)
-                entry.save_metrics(metrics)
+                active.metrics = await registry.run_metrics(run_id) if run_id else {}
+                self._measured = active
+                entry.save_metrics(active.metrics)
+        publisher.publish()
 
     async def _nothing_meant(self, resolution: Resolution, registry: Registry) -> None:
         switcher, reason = self.switcher, resolution.reason

@@ -4,7 +4,6 @@ import asyncio
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import aiohttp
@@ -109,7 +108,9 @@ class Models:
         while True:
             await asyncio.sleep(_SEEN_SECONDS)
             for name, model in self.by_name.items():
-                model.switcher.status.seen(partial(seen, name))
+                if (active := model.switcher.publisher.active) is not None:
+                    active.seen = seen(name, active.version.label)
+                    model.switcher.publisher.publish()
 
     async def close(self) -> None:
         """Stop everything."""

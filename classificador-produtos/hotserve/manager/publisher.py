@@ -24,7 +24,7 @@ class Publisher:
         draining: set once no request is under way at the process that falls asleep; None where
             none does.
         published: what the workers serve now, or in a moment.
-        status: the contents of `/model`, but for what is found out about `active`.
+        status: the contents of `/model`, but for what `active` knows of itself.
     """
 
     def __init__(

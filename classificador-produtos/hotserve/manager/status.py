@@ -1,6 +1,6 @@
 """The contents of `/model`: which version answers, since when, what went wrong."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -44,8 +44,7 @@ class Status:
         self._changed = changed
         self.switches = 0
         self.failed_starts = 0
-        self._active: ModelVersion | None = None
-        self._metrics: tuple[object, Mapping[str, float]] = None, {}
+        self._served: object = None
         self._shown: dict[str, Any] = {
             **dict.fromkeys(_FIELDS),
             "name": reference.name,
@@ -57,10 +56,8 @@ class Status:
         }
 
     def to_json(self) -> dict[str, Any]:
-        """The object that `/model` answers."""
-        of, metrics = self._metrics
-        is_known = self._active is not None and self._active.identity == of
-        return {**self._shown, "metrics": (metrics or None) if is_known else None}
+        """The object that `/model` answers, without what the active version knows of itself."""
+        return {**self._shown}
 
     def waiting(self, reason: str) -> None:
         """Nothing to serve, and why."""
@@ -68,7 +65,7 @@ class Status:
 
     def starting(self, version: ModelVersion) -> None:
         """A version is starting; the one before goes on."""
-        if self._active is None:
+        if self._served is None:
             self._shown |= {"state": "starting", "message": f"{title(version)} is starting"}
             self._process("starting")
         self._set(wanted=self._wanted(version, "starting", "fetch"))
@@ -82,7 +79,7 @@ class Status:
     def failed(self, version: ModelVersion, reason: str) -> None:
         """A version would not start."""
         self.failed_starts += 1
-        if self._active is None:
+        if self._served is None:
             why = self._redactor.text(reason)
             self._shown["message"] = f"{title(version)} would not start: {why}"
         self.not_started(version, reason)
@@ -96,30 +93,14 @@ class Status:
     def serving_by_lane(self, version: ModelVersion, seconds: float) -> None:
         """The fast lane of a version answers; its process is still starting."""
         self._take_over(version, seconds)
-        self._shown |= {
-            "state": "starting",
-            "message": f"the process of {title(version)} is starting",
-        }
-        self.refresh(version)
+        self._set(state="starting", message=f"the process of {title(version)} is starting")
 
     def serving(self, version: ModelVersion, seconds: float) -> None:
         """A version has taken over, `seconds` after it was asked for."""
-        if self._active is None or self._active.identity != version.identity:
+        if self._served != version.identity:
             self._take_over(version, seconds)
-        self._shown |= {"state": "serving", "message": None, "wanted": None}
         self._process("running")
-        self.refresh(version)
-
-    def refresh(self, version: ModelVersion) -> None:
-        """The stage or the aliases of the active version have changed."""
-        self._active = version
-        self._set(
-            version=version.label or None,
-            stage=version.stage or None,
-            aliases=list(version.aliases),
-            run_id=version.run_id or None,
-            model_id=version.model_id or None,
-        )
+        self._set(state="serving", message=None, wanted=None)
 
     def nothing_is_starting(self) -> None:
         """What was starting, or would not start, is not desired any more."""
@@ -148,15 +129,6 @@ class Status:
     def waking(self) -> None:
         """A request needs it, and it is starting."""
         self._process("starting", wakes=1)
-        self._changed()
-
-    def seen(self, of_version: Callable[[str], dict[str, Any] | None]) -> None:
-        """What the active version was sent, in the figures of `expected`."""
-        self._set(seen=of_version(self._shown["version"] or "") if self._active else None)
-
-    def metrics(self, version: ModelVersion, figures: Mapping[str, float]) -> None:
-        """The figures of a version's run; they are shown while that version is active."""
-        self._metrics = version.identity, figures
         self._changed()
 
     def note(self, text: str | None) -> None:
@@ -193,10 +165,12 @@ class Status:
 
     def _take_over(self, version: ModelVersion, seconds: float) -> None:
         self.switches += 1
-        before, since = self._shown["version"], now()
+        self._served = version.identity
+        switches, since = self._shown["switches"], now()
+        before = switches[-1]["to"] if switches else None
         switch = {"at": since, "from": before, "to": version.label or None}
-        last = [*self._shown["switches"], {**switch, "seconds": round(seconds, 1)}]
-        self._shown |= {"since": since, "seen": None, "switches": last[-_REMEMBERED_SWITCHES:]}
+        last = [*switches, {**switch, "seconds": round(seconds, 1)}]
+        self._shown |= {"since": since, "switches": last[-_REMEMBERED_SWITCHES:]}
 
     def _wanted(self, version: ModelVersion, state: str, step: str | None) -> dict[str, Any]:
         return {"version": version.label or None, "state": state, "step": step, "since": now()}

@@ -78,7 +78,7 @@ class Switcher:
         """Show the stage and aliases that the active version has now."""
         if self._active is not None and self._active.version != version:
             self._active.version = version
-            self.status.refresh(version)
+            self.publisher.publish()
 
     def deploy_nothing(self) -> None:
         """Nothing is desired any more: what is active stays, what is starting is given up."""

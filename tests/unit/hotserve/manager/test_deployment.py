@@ -80,6 +80,13 @@ async def test_what_is_shown() -> None:
     difference = {"text": "x", "lane": "a", "model": "b"}
     deployed.lane = LaneVerdict("shut", "no /home/ana/x", difference=difference)
     assert deployed.shown("auto", Redactor(["/home/ana"])) == {
+        "version": "1",
+        "stage": "Production",
+        "aliases": ["a"],
+        "run_id": "r",
+        "model_id": "m",
+        "metrics": None,
+        "seen": None,
         "lane": {"state": "shut", "why": "no …", "difference": difference, "forms": []},
         "batching": {"state": "comparing", "why": None, "forms": [], "tolerance": 1e-05},
         "columns": ["nome"],
@@ -87,10 +94,14 @@ async def test_what_is_shown() -> None:
         "signature": None,
     }
     deployed.lane, deployed.signature = BOTH, {"inputs": []}
+    deployed.metrics, deployed.seen = {"acuracia": 0.9}, {"products": {}}
     shown = deployed.shown("auto", Redactor([]))
     lane = {"state": "open", "why": None, "difference": None}
     assert shown["lane"] == {**lane, "forms": ["text/csv", *BOTH.forms]}
     assert shown["signature"] == {"inputs": []}
+    assert (shown["metrics"], shown["seen"]) == ({"acuracia": 0.9}, {"products": {}})
+    deployed.metrics = {}
+    assert deployed.shown("auto", Redactor([]))["metrics"] is None
 
 
 class Unlucky(FakeOpener):

@@ -54,20 +54,31 @@ class FakeSwitcher:
 
     def __init__(self) -> None:
         self.status = Status(REFERENCE, Redactor([]), lambda: None)
-        self.active_version: ModelVersion | None = None
+        self.publisher = SimpleNamespace(active=None, publish=self.publish)
+        self.published: object = None
         self.is_starting = False
         self.calls: list[object] = []
 
+    @property
+    def active_version(self) -> ModelVersion | None:
+        active = self.publisher.active
+        return active.version if active else None
+
+    def publish(self) -> None:
+        self.published = self.publisher.active.metrics
+
     def deploy(self, wanted: ModelVersion) -> None:
         self.calls.append(wanted)
-        self.active_version = wanted
+        if self.active_version != wanted:
+            self.publisher.active = SimpleNamespace(version=wanted, metrics=None)
+            self.published = None
         self.status.serving(wanted, 1.0)
 
     def deploy_nothing(self) -> None:
         self.calls.append(None)
 
     def refresh(self, now: ModelVersion) -> None:
-        self.active_version = now
+        self.publisher.active.version = now
 
 
 class World:
@@ -104,7 +115,7 @@ class World:
         self.registry.metrics = metrics
         registry: Any = self.registry if ask else None
         asyncio.run(self.follower.show_metrics(registry))
-        return self.switcher.status.to_json()["metrics"]
+        return self.switcher.published or None
 
     @property
     def note(self) -> object:
@@ -236,7 +247,7 @@ def test_figures_are_read_once_for_each_version(
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(world.watcher.follow(1.0))
     assert world.registry.runs == ["r"]
-    assert world.switcher.status.to_json()["metrics"] == {"a": 1.0}
+    assert world.switcher.published == {"a": 1.0}
     assert world.cache.entry(version("1")).metrics() == {"a": 1.0}
     world.serve(version("2"))
     assert world.look_for_metrics({"a": 3.0}) == {"a": 3.0}

@@ -1,5 +1,6 @@
 """The models of one manager: each has what is its own, and gets the messages about it."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from hotserve.redaction import Redactor
 from tests.support.fake_clock import fake_clock
 from tests.unit.hotserve.manager.fakes import FakePool
 from tests.unit.hotserve.manager.samples import version
+from tests.unit.hotserve.manager.test_deployment import deployment
 
 MANY, ONE = "models:/loja-*/Production", "models:/produtos/Production"
 
@@ -118,3 +120,16 @@ async def test_a_model_that_ends_is_not_served_again_by_the_next_start(tmp_path:
     assert [*served.by_name] == ["loja-b"]
     assert [note.exists() for note in notes] == [False, True]
     assert changes_of(pool, "loja-a")[-1].is_gone
+
+
+@fake_clock
+async def test_what_the_active_version_was_sent_is_shown(tmp_path: Path) -> None:
+    served, pool = models(tmp_path)
+    for name in ("loja-a", "loja-b"):
+        served.add(name)
+    served.by_name["loja-a"].switcher.publisher.active = deployment()
+    showing = asyncio.create_task(served.show_seen(lambda name, of: {"sent": f"{name} {of}"}))
+    await asyncio.sleep(15)
+    showing.cancel()
+    seen = [changes_of(pool, name)[-1].model["seen"] for name in ("loja-a", "loja-b")]
+    assert seen == [{"sent": "loja-a 1"}, None]

@@ -1,7 +1,6 @@
 """The contents of `/model`."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
@@ -67,17 +66,6 @@ def test_before_anything() -> None:
     }
 
 
-def test_what_was_seen_is_of_the_version_that_answers() -> None:
-    status = Published()
-    status.seen(lambda version: {"of": version})
-    assert status.to_json()["seen"] is None
-    status.serving(FIRST, 1)
-    status.seen(lambda version: {"of": version})
-    assert status.to_json()["seen"] == {"of": "1"}
-    status.serving(SECOND, 1)
-    assert status.to_json()["seen"] is None
-
-
 def test_from_one_version_to_the_next(moment: list[str]) -> None:
     status = Published()
     status.starting(FIRST)
@@ -97,8 +85,7 @@ def test_from_one_version_to_the_next(moment: list[str]) -> None:
     status.serving(FIRST, 7.04)
     shown = status.to_json()
     assert (shown["state"], shown["message"], shown["wanted"]) == ("serving", None, None)
-    assert (shown["version"], shown["stage"], shown["aliases"]) == ("1", "Production", ["a"])
-    assert (shown["run_id"], shown["model_id"], shown["since"]) == ("r", "m", moment[0])
+    assert shown["since"] == moment[0]
     status.starting(SECOND)
     assert (status.state, status.message) == ("serving", None)
     moment[0] = "2026-11-25T11:00:00Z"
@@ -118,7 +105,6 @@ def test_its_lane_answers_first_and_its_process_later() -> None:
         "starting",
         "the process of produtos version 1 is starting",
     )
-    assert status.to_json()["version"] == "1"
     status.serving(FIRST, 9.0)
     assert (status.state, status.switches) == ("serving", 1)
 
@@ -209,18 +195,6 @@ def test_the_registry(moment: list[str]) -> None:
     assert status.times == 2
 
 
-def test_figures_belong_to_the_version_that_is_served() -> None:
-    status = Published()
-    status.metrics(FIRST, {"acuracia": 0.9})
-    assert status.to_json()["metrics"] is None
-    status.serving(FIRST, 1.0)
-    assert status.to_json()["metrics"] == {"acuracia": 0.9}
-    status.serving(SECOND, 1.0)
-    assert status.to_json()["metrics"] is None
-    status.metrics(SECOND, {})
-    assert status.to_json()["metrics"] is None
-
-
 def test_every_change_is_published() -> None:
     status = Published()
     steps: tuple[Callable[[], None], ...] = (
@@ -229,7 +203,6 @@ def test_every_change_is_published() -> None:
         lambda: status.not_started(FIRST, "y"),
         lambda: status.serving_by_lane(FIRST, 1.0),
         lambda: status.serving(FIRST, 1.0),
-        lambda: status.refresh(replace(FIRST, aliases=())),
         lambda: status.restarting(FIRST, "z"),
         lambda: status.process_is_back(),
         lambda: status.starting(SECOND),
@@ -238,7 +211,6 @@ def test_every_change_is_published() -> None:
         lambda: status.note("n"),
         lambda: status.compared({"version": "2", "why": "no /home/somebody/x"}),
         lambda: status.note(None),
-        lambda: status.metrics(FIRST, {"a": 1.0}),
         lambda: status.waiting("w"),
     )
     for step in steps:
@@ -246,7 +218,6 @@ def test_every_change_is_published() -> None:
         step()
         assert status.times == before + 1
     assert status.to_json()["compared"] == {"version": "2", "why": "no …"}
-    assert status.to_json()["aliases"] == []
 
 
 @pytest.mark.parametrize(

@@ -179,7 +179,6 @@ async def test_what_is_as_before_is_not_published_again() -> None:
     steps: tuple[Callable[[], None], ...] = (
         lambda: status.note("two versions"),
         lambda: status.registry("away"),
-        lambda: status.metrics(version("1"), {"a": 1.0}),
         lambda: status.waiting("no version"),
         status.nothing_is_starting,
     )
