@@ -34,7 +34,7 @@ class Deployment:
         batching: whether requests may go to its process together.
         opening: the task that compares what the lane, and rows together, are answered with what
             the process answers.
-        is_compared: whether `lane` is the outcome of a comparison that came to its end.
+        opener: what brings `lane` to a verdict; None once a comparison came to its end.
         generation: of the process that answers; grows with each one that takes over.
         is_known: whether its process was healthy in an earlier hotserve, and need not be tried.
         last_used: when its process was known to have a request, in seconds of the loop.
@@ -55,7 +55,6 @@ class Deployment:
     batching: Verdict = COMPARING
     batch_opener: BatchOpener | None = None
     opening: asyncio.Task[None] | None = None
-    is_compared: bool = False
     generation: int = 0
     is_known: bool = False
     last_used: float = 0.0
@@ -71,8 +70,8 @@ class Deployment:
     @property
     def is_to_be_compared(self) -> bool:
         """Whether its lane or its batching has no outcome of a comparison yet."""
-        lane = self.opener is not None and not self.is_compared
-        return lane or (self.batch_opener is not None and self.batching == COMPARING)
+        compares_rows = self.batch_opener is not None and self.batching == COMPARING
+        return self.opener is not None or compares_rows
 
     def target(self) -> Target:
         """Where to send requests for it."""
@@ -154,7 +153,7 @@ class Deployment:
                 return False
             self.lane = LaneVerdict("shut", str(error))
         else:
-            self.is_compared = True
+            self.opener = None
         return True
 
 

@@ -76,10 +76,9 @@ class Publisher:
 
     def process_sleeps(self) -> None:
         """No more requests go to the process; one for it asks for it, and waits."""
-        assert self.active is not None
+        self.draining = self.drained()
         self.is_healthy, self._hold, self._asleep = False, True, True
         self.status.asleep()
-        self.draining = self.drained(self.active) if self.active.generation else None
 
     def stop_holding(self) -> None:
         """No request waits for the process any longer."""
@@ -93,7 +92,7 @@ class Publisher:
         """
 
         async def open_both() -> None:
-            if deployment.opener is not None and not deployment.is_compared:
+            if deployment.opener is not None:
                 await self._open_lane(deployment)
             if deployment.batch_opener is not None and deployment.batching == COMPARING:
                 await self._open_batching(deployment, deployment.batch_opener)
@@ -152,9 +151,15 @@ class Publisher:
         self._is_gone = True
         self._pool.publish(Prepare(name=self._name, is_gone=True))
 
-    def drained(self, deployment: Deployment) -> asyncio.Event:
-        """Set once no worker has a request at the process of `deployment`, just replaced."""
-        return self._pool.drained(deployment.generation)
+    def drained(self) -> asyncio.Event | None:
+        """Set once no worker has a request at the process that is about to be replaced.
+
+        None where there is none, or where it is dead: no worker has a request there, or will say
+        so.
+        """
+        if self.active is not None and self.is_healthy:
+            return self._pool.drained(self.active.generation)
+        return self.draining
 
     def publish(self) -> None:
         """Have the workers serve the current state, where it is another than before."""

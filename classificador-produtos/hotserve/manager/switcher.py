@@ -102,11 +102,8 @@ class Switcher:
 
     async def end(self) -> None:
         """Serve nothing any more, and stop every server process when its last request is over."""
-        active, was_healthy = self._active, self.publisher.is_healthy
-        drained = self.publisher.draining
+        drained = self.publisher.drained()
         self.publisher.end()
-        if active is not None and was_healthy:
-            drained = self.publisher.drained(active)
         await self.close(after=drained)
 
     def show_beside(self, compared: LaneTarget | None, shown: dict[str, object] | None) -> None:
@@ -186,8 +183,7 @@ class Switcher:
     def _switch(self, deployment: Deployment, begun: float, *, remember: bool = True) -> None:
         """From now on requests go to `deployment`; the one before ends when it has none left."""
         seconds = _now() - begun
-        before, was_healthy = self._active, self.publisher.is_healthy
-        drained = self.publisher.draining
+        before, drained = self._active, self.publisher.drained()
         if self._supervising is not None:
             self._supervising.cancel()
         name = self.status.full_title(deployment.version)
@@ -199,9 +195,6 @@ class Switcher:
             logger.info("serving %s, healthy after %.1f s", name, seconds)
         self.status.serving(deployment.version, seconds)
         if before is not None and before is not deployment:
-            # Where its process was dead, no worker has a request there, or will say so.
-            if was_healthy:
-                drained = self.publisher.drained(before)
             self._close_later(before, after=drained)
         self._supervisor = Supervisor(deployment, self.publisher, self._settings)
         self._supervising = asyncio.create_task(self._supervisor.run())

@@ -76,7 +76,7 @@ class VersionStart:
         verdict = await opener.saved_verdict() if opener is not None else deployment.lane
         if verdict is None or not (are_many or verdict.is_open):
             return False
-        deployment.lane, deployment.is_compared = verdict, opener is not None
+        deployment.lane, deployment.opener = verdict, None
         return True
 
     async def _serve_by_lane(

@@ -88,7 +88,7 @@ class WorkerPool:
     def drained(self, generation: int) -> asyncio.Event:
         """Set once no worker has a request under way on that old process.
 
-        To be called right after the `publish` that replaced it, before anything is awaited.
+        To be called beside the `publish` that replaces it, with nothing awaited between.
         """
         return self._drains.begin(generation, self._channels)
 
