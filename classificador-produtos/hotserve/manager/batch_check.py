@@ -8,7 +8,6 @@ of JSON: `{"forms": […]}`, the forms of request that may go together, or `{"sh
 A process of its own, so that neither a fault nor a slow model holds anybody up.
 """
 
-import contextlib
 import http.client
 import json
 import sys
@@ -22,9 +21,8 @@ from hotserve.batching import probes, requests
 from hotserve.batching.answers import WrongLength, predictions, same
 from hotserve.batching.requests import Part
 from hotserve.inputs import model_input
-from hotserve.inputs.mlflow_json import error_line
+from hotserve.processes.questions import TIMEOUT, Refused, ask
 
-_TIMEOUT = 60.0
 _FORMS_SECONDS = 20.0
 """After which no other form is begun: the model is slow, and its usual forms came first."""
 _ALONE_SECONDS = 10.0
@@ -43,10 +41,6 @@ class Shut(Exception):
     """The rows of this model are to be asked one by one; the text says why."""
 
 
-class _Refused(Exception):
-    """The process gave no prediction; the text says what came instead."""
-
-
 def check(model: Path, port: int, kind: str) -> dict[str, Any]:
     """The line to write."""
     try:
@@ -55,30 +49,30 @@ def check(model: Path, port: int, kind: str) -> dict[str, Any]:
         samples = probes.samples(model, mlmodel, inputs, takes_texts=kind == "texts")
         if samples is None:
             raise Shut(NOT_KNOWN)
-        return {"forms": _forms(_Process(port), samples, probes.column_types(inputs))}
+        return {"forms": _forms(port, samples, probes.column_types(inputs))}
     except Shut as shut:
         return {"shut": str(shut)}
     except TimeoutError:
-        return {"shut": f"it is too slow to be compared: a request took longer than {_TIMEOUT:g} s"}
+        return {"shut": f"it is too slow to be compared: a request took longer than {TIMEOUT:g} s"}
     except (OSError, http.client.HTTPException) as error:
         return {"error": f"the model's process can't be asked: {error!r}"}
 
 
-def _forms(process: "_Process", samples: probes.Samples, types: dict[str, str]) -> list[str]:
+def _forms(port: int, samples: probes.Samples, types: dict[str, str]) -> list[str]:
     begun, forms, refusal = time.monotonic(), list[str](), ""
     for form, made in samples.requests().items():
         if forms and time.monotonic() - begun > _FORMS_SECONDS:
             break
         parts = [requests.read(content_type, body, types) for content_type, body in made]
         try:
-            alone = _alone(process, [part for part in parts if part and part.form == form])
+            alone = _alone(port, [part for part in parts if part and part.form == form])
             count = len(alone)
-            _compare(process, alone, range(count), range(count - 1, -1, -1), range(2))
+            _compare(port, alone, range(count), range(count - 1, -1, -1), range(2))
             if not forms:
-                _require_gain(process, [part for part, _ in alone])
+                _require_gain(port, [part for part, _ in alone])
             # As many as ever go together; and one row again, after all of these.
-            _compare(process, alone, range(0, 3 * requests.MOST_ROWS, 3), range(1))
-        except (_Refused, WrongLength) as error:
+            _compare(port, alone, range(0, 3 * requests.MOST_ROWS, 3), range(1))
+        except (Refused, WrongLength) as error:
             if isinstance(error, WrongLength) and not forms:
                 raise Shut(str(error)) from None
             # Most models don't take every form.
@@ -90,7 +84,7 @@ def _forms(process: "_Process", samples: probes.Samples, types: dict[str, str]) 
     return forms
 
 
-def _alone(process: "_Process", parts: Sequence[Part]) -> list[tuple[Part, Any]]:
+def _alone(port: int, parts: Sequence[Part]) -> list[tuple[Part, Any]]:
     """Those of `parts` that are answered by themselves, alike and with their predictions."""
     answered, refusal = list[tuple[Part, Any]](), "there is no row that can be sent in this form"
     begun = time.monotonic()
@@ -98,18 +92,16 @@ def _alone(process: "_Process", parts: Sequence[Part]) -> list[tuple[Part, Any]]
         if len(answered) > 1 and time.monotonic() - begun > _ALONE_SECONDS:
             break
         try:
-            answered.append((part, process.ask([part])[0]))
-        except _Refused as error:
+            answered.append((part, _ask(port, [part])[0]))
+        except Refused as error:
             refusal = str(error)
     alike = [pair for pair in answered if pair[0].key == answered[0][0].key]
     if len(alike) < 2:
-        raise _Refused(refusal if not answered else "fewer than two rows can go together")
+        raise Refused(refusal if not answered else "fewer than two rows can go together")
     return alike
 
 
-def _compare(
-    process: "_Process", alone: Sequence[tuple[Part, Any]], *orders: Sequence[int]
-) -> None:
+def _compare(port: int, alone: Sequence[tuple[Part, Any]], *orders: Sequence[int]) -> None:
     """Ask the rows together, in these orders; a number beyond the last row begins again.
 
     Raises:
@@ -118,7 +110,7 @@ def _compare(
     """
     for order in orders:
         asked = [alone[index % len(alone)] for index in order]
-        answers = process.ask([part for part, _ in asked])
+        answers = _ask(port, [part for part, _ in asked])
         for (_, expected), answer in zip(asked, answers, strict=True):
             if not same(expected, answer):
                 company = f"with {len(asked) - 1} others" if len(asked) > 1 else "asked again"
@@ -128,7 +120,7 @@ def _compare(
                 )
 
 
-def _require_gain(process: "_Process", parts: Sequence[Part]) -> None:
+def _require_gain(port: int, parts: Sequence[Part]) -> None:
     """Raise Shut if rows are answered sooner side by side, whenever that is tried.
 
     One time is not enough: other work on the machine can slow down either.
@@ -136,11 +128,11 @@ def _require_gain(process: "_Process", parts: Sequence[Part]) -> None:
     parts = [parts[index % len(parts)] for index in range(probes.MOST)]
 
     def side_by_side() -> None:
-        list(pool.map(lambda part: process.ask([part]), parts))
+        list(pool.map(lambda part: _ask(port, [part]), parts))
 
     with ThreadPoolExecutor(len(parts)) as pool:
         for _ in range(_TRIES):
-            together, apart = _seconds(lambda: process.ask(parts)), _seconds(side_by_side)
+            together, apart = _seconds(lambda: _ask(port, parts)), _seconds(side_by_side)
             if together < _LOSS * apart:
                 return
     raise Shut(
@@ -159,30 +151,16 @@ def _short(answer: Any) -> str:
     return ascii(answer)[:120]
 
 
-class _Process:
-    """The model's server process on a port of the loopback."""
+def _ask(port: int, parts: Sequence[Part]) -> list[Any]:
+    """The predictions for the rows of all parts.
 
-    def __init__(self, port: int) -> None:
-        self._port = port
-
-    def ask(self, parts: Sequence[Part]) -> list[Any]:
-        """The predictions for the rows of all parts.
-
-        Raises:
-            _Refused: it answered with an error.
-            WrongLength: it gave another number of predictions.
-        """
-        headers = {"Content-Type": parts[0].content_type.decode()}
-        with contextlib.closing(
-            http.client.HTTPConnection("127.0.0.1", self._port, timeout=_TIMEOUT)
-        ) as connection:
-            connection.request("POST", "/invocations", requests.join(parts), headers)
-            answer = connection.getresponse()
-            content = answer.read()
-        if answer.status != 200:
-            together = f" to {len(parts)} rows together" if len(parts) > 1 else ""
-            raise _Refused(f"{answer.status}{together}: {error_line(content)}")
-        return predictions(content, sum(len(part.rows) for part in parts))
+    Raises:
+        Refused: the process answered with an error.
+        WrongLength: it gave another number of predictions.
+    """
+    together = f" to {len(parts)} rows together" if len(parts) > 1 else ""
+    content = ask(port, parts[0].content_type.decode(), requests.join(parts), together)
+    return predictions(content, sum(len(part.rows) for part in parts))
 
 
 if __name__ == "__main__":

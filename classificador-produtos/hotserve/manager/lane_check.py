@@ -8,7 +8,6 @@ or `{"difference": {"text": …, "lane": …, "model": …}}`, or `{"error": tex
 A process of its own, so that neither a fault nor a long text there holds anybody up.
 """
 
-import contextlib
 import http.client
 import json
 import sys
@@ -17,17 +16,12 @@ from typing import Any
 
 from hotserve.inputs import json_forms as lane_forms
 from hotserve.inputs.columns import CATEGORY, PROBABILITIES
-from hotserve.inputs.mlflow_json import error_line
 from hotserve.lane import Lane, LaneError
 from hotserve.lane.probes import Difference, compare, read_probes
+from hotserve.processes.questions import Refused, ask
 
-_TIMEOUT = 60.0
 _ONE_BY_ONE = 24
 """Probes that are asked alone, too: a model may do otherwise with one text than with many."""
-
-
-class Unanswered(Exception):
-    """The process gave no prediction; the text says what came instead."""
 
 
 def check(file: str, port: int) -> dict[str, Any]:
@@ -37,62 +31,52 @@ def check(file: str, port: int) -> dict[str, Any]:
         probes = read_probes(file)
     except (LaneError, OSError, ValueError) as error:
         return {"error": str(error)}
-    with contextlib.closing(
-        http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT)
-    ) as connection:
-        forms = []
-        refusal, first = "", None
-        for form in lane_forms.ALL:
-            try:
-                difference = _compared(lane, connection, form, probes)
-            except Unanswered as error:
-                # A model that does not take this form is none the worse; but one it must.
-                refusal = refusal or str(error)
-                continue
-            except (OSError, http.client.HTTPException, ValueError) as error:
-                return {"error": f"the model's process can't be asked: {error!r}"}
-            if difference is None:
-                forms.append(form)
-            else:
-                first = first or difference
-                if form == lane_forms.INPUTS:
-                    break
-        if not forms:
-            if first is None:
-                return {"error": refusal}
-            # The guard passes on lines of up to 2,000 bytes.
-            texts = {"text": first.text[:80], "lane": first.lane[:150], "model": first.model[:150]}
-            return {"difference": texts}
-        if lane.has_probabilities:
-            for form in map(lane_forms.with_probabilities, tuple(forms)):
-                # Most models give none, in whatever form.
-                if not _same_probabilities(lane, connection, form, probes):
-                    break
-                forms.append(form)
+    forms = []
+    refusal, first = "", None
+    for form in lane_forms.ALL:
+        try:
+            difference = _compared(lane, port, form, probes)
+        except Refused as error:
+            # A model that does not take this form is none the worse; but one it must.
+            refusal = refusal or f"the model's process answered {error}"
+            continue
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            return {"error": f"the model's process can't be asked: {error!r}"}
+        if difference is None:
+            forms.append(form)
+        else:
+            first = first or difference
+            if form == lane_forms.INPUTS:
+                break
+    if not forms:
+        if first is None:
+            return {"error": refusal}
+        # The guard passes on lines of up to 2,000 bytes.
+        texts = {"text": first.text[:80], "lane": first.lane[:150], "model": first.model[:150]}
+        return {"difference": texts}
+    if lane.has_probabilities:
+        for form in map(lane_forms.with_probabilities, tuple(forms)):
+            # Most models give none, in whatever form.
+            if not _same_probabilities(lane, port, form, probes):
+                break
+            forms.append(form)
     return {"forms": forms, "checksum": lane.checksum}
 
 
-def _compared(
-    lane: Lane, connection: http.client.HTTPConnection, form: str, probes: Sequence[str]
-) -> Difference | None:
-    body, texts = lane_forms.request(form, probes)
-    difference = compare(lane, texts, _ask(connection, body))
-    if difference is not None:
-        return difference
-    for probe in probes[:: max(1, len(probes) // _ONE_BY_ONE)]:
-        body, texts = lane_forms.request(form, [probe])
-        difference = compare(lane, texts, _ask(connection, body))
+def _compared(lane: Lane, port: int, form: str, probes: Sequence[str]) -> Difference | None:
+    alone = probes[:: max(1, len(probes) // _ONE_BY_ONE)]
+    for asked in (probes, *([probe] for probe in alone)):
+        body, texts = lane_forms.request(form, asked)
+        difference = compare(lane, texts, _predictions(port, body))
         if difference is not None:
             return difference
     return None
 
 
-def _same_probabilities(
-    lane: Lane, connection: http.client.HTTPConnection, form: str, probes: Sequence[str]
-) -> bool:
+def _same_probabilities(lane: Lane, port: int, form: str, probes: Sequence[str]) -> bool:
     body, texts = lane_forms.request(form, probes)
     try:
-        answers = _ask(connection, body)
+        answers = _predictions(port, body)
         names = [str(label) for label in lane.classes]
         fields = [CATEGORY, PROBABILITIES]
         if not all(list(answer) == fields for answer in answers):
@@ -103,21 +87,14 @@ def _same_probabilities(
         chances = [list(answer[PROBABILITIES].values()) for answer in answers]
         best = [names[each.index(max(each))] for each in chances]
         return best == labels and compare(lane, texts, labels, chances) is None
-    except (Unanswered, OSError, http.client.HTTPException, ValueError, TypeError, AttributeError):
+    except (Refused, OSError, http.client.HTTPException, ValueError, TypeError, AttributeError):
         # Most models give none, or in another way: those requests go to the process.
         return False
 
 
-def _ask(connection: http.client.HTTPConnection, body: dict[str, Any]) -> Any:
-    connection.request(
-        "POST", "/invocations", json.dumps(body), {"Content-Type": "application/json"}
-    )
-    answer = connection.getresponse()
-    content = answer.read()
-    if answer.status != 200:
-        reason = error_line(content)
-        raise Unanswered(f"the model's process answered {answer.status} to the probes: {reason}")
-    decoded = json.loads(content)
+def _predictions(port: int, body: dict[str, Any]) -> Any:
+    answer = ask(port, "application/json", json.dumps(body).encode(), " to the probes")
+    decoded = json.loads(answer)
     return decoded.get("predictions") if isinstance(decoded, dict) else None
 
 
