@@ -5,7 +5,7 @@ import pytest
 from hotserve import backoff
 from hotserve.batching import requests
 from hotserve.lane import extract
-from hotserve.manager import status, supervisor, version_start, watcher
+from hotserve.manager import status, supervisor, switcher, watcher
 from hotserve.manager.workers import model_metrics
 from hotserve.manager.workers import pool as workers
 from hotserve.processes import guard
@@ -38,7 +38,7 @@ SAID = {
         f"Up to {requests.MOST_ROWS} rows and {requests.MOST_BYTES >> 20} MB.",
         f"bodies of more than {requests.LARGEST >> 10} kB, and what can't be told",
         f"up to {answer.LARGEST // 10**6} MB. After {model_metrics.MOST_CATEGORIES} categories",
-        f"if that takes no longer than {version_start._LANE_SECONDS:g} s more",
+        f"if that takes no longer than {switcher._LANE_SECONDS:g} s more",
         f"the last {IN_WORDS[status._REMEMBERED_SWITCHES]} changes of version",
         f"more seldom (up to every {watcher._LONGEST_DELAY:g} s)",
         f"({backoff._FIRST_STEP:g}, 1, 2 … {supervisor._LONGEST_DELAY:g} s later)",
