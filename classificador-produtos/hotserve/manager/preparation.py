@@ -57,36 +57,21 @@ class Preparation:
         Raises:
             StartError: the files can't be had.
         """
-        waits = not (refetch or only_files or self.is_cached(version))
-        begun = await self._begun(version) if waits else None
+        model, context = self.cache.entry(version).model, self._context(version)
+        server = ModelServer(self.settings.command, model, context, self.session, self.slots)
+        # Its process goes on once the files are there. Not where many models start in turn, and not
+        # where only the files tell which folder it is.
+        begins = self.reference.in_registry and not self.slots.are_few
         try:
-            return await self._prepare(version, begun, refetch=refetch)
+            if begins and not (refetch or only_files or self.is_cached(version)):
+                await server.begin()
+            return await self._prepare(version, server, refetch=refetch)
         except BaseException:
-            if begun is not None:
-                await begun.close(grace=0.5)
+            await server.close(grace=0.5)
             raise
 
-    async def _begun(self, version: ModelVersion) -> ModelServer | None:
-        """Its process, which goes on once the files are there.
-
-        Not where many models start in turn, and not where only the files tell which folder it is.
-        """
-        if not self.reference.in_registry or self.slots.are_few:
-            return None
-        server = self._server(version, self.cache.entry(version).model)
-        await server.begin()
-        return server
-
-    def _server(self, version: ModelVersion, model: Path) -> ModelServer:
-        context = self._context(version)
-        return ModelServer(self.settings.command, model, context, self.session, self.slots)
-
     async def _prepare(
-        self,
-        version: ModelVersion,
-        begun: ModelServer | None,
-        *,
-        refetch: bool,
+        self, version: ModelVersion, server: ModelServer, *, refetch: bool
     ) -> Deployment:
         folder = self.reference.path
         if folder is not None:
@@ -94,8 +79,7 @@ class Preparation:
         elif refetch or not self.is_cached(version):
             version = await self._fetched(version, refetch=refetch)
         entry = self.cache.entry(version)
-        model = folder or entry.model
-        server = begun or self._server(version, model)
+        server.model = model = folder or entry.model
         in_use = contextlib.ExitStack()
         try:
             in_use.enter_context(entry.in_use())

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import socket
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
@@ -26,35 +27,33 @@ class StartError(Exception):
     """A version can't be fetched or would not start; the text says why in one line."""
 
 
+@dataclass(eq=False)
 class ModelServer:
     """The wrapped command for one model folder; it can be started again after it ended.
 
-    Args:
+    Attributes:
         command: the wrapped command line.
         model: folder with the model.
         context: of the process.
         session: HTTP client of the manager.
         slots: for the process: it waits for one before it starts.
+        port: of the loopback, where it listens.
+        mlflow: the version that it runs, once it was healthy.
 
     Raises:
         StartError: there is no port for it.
     """
 
-    def __init__(
-        self,
-        command: WrappedCommand,
-        model: Path,
-        context: ProcessContext,
-        session: aiohttp.ClientSession,
-        slots: ProcessSlots | None = None,
-    ) -> None:
-        self.slots = slots or ProcessSlots()
-        self._command = command
-        self._model = model
-        self._context = context
-        self._session = session
-        self._process: GuardedProcess | None = None
-        self._begun: list[str] = []
+    command: WrappedCommand
+    model: Path
+    context: ProcessContext
+    session: aiohttp.ClientSession
+    slots: ProcessSlots = field(default_factory=ProcessSlots)
+    mlflow: str = ""
+    _process: GuardedProcess | None = None
+    _begun: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
         # Bound and not listening: nobody else is given the port, and the server process, which
         # sets SO_REUSEADDR too, can still bind it.
         try:
@@ -64,7 +63,6 @@ class ModelServer:
         except OSError as error:
             raise StartError(f"there is no port for its process: {error.strerror}") from None
         self.port: int = self._reserved.getsockname()[1]
-        self.mlflow = ""
 
     @property
     def pid(self) -> int:
@@ -73,8 +71,8 @@ class ModelServer:
 
     async def begin(self) -> None:
         """Run the command before the model is there, if it can wait for that; `start` goes on."""
-        if argv := self._command.python_server(str(self._model), self.port):
-            self._process, self._begun = await GuardedProcess.start(argv, self._context), argv
+        if argv := self.command.python_server(str(self.model), self.port):
+            self._process, self._begun = await GuardedProcess.start(argv, self.context), argv
 
     async def start(self, timeout: float) -> None:
         """Run the command and return when it is healthy; `mlflow` is its version then.
@@ -91,14 +89,14 @@ class ModelServer:
             raise
 
     async def _start(self, timeout: float) -> None:
-        argv, begun = self._command.serve(str(self._model), self.port), self._begun
+        argv, begun = self.command.serve(str(self.model), self.port), self._begun
         self._begun = []
         process = self._process
         if process is None or argv != begun:
             if begun:
                 # The files say that the model is served otherwise.
                 await self.stop(grace=0.5)
-            self._process = process = await GuardedProcess.start(argv, self._context)
+            self._process = process = await GuardedProcess.start(argv, self.context)
         clock = asyncio.get_running_loop().time
         deadline = clock() + timeout
         try:
@@ -129,7 +127,7 @@ class ModelServer:
     async def _get(self, path: str) -> str | None:
         url = f"http://127.0.0.1:{self.port}{path}"
         try:
-            async with self._session.get(url, timeout=_PING_TIMEOUT) as response:
+            async with self.session.get(url, timeout=_PING_TIMEOUT) as response:
                 return (await response.text()).strip() if response.status == 200 else None
         except (TimeoutError, aiohttp.ClientError, OSError):
             return None
