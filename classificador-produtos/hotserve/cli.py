@@ -35,7 +35,7 @@ def _run(arguments: Sequence[str]) -> int:
     try:
         settings = settings_module.read(arguments, os.environ)
     except HelpWanted as wanted:
-        _become(wanted.command)
+        _become(wanted.args)
     # No process that is started from here on gets to see it.
     token = os.environ.pop(tokens.VARIABLE, None)
     name, *module = settings.command.program

@@ -17,14 +17,7 @@ _SERVER, _FETCH = _SCRIPTS / "scoring_server.py", _SCRIPTS / "fetch.py"
 
 
 class HelpWanted(Exception):
-    """The wrapped command is asked for its help.
-
-    Attributes:
-        command: as given.
-    """
-
-    def __init__(self, command: Sequence[str]) -> None:
-        self.command = tuple(command)
+    """The wrapped command, whose words these are, is asked for its help."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +146,7 @@ def parse(command: Sequence[str], environment: Mapping[str, str]) -> WrappedComm
     else:
         raise UsageError(f"the command must be 'mlflow models serve …', not '{' '.join(command)}'")
     if "--help" in command[position + 2 :]:
-        raise HelpWanted(command)
+        raise HelpWanted(*command)
     parser = _Parser(add_help=False, allow_abbrev=False, prog="mlflow models serve")
     parser.add_argument("-m", "--model-uri", required=True)
     parser.add_argument("-h", "--host", default=environment.get("MLFLOW_HOST") or "127.0.0.1")
