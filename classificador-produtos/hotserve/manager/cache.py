@@ -96,11 +96,6 @@ class Cache:
         self._last_served = _last_served(root, scope, reference)
         make_ready(self.folder, root, "cache folder", "--cache")
 
-    @property
-    def logs(self) -> Path:
-        """Where the output of this model's processes goes."""
-        return self.folder / "logs"
-
     def entry(self, version: ModelVersion) -> Entry:
         """Where `version` lies, or will."""
         key = [version.version, version.source, str(version.created)]

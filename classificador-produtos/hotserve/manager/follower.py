@@ -20,7 +20,6 @@ class Follower:
     cache: Cache
     _log: Once = field(default_factory=Once)
     _measured: Deployment | None = None
-    _changed: object = None
     _taken: Resolution | None = None
 
     async def take(self, resolution: Resolution, registry: Registry) -> None:
@@ -84,9 +83,7 @@ class Follower:
         note = f"{reason.removesuffix(' yet')}; {title(served)} is served until there is"
         self._log.info(note)
         switcher.status.note(note)
-        if resolution.changed is None or resolution.changed != self._changed:
-            switcher.refresh(await registry.refreshed(served))
-            self._changed = resolution.changed
+        switcher.refresh(await registry.refreshed(served))
 
     def _begin_with_last_served(self, error: str) -> None:
         version = self.cache.last_served()

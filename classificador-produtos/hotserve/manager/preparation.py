@@ -116,7 +116,7 @@ class Preparation:
             return None
         name = version.version or "model"
         if self.settings.log_folder is None:
-            return self.cache.logs / f"{name}.log"
+            return self.cache.folder / "logs" / f"{name}.log"
         # Of several models, two can have a version of one number.
         model = f"{self.cache.folder.name}-" if self.slots.are_few else ""
         return self.settings.log_folder / f"{model}{name}.log"

@@ -9,7 +9,6 @@ from hotserve.config.folders import write_error
 from hotserve.ipc.messages import LaneTarget
 from hotserve.log import logger
 from hotserve.manager.deployment import Deployment, cancel
-from hotserve.manager.lane_opener import LaneOpener
 from hotserve.manager.preparation import Preparation
 from hotserve.manager.publisher import Publisher
 from hotserve.manager.registry import ModelVersion
@@ -169,12 +168,10 @@ class Switcher:
         deployment = await self.preparation.prepare(version, refetch=refetch)
         server, opener = deployment.server, deployment.opener
         try:
-            if self.publisher.active is None:
-                if await self._is_known(deployment):
-                    deployment.is_known = True
-                    return deployment
-                if opener is not None:
-                    await self._serve_by_lane(deployment, opener, begun)
+            if self._active is None:
+                deployment.is_known = await self._begin_with_what_is_known(deployment, begun)
+            if deployment.is_known:
+                return deployment
             # Another environment may have to be made first: its process knows where it is.
             if opener is not None and opener.python:
                 opener.begin()
@@ -183,7 +180,7 @@ class Switcher:
             if opener is not None:
                 opener.python = opener.python or server.interpreter()
             opening = self.publisher.open_lane(deployment)
-            if self.publisher.active is not None and self.publisher.active.started:
+            if self._active is not None and self._active.started:
                 self.status.step("compare")
                 await asyncio.wait([opening], timeout=_LANE_SECONDS)
                 if (reason := server.end()) is not None:
@@ -194,36 +191,31 @@ class Switcher:
             raise
         return deployment
 
-    async def _is_known(self, deployment: Deployment) -> bool:
+    async def _begin_with_what_is_known(self, deployment: Deployment, begun: float) -> bool:
         """Whether its process need not start before a request asks for it.
 
         It has answered before, and what its lane can do is known from then. Where one model is
-        served, that process may sleep and the lane is open.
+        served, that process may sleep and the lane is open. Where it has to start, a lane that was
+        open before answers meanwhile.
         """
-        version, opener = self._cache.last_served(), deployment.opener
-        was_served = version is not None and version.identity == deployment.version.identity
-        are_many = deployment.server.slots.are_few
-        if not was_served or not (are_many or self._settings.process == "asleep"):
-            return False
+        opener = deployment.opener
         verdict = await opener.saved_verdict() if opener is not None else deployment.lane
-        if verdict is None or not (are_many or verdict.is_open):
+        if verdict is None:
             return False
-        deployment.lane, deployment.opener = verdict, None
-        return True
-
-    async def _serve_by_lane(
-        self, deployment: Deployment, opener: LaneOpener, begun: float
-    ) -> None:
-        """Answer from a lane that was open before, while the process is still starting."""
-        verdict = await opener.saved_verdict()
-        if verdict is None or not verdict.is_open or self.publisher.active is not None:
-            return
-        deployment.lane = verdict
-        self.publisher.serve_by_lane(deployment)
-        seconds = _now() - begun
-        self.status.serving_by_lane(deployment.version, seconds)
-        name = self.status.full_title(deployment.version)
-        logger.info("the fast lane of %s answers after %.2f s", name, seconds)
+        before, are_many = self._cache.last_served(), deployment.server.slots.are_few
+        was_served = before is not None and before.identity == deployment.version.identity
+        may_sleep = are_many or (self._settings.process == "asleep" and verdict.is_open)
+        if was_served and may_sleep:
+            deployment.lane, deployment.opener = verdict, None
+            return True
+        if verdict.is_open and self._active is None:
+            deployment.lane = verdict
+            self.publisher.serve_by_lane(deployment)
+            seconds = _now() - begun
+            self.status.serving_by_lane(deployment.version, seconds)
+            name = self.status.full_title(deployment.version)
+            logger.info("the fast lane of %s answers after %.2f s", name, seconds)
+        return False
 
     async def _report_failure(self, version: ModelVersion, error: StartError) -> None:
         self.status.failed(version, str(error))

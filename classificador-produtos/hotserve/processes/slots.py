@@ -147,13 +147,12 @@ class ProcessSlots:
         held = contextlib.ExitStack()
         held.callback(self._turns.release)
 
-        async def end() -> None:
-            await asyncio.sleep(_LONGEST_TURN)
+        def end() -> None:
             held.close()
             if holder is not None:
                 self.give_back(holder)
 
-        late = asyncio.create_task(end())
+        late = asyncio.get_running_loop().call_later(_LONGEST_TURN, end)
         if holder is not None:
             self._starting.add(holder)
         try:

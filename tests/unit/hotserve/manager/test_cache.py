@@ -207,9 +207,9 @@ def test_pruning_leaves_logs_and_notes(tmp_path: Path) -> None:
     store = cache(tmp_path)
     add(store, version("1"))
     store.save_last_served(version("1"))
-    store.logs.mkdir()
+    (store.folder / "logs").mkdir()
     store.prune(keep=0)
-    assert store.logs.is_dir()
+    assert (store.folder / "logs").is_dir()
     assert [path.suffix for path in store.folder.iterdir() if path.is_file()] == [".json"]
 
 

@@ -312,8 +312,8 @@ def test_batching_that_is_switched_off_is_shut_and_has_no_opener(make: Make) -> 
 
 def test_where_the_output_of_a_version_goes(make: Make, tmp_path: Path) -> None:
     world = make()
-    assert world.preparation.log(version("3")) == world.cache.logs / "3.log"
-    assert world.preparation.log(FIXED) == world.cache.logs / "model.log"
+    assert world.preparation.log(version("3")) == world.cache.folder / "logs" / "3.log"
+    assert world.preparation.log(FIXED) == world.cache.folder / "logs" / "model.log"
     elsewhere = make("models:/produtos/1", "--child-log", str(tmp_path))
     assert elsewhere.preparation.log(version("3")) == tmp_path / "3.log"
     assert make("models:/produtos/1", "--child-log", "-").preparation.log(version()) is None
