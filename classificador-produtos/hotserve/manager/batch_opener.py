@@ -29,13 +29,13 @@ class BatchOpener:
     Attributes:
         model: the model's folder.
         text_input: how the model takes products.
-        folder: where is kept that it is shut for good, or that a process ended.
+        file: where is kept that it is shut for good, or that a process ended.
         context: of the process that compares.
     """
 
     model: Path
     text_input: TextInput
-    folder: Path
+    file: Path
     context: ProcessContext
 
     async def check(self, port: int) -> Verdict | None:
@@ -79,18 +79,14 @@ class BatchOpener:
 
     def _keep(self, what: dict[str, Any]) -> None:
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            atomic_write(self._file, json.dumps(what))
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            atomic_write(self.file, json.dumps(what))
         except OSError as error:
-            reason = write_error(error, self.folder)
+            reason = write_error(error, self.file.parent)
             logger.warning("the next start will compare its rows again: %s", reason)
 
     def _kept(self) -> dict[str, Any]:
         with contextlib.suppress(OSError, ValueError):
-            kept = json.loads(self._file.read_bytes())
+            kept = json.loads(self.file.read_bytes())
             return kept if isinstance(kept, dict) else {}
         return {}
-
-    @property
-    def _file(self) -> Path:
-        return self.folder / "batching.json"

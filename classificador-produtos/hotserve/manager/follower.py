@@ -46,9 +46,18 @@ class Follower:
     def registry_is_away(self, error: str) -> None:
         """What is served stays; with nothing served yet, the version served last begins."""
         self._taken = None
-        self.switcher.status.registry(error)
-        if self.switcher.active_version is None and not self.switcher.is_starting:
-            self._begin_with_last_served(error)
+        switcher, status = self.switcher, self.switcher.status
+        status.registry(error)
+        if switcher.active_version is not None or switcher.is_starting:
+            return
+        version = self.cache.last_served()
+        if version is None:
+            status.waiting(f"the registry is away and no version was served before: {error}")
+            return
+        note = f"the registry is away: {title(version)} is served from the cache"
+        self._log.info(note)
+        status.note(note)
+        switcher.deploy(version)
 
     async def show_metrics(self, registry: Registry | None) -> None:
         """The figures of the served version's run, for `/model`: from the cache, then from MLflow.
@@ -84,18 +93,6 @@ class Follower:
         self._log.info(note)
         switcher.status.note(note)
         switcher.refresh(await registry.refreshed(served))
-
-    def _begin_with_last_served(self, error: str) -> None:
-        version = self.cache.last_served()
-        if version is None:
-            self.switcher.status.waiting(
-                f"the registry is away and no version was served before: {error}"
-            )
-            return
-        note = f"the registry is away: {title(version)} is served from the cache"
-        self._log.info(note)
-        self.switcher.status.note(note)
-        self.switcher.deploy(version)
 
 
 def _several(resolution: Resolution) -> str:

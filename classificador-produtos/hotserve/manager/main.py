@@ -121,7 +121,7 @@ async def run(
             # A failure in one of them is a fault of ours: it must not look like a clean stop.
             await asyncio.gather(*tasks)
         except _Stopped as stopped:
-            code = stopped.exit_code
+            code: int = stopped.args[0]
         finally:
             logger.info("stopping")
             for listener in listeners:
@@ -136,8 +136,7 @@ async def run(
 
 
 class _Stopped(Exception):
-    def __init__(self, exit_code: int) -> None:
-        self.exit_code = exit_code
+    """Ends all jobs, with this exit code."""
 
 
 async def _stop_when(signalled: asyncio.Event) -> None:

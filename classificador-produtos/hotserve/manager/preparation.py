@@ -106,8 +106,8 @@ class Preparation:
         if self.settings.batching == "off":
             deployment.batching = Verdict("shut", "it is switched off (--batching off)")
         else:
-            text_input = deployment.text_input
-            deployment.batch_opener = BatchOpener(model, text_input, entry.lane, context)
+            text_input, kept = deployment.text_input, entry.lane / "batching.json"
+            deployment.batch_opener = BatchOpener(model, text_input, kept, context)
         return deployment
 
     def log(self, version: ModelVersion) -> Path | None:

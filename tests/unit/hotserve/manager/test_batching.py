@@ -134,7 +134,10 @@ async def test_the_verdict_of_the_helper(
 ) -> None:
     monkeypatch.setattr("hotserve.manager.batch_opener.run_to_end", helper.run)
     opener = BatchOpener(
-        Path("/models/m"), TextInput("table"), tmp_path / "kept", ProcessContext({}, None)
+        Path("/models/m"),
+        TextInput("table"),
+        tmp_path / "kept" / "x.json",
+        ProcessContext({}, None),
     )
     assert await opener.check(1234) == verdict
     opener.keep_shut("for good")
@@ -151,8 +154,8 @@ async def test_rows_that_end_the_process_do_not_end_it_again_and_again(
 
     def opener() -> BatchOpener:
         """Of a deployment of the same version."""
-        folder = tmp_path / "kept"
-        return BatchOpener(Path("/models/m"), TextInput("table"), folder, ProcessContext({}, None))
+        file = tmp_path / "kept" / "x.json"
+        return BatchOpener(Path("/models/m"), TextInput("table"), file, ProcessContext({}, None))
 
     assert await opener().check(1234) is None
     for _ in range(2):
@@ -182,7 +185,7 @@ async def test_a_version_whose_process_ends_while_it_is_compared_does_not_take_o
 @pytest.mark.anyio
 async def test_a_model_that_can_not_answer_is_not_asked(tmp_path: Path) -> None:
     opener = BatchOpener(
-        Path("/models/m"), TextInput("misdeclared"), tmp_path, ProcessContext({}, None)
+        Path("/models/m"), TextInput("misdeclared"), tmp_path / "x.json", ProcessContext({}, None)
     )
     verdict = await opener.check(1)
     assert verdict is not None

@@ -129,7 +129,7 @@ def test_an_option_that_mlflow_does_not_know_ends_hotserve(
         return
     with pytest.raises(main._Stopped) as stopped:
         asyncio.run(checking)
-    assert stopped.value.exit_code == 2
+    assert stopped.value.args == (2,)
     assert caplog.messages == ["mlflow models serve: No such option '--x'"]
 
 
