@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from hotserve.config.settings import Settings
 from hotserve.config.tokens import Client
 from hotserve.inputs.model_input import TextInput
 
@@ -68,30 +69,21 @@ class Batching:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Configure:
-    """The first message: how to serve; most fields are settings of the same name.
+class Configure(Settings):
+    """The first message: how to serve.
 
     Attributes:
         model: the one that is served, at `/`; empty where many are, each at `/models/<name>`.
-        tokens: as in `UseTokens`; None: clients need none.
+        private_folders: whose names are not shown in an answer.
     """
 
     model: str
-
-    request_timeout: float
-    hold_timeout: float
-    stop_timeout: float
-    read_timeout: float
-    idle_timeout: float
-    max_connections: int
-    max_concurrency: int
-    max_body: int
-    csv: str
     private_folders: tuple[str, ...]
-    tokens: dict[str, Client] | None
-    cors_origins: tuple[str, ...]
-    access_log: bool
-    forwarded_allow_ips: tuple[str, ...]
+
+    @property
+    def request_timeout(self) -> float:
+        """Seconds that an answer may take."""
+        return self.command.timeout
 
 
 @dataclass(frozen=True, slots=True)

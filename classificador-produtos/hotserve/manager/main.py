@@ -193,12 +193,9 @@ def _child_environment(environment: Mapping[str, str], workers: int) -> dict[str
 def _configure(
     settings: Settings, reference: ModelReference, folders: tuple[str, ...]
 ) -> Configure:
-    names = {field.name for field in dataclasses.fields(Configure)}
-    same = {name: getattr(settings, name) for name in names if hasattr(settings, name)}
     only = "" if reference.is_pattern else reference.name
-    return Configure(
-        model=only, **same, request_timeout=settings.command.timeout, private_folders=folders
-    )
+    same = {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
+    return Configure(**same, model=only, private_folders=folders)
 
 
 def _private_folders(settings: Settings) -> tuple[str, ...]:

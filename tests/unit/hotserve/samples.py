@@ -1,5 +1,8 @@
 """Messages of every kind."""
 
+from dataclasses import fields, replace
+
+from hotserve.config import settings
 from hotserve.config.tokens import Client
 from hotserve.inputs.model_input import TextInput
 from hotserve.ipc.messages import (
@@ -36,9 +39,13 @@ LANE = LaneTarget(
     columns=("nome",),
 )
 BATCHING = Batching(2, ("text/csv", "inputs"), {"preço": "double"})
-CONFIGURE = Configure(
-    model="produtos",
-    request_timeout=60.0,
+SETTINGS = settings.read(("mlflow", "models", "serve", "-m", "models:/produtos/1"), {})
+CONFIGURE = replace(
+    Configure(
+        **{field.name: getattr(SETTINGS, field.name) for field in fields(SETTINGS)},
+        model="produtos",
+        private_folders=("/a", "/b"),
+    ),
     hold_timeout=30.0,
     stop_timeout=8.0,
     read_timeout=30.0,
@@ -47,7 +54,6 @@ CONFIGURE = Configure(
     max_concurrency=20,
     max_body=30,
     csv="auto",
-    private_folders=("/a", "/b"),
     tokens={"açaí": Client("ana", ("loja-*", "b"))},
     cors_origins=("https://a.example",),
     access_log=True,
