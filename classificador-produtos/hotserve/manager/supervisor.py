@@ -97,7 +97,7 @@ class Supervisor:
     async def _keep_running(self) -> None:
         deployment = self._deployment
         server = deployment.server
-        server.slots.sleepers[server] = self
+        server.sleeper = self
         try:
             while True:
                 await self._until_it_is_there_again()
@@ -106,7 +106,7 @@ class Supervisor:
                         await asyncio.wait([deployment.opening])
                     self._publisher.open_lane(deployment)
         finally:
-            del server.slots.sleepers[server]
+            server.sleeper = None
 
     async def _until_it_is_there_again(self) -> None:
         """Return when it ended, or slept, and answers again."""

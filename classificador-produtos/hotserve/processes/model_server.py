@@ -13,7 +13,7 @@ from hotserve.config.mlflow_command import WrappedCommand
 from hotserve.log import logger
 from hotserve.processes import guard
 from hotserve.processes.guarded_process import Exit, GuardedProcess, ProcessContext
-from hotserve.processes.slots import ProcessSlots
+from hotserve.processes.slots import ProcessSlots, Sleeper
 
 _PING_TIMEOUT = aiohttp.ClientTimeout(total=5)
 _PING_INTERVAL = 0.1
@@ -39,6 +39,7 @@ class ModelServer:
         slots: for the process: it waits for one before it starts.
         port: of the loopback, where it listens.
         mlflow: the version that it runs, once it was healthy.
+        memory, sleeper: see `Holder`.
 
     Raises:
         StartError: there is no port for it.
@@ -50,6 +51,8 @@ class ModelServer:
     session: aiohttp.ClientSession
     slots: ProcessSlots = field(default_factory=ProcessSlots)
     mlflow: str = ""
+    memory: int = 0
+    sleeper: Sleeper | None = None
     _process: GuardedProcess | None = None
     _begun: list[str] = field(default_factory=list)
 
@@ -161,6 +164,5 @@ class ModelServer:
     async def close(self, grace: float) -> None:
         """Stop the process for good: its port is free then."""
         await self.stop(grace)
-        self.slots.forget(self)
         with contextlib.suppress(OSError):
             self._reserved.close()

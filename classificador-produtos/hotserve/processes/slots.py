@@ -53,7 +53,12 @@ class Holder(Protocol):
 
     Attributes:
         pid: of the process; 0 before there is one.
+        memory: bytes that it took when it was last looked at; 0 before.
+        sleeper: who may be sent to sleep, if somebody may.
     """
+
+    memory: int
+    sleeper: Sleeper | None
 
     @property
     def pid(self) -> int: ...
@@ -70,10 +75,6 @@ class ProcessSlots:
         turns: how many may do at a time what takes a whole core, as a start does; None: all.
         most_memory: bytes that the processes may take together; one may always run.
         measure: bytes that each of these processes takes.
-
-    Attributes:
-        sleepers: who may be sent to sleep, by what holds a slot.
-        memory: bytes that the processes took when they were last looked at, by what holds a slot.
     """
 
     def __init__(
@@ -84,8 +85,6 @@ class ProcessSlots:
         measure: Callable[[Iterable[int]], Awaitable[dict[int, int]]] = memory_of,
     ) -> None:
         self.are_few = most is not None
-        self.sleepers: dict[Holder, Sleeper] = {}
-        self.memory: dict[Holder, int] = {}
         self._most = most
         self._most_memory = most_memory
         self._measure = measure
@@ -124,10 +123,6 @@ class ProcessSlots:
         """Its process is gone."""
         if self._holders.pop(holder, None) is not None:
             self._wake()
-
-    def forget(self, holder: Holder) -> None:
-        """There will be no process of it any more."""
-        self.memory.pop(holder, None)
 
     @contextlib.asynccontextmanager
     async def turn(self, holder: Holder | None = None) -> AsyncIterator[None]:
@@ -173,13 +168,13 @@ class ProcessSlots:
             for pid, size in (await self._measure(running)).items():
                 holder = running[pid]
                 if size and holder in self._holders and holder not in self._starting:
-                    self.memory[holder] = size
+                    holder.memory = size
             self._make_room()
             await asyncio.sleep(_LOOK)
 
     def memory_used(self, holder: Holder) -> int:
         """Bytes that its process took when it was last looked at; 0 where it has none."""
-        return self.memory.get(holder, 0) if holder in self._holders else 0
+        return holder.memory if holder in self._holders else 0
 
     def _has_room(self, holders: Iterable[Holder], more: Iterable[Holder]) -> bool:
         """Whether all of these can run at a time."""
@@ -188,9 +183,9 @@ class ProcessSlots:
             return True
         if self._most_memory is None:
             return len(wanted) <= self._most
-        known = [self.memory[each] for each in self._holders if each in self.memory]
+        known = [each.memory for each in self._holders if each.memory]
         others = sum(known) // len(known) if known else 0
-        memory = sum(self.memory.get(each, others) for each in wanted)
+        memory = sum(each.memory or others for each in wanted)
         return len(wanted) <= self._most and memory <= self._most_memory
 
     def _make_room(self) -> None:
@@ -198,7 +193,11 @@ class ProcessSlots:
         if self._has_room(self._holders, self._line):
             self._full_since = None
             return
-        staying = [each for each in self._holders if not self._is_going(each)]
+        staying = [
+            each
+            for each in self._holders
+            if each.sleeper is None or not each.sleeper.is_falling_asleep
+        ]
         if self._has_room(staying, self._line):
             return
         now = _now()
@@ -206,16 +205,12 @@ class ProcessSlots:
             self._full_since = now
         able = {
             each: sleeper
-            for each, sleeper in self.sleepers.items()
-            if each in staying and sleeper.may_sleep()
+            for each in staying
+            if (sleeper := each.sleeper) is not None and sleeper.may_sleep()
         }
         idle = [each for each, sleeper in able.items() if now - sleeper.last_used >= _IDLE]
         idle.sort(key=lambda each: able[each].last_used)
-        in_use = [
-            each
-            for each in self._holders
-            if each in able and each not in idle and now - self._holders[each] >= STAY
-        ]
+        in_use = [each for each in able if each not in idle and now - self._holders[each] >= STAY]
         in_use.sort(key=lambda each: self._holders[each])
         if now - self._full_since < STAY:
             in_use.clear()
@@ -229,9 +224,6 @@ class ProcessSlots:
         """Have everybody in the line look whether it is their turn."""
         self._changed.set()
         self._changed = asyncio.Event()
-
-    def _is_going(self, holder: Holder) -> bool:
-        return holder in self.sleepers and self.sleepers[holder].is_falling_asleep
 
 
 def _now() -> float:

@@ -18,7 +18,7 @@ from hotserve.manager.switcher import Switcher
 from hotserve.manager.verdict import Verdict
 from hotserve.processes.guarded_process import Exit
 from hotserve.processes.model_server import StartError
-from hotserve.processes.slots import ProcessSlots
+from hotserve.processes.slots import ProcessSlots, Sleeper
 from hotserve.redaction import Redactor
 from tests.support.fake_clock import now
 from tests.unit.hotserve.manager.samples import version
@@ -48,7 +48,8 @@ class FakeServer:
         self.started_at: list[float] = []
         self.stopped_at: list[float] = []
         self.closed_at: list[float] = []
-        self.slots = ProcessSlots()
+        self.slots, self.memory = ProcessSlots(), 0
+        self.sleeper: Sleeper | None = None
         self._end: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
 
     async def start(self, timeout: float) -> None:

@@ -120,8 +120,8 @@ async def served(bench: Bench) -> tuple[FakeServer, Sleeper]:
     """The process of version 1, which answers, and who can have it sleep."""
     server: Any = bench.server_of("1")
     bench.switcher.deploy(version("1"))
-    await until(lambda: server in server.slots.sleepers and bench.pool.target())
-    return server, server.slots.sleepers[server]
+    await until(lambda: server.sleeper and bench.pool.target())
+    return server, server.sleeper
 
 
 @fake_clock
