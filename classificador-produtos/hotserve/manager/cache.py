@@ -119,18 +119,15 @@ class Cache:
                 await asyncio.sleep(_LOOK)
             yield
 
-    @contextlib.contextmanager
-    def scratch(self) -> Iterator[Path]:
+    def scratch(self) -> tempfile.TemporaryDirectory[str]:
         """A folder to fetch into; what is not handed to `add` goes away afterwards.
 
         Raises:
             OSError: it can't be made.
         """
-        path = Path(tempfile.mkdtemp(prefix=SCRATCH_PREFIX, dir=self.folder))
-        try:
-            yield path
-        finally:
-            shutil.rmtree(path, ignore_errors=True)
+        return tempfile.TemporaryDirectory(
+            prefix=SCRATCH_PREFIX, dir=self.folder, ignore_cleanup_errors=True
+        )
 
     def add(self, fetched: Path, entry: Entry, *, replace: bool) -> None:
         """Move a fetched model folder into its entry in one step, so that it is never incomplete.
@@ -139,17 +136,17 @@ class Cache:
             OSError: it can't be moved there.
         """
         with self.scratch() as scratch:
-            complete = scratch / "entry"
+            complete, before = Path(scratch, "entry"), Path(scratch, "before")
             complete.mkdir()
             fetched.rename(complete / "model")
             if entry.is_complete():
                 if replace:
                     # Only the files: what was compiled from them may be in use.
-                    entry.model.rename(scratch / "before")
+                    entry.model.rename(before)
                     (complete / "model").rename(entry.model)
                 return
             with contextlib.suppress(FileNotFoundError):
-                entry.folder.rename(scratch / "before")
+                entry.folder.rename(before)
             complete.rename(entry.folder)
 
     def save_last_served(self, version: ModelVersion) -> None:

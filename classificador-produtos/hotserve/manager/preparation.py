@@ -160,13 +160,13 @@ class Preparation:
         with self.cache.scratch() as scratch:
             async with self.slots.turn():
                 end = await run_to_end(
-                    command.download(uri, str(scratch)), self._context(version), timeout=timeout
+                    command.download(uri, scratch), self._context(version), timeout=timeout
                 )
             if end.code != 0:
                 full = disk_full("\n".join(end.tail), self.cache.folder)
                 why = full or end.error() or end.reason()
                 raise StartError(f"its files can't be fetched: {why}")
-            found = next(scratch.glob("**/MLmodel"), None)
+            found = next(Path(scratch).glob("**/MLmodel"), None)
             if found is None:
                 raise StartError("its files can't be fetched: there is no MLmodel among them")
             if not is_registered:

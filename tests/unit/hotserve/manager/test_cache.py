@@ -25,9 +25,10 @@ def cache(root: Path, uri: str = "models:/produtos/1", where: Sequence[str] = (M
 def add(store: Cache, wanted: ModelVersion, *, text: str = "x", replace: bool = False) -> Entry:
     entry = store.entry(wanted)
     with store.scratch() as scratch:
-        (scratch / "fetched").mkdir()
-        (scratch / "fetched" / "MLmodel").write_text(text)
-        store.add(scratch / "fetched", entry, replace=replace)
+        fetched = Path(scratch, "fetched")
+        fetched.mkdir()
+        (fetched / "MLmodel").write_text(text)
+        store.add(fetched, entry, replace=replace)
     return entry
 
 
@@ -217,7 +218,8 @@ def test_pruning_leaves_logs_and_notes(tmp_path: Path) -> None:
 def test_what_a_killed_fetch_left_goes_after_an_hour(tmp_path: Path, age: int, stays: bool) -> None:
     store = cache(tmp_path)
     with store.scratch() as scratch:
-        left = [scratch.with_name(".incomplete-folder"), scratch.with_name(".incomplete-file")]
+        names = (".incomplete-folder", ".incomplete-file")
+        left = [Path(scratch).with_name(name) for name in names]
     left[0].mkdir()
     (left[0] / "part").touch()
     left[1].touch()
