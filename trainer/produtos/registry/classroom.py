@@ -185,6 +185,11 @@ def api_answers(api: str) -> bool:
 
 def _ask(url: str) -> requests.Response:
     """Ask the class's hotserve, with the token in HOTSERVE_TOKEN if there is one."""
-    token = os.environ.get("HOTSERVE_TOKEN")
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
-    return requests.get(url, headers=headers, timeout=PATIENCE)
+
+    def with_token(request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if token := os.environ.get("HOTSERVE_TOKEN"):
+            request.headers["Authorization"] = f"Bearer {token}"
+        return request
+
+    # Not as a header: an entry of ~/.netrc for the host would take its place.
+    return requests.get(url, auth=with_token, timeout=PATIENCE)

@@ -4,6 +4,8 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import HTTPServer
+from pathlib import Path
 
 import pytest
 from mlflow.tracking import MlflowClient
@@ -12,6 +14,7 @@ from produtos.errors import BadInput
 from produtos.registry import classroom
 from produtos.registry.classroom import Place
 from produtos.registry.registry import STUDENT
+from tests.support.threads import Quiet, serving
 
 LIST = ["Ana Lúcia", "", "  # quem falta", "João  (noite)", "Zé # o da frente"]
 
@@ -143,3 +146,23 @@ def test_what_the_api_says_of_a_model_or_was_cut_off_saying(
 def test_the_api_of_one_model_is_not_that_of_a_class(answer: str, *, is_the_class_s: bool) -> None:
     with api_that_says(f"{answer}\r\n\r\n") as api:
         assert classroom.api_answers(api) == is_the_class_s
+
+
+@pytest.mark.parametrize("token", ["class-token", ""])
+def test_the_api_is_asked_with_its_token_whatever_stands_in_netrc(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, token: str
+) -> None:
+    shown: list[str | None] = []
+
+    class Api(Quiet):
+        def do_GET(self) -> None:
+            shown.append(self.headers["Authorization"])
+            self.send_response(200)
+            self.end_headers()
+
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login ana password segredo\n", "utf-8")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    monkeypatch.setenv("HOTSERVE_TOKEN", token)
+    with serving(HTTPServer(("127.0.0.1", 0), Api)) as port:
+        assert classroom.api_answers(f"http://127.0.0.1:{port}")
+    assert shown == [f"Bearer {token}" if token else None]
