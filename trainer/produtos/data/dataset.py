@@ -4,6 +4,7 @@ Imports neither pandas, scikit-learn nor MLflow, so that a bad file is told at o
 """
 
 import hashlib
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -207,9 +208,11 @@ def check_categories(summary: Summary) -> None:
             "or a descricao",
             summary=summary,
         )
-    spellings: dict[str, list[str]] = {}
+    spellings: dict[tuple[str, str], list[str]] = {}
     for category in counts:
-        spellings.setdefault(fold(category), []).append(category)
+        # Symbols are part of a category, unlike a column's name: 3★ is not 3★★.
+        symbols = "".join(each for each in category if unicodedata.category(each) == "So")
+        spellings.setdefault((fold(category), symbols), []).append(category)
     if several := [", ".join(each) for each in spellings.values() if len(each) > 1]:
         raise BadInput(
             "categories that differ in upper and lower case or accents only ({several}); "

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from produtos.data import source
-from produtos.data.dataset import Dataset, load, parse
+from produtos.data.dataset import Dataset, check_categories, load, parse
 from produtos.errors import BadInput
 from produtos.product_model.columns import fold
 from tests.support.tables import LATIN_1, READ, REFUSED, Table
@@ -126,6 +126,15 @@ def test_each_row_left_out_is_counted_with_why_and_where(write: Write) -> None:
     assert dataset.summary.rows_read == len(dataset.products) + 6
     assert dataset.summary.report()["rows_dropped"]["repeated"]["rows"] == 1
     assert "2 without a text" in str(dataset.summary)
+
+
+@pytest.mark.parametrize("categories", ["📚 🎮", "3★ 3★★"])
+def test_categories_may_differ_in_symbols(categories: str) -> None:
+    first, second = categories.split()
+    rows = f"a;;{first}\nb;;{first}\nc;;{second}\nd;;{second}\n"
+    dataset = parse(f"{HEADER}{rows}".encode(), "t")
+    check_categories(dataset.summary)
+    assert list(dataset.summary.counts) == sorted([first, second])
 
 
 def test_the_report_names_the_first_fifty_lines_of_each_kind() -> None:
