@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -25,6 +26,14 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+if not hasattr(sys.modules["__main__"], "__file__"):
+    # Such is a process of xdist. pyspark, where it was installed for other tests, takes it for one
+    # of its doctests, and ends it.
+    sys.modules["pyspark.sql.connect"] = None  # type: ignore[assignment]
+
+_ENVIRONMENT = dict(os.environ)
+
+
 class ByServer(LoadFileScheduling):  # type: ignore[misc]
     """The files of a folder of tests/e2e have servers in common: one process runs them all."""
 
@@ -42,15 +51,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFil
 
 @pytest.fixture(scope="module", autouse=True)
 def environment_as_it_was() -> Iterator[None]:
-    """Each file leaves the environment as it found it.
+    """Each file leaves the environment as the first one found it.
 
     `mlflow.set_experiment` writes MLFLOW_EXPERIMENT_ID there, and the commands that the next file
-    starts would look for that experiment on a server of their own.
+    starts would look for that experiment on a server of their own. What several files share is made
+    before the first of them begins, so that it is no use to keep what was there then.
     """
-    before = dict(os.environ)
     yield
+    # pytest takes its own variable away again when the test is over.
+    test = os.environ["PYTEST_CURRENT_TEST"]
     os.environ.clear()
-    os.environ.update(before)
+    os.environ.update(_ENVIRONMENT, PYTEST_CURRENT_TEST=test)
 
 
 @pytest.fixture(autouse=True)
