@@ -93,6 +93,13 @@ def test_an_error_is_one_line_and_an_exit_code(
     assert run(raising(error)) == (code, line.replace("TEMPORARY", tempfile.gettempdir()))
 
 
+def test_sqlite_has_its_temporary_files_where_python_has_them(run: Run) -> None:
+    os.environ.pop("TMPDIR", None)
+    folders: list[str | None] = []
+    run(lambda: folders.append(os.environ.get("TMPDIR")))
+    assert folders == [tempfile.gettempdir()]
+
+
 def test_a_disk_that_is_full_of_what_sqlite_writes_is_the_same_line(run: Run) -> None:
     def fill() -> None:
         with closing(sqlite3.connect("")) as database:
