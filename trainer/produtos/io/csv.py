@@ -90,12 +90,14 @@ class CsvTable:
         with readable(self.location.address), self.location.open() as raw:
             first, last = line_start(raw, start), line_start(raw, end)
             raw.seek(first)
-            content = raw.read(last - first) or b""
+            # Reads on where the file itself gives less than it was asked for.
+            buffered = io.BufferedReader(raw)
+            content = buffered.read(last - first)
             # A mark is one at the beginning of the file only.
             inside = codecs.lookup(self.encoding).name.removesuffix("-sig")
             text = content.decode(inside if first else self.encoding, "surrogateescape")
             part = io.StringIO(text, newline="")
-            file = io.TextIOWrapper(io.BufferedReader(raw), inside, "surrogateescape", newline="")
+            file = io.TextIOWrapper(buffered, inside, "surrogateescape", newline="")
             below = Below(part, file)
             number = 1
             for _ in range(self.lines_above if first == 0 else 0):

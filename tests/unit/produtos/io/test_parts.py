@@ -1,7 +1,9 @@
 """Files read in parts: whatever is cut where, nothing is lost and nothing comes twice."""
 
 import gzip
+import io
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -41,6 +43,23 @@ def test_a_part_has_the_rows_that_begin_in_it(path: Path, line_end: str) -> None
         assert texts == ["a", "café", "bola"]
         if second < cut <= third:
             assert below.start == third
+
+
+def test_a_file_that_gives_less_than_it_was_asked_for_is_read_on(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Reluctant(io.FileIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            return super().read(min(size or 0, 3))
+
+        def readinto(self, buffer: Any, /) -> int:
+            return super().readinto(memoryview(buffer)[:3])
+
+    table = opened(path, b"nome\n" + b"halo\n" * 1_000)
+    monkeypatch.setattr(storage.Location, "open", lambda self: Reluctant(self.path))
+    part = table.read(0, path.stat().st_size)
+    assert [text for chunk in part.chunks for text in chunk.texts] == ["halo"] * 1_000
+    assert part.end == path.stat().st_size
 
 
 def test_a_part_says_where_a_row_ended_that_goes_over_its_end(path: Path) -> None:
