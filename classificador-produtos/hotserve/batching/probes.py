@@ -100,7 +100,7 @@ def _of_signature(inputs: Sequence[Mapping[str, Any]]) -> Samples | None:
             columns[each.get("name") or None] = [values[n] for n in at]
         elif each.get("required", True):
             return None
-    if [*columns] == [None]:
+    if [*columns] == [None] and len(inputs) == 1:
         return Samples(None, tuple(columns[None]))
     if not columns or not all(isinstance(name, str) for name in columns):
         return None

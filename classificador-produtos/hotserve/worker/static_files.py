@@ -63,8 +63,8 @@ class StaticFiles:
             if content_type is not None and path:
                 content = each.read_bytes()
                 self._files[path] = content, _headers(content, content_type)
-        self.paths = self._files.keys()
         self._files["/page/columns.js"] = _NAMES, _headers(_NAMES, _TYPES["js"])
+        self.paths = self._files.keys()
 
     async def answer(self, scope: Scope, _receive: Receive) -> Answer:
         """Answer a request for one of the paths; 304 if the browser has the file."""

@@ -132,7 +132,7 @@ def parquet_file(target: Location, schema: pa.Schema, made_by: dict[str, str]) -
 class BadRows(ExitStack):
     """The side file of rows that could not be classified; no such row, no such file.
 
-    After a block that ends without `commit` nothing is left of it.
+    After a block that ends by an error nothing is left of it, unless `commit` came before.
 
     Args:
         address: where it goes.
