@@ -230,7 +230,15 @@ def open_table(location: Location, text_column: str | None, encoding: str) -> Cs
         raise BadInput("{where}: empty; there is nothing to classify", where=where)
     number, first = lines[0]
     place = tr("{where}, line {number}").format(where=where, number=number)
-    header = header_of(first, [text_column] if text_column else [])
+    named = [text_column] if text_column else []
+    header = header_of(first, named)
+    if not rows.is_decoded(first) and (header or header_of(_in_windows(first), named)):
+        raise BadInput(
+            "{place}: the names of the columns are not {encoding}; say --encoding with the file's "
+            "own, such as cp1252, or save it as UTF-8",
+            place=place,
+            encoding=encoding.removesuffix("-sig"),
+        )
     if header:
         separator, names = header
         names = _tidy(names)
@@ -248,6 +256,11 @@ def open_table(location: Location, text_column: str | None, encoding: str) -> Cs
                 below=below,
             )
     return CsvTable(location, rows.strings([TEXT]), [0], "", encoding, number - 1)
+
+
+def _in_windows(line: str) -> str:
+    """A line with bytes that could not be decoded, as Windows-1252 has them."""
+    return line.encode("utf-8", "surrogateescape").decode("cp1252", "replace")
 
 
 def _tidy(names: list[str]) -> list[str]:

@@ -213,6 +213,15 @@ def test_another_encoding_and_compression(tmp_path: Path) -> None:
             read(path, encoding=name)
 
 
+@pytest.mark.parametrize("header", ["Nome;Descrição", "Descrição;Preço", "nome;preço", "produção"])
+def test_a_header_that_is_not_of_the_encoding_is_refused(header: str, path: Path) -> None:
+    path.write_bytes(f"{header}\nhalo;x\n".encode("cp1252"))
+    column = "produção" if header == "produção" else None
+    with pytest.raises(BadInput, match=r"line 1: the names of the columns are not utf-8; .*cp1252"):
+        read(path, text_column=column)
+    assert read(path, encoding="cp1252", text_column=column)[0]
+
+
 def test_an_encoding_that_the_mark_of_the_file_belies_is_refused(path: Path) -> None:
     path.write_bytes(codecs.BOM_UTF8 + "nome;descricao\nboné;x\n".encode())
     with pytest.raises(BadInput, match=r"begins as UTF-8 does.*as cp1252; say --encoding utf-8$"):
