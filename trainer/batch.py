@@ -29,7 +29,7 @@ OPTIONS = {
     "--input": ("ADDRESS", "", tr("a CSV or Parquet file or a folder of them, or s3://bucket/key")),
     "--output": ("ADDRESS", "", tr("a .csv or .parquet file, also s3://, or a database's table")),
     "--output-table": ("NAME", "", tr("a table of the database that BATCH_DATABASE_URL names")),
-    "--output-encoding": ("NAME", "utf-8", "utf-8-sig for a CSV that Excel opens by itself"),
+    "--output-encoding": ("NAME", "utf-8", tr("utf-8-sig for a CSV that Excel opens by itself")),
     "--bad-rows": ("ADDRESS", "", tr("the list of rows that cannot be classified")),
     "--min-answered": ("SHARE", "0.25", tr("of the rows; with less the output stays as it was")),
     "--text-column": (

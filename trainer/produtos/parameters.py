@@ -1,7 +1,9 @@
 """The parameters of a run, as a user writes them and as MLflow keeps them."""
 
 import argparse
+import difflib
 import math
+import re
 import shlex
 import sys
 import unicodedata
@@ -170,11 +172,37 @@ SWITCH: dict[str, Any] = {"nargs": "?", "const": True, **YES_OR_NO}
 """Of an option that can stand alone, too."""
 
 
+# It asks gettext's own catalog, which knows of no LINGUA.
+argparse._ = tr  # type: ignore[attr-defined]
+
+UNKNOWN = tr("unrecognized arguments: %s")
+SAID_BY_ARGPARSE = (
+    UNKNOWN,
+    tr("usage: "),
+    tr("options"),
+    tr("positional arguments"),
+    tr("show this help message and exit"),
+    tr("argument %(argument_name)s: %(message)s"),
+    tr("the following arguments are required: %s"),
+    tr("expected one argument"),
+    tr("expected at most one argument"),
+    tr("expected at least one argument"),
+    tr("ignored explicit argument %r"),
+    tr("ambiguous option: %(option)s could match %(matches)s"),
+    tr("invalid choice: %(value)r (choose from %(choices)s)"),
+)
+"""Named here, so that the catalog has them."""
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser that says what is wrong in one line."""
 
     def error(self, message: str) -> Never:
         """Print the one line and end with exit code 2."""
+        if found := re.match(f"{re.escape(UNKNOWN % '')}(--[^ =]+)", message):
+            known = [each for each in self._option_string_actions if each.startswith("--")]
+            for near in difflib.get_close_matches(found[1], known, 1):
+                message = tr("there is no {option}, but {near}").format(option=found[1], near=near)
         print(
             tr("{prog}: {message}; see {prog} --help").format(prog=self.prog, message=message),
             file=sys.stderr,

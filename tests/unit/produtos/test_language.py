@@ -1,6 +1,7 @@
 """Programs speak the language of the terminal, and what they say is in the catalog."""
 
 import os
+import re
 import sys
 
 import pytest
@@ -54,6 +55,23 @@ def test_help_is_translated(program: str) -> None:
     }
     assert "padrão: " in help_in["pt"]
     assert "default: " in help_in["en"]
+    prose = re.compile(r"[a-zà-ú][a-zà-ú,;()]+(?: [a-zà-ú,;()]+){2,}")
+    described = help_in["pt"].partition("exemplos:")[0]
+    assert not [sentence for sentence in prose.findall(described) if sentence in help_in["en"]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--help"], "uso: train.py"),
+        (["--nada"], "train.py: argumentos desconhecidos: --nada; veja"),
+        (["--alfa", "1"], "train.py: não há --alfa, mas há --alpha; veja"),
+        (["--alpha"], "train.py: argumento --alpha: falta o valor; veja"),
+        (["--classifier", "svm"], "train.py: argumento --classifier: 'svm' não serve (escolha"),
+    ],
+)
+def test_what_argparse_says_is_translated(arguments: list[str], message: str) -> None:
+    assert message in said({"LINGUA": "pt"}, "trainer/train.py", *arguments)
 
 
 def test_every_message_is_translated() -> None:

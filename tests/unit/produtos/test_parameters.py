@@ -99,6 +99,7 @@ def test_names_of_the_runs_of_a_sweep_differ_where_a_page_cuts_them_off() -> Non
         (["--alpha", "-1"], "must be auto, or a number above 0"),
         (["--ngrams", "9"], "a number of words from 1 to 5"),
         (["--nada"], "unrecognized arguments: --nada"),
+        (["--includ-names=não"], "there is no --includ-names, but --include-names"),
     ],
 )
 def test_what_is_wrong_is_told_in_one_line(

@@ -70,7 +70,7 @@ class Differences:
             tr("{one} and {other} differ on {share}").format(one=one, other=other, share=share)
         ]
         if ranked := self.ranked():
-            rows = [(*self.names, "products", "example")]
+            rows = [(*self.names, tr("products"), tr("example"))]
             rows += [
                 (one, other, f"{count:,}", _shortened(self.examples[one, other]))
                 for one, other, count in ranked[:PAIRS_PRINTED]
@@ -82,7 +82,7 @@ class Differences:
             ]
         more = len(ranked) - PAIRS_PRINTED
         if more > 0:
-            pairs = "pair" if more == 1 else "pairs"
+            pairs = tr("pair") if more == 1 else tr("pairs")
             lines.append(
                 tr("  … and {more} more {pairs} of answers").format(more=more, pairs=pairs)
             )

@@ -172,7 +172,7 @@ def _summary(
     products = (
         tr("1 product") if result.rows == 1 else tr("{rows:,} products").format(rows=result.rows)
     )
-    by = " and ".join(map(str, models))
+    by = tr(" and ").join(map(str, models))
     line = tr("{products} classified by {by} in {seconds:.1f} s").format(
         products=products, by=by, seconds=result.seconds
     )

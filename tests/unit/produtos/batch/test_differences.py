@@ -44,6 +44,16 @@ def test_pairs_that_are_not_shown_are_counted(pairs: int, said: str) -> None:
     assert len(lines) == 12 + (pairs > 10)
 
 
+def test_every_word_of_the_table_is_translated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("produtos.batch.differences.tr", lambda message: f"«{message}»")
+    found = Differences(("1", "2"))
+    names = [f"p{n:02}" for n in range(12)]
+    found.add(names, names, ["outra"] * 12)
+    lines = found.table().splitlines()
+    assert lines[1].split() == ["1", "2", "«products»", "«example»"]
+    assert "«pairs»" in lines[-1]
+
+
 def test_nothing_compared_is_no_difference(tmp_path: Path) -> None:
     found = Differences(("1", "2"))
     assert found.share == 0.0
