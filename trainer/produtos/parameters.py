@@ -199,10 +199,12 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> Never:
         """Print the one line and end with exit code 2."""
-        if found := re.match(f"{re.escape(UNKNOWN % '')}(--[^ =]+)", message):
-            known = [each for each in self._option_string_actions if each.startswith("--")]
-            for near in difflib.get_close_matches(found[1], known, 1):
-                message = tr("there is no {option}, but {near}").format(option=found[1], near=near)
+        if found := re.match(f"{re.escape(UNKNOWN % '')}--([^ =]+)", message):
+            known = [each[2:] for each in self._option_string_actions if each.startswith("--")]
+            for near in difflib.get_close_matches(found[1], known, 1, 0.65):
+                message = tr("there is no {option}, but {near}").format(
+                    option=f"--{found[1]}", near=f"--{near}"
+                )
         print(
             tr("{prog}: {message}; see {prog} --help").format(prog=self.prog, message=message),
             file=sys.stderr,
