@@ -4,7 +4,8 @@ Takes a random sample of single changes to the product's code (an inverted condi
 out, a wrong constant, a clean-up left out) and makes each of them alone in a copy of the project.
 The unit tests are run once before, to know which of them run which line: a change is seen when one
 of those that run its lines fails. The sample depends on `--seed` only, so that a run can be
-repeated. Survivors are listed with their line, to be judged by a person.
+repeated. Survivors are listed with their line, to be judged by a person, and so are those whose
+tests had no time to end.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -200,8 +202,13 @@ def _file_of(test: str) -> str:
     return test.split("::")[0]
 
 
-def is_seen(mutant: Mutant, copy: Path, tests: list[str]) -> bool:
-    """Whether one of these tests fails with this mutant in the copy of the project."""
+def try_out(mutant: Mutant, copy: Path, tests: list[str]) -> str:
+    """What becomes of this mutant in the copy of the project.
+
+    Returns:
+        `seen` where one of these tests fails, `SURVIVED` where none does, and `NO TIME` where they
+        did not come to an end, which says nothing of it: the machine may be busy.
+    """
     path = copy / mutant.file
     before = path.read_bytes()
     path.write_bytes(before[: mutant.start] + mutant.text.encode() + before[mutant.end :])
@@ -212,8 +219,7 @@ def is_seen(mutant: Mutant, copy: Path, tests: list[str]) -> bool:
             # A test's name may hold what the mutant changed, and isn't found then.
             if code != pytest.ExitCode.USAGE_ERROR:
                 break
-        # Where time was up for all of them together, nothing is known.
-        return code not in (0, 124, 137)
+        return {0: "SURVIVED", 124: "NO TIME", 137: "NO TIME"}.get(code, "seen")
     finally:
         path.write_bytes(before)
 
@@ -230,7 +236,7 @@ def main() -> int:
     chosen = [m for m in sample(given.seed) if given.only in str(m.file)][: given.count]
     if not chosen:
         parser.error(f"no file's path holds '{given.only}'")
-    survivors = 0
+    found: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder:
         copies: Queue[Path] = Queue()
         for number in range(given.processes):
@@ -238,20 +244,20 @@ def main() -> int:
         first = copies.queue[0]
         measured = measure(first, given.processes)
 
-        def seen(mutant: Mutant) -> tuple[bool, int]:
+        def tried(mutant: Mutant) -> tuple[str, int]:
             tests = tests_of(mutant, measured, first)
             copy = copies.get()
             try:
-                return bool(tests) and is_seen(mutant, copy, tests), len(tests)
+                return try_out(mutant, copy, tests) if tests else "SURVIVED", len(tests)
             finally:
                 copies.put(copy)
 
         with ThreadPoolExecutor(given.processes) as pool:
-            for mutant, (found, tests) in zip(chosen, pool.map(seen, chosen), strict=True):
-                survivors += not found
-                print(f"{'seen' if found else 'SURVIVED':8}  {mutant}  ({tests} tests)", flush=True)
-    share = 1 - survivors / len(chosen)
-    print(f"\n{len(chosen) - survivors} of {len(chosen)} seen ({share:.0%})")
+            for mutant, (end, tests) in zip(chosen, pool.map(tried, chosen), strict=True):
+                found[end] += 1
+                print(f"{end:8}  {mutant}  ({tests} tests)", flush=True)
+    share = found["seen"] / len(chosen)
+    print(f"\n{found['seen']} of {len(chosen)} seen ({share:.0%})")
     return 0 if share >= given.share else 1
 
 

@@ -67,6 +67,7 @@ class Manager:
         """Wait until the worker says that."""
         while message not in self.received:
             await asyncio.sleep(0)
+            assert not self.listening.done(), "the worker is gone"
             assert self.worker is None or not self.worker.done()
 
     async def ended(self) -> None:

@@ -119,7 +119,7 @@ def api_that_says(answer: str) -> Iterator[str]:
             connection.sendall(f"HTTP/1.0 {answer}".encode())
 
     with socket.create_server(("127.0.0.1", 0)) as server:
-        threading.Thread(target=answers).start()
+        threading.Thread(target=answers, daemon=True).start()
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
