@@ -171,6 +171,23 @@ def test_csv(tables: list[list[tuple[str, str]]], typed: bool, ending: str) -> N
         assert [len(part.rows) for part in parts] == [len(rows) for rows in apart]
 
 
+@pytest.mark.parametrize(
+    ("rows", "kind"),
+    [
+        (["7", "-12"], "integer"),
+        (["0.5", "-1.25e3", "1e5"], "float"),
+        (["", "NA", "null"], "missing"),
+        (["True", "false"], "boolean"),
+        (["batom matte", "São", "2026-01-02"], "text"),
+    ],
+)
+def test_plain_csv_of_one_kind_goes_together(rows: list[str], kind: str) -> None:
+    parts = parts_of([f"x,y\n1,{row}\n".encode() for row in rows], CSV, {})
+    assert len(parts) == len(rows)
+    assert len({part.key for part in parts}) == 1
+    assert kind in repr(parts[0].key)
+
+
 def parse_csv(body: bytes, schema: Schema | None) -> Any:
     return scoring_server.parse_csv_input(StringIO(body.decode()), schema)  # type: ignore[arg-type]
 

@@ -282,6 +282,18 @@ def test_the_memory_of_this_process() -> None:
 
 
 @fake_clock
+async def test_a_slot_that_is_given_back_is_taken_at_once() -> None:
+    slots = ProcessSlots(1)
+    first = Server()
+    await slots.take(first)
+    waiting = asyncio.create_task(slots.take(Server()))
+    await asyncio.sleep(0.25)
+    slots.give_back(first)
+    await waiting
+    assert now() == 0.25
+
+
+@fake_clock
 async def test_turns_are_few_and_end_by_themselves() -> None:
     slots = ProcessSlots(10, turns=1)
     ended: list[float] = []

@@ -269,11 +269,16 @@ async def test_requests_beyond_the_limit_are_refused() -> None:
     assert (await worker.ask("POST", "/invocations", b"boneca")).status == 200
 
 
-async def test_bodies_that_are_too_much_together_are_refused() -> None:
+@pytest.mark.parametrize("first", [None, 1_000], ids=["at once", "in two parts"])
+async def test_bodies_that_are_too_much_together_are_refused(first: int | None) -> None:
     worker = FrontWorker(max_body=100_000, max_requests=20)
     worker.process.gate.clear()
     large = request(body=b"boneca" * 16_000)
-    waiting = [worker.connect().send(large) for _ in range(BODIES)]
+    waiting = [worker.connect().send(large[:first]) for _ in range(BODIES)]
+    if first:
+        await settle()
+        for connection in waiting:
+            connection.send(large[first:])
     await until(lambda: len(worker.process.sent) == BODIES)
     answer = await worker.connect().ask(large)
     assert (answer.status, answer.headers["retry-after"]) == (503, "1")

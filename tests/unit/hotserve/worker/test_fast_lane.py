@@ -163,6 +163,19 @@ def test_many_texts_are_answered_in_their_order(
         assert asyncio.run(opened(compiled).answer(content_type, body)) == expected
 
 
+def test_a_text_is_answered_with_the_probability_of_each_category(compiled: Path) -> None:
+    lane = opened(compiled, forms=("inputs", json_forms.with_probabilities("inputs")))
+    request = {"inputs": [*tables.TEXTS], "params": {"probabilities": True}}
+    answer = asyncio.run(lane.answer(JSON, json.dumps(request).encode()))
+    assert answer is not None
+    rows = json.loads(answer)["predictions"]
+    plain = json.loads(Lane(compiled).predict_json(tables.TEXTS))["predictions"]
+    assert [row["categoria"] for row in rows] == plain
+    for row in rows:
+        assert len(row["probabilidades"]) == len(Lane(compiled).classes)
+        assert max(row["probabilidades"], key=row["probabilidades"].get) == row["categoria"]
+
+
 def test_a_few_texts_of_each_second_are_sampled(compiled: Path) -> None:
     counters = Counters()
     forms = ("inputs", json_forms.with_probabilities("inputs"))
