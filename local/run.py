@@ -6,6 +6,7 @@ says when everything answers, and stops it all on Ctrl-C or SIGTERM.
 
 import math
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import TextIOWrapper
 from pathlib import Path
 from types import FrameType
 
@@ -41,6 +43,12 @@ LONGEST_TMPDIR = 60
 NOTICED_WITHIN = 10
 """Seconds after training in which the API surely sees the version that was made."""
 
+ANOTHER_MLFLOW = re.compile(
+    "REGISTERED_MODEL_NAME|MLFLOW_(TRACKING|REGISTRY|WORKSPACE|EXPERIMENT|RUN|READ_REPLICA"
+    "|DEFAULT_ARTIFACT|ARTIFACTS|SERVE_ARTIFACTS|STATIC_PREFIX)"
+)
+"""How the variables begin that say where runs and versions are, which are meant, and who asks: in
+the terminal of a student, or of who works with another MLflow, too, they are set for that one."""
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -53,6 +61,9 @@ def main() -> int:
     """Run the stack until a signal ends it; returns the exit code."""
     for number in STOPPING:
         signal.signal(number, _stop)
+    if isinstance(sys.stdout, TextIOWrapper):
+        # A terminal that has no such character, as of Latin-1, shows a question mark.
+        sys.stdout.reconfigure(errors="replace")
     try:
         chosen = settings_module.read(os.environ)
         settings_module.check_tools()
@@ -137,9 +148,11 @@ def _environment(chosen: Settings, runtime: Path) -> dict[str, str]:
         # Nothing leaves the machine unless its owner wants it.
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "HOTSERVE_COMPARE": "Staging",
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if not ANOTHER_MLFLOW.match(name)},
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
         "PYTHONUNBUFFERED": "1",
+        # Whatever the terminal's: so their logs are read.
+        "PYTHONIOENCODING": "utf-8",
         "STACK_HOME": str(chosen.home),
         "STACK_RUNTIME": str(runtime),
         "MLFLOW_PORT": str(chosen.mlflow_port),

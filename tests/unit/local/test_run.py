@@ -1,6 +1,7 @@
 """What `make run` does around its process runner, from the start to the last signal."""
 
 import contextlib
+import io
 import os
 import shutil
 import signal
@@ -89,6 +90,29 @@ def test_environment_of_the_services(chosen: Settings, monkeypatch: pytest.Monke
     assert environment["STACK_HOME"] == str(chosen.home)
     assert environment["HOTSERVE_CACHE"] == str(chosen.home / "hotserve")
     assert (environment["MLFLOW_PORT"], environment["SERVE_PORT"]) == ("5000", "8080")
+
+
+ANOTHER_MLFLOW = {
+    # What a sheet of a class sets.
+    **dict.fromkeys(("REGISTERED_MODEL_NAME", "MLFLOW_EXPERIMENT_NAME"), "ana-lucia"),
+    "MLFLOW_TRACKING_USERNAME": "ana-lucia",
+    "MLFLOW_TRACKING_PASSWORD": "segredo",
+    # What a company's client or server has.
+    "MLFLOW_REGISTRY_URI": "http://elsewhere:5000",
+    "MLFLOW_REGISTRY_STORE_URI": "mysql+pymysql://elsewhere/mlflow",
+    "MLFLOW_DEFAULT_ARTIFACT_ROOT": "s3://elsewhere",
+    "MLFLOW_RUN_ID": "0a1b",
+    "MLFLOW_WORKSPACE": "outra",
+}
+
+
+def test_services_are_told_nothing_of_another_mlflow(
+    chosen: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in ANOTHER_MLFLOW.items():
+        monkeypatch.setenv(name, value)
+    environment = run._environment(chosen, chosen.home / "runtime")
+    assert ANOTHER_MLFLOW.keys() & environment.keys() == set()
 
 
 WAITING = {"version": None, "state": "waiting", "message": "no version is in Production yet"}
@@ -218,6 +242,30 @@ def test_a_full_disk_is_told(
 
 def test_a_data_folder_that_was_taken_away_hides_no_other_reason(tmp_path: Path) -> None:
     assert run._full_disk(tmp_path / "gone") == ""
+
+
+def test_a_terminal_without_a_character_is_no_reason_to_end(
+    chosen: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a locale of Latin-1; what the services write is read as UTF-8 all the same."""
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding="iso8859-1", write_through=True)
+    monkeypatch.setattr("sys.stdout", terminal)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    monkeypatch.setattr("local.settings.check_port", lambda *_: None)
+    monkeypatch.setattr("local.settings.check_dataset", lambda _: None)
+    monkeypatch.setattr("local.settings.read", lambda _: chosen)
+    monkeypatch.setattr(run, "CONFIGURATION", chosen.home / "nowhere.conf")
+
+    def watch(_chosen: Settings, _runner: services.Services) -> None:
+        print("São Tomé …")
+        raise run.Stopped
+
+    monkeypatch.setattr(run, "_watch", watch)
+    assert run.main() == 0
+    assert terminal.buffer.getvalue().decode("iso8859-1").startswith("São Tomé ?\n")
+    monkeypatch.setenv("PYTHONIOENCODING", "iso8859-1")
+    environment = run._environment(chosen, chosen.home / "runtime")
+    assert environment["PYTHONIOENCODING"] == "utf-8"
 
 
 @contextlib.contextmanager
