@@ -23,11 +23,12 @@ RUN --mount=type=bind,source=requirements.txt,target=/tmp/requirements.txt \
     if [ -s /run/secrets/ca_bundle ]; then export PIP_CERT=/run/secrets/ca_bundle; fi; \
     pip install --quiet --require-hashes --requirement /tmp/requirements.txt
 WORKDIR /app
+# --chmod, here and below: a clone that was made with a strict umask has files that the image's user may not read.
 COPY --chmod=755 wait-for-it.sh /app/
 
 # The MLflow server, and the jobs that run before it.
 FROM base AS mlflow
-COPY server /app/server
+COPY --chmod=755 server /app/server
 # MLflow finds a plugin by what is installed: this says that `server` is, and what it offers.
 RUN python -m compileall -q /app/server \
  && mkdir /app/server-1.dist-info && cd /app/server-1.dist-info \
@@ -59,7 +60,7 @@ RUN --mount=type=bind,source=trainer/requirements.txt,target=/tmp/requirements.t
 COPY --chmod=755 trainer/mlflow-run-here.sh /opt/project/mlflow
 ENV PATH=/opt/project:$PATH \
     MPLCONFIGDIR=/tmp/matplotlib
-COPY trainer /app
+COPY --chmod=755 trainer /app
 RUN python -m compileall -q /app
 LABEL org.opencontainers.image.title="trainer" \
       org.opencontainers.image.description="Trains, compares and registers the classifier of products" \
@@ -80,7 +81,7 @@ RUN printf '#!/opt/venv/bin/python\nimport sys\nfrom hotserve.cli import main\ns
  && chmod 755 /usr/local/bin/hotserve \
  && install -d -o 10001 -g 10001 /var/cache/hotserve /var/lib/hotserve
 ENV HOTSERVE_CACHE=/var/cache/hotserve
-COPY classificador-produtos/hotserve /app/hotserve
+COPY --chmod=755 classificador-produtos/hotserve /app/hotserve
 RUN python -m compileall -q /app/hotserve
 LABEL org.opencontainers.image.title="classificador-produtos" \
       org.opencontainers.image.description="Serves the registered model and follows the registry" \

@@ -23,6 +23,8 @@ run: env ## start everything on this machine: MLflow on 5000, the API on 8080
 # What `make bundle IMAGES=yes` has packed is built already.
 .PHONY: up
 up: ## start everything in containers
+	@# What containers read from here, as users of their own: a strict umask would keep it from them.
+	@chmod -R go+rX deploy/monitoring deploy/team/{Caddyfile,auth.ini,tokens.sh} 2>/dev/null || true
 	@docker compose up $(if $(wildcard images.tar.gz),--no-build,--build) --detach || { docker compose logs --no-log-prefix check_settings create_s3_buckets >&2; exit 1; }
 
 .PHONY: down

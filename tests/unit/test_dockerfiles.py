@@ -42,6 +42,17 @@ def test_it_ends_as_a_user_that_is_not_root(image: str) -> None:
     assert re.findall(r"^USER (\S+)$", STAGES[image], flags=re.MULTILINE)[-1] == "10001:10001"
 
 
+def test_what_is_copied_can_be_read_by_the_images_user_whatever_the_umask_of_the_clone() -> None:
+    files = [ROOT / "Dockerfile", *(ROOT / "deploy" / "offline-images").glob("*/Dockerfile")]
+    copies = [
+        line
+        for file in files
+        for line in re.findall(r"^COPY (?!--from).*", file.read_text("utf-8"), flags=re.M)
+    ]
+    assert len(copies) > 8
+    assert [line for line in copies if not re.match(r"COPY --chmod=(755|644) ", line)] == []
+
+
 @pytest.mark.parametrize("image", FILES)
 def test_compose_builds_it_from_its_stage(image: str) -> None:
     compose = (ROOT / FILES[image]).read_text(encoding="utf-8")
