@@ -147,10 +147,26 @@ class Verdict:
 def judge(
     client: MlflowClient, dataset: Dataset, candidate: ModelVersion, stage: str
 ) -> Verdict | None:
-    """Compare a version with the one in a stage; None when there is no other one in it."""
+    """Compare a version with the one in a stage; None when there is no other one in it.
+
+    That takes its time: if somebody has put another version there meanwhile, with that one.
+    """
     current = registry.in_stage(client, stage)
-    if current is None or current.version == candidate.version:
-        return None
+    while current is not None and current.version != candidate.version:
+        verdict = _verdict(client, dataset, candidate, current, stage)
+        before, current = current, registry.in_stage(client, stage)
+        if current is not None and current.version == before.version:
+            return verdict
+    return None
+
+
+def _verdict(
+    client: MlflowClient,
+    dataset: Dataset,
+    candidate: ModelVersion,
+    current: ModelVersion,
+    stage: str,
+) -> Verdict:
     new = tr("version {version}").format(version=candidate.version)
     old = tr("version {version} in {stage}").format(version=current.version, stage=stage)
     try:

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Sequence
 
 from mlflow.entities.model_registry import ModelVersion
+from mlflow.store.model_registry import SEARCH_MODEL_VERSION_MAX_RESULTS_THRESHOLD as MOST
 from mlflow.tracking import MlflowClient
 
 MODEL_NAME = os.environ.get("REGISTERED_MODEL_NAME") or "classificador-produtos"
@@ -30,7 +31,8 @@ LONGEST_HISTORY = 50
 def versions(client: MlflowClient, name: str = MODEL_NAME) -> list[ModelVersion]:
     """Every version of a registered model, oldest first."""
     quoted = name.replace("'", "\\'")
-    found = client.search_model_versions(f"name='{quoted}'", max_results=1000)
+    # With fewer, MLflow gives those that were changed last: what is in Production might be missing.
+    found = client.search_model_versions(f"name='{quoted}'", max_results=MOST)
     return sorted(found, key=lambda version: int(version.version))
 
 
@@ -79,6 +81,10 @@ def take_over(
     leaving = {str(each.version) for each in versions(client) if each.current_stage == stage}
     _transition(client, version, stage)
     client.set_registered_model_alias(MODEL_NAME, stage.lower(), version.version)
+    there = in_stage(client, stage)
+    if there is not None and there.version != version.version:
+        # Somebody else's move came between the two.
+        client.set_registered_model_alias(MODEL_NAME, stage.lower(), there.version)
     other = STAGING if stage == PRODUCTION else PRODUCTION
     # Neither this version nor one that was archived just now is in the other stage.
     _remove_alias(client, other, leaving | {str(version.version)})

@@ -6,6 +6,7 @@ import pytest
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.tracking import MlflowClient
 
+from produtos.data.dataset import Dataset
 from produtos.data.split import holdout_of
 from produtos.parameters import Parameters
 from produtos.registry import comparison, promotion, registry
@@ -107,6 +108,28 @@ def test_asked_for_an_empty_production_it_is_promoted(client: MlflowClient, mode
     registry.move(client, version(client), STAGING)
     assert choose(client, version(client), promote=True) == (PRODUCTION, "")
     assert models.asked == {}
+
+
+def test_a_version_that_somebody_promotes_meanwhile_is_what_it_is_compared_with(
+    client: MlflowClient, models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, good = version(client), version(client), version(client)
+    registry.move(client, first, PRODUCTION)
+    models.answer(first, {"game": "livro"})
+    models.answer(second, {"game": "livro"})
+    models.answer(good)
+    measure = comparison.measure
+
+    def slowly(client: MlflowClient, data: Dataset, each: ModelVersion) -> comparison.Measured:
+        if not models.asked:
+            registry.move(client, good, PRODUCTION)
+        return measure(client, data, each)
+
+    monkeypatch.setattr(comparison, "measure", slowly)
+    stage, line = choose(client, second, promote=True)
+    assert stage == STAGING
+    assert line.startswith("version 2 is worse than version 3 in Production (accuracy 0.")
+    assert stages(client) == ["Archived", STAGING, PRODUCTION]
 
 
 def test_a_version_that_loses_a_category_is_not_promoted_however_good(

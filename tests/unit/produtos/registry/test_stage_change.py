@@ -1,7 +1,9 @@
 """Stages, aliases, what is on record, and back again, on a real store."""
 
 import getpass
+import sqlite3
 import warnings
+from contextlib import closing
 
 import pytest
 from mlflow.tracking import MlflowClient
@@ -83,6 +85,23 @@ def test_a_user_without_a_name_is_told_by_number(
     monkeypatch.setattr("getpass.getuser", nameless)
     move(client, "2")
     assert tags(client, "2")["promotion.by"].startswith("uid ")
+
+
+def test_of_two_moves_at_the_same_time_stage_and_alias_tell_one(
+    client: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one comes between this one's stage and its alias."""
+    third = version(client)
+    set_alias = client.set_registered_model_alias
+
+    def meanwhile(name: str, alias: str, number: str) -> None:
+        monkeypatch.setattr(client, "set_registered_model_alias", set_alias)
+        registry.move(client, third, PRODUCTION)
+        set_alias(name, alias, number)
+
+    monkeypatch.setattr(client, "set_registered_model_alias", meanwhile)
+    move(client, "2")
+    assert state(client) == (["Archived", "Archived", PRODUCTION], {"production": "3"})
 
 
 @pytest.mark.parametrize("stage", ["None", "Archived"])
@@ -171,3 +190,22 @@ def test_the_history_keeps_the_last_fifty_and_survives_what_a_hand_wrote(
     move(client, "2")
     _, returning = stage_change.roll_back(client, PRODUCTION, "", dry_run=True)
     assert returning.version in (1, "1")
+
+
+def test_what_is_in_production_is_found_among_a_thousand_that_came_later(
+    client: MlflowClient,
+) -> None:
+    database = sqlite3.connect(client.tracking_uri.removeprefix("sqlite:///"))
+    with closing(database), database:
+        names = [row[1] for row in database.execute("PRAGMA table_info(model_versions)")]
+        new = {"version": "?", "current_stage": "'None'", "last_updated_time": "1 << 62"}
+        values = ", ".join(new.get(name, name) for name in names)
+        database.executemany(
+            f"INSERT INTO model_versions SELECT {values} FROM model_versions"
+            " WHERE name = ? AND version = 1",
+            [(number, MODEL_NAME) for number in range(3, 1101)],
+        )
+    there = registry.in_stage(client, PRODUCTION)
+    assert there is not None
+    assert str(there.version) == "1"
+    assert len(registry.versions(client)) == 1100
