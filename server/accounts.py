@@ -10,7 +10,8 @@ import os
 import re
 import secrets
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import requests
 from mlflow.exceptions import MlflowException
@@ -79,12 +80,14 @@ def add(client: AuthServiceClient, name: str, role: str) -> str:
     if name in RESERVED or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}", name):
         raise Refused(f"NAME={name}: must be letters, digits and . _ @ -, and not a service's name")
     password = None
-    if name not in _users(client):
-        password = secrets.token_urlsafe(18)
-        client.create_user(name, password)
-    if role != ADMIN:
-        _assign(client, name, role)
-    client.update_user_admin(name, role == ADMIN)
+    with _whole_or_none(client) as made:
+        if name not in _users(client):
+            password = secrets.token_urlsafe(18)
+            client.create_user(name, password)
+            made.append(name)
+        if role != ADMIN:
+            _assign(client, name, role)
+        client.update_user_admin(name, role == ADMIN)
     if password is None:
         return f"{name} is {role} now; the password stays"
     return f"{name} is {role}; the password, said only now: {password}"
@@ -108,23 +111,53 @@ def students(client: AuthServiceClient, sheets: str) -> str:
     for name in marks:
         if (role := users.get(name, NO_ROLE)) != NO_ROLE:
             raise Refused(f"{name} is an account of a {role}: name the student in another way")
-    for name, (experiment, known) in marks.items():
-        passwords[name] = known
-        if name not in users:
-            passwords[name] = secrets.token_urlsafe(18)
-            client.create_user(name, passwords[name])
-        # Also to who has an account: a model that was made anew is nobody's.
-        for grant in (
-            (name, "experiment", experiment, "MANAGE"),
-            (name, "registered_model", name, "MANAGE"),
-            ("hotserve", "registered_model", name, "READ"),
-        ):
-            try:
-                client.grant_user_permission(*grant)
-            except MlflowException as error:
-                if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                    raise
+    with _whole_or_none(client) as made:
+        for name, (experiment, known) in marks.items():
+            passwords[name] = known
+            if name not in users:
+                passwords[name] = secrets.token_urlsafe(18)
+                client.create_user(name, passwords[name])
+                made.append(name)
+            # Also to who has an account: a model that was made anew is nobody's.
+            for grant in (
+                (name, "experiment", experiment, "MANAGE"),
+                (name, "registered_model", name, "MANAGE"),
+                ("hotserve", "registered_model", name, "READ"),
+            ):
+                try:
+                    client.grant_user_permission(*grant)
+                except MlflowException as error:
+                    if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                        raise
     return PASSWORD.sub(lambda mark: passwords[mark[1]], sheets)
+
+
+@contextmanager
+def _whole_or_none(client: AuthServiceClient) -> Iterator[list[str]]:
+    """Accounts that are made in the block go again if it fails: nobody was told their passwords.
+
+    Raises:
+        MlflowException: they can't be removed either; it says which are left.
+    """
+    made = list[str]()
+    try:
+        yield made
+    except BaseException as error:
+        try:
+            for name in made.copy():
+                client.delete_user(name)
+                made.remove(name)
+        except (MlflowException, requests.RequestException):
+            raise MlflowException(
+                f"{_first_line(error)}; and nobody knows the password of {', '.join(made)}: "
+                "make user NAME=… REMOVE=yes for each, and then the same again"
+            ) from None
+        raise
+
+
+def _first_line(error: BaseException) -> str:
+    # Of an error of the database's, the lines that follow hold what was to be written.
+    return str(error).partition("\n")[0] or type(error).__name__
 
 
 def _own(name: str) -> Grants:
@@ -200,9 +233,7 @@ def main(arguments: Sequence[str]) -> int:
         print("accounts: MLflow does not answer: is the stack up?", file=sys.stderr)
         return 1
     except (MlflowException, requests.RequestException) as error:
-        # Of an error of the database's, the lines that follow hold what was to be written.
-        reason = str(error).partition("\n")[0]
-        print(f"accounts: MLflow did not do it: {reason}", file=sys.stderr)
+        print(f"accounts: MLflow did not do it: {_first_line(error)}", file=sys.stderr)
         return 1
     return 0
 

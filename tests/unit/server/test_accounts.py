@@ -1,6 +1,7 @@
 """What `make user` refuses before it asks MLflow; `tests/compose/test_team_*` try the rest."""
 
 from http.server import HTTPServer
+from io import StringIO
 
 import pytest
 from mlflow.exceptions import MlflowException
@@ -90,14 +91,26 @@ class Client:
 
     def __init__(self, **there: str) -> None:
         self.users, self.granted = {"hotserve": "hotserve", **there}, list[tuple[str, ...]]()
+        # None: nobody can be removed either.
+        self.fails_for = set[str | None]()
 
     def create_user(self, name: str, password: str) -> None:
         self.users[name] = password
 
     def grant_user_permission(self, *grant: str) -> None:
+        if grant[0] in self.fails_for:
+            raise MlflowException("the database is locked\n[SQL: …]")
         self.granted.append(grant)
         if self.users[grant[0]] == accounts.NO_ROLE:
             raise MlflowException("there", RESOURCE_ALREADY_EXISTS)
+
+    def delete_user(self, name: str) -> None:
+        if None in self.fails_for:
+            raise MlflowException("still locked")
+        del self.users[name]
+
+    def list_roles(self, _workspace: str) -> list[object]:
+        raise MlflowException("the database is locked\n[SQL: …]")
 
 
 @pytest.fixture
@@ -123,4 +136,29 @@ def test_a_sheet_gets_a_password_for_the_own_place_and_who_has_one_keeps_it(clie
 def test_nobody_gets_the_account_of_a_colleague(client: Client) -> None:
     with pytest.raises(accounts.Refused, match="rui is an account of a scientist"):
         accounts.students(client, "{password|ana|2|x} {password|rui|4|x}")  # type: ignore[arg-type]
+    assert "ana" not in client.users
+
+
+def test_of_a_class_that_is_not_made_no_account_is_left_with_a_password_that_nobody_knows(
+    client: Client, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(accounts, "AuthServiceClient", lambda _: client)
+    sheets = "".join(f"{{password|{name}|{n}|x}}" for n, name in enumerate(("ana", "bia", "caio")))
+    client.fails_for = {"caio"}
+    monkeypatch.setattr("sys.stdin", StringIO(sheets))
+    assert accounts.main(["class"]) == 1
+    assert client.users.keys() == {"hotserve", "bia", "rui"}
+    told = capsys.readouterr()
+    assert told.err == "accounts: MLflow did not do it: the database is locked\n"
+    assert told.out == ""
+
+    client.fails_for = {"caio", None}
+    monkeypatch.setattr("sys.stdin", StringIO(sheets))
+    assert accounts.main(["class"]) == 1
+    assert "nobody knows the password of ana, caio: make user" in capsys.readouterr().err
+
+
+def test_an_account_without_its_role_is_not_left(client: Client) -> None:
+    with pytest.raises(MlflowException, match="locked"):
+        accounts.add(client, "ana", "reader")  # type: ignore[arg-type]
     assert "ana" not in client.users
