@@ -28,8 +28,8 @@ for argument; do
   esac
 done
 [[ -f $file ]] || fail "there is no file $file"
+weak_ones() { for name; do if grep -qxE "$name=$weak" "$file"; then echo "$name"; fi; done; }
 if [[ $team == yes ]]; then
-  weak_ones() { for name; do if grep -qxE "$name=$weak" "$file"; then echo "$name"; fi; done; }
   mapfile -t of_team < <(weak_ones "${of_team[@]}")
   mapfile -t secrets < <(weak_ones "${secrets[@]}")
 else
@@ -39,9 +39,16 @@ fi
 # The project as Compose finds it: the shell's variable, the file's line, compose.yml's name.
 project=${COMPOSE_PROJECT_NAME:-$(sed -n 's/^COMPOSE_PROJECT_NAME=//p' "$file" | tail -n 1 | tr -d "\"'\r ")}
 project=${project:-classificador-de-produtos}
-if [[ $force == no && ${#secrets[@]} -gt 0 ]] && docker volume inspect "${project}_db_volume" >/dev/null 2>&1; then
-  fail "the stack has data that were made with the passwords in $file: \`docker compose down -v\`" \
-    "forgets them, --force writes new passwords all the same"
+if [[ $force == no && ${#secrets[@]} -gt 0 ]]; then
+  if docker volume inspect "${project}_db_volume" >/dev/null 2>&1; then
+    fail "the stack has data that were made with the passwords in $file: \`docker compose down -v\`" \
+      "forgets them, --force writes new passwords all the same"
+  fi
+  # Those that everybody knows can be written again; a strong one is in this file only.
+  if [[ $(weak_ones "${secrets[@]}" | wc -l) != "${#secrets[@]}" ]] && ! docker info >/dev/null 2>&1; then
+    fail "no Docker engine answers this user, so nobody knows whether the stack has data that need the passwords" \
+      "in $file; --force writes new passwords all the same"
+  fi
 fi
 
 # 32 letters and digits: about 190 bits, and nothing that a URL or a shell would change.
@@ -62,5 +69,7 @@ done
 [[ ${#script[@]} -gt 0 ]] || exit 0
 # Not as arguments, which everybody on the machine can read while it runs.
 printf '%s\n' "${script[@]}" | sed -f /dev/stdin "$file" >"$new"
+# With sudo it stays the file of whom it belongs to.
+chown --reference="$file" "$new" 2>/dev/null || true
 mv "$new" "$file"
 echo "secrets: new passwords in $file: ${secrets[*]} ${of_team[*]}. Do not commit it."

@@ -76,7 +76,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("line", ["COMPOSE_PROJECT_NAME=two", "COMPOSE_PROJECT_NAME='two'"])
 def test_data_of_a_project_that_the_file_names_are_seen(tmp_path: Path, line: str) -> None:
     """A `docker` that knows one volume, and a file that names its project."""
-    program(tmp_path / "docker", '[ "$3" = two_db_volume ]')
+    program(tmp_path / "docker", '[ "$1" = info ] || [ "$3" = two_db_volume ]')
     path = f"{tmp_path}:{os.environ['PATH']}"
     file = tmp_path / "settings"
     plain = (ROOT / ".env").read_text(encoding="utf-8")
@@ -89,4 +89,32 @@ def test_data_of_a_project_that_the_file_names_are_seen(tmp_path: Path, line: st
 
     file.write_text(plain, encoding="utf-8")
     assert make_secrets(str(file), PATH=path).returncode == 0
-    assert make_secrets(str(file), PATH=path, COMPOSE_PROJECT_NAME="two").returncode == 2
+    refused = make_secrets(str(file), PATH=path, COMPOSE_PROJECT_NAME="two")
+    assert refused.returncode == 2
+    assert "the stack has data" in refused.stderr
+
+
+def test_a_strong_password_is_not_lost_where_docker_does_not_say_whether_data_need_it(
+    tmp_path: Path,
+) -> None:
+    """As where the engine is down, or only root may use it."""
+    program(tmp_path / "docker", "exit 1")
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    file = tmp_path / "settings"
+    file.write_bytes((ROOT / ".env").read_bytes())
+    assert make_secrets(str(file), PATH=path).returncode == 0
+    strong = file.read_bytes()
+    refused = make_secrets(str(file), PATH=path)
+    assert refused.returncode == 2
+    assert "no Docker engine answers" in refused.stderr
+    assert file.read_bytes() == strong
+    assert make_secrets("--force", str(file), PATH=path).returncode == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_with_sudo_the_file_stays_its_owners(tmp_path: Path) -> None:
+    file = tmp_path / "settings"
+    file.write_bytes((ROOT / ".env").read_bytes())
+    os.chown(file, 1234, 1234)
+    assert make_secrets("--force", str(file)).returncode == 0
+    assert (file.stat().st_uid, stat.S_IMODE(file.stat().st_mode)) == (1234, 0o600)
