@@ -21,6 +21,8 @@ export STACK_HOME BACKUP_OF=sqlite-folder BACKUP_WORK=$STACK_HOME/backup
 export RESTIC_REPOSITORY=${BACKUP_TARGET:-$PWD/backups-local}
 RESTIC_PASSWORD_FILE=$(realpath --canonicalize-missing "${BACKUP_PASSWORD_FILE:-backup.password}")
 export RESTIC_PASSWORD_FILE
+# What the user's own backups are kept by: restic takes one repository and one password only.
+unset RESTIC_REPOSITORY_FILE RESTIC_PASSWORD_COMMAND
 
 case $command in
   backup)
@@ -37,7 +39,7 @@ case $command in
     snapshot=${1-}
     if [[ -z $snapshot ]]; then
       deploy/backup/backup.sh list
-      read -r -p 'which one? its ID, or latest: ' snapshot
+      read -r -p 'which one? its ID, or latest: ' snapshot || fail "nothing was restored: nobody said which; SNAPSHOT=latest does"
     fi
     deploy/backup/backup.sh restore "$snapshot"
     ;;

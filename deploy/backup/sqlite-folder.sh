@@ -36,9 +36,11 @@ is_empty() {
 load_files() { copy_folder "$stage/files" "$STACK_HOME/artifacts"; }
 
 load_database() {
+  # While the copy may still fail, as on a full disk, the database that is here stays whole.
+  cp "$stage/mlflow.db" "$STACK_HOME/mlflow.db.new" ||
+    { rm -f "$STACK_HOME/mlflow.db.new"; fail "the database could not be written"; }
   # What belongs to the other database would be taken for this one's.
   rm -f "$STACK_HOME"/mlflow.db-{wal,shm,journal}
-  cp "$stage/mlflow.db" "$STACK_HOME/mlflow.db.new"
   mv "$STACK_HOME/mlflow.db.new" "$STACK_HOME/mlflow.db"
 }
 

@@ -77,7 +77,7 @@ restore() {
   local snapshot=$1 code=0
   if [[ -z $snapshot ]]; then
     in_container list
-    read -r -p 'which one? its ID, or latest: ' snapshot
+    read -r -p 'which one? its ID, or latest: ' snapshot || fail "nothing was restored: nobody said which; SNAPSHOT=latest does"
   fi
   in_container may-restore "$snapshot"
   docker compose --progress quiet stop mlflow

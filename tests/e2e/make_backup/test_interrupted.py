@@ -54,6 +54,25 @@ def test_a_restore_that_is_killed_is_none_and_the_next_one_is_whole(
     assert files(new.home / "artifacts") == files(made.home / "artifacts")
 
 
+def test_a_database_that_cannot_be_written_leaves_the_one_that_is_there(
+    made: Backups, tmp_path: Path
+) -> None:
+    """As on a disk that is full by then; of a stack that was killed, half is in its journal."""
+    journal = made.home / "mlflow.db-journal"
+    journal.write_bytes(b"what belongs to it")
+    before = (made.home / "mlflow.db").read_bytes()
+    copy = f'case "$*" in *mlflow.db.new) echo half >{made.home}/mlflow.db.new; exit 1;; esac'
+    program(tmp_path / "cp", f'{copy}\nexec {shutil.which("cp")} "$@"')
+    done = made.make("restore", tmp_path, SNAPSHOT="latest", FORCE="yes")
+    assert done.returncode
+    assert "the database could not be written" in done.stderr
+    assert (made.home / "mlflow.db").read_bytes() == before
+    assert journal.exists()
+    assert not (made.home / "mlflow.db.new").exists()
+    assert made.make("restore", SNAPSHOT="latest", FORCE="yes").returncode == 0
+    assert not journal.exists()
+
+
 def test_a_full_target_is_a_failure_that_keeps_what_was_there(
     made: Backups, tmp_path: Path
 ) -> None:

@@ -51,6 +51,23 @@ def test_it_asks_which_one(made: Backups) -> None:
     assert (new.home / "mlflow.db").exists()
 
 
+def test_nobody_who_says_which_one_is_a_line(made: Backups) -> None:
+    done = elsewhere(made).make("restore")
+    assert done.returncode == 2
+    assert "nothing was restored: nobody said which; SNAPSHOT=latest does" in done.stderr
+
+
+def test_a_restic_that_the_user_has_for_something_else_is_not_asked(
+    made: Backups, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (kept,) = made.kept()
+    monkeypatch.setenv("RESTIC_PASSWORD_COMMAND", "echo outra")
+    monkeypatch.setenv("RESTIC_REPOSITORY_FILE", "/etc/restic/repository")
+    done = made.make("backups")
+    assert done.returncode == 0, done.stderr
+    assert kept[:8] in done.stdout
+
+
 def test_data_are_not_replaced_unasked(made: Backups) -> None:
     before = (made.home / "mlflow.db").read_bytes()
     done = made.make("restore", SNAPSHOT="latest")
