@@ -29,7 +29,7 @@ printf 'the containers are stopped, and these volumes deleted, with all runs and
   "$(docker compose config --volumes | sort | paste -sd ' ')"
 if [[ ${FORCE-} != yes ]]; then
   [[ -t 0 ]] || fail "nothing was deleted: nobody was there to ask; FORCE=yes answers"
-  read -r -p 'type yes to go on: ' answer
+  read -r -p 'type yes to go on: ' answer || echo # Ctrl-D
   [[ $answer == yes ]] || fail "nothing was deleted"
 fi
 docker compose down --volumes --remove-orphans

@@ -21,6 +21,8 @@ DATABASE = "mlflow.db"
 KEPT = (
     # First, and what belongs to it: without it, nothing names the rest.
     *(DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", f"{DATABASE}-journal"),
+    # Of a restore that was cut off.
+    f"{DATABASE}.new",
     *("artifacts", "hotserve", "logs", "backup", LAST_START),
 )
 """All that the stack keeps in its data folder, but the lock."""
@@ -81,14 +83,22 @@ def _lock(home: Path, locks: ExitStack) -> None:
 
 def _delete(home: Path, *, force: bool) -> None:
     print(
-        tr("{runs} runs and {versions} versions of models in {home} are deleted").format(
-            home=short(home), **_counted(home / DATABASE)
+        tr("{runs} runs and {versions} versions of models in {home} are deleted: {names}").format(
+            home=short(home),
+            names=", ".join(name for name in KEPT if (home / name).exists()),
+            **_counted(home / DATABASE),
         )
     )
     if not force:
         if not sys.stdin.isatty():
             raise UsageError(tr("nothing was deleted: nobody was there to ask; FORCE=yes answers"))
-        if input(tr("type yes to go on: ")).strip().casefold() != tr("yes"):
+        try:
+            answer = input(tr("type yes to go on: "))
+        except EOFError:
+            # Ctrl-D leaves the cursor behind the question.
+            answer = ""
+            print()
+        if answer.strip().casefold() != tr("yes"):
             raise UsageError(tr("nothing was deleted"))
     for name in KEPT:
         path = home / name

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 from produtos import command
@@ -57,6 +58,9 @@ def main() -> None:
             api = ""
         _show([classroom.progress(client, place, api) for place in there])
         return
+    if isinstance(sys.stdout, TextIOWrapper):
+        # Into a file, most likely.
+        sys.stdout.reconfigure(encoding="utf-8")
     places = classroom.read(sys.stdin.read().splitlines())
     for place in classroom.make(tracking.reach(), places):
         print(_hand_out(place, address, api, logins=given.logins))

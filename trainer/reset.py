@@ -32,7 +32,13 @@ def main() -> None:
     if not given.yes:
         if not sys.stdin.isatty():
             raise BadInput("nothing was deleted: nobody was there to ask; FORCE=yes answers")
-        if input(tr("type yes to go on: ")).strip().casefold() != tr("yes"):
+        try:
+            answer = input(tr("type yes to go on: "))
+        except EOFError:
+            # Ctrl-D leaves the cursor behind the question.
+            answer = ""
+            print()
+        if answer.strip().casefold() != tr("yes"):
             raise BadInput("nothing was deleted")
     first_version.restore(client, version)
     print(tr("version 1 is in Production; what is registered next is version 2"))

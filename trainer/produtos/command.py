@@ -9,6 +9,7 @@ import tempfile
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
+from io import TextIOWrapper
 from types import FrameType
 from typing import Never
 
@@ -59,10 +60,13 @@ def run(main: Callable[[], None]) -> Never:
         # What nohup started is to go on when the terminal is closed.
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _stop)
+    if isinstance(sys.stdout, TextIOWrapper):
+        # A terminal that has no such character, as of Latin-1, shows a question mark.
+        sys.stdout.reconfigure(errors="replace")
     code = 0
     try:
         # Else SQLite has another idea of where temporary files are.
-        os.environ.setdefault("TMPDIR", tempfile.gettempdir())
+        os.environ.setdefault("TMPDIR", _temporary_folder())
         main()
         sys.stdout.flush()
     except Stopped as stopped:
@@ -87,6 +91,17 @@ def run(main: Callable[[], None]) -> Never:
     sys.stdout.flush()
     sys.stderr.flush()
     sys.exit(code)
+
+
+def _temporary_folder() -> str:
+    try:
+        return tempfile.gettempdir()
+    except FileNotFoundError:
+        # Python has tried to write a file in each folder that it knows.
+        raise BadInput(
+            "no temporary file can be written anywhere, most likely because a disk is full; "
+            "make room, or set TMPDIR to a folder on another one"
+        ) from None
 
 
 def _tidy_run_of_project() -> None:

@@ -11,7 +11,14 @@ from local import reset
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A data folder with something of everything, and a file of the user's."""
-    for name in ("mlflow.db", "artifacts/1/a", "hotserve/m", "logs/mlflow.log", "backup/lock"):
+    for name in (
+        "mlflow.db",
+        "mlflow.db.new",
+        "artifacts/1/a",
+        "hotserve/m",
+        "logs/mlflow.log",
+        "backup/lock",
+    ):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("")
@@ -39,7 +46,11 @@ def test_who_says_yes_begins_anew_and_keeps_what_is_not_the_stacks(
     answer(monkeypatch, "yes")
     assert reset.main() == 0
     assert left(home) == {"lock", "notas.txt"}
-    assert "? runs and ? versions of models" in capsys.readouterr().out
+    # A folder of one of these names may be the user's own.
+    names = "mlflow.db, mlflow.db.new, artifacts, hotserve, logs, backup"
+    said = capsys.readouterr().out
+    assert "? runs and ? versions of models" in said
+    assert f"are deleted: {names}\n" in said
 
 
 def test_who_says_anything_else_keeps_all(
@@ -64,7 +75,21 @@ def test_ctrl_c_in_place_of_an_answer_keeps_all(
     assert reset.main() == 130
     assert left(home) == before
     # What the terminal shows next begins a line of its own.
-    assert capsys.readouterr().out.endswith("are deleted\n\n")
+    assert capsys.readouterr().out.endswith("mlflow.db.new, artifacts, hotserve, logs, backup\n\n")
+
+
+def test_ctrl_d_in_place_of_an_answer_keeps_all(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def end(_prompt: str) -> str:
+        raise EOFError
+
+    before = left(home)
+    answer(monkeypatch, "")
+    monkeypatch.setattr("builtins.input", end)
+    assert reset.main() == 2
+    assert left(home) == before
+    assert capsys.readouterr().err == "make reset: nothing was deleted\n"
 
 
 def test_where_nobody_is_there_an_explicit_yes_is_needed(

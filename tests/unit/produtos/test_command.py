@@ -110,6 +110,29 @@ def test_a_disk_that_is_full_of_what_sqlite_writes_is_the_same_line(run: Run) ->
     assert run(fill) == (2, f"train.py: {FULL}\n".replace("TEMPORARY", tempfile.gettempdir()))
 
 
+def test_no_place_for_temporary_files_is_a_full_disk_and_no_error_of_this_program(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nowhere() -> str:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']")
+
+    monkeypatch.setattr(tempfile, "gettempdir", nowhere)
+    code, said = run(lambda: None)
+    assert code == 2
+    assert "most likely because a disk is full; make room, or set TMPDIR" in said
+    assert "program" not in said
+
+
+def test_a_terminal_without_a_character_shows_a_question_mark() -> None:
+    program = "from produtos import command; command.run(lambda: print('São Tomé …'))"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONIOENCODING": "iso8859-1", "PYTHONPATH": str(ROOT / "trainer")},
+        capture_output=True,
+    )
+    assert (done.returncode, done.stdout.decode("iso8859-1")) == (0, "São Tomé ?\n"), done.stderr
+
+
 def test_a_package_that_is_not_there_is_named(run: Run) -> None:
     code, said = run(raising(ModuleNotFoundError(name="pandas")))
     assert code == 2

@@ -9,6 +9,7 @@ from mlflow.tracking import MlflowClient
 from produtos.errors import BadInput
 from produtos.registry import first_version, registry
 from produtos.registry.registry import MODEL_NAME, PRODUCTION, STAGING
+from produtos.runs import tracking
 from tests.unit.produtos.registry.models import version
 
 
@@ -136,3 +137,27 @@ def test_work_of_a_class_stays_and_a_students_reset_is_the_students(
     monkeypatch.setattr(first_version, "MODEL_NAME", "ana")
     assert first_version.later_runs(client, first) == [run_id]
     assert kept
+
+
+@pytest.mark.usefixtures("kept")
+@pytest.mark.parametrize("typed", ["y", None])
+def test_whoever_does_not_say_yes_keeps_all(
+    client: MlflowClient, monkeypatch: pytest.MonkeyPatch, typed: str | None
+) -> None:
+    """None: Ctrl-D in place of an answer."""
+    import reset
+
+    def answer(_prompt: str) -> str:
+        if typed is None:
+            raise EOFError
+        return typed
+
+    before = runs(client)
+    monkeypatch.setattr(tracking, "reach_registry", lambda: client)
+    monkeypatch.setattr("sys.argv", ["reset.py"])
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", answer)
+    with pytest.raises(BadInput, match=r"nothing was deleted$"):
+        reset.main()
+    assert runs(client) == before
+    assert len(registry.versions(client)) == 3
