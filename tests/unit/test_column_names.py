@@ -15,9 +15,35 @@ FOLDS = (of_the_trainer.fold, of_the_api.fold)
 
 
 def test_trainer_and_api_know_the_same_columns() -> None:
-    assert of_the_trainer.TEXT_COLUMNS == of_the_api.WHOLE_TEXT
-    assert of_the_trainer.PART_COLUMNS == of_the_api.TEXT_PARTS
+    assert of_the_trainer.WHOLE_TEXT == of_the_api.WHOLE_TEXT
+    assert of_the_trainer.TEXT_PARTS == of_the_api.TEXT_PARTS
     assert of_the_trainer.CATEGORY == of_the_api.CATEGORY
+
+
+@pytest.mark.parametrize(
+    ("names", "model_columns", "in_the_trainer", "in_the_api"),
+    [
+        (("nome", "resumo"), (), ["nome", "resumo"], {"nome": 0, "resumo": 1}),
+        (("resumo", "descricao"), (), ["descricao"], {"descricao": 1}),
+        (("resumo",), ("nome", "descricao"), ["resumo"], {"descricao": 0}),
+        (("resumo", "titulo"), ("Nome", "Resumo"), ["titulo", "resumo"], {"Nome": 1, "Resumo": 0}),
+        (("descricao",), ("descricao", "resumo"), ["descricao"], {"descricao": 0}),
+        (("resumo", "texto"), ("texto",), ["texto"], {"texto": 1}),
+    ],
+)
+def test_a_part_of_a_text_may_have_other_names(
+    monkeypatch: pytest.MonkeyPatch,
+    names: tuple[str, ...],
+    model_columns: tuple[str, ...],
+    in_the_trainer: list[str],
+    in_the_api: dict[str, int],
+) -> None:
+    parts = (("nome", "titulo"), ("descricao", "resumo"))
+    monkeypatch.setattr(of_the_trainer, "TEXT_PARTS", parts)
+    monkeypatch.setattr(of_the_api, "TEXT_PARTS", parts)
+    monkeypatch.setattr(of_the_api, "TEXT_COLUMNS", (*of_the_api.WHOLE_TEXT, *parts[0], *parts[1]))
+    assert of_the_trainer.text_columns(names) == in_the_trainer
+    assert of_the_api.text_columns(names, model_columns) == in_the_api
 
 
 @pytest.mark.parametrize("fold", FOLDS)
@@ -69,6 +95,6 @@ async def test_the_page_knows_the_columns_of_the_api() -> None:
     content = (await StaticFiles().answer(scope, receive)).body.decode()
     names = dict(re.findall(r"^export const (\w+) = (.+);$", content, re.MULTILINE))
     assert {name: json.loads(value) for name, value in names.items()} == {
-        "TEXT_COLUMNS": [*([name] for name in of_the_api.WHOLE_TEXT), [*of_the_api.TEXT_PARTS]],
+        "TEXT_COLUMNS": [[[*of_the_api.WHOLE_TEXT]], [[*part] for part in of_the_api.TEXT_PARTS]],
         "CATEGORY": of_the_api.CATEGORY,
     }

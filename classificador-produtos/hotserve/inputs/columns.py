@@ -1,14 +1,14 @@
 """The names that columns of products have, and which columns of a table hold the text."""
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 
 WHOLE_TEXT = ("texto", "informacao")
-"""Columns that hold the whole text of a product; the first one that a table has counts."""
-TEXT_PARTS = ("nome", "descricao")
-"""Columns that make the text of a product together, in this order."""
-TEXT_COLUMNS = (*WHOLE_TEXT, *TEXT_PARTS)
+"""Names of the column that holds the whole text; the first one that is there counts."""
+TEXT_PARTS = (("nome",), ("descricao",))
+"""Names of each column that holds a part of it, in their order; of each the first counts, too."""
+TEXT_COLUMNS = (*WHOLE_TEXT, *(name for names in TEXT_PARTS for name in names))
 CATEGORY = "categoria"
 """What is to be found out: never part of a text."""
 KNOWN_COLUMNS = (*TEXT_COLUMNS, CATEGORY)
@@ -68,22 +68,40 @@ def text_columns(names: Sequence[str], model_columns: Sequence[str]) -> dict[str
     """
     folded = [fold(name) for name in names]
     own = {fold(column): column for column in model_columns}
-    chosen = [
-        name for name in dict.fromkeys((*TEXT_COLUMNS, *own)) if name in own and name in folded
-    ]
+    chosen = _own_columns(folded, own) if own else {}
     whole = next((name for name in WHOLE_TEXT if name in own), None)
     if not chosen or whole not in (None, *chosen):
-        chosen = [name for name in WHOLE_TEXT if name in folded][:1]
-        chosen = chosen or [name for name in TEXT_PARTS if name in folded]
+        parts = TEXT_PARTS if _first(WHOLE_TEXT, folded) is None else (WHOLE_TEXT,)
+        chosen = {name: name for part in parts if (name := _first(part, folded)) is not None}
     if not chosen:
         expected = ", ".join(dict.fromkeys((*model_columns, *TEXT_COLUMNS)))
         raise ColumnsError(
             f"none of the columns {shown(names)} holds a text; name one of them {expected}"
         )
-    for name in chosen:
-        if folded.count(name) > 1:
-            raise ColumnsError(f"the column {name} is there twice: {shown(names)}")
-    return {own.get(name, name): folded.index(name) for name in chosen}
+    for there in chosen.values():
+        if folded.count(there) > 1:
+            raise ColumnsError(f"the column {there} is there twice: {shown(names)}")
+    return {own.get(name, name): folded.index(there) for name, there in chosen.items()}
+
+
+def _own_columns(folded: Sequence[str], own: Collection[str]) -> dict[str, str]:
+    """The columns of a model that a table has, and what it calls each."""
+    other_names = {name: part for part in TEXT_PARTS for name in part}
+    chosen = {}
+    for column in dict.fromkeys((*TEXT_COLUMNS, *own)):
+        if column in own:
+            others = (name for name in other_names.get(column, ()) if name not in own)
+            there = _first((column, *others), folded)
+            if there is not None:
+                chosen[column] = there
+    return chosen
+
+
+def _first(names: Sequence[str], there: Sequence[str]) -> str | None:
+    for name in names:
+        if name in there:
+            return name
+    return None
 
 
 def text_of(parts: Iterable[str]) -> str:

@@ -5,6 +5,7 @@ in that very form.
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import product
 from typing import Any
 
 from hotserve.inputs.columns import TEXT_COLUMNS, TEXT_PARTS, text_of
@@ -21,7 +22,7 @@ PARAMS = {"probabilities": True}
 PROBABILITIES = "+probabilities"
 """What stands behind the name of a form with `PARAMS`."""
 
-COLUMNS = (*((column,) for column in TEXT_COLUMNS), TEXT_PARTS)
+COLUMNS = (*((column,) for column in TEXT_COLUMNS), *product(*TEXT_PARTS))
 """The sets of columns that a table may have."""
 
 

@@ -3,7 +3,7 @@
 
 import { CATEGORY, TEXT_COLUMNS } from "./columns.js";
 
-const KNOWN = [...TEXT_COLUMNS.flat(), CATEGORY];
+const KNOWN = [...TEXT_COLUMNS.flat(2), CATEGORY];
 const SEPARATORS = [";", ",", "\t", "|"];
 const NONE = ""; // with one column a comma is part of the text
 const IGNORED = /[\p{Mn}\p{Me}\p{Cc}\p{Cf}\p{So}\p{Zl}\p{Zp}\p{Zs}]/gu;
@@ -42,7 +42,7 @@ export class Unreadable extends Error {
 export function read(content, modelColumns = []) {
   refuseOtherKinds(content);
   const own = modelColumns.map(fold);
-  const groups = own.length === 1 ? [own, ...TEXT_COLUMNS] : TEXT_COLUMNS;
+  const groups = own.length === 1 ? [[own], ...TEXT_COLUMNS] : TEXT_COLUMNS;
   const known = [...KNOWN, ...own];
   const lines = content.split(LINE_END);
   const next = (from) => lines.findIndex((line, index) => index >= from && !BLANK.test(line));
@@ -77,9 +77,10 @@ const lineAt = (content, index) => content.slice(0, index).split(LINE_END).lengt
 
 function table({ names, separator }, lines, first, groups) {
   const folded = names.map(fold);
-  const group = groups.find((columns) => columns.some((name) => folded.includes(name)));
+  const isThere = (name) => folded.includes(name);
+  const group = groups.find((parts) => parts.flat().some(isThere));
   if (!group) throw new Unreadable("noText", first + 1, names.join(", "));
-  const used = group.filter((name) => folded.includes(name));
+  const used = group.map((part) => part.find(isThere)).filter((name) => name !== undefined);
   const twice = used.find((name) => folded.indexOf(name) !== folded.lastIndexOf(name));
   if (twice) throw new Unreadable("columnTwice", first + 1, twice);
   const indexes = used.map((name) => folded.indexOf(name));

@@ -34,10 +34,11 @@ _POLICY = (
 )
 
 _NAMES = f"""\
-export const TEXT_COLUMNS = {json.dumps([*([name] for name in WHOLE_TEXT), TEXT_PARTS])};
+export const TEXT_COLUMNS = {json.dumps([[WHOLE_TEXT], TEXT_PARTS])};
 export const CATEGORY = {json.dumps(CATEGORY)};
 """.encode()
-"""What the page has to know of `hotserve.inputs.columns`: the columns that make a text together."""
+"""What the page has to know of `hotserve.inputs.columns`: the parts that make a text together,
+and the names of each."""
 
 
 class StaticFiles:

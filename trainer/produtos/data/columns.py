@@ -9,9 +9,10 @@ import sys
 from collections.abc import Collection, Sequence
 
 from produtos.language import tr
-from produtos.product_model.columns import CATEGORY, PART_COLUMNS, TEXT_COLUMNS, fold
+from produtos.product_model.columns import CATEGORY, TEXT_COLUMNS, fold
+from produtos.product_model.columns import text_columns as columns_of_text
 
-KNOWN_COLUMNS = (*TEXT_COLUMNS, *PART_COLUMNS, CATEGORY)
+KNOWN_COLUMNS = (*TEXT_COLUMNS, CATEGORY)
 
 SEPARATORS = ";,\t|"
 
@@ -49,11 +50,8 @@ def index_of(column: str, names: Sequence[str]) -> int | None:
 
 def text_columns(names: Sequence[str]) -> list[int]:
     """Where the text is: `texto`, else `informacao`, else `nome` and `descricao`, or nowhere."""
-    for column in TEXT_COLUMNS:
-        if (index := index_of(column, names)) is not None:
-            return [index]
-    parts = (index_of(column, names) for column in PART_COLUMNS)
-    return [index for index in parts if index is not None]
+    folded = [fold(name) for name in names]
+    return [folded.index(column) for column in columns_of_text(folded)]
 
 
 def named_twice(names: Sequence[str]) -> str | None:

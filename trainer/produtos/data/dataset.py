@@ -17,7 +17,7 @@ from produtos.data.source import location, read_bytes
 from produtos.data.summary import Summary
 from produtos.errors import BadInput, without_secrets
 from produtos.language import tr
-from produtos.product_model.columns import CATEGORY, PART_COLUMNS, fold
+from produtos.product_model.columns import CATEGORY, PART_COLUMNS, TEXT_PARTS, fold
 from produtos.text import has_word, normal_form, product_text, tidy
 
 COLUMNS = (*PART_COLUMNS, CATEGORY)
@@ -179,9 +179,9 @@ def columns_of(table: Table) -> Columns:
     texts = text_columns(table.names)
     category = index_of(CATEGORY, table.names)
     if texts and category is not None:
-        name = index_of(PART_COLUMNS[0], [table.names[each] for each in texts])
-        rest = [each for number, each in enumerate(texts) if number != name]
-        return Columns(None if name is None else texts[name], rest[0] if rest else None, category)
+        name = next((each for each in texts if fold(table.names[each]) in TEXT_PARTS[0]), None)
+        rest = next((each for each in texts if each != name), None)
+        return Columns(name, rest, category)
     below = next(table.rows, None)
     missing = [*([] if texts else PART_COLUMNS), *([CATEGORY] if category is None else [])]
     raise BadInput(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from produtos.data.columns import index_of, named_twice, shown, text_columns
 from produtos.errors import BadInput
 from produtos.language import tr
-from produtos.product_model.columns import PART_COLUMNS, TEXT_COLUMNS
+from produtos.product_model.columns import PART_COLUMNS, WHOLE_TEXT
 
 
 def find(names: Sequence[str], asked: str | None, where: str) -> list[int]:
@@ -37,7 +37,7 @@ def find(names: Sequence[str], asked: str | None, where: str) -> list[int]:
         indexes = text_columns(names)
     if indexes:
         return indexes
-    known = (*TEXT_COLUMNS, *PART_COLUMNS)
+    known = (*WHOLE_TEXT, *PART_COLUMNS)
     missing = (
         tr("column {asked}").format(asked=asked)
         if asked

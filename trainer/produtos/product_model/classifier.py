@@ -15,7 +15,7 @@ import skops.io
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import BAD_REQUEST
 
-from .columns import CATEGORY, PART_COLUMNS, TEXT_COLUMNS, fold
+from .columns import CATEGORY, PART_COLUMNS, TEXT_COLUMNS, fold, text_columns
 
 ACCEPTED = (
     "give a text, a list of texts, or a table with a column texto, or with the columns nome "
@@ -124,16 +124,15 @@ def _of_columns(columns: Mapping[Any, Any]) -> list[str]:
 
 def _of_frame(frame: pd.DataFrame) -> list[str]:
     names = [fold(str(column)) for column in frame.columns]
-    for name in (*TEXT_COLUMNS, *PART_COLUMNS):
+    for name in TEXT_COLUMNS:
         if names.count(name) > 1:
             raise _refusal(f"the table has the column {name} twice")
-    for name in TEXT_COLUMNS:
-        if name in names:
-            return _column(frame, names.index(name))
-    parts = [_column(frame, names.index(name)) for name in PART_COLUMNS if name in names]
+    parts = [_column(frame, names.index(name)) for name in text_columns(names)]
+    if len(parts) == 1:
+        return parts[0]
     if parts:
         return [" ".join(filter(None, row)) for row in zip(*parts, strict=True)]
-    if len(names) == 1 and not {CATEGORY, *PART_COLUMNS, *TEXT_COLUMNS}.isdisjoint(
+    if len(names) == 1 and not {CATEGORY, *TEXT_COLUMNS}.isdisjoint(
         map(fold, re.split(r"[;\t|]", names[0]))
     ):
         # Not `texto` and the like, which were looked for above: the category alone, or a whole
