@@ -23,11 +23,9 @@ def test_figures_worked_out_by_hand() -> None:
         "labels": CATEGORIES,
         "matrix": evaluation.matrix,
     }
-    assert evaluation.report() == {
-        "accuracy": evaluation.accuracy,
-        "f1_macro": evaluation.f1_macro,
-        "categories": evaluation.by_category,
-    }
+    report = evaluation.report()
+    assert (report["accuracy"], report["f1_macro"]) == (evaluation.accuracy, evaluation.f1_macro)
+    assert report["categories"] == evaluation.by_category
     assert list(evaluation.by_category) == CATEGORIES
     assert evaluation.by_category["game"] == {
         "precision": 1.0,

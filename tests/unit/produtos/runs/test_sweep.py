@@ -7,6 +7,7 @@ from mlflow.tracking import MlflowClient
 
 from produtos.errors import Stopped
 from produtos.grid import grid, parse_grid
+from produtos.model.evaluation import METRICS
 from produtos.parameters import Parameters
 from produtos.runs import sweep as sweeping
 from produtos.runs import tracking
@@ -19,8 +20,10 @@ COMMON = Parameters(dataset="https://ana:segredo@a/b.csv?sig=segredo")
 
 
 def outcome(parameters: Parameters, accuracy: float = 0.5, f1: float = 0.5) -> Outcome:
-    metrics = {"acuracia": 0.25, "f1_macro": 0.3, "acuracia_holdout": accuracy}
-    return Outcome("run", "model", parameters, metrics | {"f1_macro_holdout": f1})
+    on_the_test_split = {"acuracia": 0.25, "f1_macro": 0.3}
+    on_the_hold_out = {"acuracia_holdout": accuracy, "f1_macro_holdout": f1}
+    metrics = dict.fromkeys(METRICS, 0.0) | on_the_test_split | on_the_hold_out
+    return Outcome("run", "model", parameters, metrics)
 
 
 def test_best_first() -> None:
@@ -140,8 +143,8 @@ def test_of_a_grid_is_said_in_what_the_runs_differ(
 
 def test_the_table_of_runs() -> None:
     lines = sweeping.table([outcome(Parameters(test_size=0.3, include_names=False))]).splitlines()
-    assert lines[0].split() == [
-        *("test_size", "include_names"),
-        *("acuracia", "f1_macro", "acuracia_holdout", "f1_macro_holdout"),
-    ]
-    assert lines[1].split() == ["0.3", "não", "0.2500", "0.3000", "0.5000", "0.5000"]
+    assert lines[0].split() == ["test_size", "include_names", *METRICS]
+    row = dict(zip(lines[0].split(), lines[1].split(), strict=True))
+    assert (row["test_size"], row["include_names"]) == ("0.3", "não")
+    assert (row["acuracia"], row["f1_macro"]) == ("0.2500", "0.3000")
+    assert (row["acuracia_holdout"], row["f1_macro_holdout"]) == ("0.5000", "0.5000")
