@@ -83,12 +83,6 @@ class RegistryPage:
             self.page.reload()
             expect(what).to_be_visible()
 
-    def open_runs(self, experiment: str) -> Locator:
-        """Open an experiment and unfold its latest parent run; returns the links of its runs."""
-        self.open_experiment(experiment)
-        self.page.locator("[role=gridcell]:has(a[href*='/runs/']) button").first.click()
-        return self.page.locator("a[href*='/runs/']")
-
     def open(self, url: str) -> None:
         """Open a list of runs by its address."""
         # Another address of the same page would only change what stands behind its `#`.
