@@ -1,7 +1,9 @@
 """MLflow's REST API: one question, one answer, and in words why there is none."""
 
+import contextlib
 import json
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import aiohttp
@@ -12,6 +14,11 @@ from hotserve.config.registry_credentials import Connection
 _API = "/api/2.0/mlflow"
 _NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")
 _REFUSALS_OF_MLFLOW = (b"Invalid Host header", b"Permission denied")
+_HELD = {
+    *("registered_model", "model_version", "run"),
+    *("registered_models", "model_versions", "next_page_token"),
+}
+"""Of these an answer has at least one."""
 _ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
 
@@ -47,11 +54,26 @@ class MlflowApi:
                 raise ValueError("no object")
         except ValueError:
             answer, may_be_empty = {}, False
-        if status == 200 and (answer or may_be_empty):
+        if status == 200 and (answer.keys() & _HELD or (may_be_empty and not answer)):
             return answer
         if status in (400, 404) and answer.get("error_code") in _ABSENT:
             return answer
         raise RegistryUnavailable(self._refusal(status, body, is_json=bool(answer)))
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[None]:
+        """What is read of an answer meanwhile may not be there, or be something else.
+
+        Raises:
+            RegistryUnavailable: it was.
+        """
+        try:
+            yield
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            url = self._connection.url
+            raise RegistryUnavailable(
+                f"{url} does not answer like an MLflow server ({error!r})"
+            ) from None
 
     def _refusal(self, status: int, body: bytes, *, is_json: bool) -> str:
         url, proxy = self._connection.url, self._proxy

@@ -86,19 +86,20 @@ class Registry:
             RegistryUnavailable: no usable answer; try again later.
         """
         name, selector = reference.name, reference.selector
-        if reference.kind == "alias":
-            answer = await self._api.get("registered-models/alias", name=name, alias=selector)
-            found = _versions(answer)
-        elif reference.kind == "version":
-            answer = await self._api.get("model-versions/get", name=name, version=selector)
-            found = _versions(answer)
-        else:
-            answer = await self._api.get("registered-models/get", name=name)
-            if "registered_model" in answer:
-                resolution = await self._of_model(reference, answer["registered_model"])
-                return replace(resolution, changed=None)
-            found = []
-        return _resolution(reference, found, answer.get("error_code"))
+        with self._api.reading():
+            if reference.kind == "alias":
+                answer = await self._api.get("registered-models/alias", name=name, alias=selector)
+                found = _versions(answer)
+            elif reference.kind == "version":
+                answer = await self._api.get("model-versions/get", name=name, version=selector)
+                found = _versions(answer)
+            else:
+                answer = await self._api.get("registered-models/get", name=name)
+                if "registered_model" in answer:
+                    resolution = await self._of_model(reference, answer["registered_model"])
+                    return replace(resolution, changed=None)
+                found = []
+            return _resolution(reference, found, answer.get("error_code"))
 
     async def search(self, pattern: ModelReference) -> dict[str, Resolution]:
         """What `pattern` means now, by the names of the registered models that match it.
@@ -115,10 +116,11 @@ class Registry:
             query["filter"] = f"name LIKE '{like}'"
         while True:
             answer = await self._api.get("registered-models/search", **query)
-            for model in answer.get("registered_models", []):
-                name = model["name"]
-                if pattern.matches(name):
-                    found[name] = await self._of_model(pattern.of(name), model)
+            with self._api.reading():
+                for model in answer.get("registered_models", []):
+                    name = model["name"]
+                    if pattern.matches(name):
+                        found[name] = await self._of_model(pattern.of(name), model)
             if not answer.get("next_page_token"):
                 break
             query["page_token"] = answer["next_page_token"]
@@ -194,9 +196,10 @@ class Registry:
         answer = await self._api.get(
             "model-versions/get", name=version.name, version=version.version
         )
-        for found in _versions(answer):
-            if found.identity == version.identity:
-                return found
+        with self._api.reading():
+            for found in _versions(answer):
+                if found.identity == version.identity:
+                    return found
         return replace(version, stage="", aliases=())
 
     async def run_metrics(self, run_id: str) -> dict[str, float]:

@@ -250,6 +250,18 @@ def unavailable(fake: FakeMlflow) -> str:
     [
         ((200, "<html>"), "does not answer like an MLflow server (status 200)"),
         ((200, []), "does not answer like an MLflow server (status 200)"),
+        # A gateway that is up while MLflow is not.
+        ((200, {"status": "maintenance"}), "does not answer like an MLflow server (status 200)"),
+        ((200, {"registered_model": None}), "does not answer like an MLflow server (AttributeErr"),
+        (
+            (200, {"registered_model": {"latest_versions": None}}),
+            "does not answer like an MLflow server (TypeError",
+        ),
+        # As another server that speaks MLflow's API numbers them.
+        (
+            (200, {"registered_model": {"latest_versions": [row("1.0.0")]}}),
+            "does not answer like an MLflow server (ValueError",
+        ),
         ((500, {"error_code": "X"}), "does not answer like an MLflow server (status 500)"),
         ((404, "not found"), "does not answer like an MLflow server (status 404)"),
         ((401, ""), "refuses access (401); check MLFLOW_TRACKING_USERNAME"),
@@ -484,9 +496,22 @@ def test_a_registry_without_models_answers() -> None:
     fake = FakeMlflow()
     fake.answers[SEARCH] = 200, {}
     assert search(fake, "models:/*/Production") == {}
-    fake.answers[SEARCH] = 200, "<html>"
+    bodies: list[Any] = ["<html>", {"status": "maintenance"}, {"registered_models": [{}]}]
+    for body in bodies:
+        fake.answers[SEARCH] = 200, body
+        with pytest.raises(RegistryUnavailable, match="does not answer like an MLflow server"):
+            search(fake, "models:/*/Production")
+
+
+@pytest.mark.parametrize("uri", ["models:/m@a", "models:/m/1"])
+def test_a_version_without_a_name_is_no_answer(uri: str) -> None:
+    fake = FakeMlflow()
+    for path in ("registered-models/alias", "model-versions/get"):
+        fake.answers[path] = 200, {"model_version": {}}
     with pytest.raises(RegistryUnavailable, match="does not answer like an MLflow server"):
-        search(fake, "models:/*/Production")
+        resolve(fake, uri)
+    with pytest.raises(RegistryUnavailable, match="does not answer like an MLflow server"):
+        ask(fake, lambda registry: registry.refreshed(ModelVersion("m", "1")))
 
 
 @pytest.mark.parametrize(
