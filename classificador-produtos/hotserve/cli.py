@@ -33,6 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: Sequence[str]) -> int:
     bypass_on_loopback(os.environ)
     try:
+        os.getcwd()
+    except FileNotFoundError:
+        raise UsageError("the current folder was removed; run hotserve in another one") from None
+    try:
         settings = settings_module.read(arguments, os.environ)
     except HelpWanted as wanted:
         _become(wanted.args)

@@ -88,6 +88,8 @@ def _split(variable: str, address: str) -> urllib.parse.SplitResult:
     try:
         parts = urllib.parse.urlsplit(address)
         _ = parts.port
+        # As who looks it up does.
+        (parts.hostname or "").encode("idna")
     except ValueError as error:
         raise UsageError(f"{problem}: {error}") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:

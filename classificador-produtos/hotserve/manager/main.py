@@ -51,7 +51,7 @@ def listen(host: str, port: int) -> list[socket.socket]:
         for family, _, _, _, address in dict.fromkeys(found):
             listeners.append(socket.create_server(address, family=family, backlog=_BACKLOG))
             listeners[-1].setblocking(False)
-    except socket.gaierror:
+    except (socket.gaierror, UnicodeError):
         raise UsageError(f"the host '{host}' of -h is not known") from None
     except OSError as error:
         for listener in listeners:

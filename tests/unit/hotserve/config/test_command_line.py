@@ -105,6 +105,7 @@ def test_a_bad_command_line_is_one_line_and_code_2(
         ),
         ({"MLFLOW_TRACKING_URI": "./mlruns"}, "an MLflow server, not a path or a word"),
         ({"MLFLOW_TRACKING_URI": "http://host:port"}, "must be an http(s) address"),
+        ({"MLFLOW_TRACKING_URI": "http://mlflow..svc:5000"}, "must be an http(s) address"),
         ({"MLFLOW_TRACKING_URI": "http://h", "MLFLOW_REGISTRY_URI": "x"}, "MLFLOW_REGISTRY_URI"),
         (
             {"MLFLOW_TRACKING_URI": "https://h", "MLFLOW_TRACKING_SERVER_CERT_PATH": "/nowhere"},
@@ -181,6 +182,18 @@ def test_an_option_that_mlflow_does_not_know_ends_with_code_2(tmp_path: Path) ->
     assert result.returncode == 2
     assert "--bogus" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_a_current_folder_that_was_removed_is_one_line_and_code_2(
+    refused: Refusal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    removed = tmp_path / "release-1"
+    removed.mkdir()
+    monkeypatch.chdir(removed)
+    removed.rmdir()
+    refused(*SERVE, "-m", "models:/a/1", MLFLOW_TRACKING_URI="http://127.0.0.1:1")
+    assert refused.code == 2
+    assert refused.told.startswith("hotserve: the current folder was removed;")
 
 
 def test_what_is_likely_a_mistake_is_told(tmp_path: Path) -> None:

@@ -36,11 +36,12 @@ def test_it_listens_on_every_address_of_the_host() -> None:
     ("error", "why"),
     [
         (socket.gaierror(-2, "x"), "the host 'h' of -h is not known"),
+        (UnicodeError("label empty or too long"), "the host 'h' of -h is not known"),
         (PermissionError(13, "Permission denied"), "can't listen on h port 80: permission denied"),
     ],
 )
 def test_a_port_that_cannot_be_had(
-    monkeypatch: pytest.MonkeyPatch, error: OSError, why: str
+    monkeypatch: pytest.MonkeyPatch, error: Exception, why: str
 ) -> None:
     def refuse(*_: Any, **__: Any) -> None:
         raise error
