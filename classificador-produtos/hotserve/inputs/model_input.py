@@ -3,6 +3,7 @@
 import json
 import re
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
@@ -108,7 +109,8 @@ def _begins_with_vectorizer(model: Path, flavors: Mapping[str, Any]) -> bool:
         else:
             with path.open("rb") as file:
                 head = file.read(_HEAD)
-    except (OSError, KeyError, zipfile.BadZipFile):
+    except (OSError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error):
+        # What is damaged is for MLflow to say.
         return False
     modules = [name for name in _SKLEARN_MODULE.findall(head) if name != b"sklearn.pipeline"]
     return modules[:1] == [b"sklearn.feature_extraction.text"]

@@ -19,6 +19,7 @@ from hotserve.manager.deployment import Deployment
 from hotserve.manager.lane_opener import Installed, LaneOpener
 from hotserve.manager.lane_verdict import LaneFiles, LaneVerdict
 from hotserve.manager.registry import ModelVersion
+from hotserve.manager.status import title
 from hotserve.manager.verdict import Verdict
 from hotserve.processes.guarded_process import ProcessContext, run_to_end
 from hotserve.processes.model_server import ModelServer, StartError
@@ -66,9 +67,13 @@ class Preparation:
             if begins and not (refetch or only_files or self.is_cached(version)):
                 await server.begin()
             return await self._prepare(version, server, refetch=refetch)
-        except BaseException:
+        except BaseException as error:
             await server.close(grace=0.5)
-            raise
+            if isinstance(error, StartError) or not isinstance(error, Exception):
+                raise
+            # The files can be anything, and may do so to nothing but their version.
+            logger.exception("the files of %s can't be read", title(version))
+            raise StartError(f"its files can't be read: {error!r}") from error
 
     async def _prepare(
         self, version: ModelVersion, server: ModelServer, *, refetch: bool

@@ -1,7 +1,9 @@
 """Whether a model takes texts, by its files."""
 
+import io
 import json
 import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +138,29 @@ def test_a_model_whose_files_can_not_be_read_takes_tables(damage: str, tmp_path:
         model.unlink()
     else:
         model.write_bytes(b"")
+    assert read(tmp_path) == TABLE
+
+
+@pytest.mark.parametrize("is_encrypted", [False, True])
+def test_an_archive_that_can_not_be_opened_is_for_mlflow_to_refuse(
+    is_encrypted: bool, tmp_path: Path
+) -> None:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("schema.json", "".join(f'"sklearn.x{n}",' for n in range(9000)))
+    content = bytearray(archive.getvalue())
+    if is_encrypted:
+        # The flags of its entry, here and in the directory at the end.
+        content[6] |= 1
+        content[content.rindex(b"PK\1\2") + 8] |= 1
+    else:
+        content[60:3000] = bytes(byte ^ 0xFF for byte in content[60:3000])
+    (tmp_path / "model.skops").write_bytes(content)
+    flavors = {
+        "python_function": {"loader_module": "mlflow.sklearn"},
+        "sklearn": {"pickled_model": "model.skops"},
+    }
+    (tmp_path / "MLmodel").write_text(yaml.safe_dump({"flavors": flavors}))
     assert read(tmp_path) == TABLE
 
 

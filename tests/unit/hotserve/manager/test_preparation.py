@@ -264,6 +264,12 @@ def test_a_fetch_without_a_model_is_no_model(make: Make) -> None:
     assert not world.preparation.is_cached(version())
 
 
+def test_files_that_nobody_can_read_are_a_start_error(make: Make) -> None:
+    world = make()
+    world.mlflow.files = {"model/MLmodel": "[" * 5000}
+    assert world.refused(version()).startswith("its files can't be read: RecursionError(")
+
+
 def test_a_disk_that_the_fetch_filled_is_called_full(make: Make) -> None:
     world = make()
     said = ("MlflowException: failures", "##### File x #####", "[Errno 28] No space left on device")
