@@ -10,7 +10,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from hotserve.config.folders import make_ready
 from hotserve.config.model_uri import ModelReference
 from hotserve.manager.registry import ModelVersion
 
+_NOTE = "serving-"
 _STALE_SECONDS = 3600.0
 _LOOK = 0.2
 """Seconds until it is looked again whether another hotserve has come to the end of its fetch."""
@@ -159,12 +160,8 @@ class Cache:
 
     def last_served(self) -> ModelVersion | None:
         """The version that was served last, if it is still on disk."""
-        try:
-            saved = json.loads(self._last_served.read_text("utf-8"))["version"]
-            version = ModelVersion(**{**saved, "aliases": tuple(saved["aliases"])})
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-        return version if self.entry(version).is_complete() else None
+        version = _noted(self._last_served)
+        return version if version is not None and self.entry(version).is_complete() else None
 
     def forget_last_served(self) -> None:
         """The model is not to be served when MLflow is down any more."""
@@ -172,14 +169,27 @@ class Cache:
             self._last_served.unlink()
 
     def prune(self, keep: int) -> None:
-        """Remove all but the `keep` versions used last; what is in use anywhere stays."""
-        entries = [*self.folder.glob("[!.]*-*/")]
-        entries.sort(key=_modified, reverse=True)
-        for path in entries[keep:]:
+        """Remove all but the `keep` versions used last; what is in use anywhere stays.
+
+        So does what any stage or alias would begin with when MLflow is down. The output of
+        processes goes with their versions; of versions that are not here, the last `keep` files
+        stay.
+        """
+        served = map(_noted, self.folder.glob(f"{_NOTE}*.json"))
+        spared = {self.entry(version).folder for version in served if version is not None}
+        for path in _last_used_first(self.folder.glob("[!.]*-*/"))[keep:]:
+            if path in spared:
+                continue
             # BlockingIOError: somebody uses it.
             with contextlib.suppress(OSError), (path / "lock").open("a") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(path, ignore_errors=True)
+        here = {path.name.partition("-")[0] for path in self.folder.glob("[!.]*-*/")}
+        logs = self.folder.glob("logs/*.log*")
+        others = [path for path in logs if path.name.partition(".")[0] not in here]
+        for path in _last_used_first(others)[keep:]:
+            with contextlib.suppress(OSError):
+                path.unlink()
         for path in self.folder.glob(f"{SCRATCH_PREFIX}*"):
             if time.time() - _modified(path) > _STALE_SECONDS:
                 shutil.rmtree(path, ignore_errors=True)
@@ -187,14 +197,23 @@ class Cache:
                     path.unlink()
 
 
+def _noted(file: Path) -> ModelVersion | None:
+    """The version that `save_last_served` wrote there."""
+    try:
+        saved = json.loads(file.read_text("utf-8"))["version"]
+        return ModelVersion(**{**saved, "aliases": tuple(saved["aliases"])})
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def models_served_last(root: Path, scope: Sequence[str], pattern: ModelReference) -> list[str]:
     """The names of the models that `pattern` means and that were served last from this cache."""
     names = set()
-    for file in root.glob("*/serving-*.json"):
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            name = str(json.loads(file.read_text("utf-8"))["version"]["name"])
-            if pattern.matches(name) and file == _last_served(root, scope, pattern.of(name)):
-                names.add(name)
+    for file in root.glob(f"*/{_NOTE}*.json"):
+        if (version := _noted(file)) is None or not pattern.matches(version.name):
+            continue
+        if file == _last_served(root, scope, pattern.of(version.name)):
+            names.add(version.name)
     return sorted(names)
 
 
@@ -204,7 +223,7 @@ def _folder(root: Path, scope: Sequence[str], reference: ModelReference) -> Path
 
 
 def _last_served(root: Path, scope: Sequence[str], reference: ModelReference) -> Path:
-    return _folder(root, scope, reference) / f"serving-{_digest(reference.uri)}.json"
+    return _folder(root, scope, reference) / f"{_NOTE}{_digest(reference.uri)}.json"
 
 
 def content_of(model: Path) -> str:
@@ -219,6 +238,10 @@ def content_of(model: Path) -> str:
             content = hashlib.file_digest(file, "sha256").hexdigest()
         digest.update(f"{path.relative_to(model)}\0{content}\0".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()[:12]
+
+
+def _last_used_first(paths: Iterable[Path]) -> list[Path]:
+    return sorted(paths, key=_modified, reverse=True)
 
 
 def _modified(path: Path) -> float:

@@ -88,7 +88,12 @@ class Models:
         """Serve the model no longer; what is under way there is answered."""
         model = self.by_name.pop(name)
         model.cache.forget_last_served()
-        task = asyncio.create_task(model.switcher.end())
+
+        async def end() -> None:
+            await model.switcher.end()
+            model.cache.prune(keep=0)
+
+        task = asyncio.create_task(end())
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
 

@@ -88,6 +88,7 @@ class Preparation:
         in_use = contextlib.ExitStack()
         try:
             in_use.enter_context(entry.in_use())
+            self.cache.prune(self.settings.keep_versions)
         except OSError as error:
             why = write_error(error, self.cache.folder)
             raise StartError(f"the cache can't be used: {why}") from None

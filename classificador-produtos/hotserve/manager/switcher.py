@@ -266,7 +266,6 @@ class Switcher:
         try:
             if remember and self.preparation.reference.kind != "path":
                 self._cache.save_last_served(deployment.version)
-            self._cache.prune(self._settings.keep_versions)
         except OSError as error:
             why = write_error(error, self._cache.folder)
             logger.warning("the cache can't be written to: %s", why)

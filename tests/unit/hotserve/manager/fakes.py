@@ -146,7 +146,6 @@ class FakeCache:
     def __init__(self) -> None:
         self.before: ModelVersion | None = None
         self.saved: list[str] = []
-        self.pruned: list[int] = []
         self.fails = False
 
     def save_last_served(self, version: ModelVersion) -> None:
@@ -156,9 +155,6 @@ class FakeCache:
 
     def last_served(self) -> ModelVersion | None:
         return self.before
-
-    def prune(self, keep: int) -> None:
-        self.pruned.append(keep)
 
 
 class FakePreparation:

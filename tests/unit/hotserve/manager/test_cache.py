@@ -204,14 +204,33 @@ def test_two_may_use_a_version_at_once(tmp_path: Path) -> None:
         assert entry.is_complete()
 
 
-def test_pruning_leaves_logs_and_notes(tmp_path: Path) -> None:
-    store = cache(tmp_path)
-    add(store, version("1"))
+def test_pruning_leaves_notes_and_what_they_are_of(tmp_path: Path) -> None:
+    store, other = cache(tmp_path), cache(tmp_path, "models:/produtos/Staging")
+    entries = [add(store, version(str(number))) for number in range(1, 4)]
     store.save_last_served(version("1"))
-    (store.folder / "logs").mkdir()
+    other.save_last_served(version("2"))
     store.prune(keep=0)
-    assert (store.folder / "logs").is_dir()
-    assert [path.suffix for path in store.folder.iterdir() if path.is_file()] == [".json"]
+    assert complete(entries) == [True, True, False]
+    assert other.last_served() == version("2")
+    assert {path.suffix for path in store.folder.iterdir() if path.is_file()} == {".json"}
+    other.forget_last_served()
+    store.prune(keep=0)
+    assert complete(entries) == [True, False, False]
+
+
+def test_the_output_of_processes_goes_with_their_versions(tmp_path: Path) -> None:
+    store = cache(tmp_path)
+    (store.folder / "logs").mkdir()
+    names = ["1.log", "1.log.1", "2.log", "3.log", "4.log", "4.log.1"]
+    for age, name in enumerate(reversed(names)):
+        (store.folder / "logs" / name).touch()
+        os.utime(store.folder / "logs" / name, (1000 - age, 1000 - age))
+    with add(store, version("1")).in_use():
+        store.prune(keep=2)
+        left = sorted(path.name for path in (store.folder / "logs").iterdir())
+        assert left == ["1.log", "1.log.1", "4.log", "4.log.1"]
+    store.prune(keep=0)
+    assert not list((store.folder / "logs").iterdir())
 
 
 @pytest.mark.parametrize(("age", "stays"), [(3500, True), (3700, False)])

@@ -114,11 +114,16 @@ async def test_a_model_that_ends_is_not_served_again_by_the_next_start(tmp_path:
     notes = sorted(tmp_path.glob("*/serving-*.json"))
     assert [note.parent.name[:6] for note in notes] == ["loja-a", "loja-b"]
     publisher = served.by_name["loja-a"].switcher.publisher
+    entries = [each.cache.entry(version()) for each in served.by_name.values()]
+    for entry in entries:
+        entry.model.mkdir(parents=True)
+        (entry.model / "MLmodel").touch()
     served.end("loja-a")
     publisher.status.note("too late")
     await served.close()
     assert [*served.by_name] == ["loja-b"]
     assert [note.exists() for note in notes] == [False, True]
+    assert [entry.is_complete() for entry in entries] == [False, True], "its files go, too"
     assert changes_of(pool, "loja-a")[-1].is_gone
 
 

@@ -113,6 +113,18 @@ def test_a_version_is_fetched_once_and_kept_from_pruning_while_it_is_used(make: 
     assert not entry.is_complete()
 
 
+def test_no_more_versions_are_kept_than_wanted_whatever_they_are_for(make: Make) -> None:
+    """One that is only shown beside, or would not start, takes room as one that answers does."""
+    world = make("models:/produtos/Production", "--keep-versions", "2")
+    world.prepare(version("1"))
+    for number in ("2", "3", "4"):
+        prepared = world.preparation.prepare(version(number), refetch=False, only_files=True)
+        asyncio.run(prepared).in_use.close()
+        os.utime(world.cache.entry(version(number)).folder, (int(number), int(number)))
+    kept = sorted(path.name.partition("-")[0] for path in world.cache.folder.glob("[!.]*-*/"))
+    assert kept == ["1", "4"]
+
+
 def test_of_those_that_share_a_cache_one_fetches(make: Make) -> None:
     """Ten replicas that start at once are one client of MLflow, in each version and no more."""
     worlds = [make() for _ in range(10)]

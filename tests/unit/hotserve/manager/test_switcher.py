@@ -43,7 +43,7 @@ async def test_the_first_version() -> None:
     assert bench.model["switches"][0]["seconds"] == 7.0
     assert not bench.switcher.is_starting
     assert bench.switcher.active_version == version("1")
-    assert (bench.cache.saved, bench.cache.pruned) == (["1"], [3])
+    assert bench.cache.saved == ["1"]
     assert bench.preparation.in_use == {"1"}
     assert bench.preparation.prepared == [("1", False)]
 
@@ -490,4 +490,3 @@ async def test_a_folder_is_not_what_is_begun_with_when_mlflow_is_down(tmp_path: 
     (tmp_path / "MLmodel").touch()
     bench = await serving("1", uri=str(tmp_path))
     assert bench.cache.saved == []
-    assert bench.cache.pruned == [3]
