@@ -1,6 +1,7 @@
 """Which deployment answers, whether its process lives, and publishing that to the workers."""
 
 import asyncio
+import contextlib
 
 from hotserve.config.model_uri import ModelReference
 from hotserve.config.settings import Settings
@@ -88,10 +89,15 @@ class Publisher:
     def open_lane(self, deployment: Deployment) -> asyncio.Task[None]:
         """Compare answers with the healthy process's: the compiled model's, and rows' together.
 
-        What is equal opens: the lane, and batching.
+        What is equal opens: the lane, and batching. A comparison with the process of before comes
+        to its end first.
         """
+        before = deployment.opening
 
         async def open_both() -> None:
+            if before is not None:
+                with contextlib.suppress(Exception):
+                    await before
             if deployment.opener is not None:
                 await self._open_lane(deployment)
             if deployment.batch_opener is not None and deployment.batching == COMPARING:

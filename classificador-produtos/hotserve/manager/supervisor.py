@@ -102,8 +102,6 @@ class Supervisor:
             while True:
                 await self._until_it_is_there_again()
                 if deployment.is_to_be_compared:
-                    if deployment.opening is not None:
-                        await asyncio.wait([deployment.opening])
                     self._publisher.open_lane(deployment)
         finally:
             server.sleeper = None

@@ -128,6 +128,17 @@ async def test_a_comparison_that_came_to_its_end_counts_although_the_process_had
 
 
 @fake_clock
+async def test_a_process_is_watched_while_the_one_before_it_is_still_compared() -> None:
+    opener = FakeOpener(seconds=100.0)
+    bench, server = await serving(opener)
+    assert await starts_after_lives(server, 5.0, 5.0, 5.0) == [0, 0.5, 1]
+    assert not bench.pool.last.lane
+    await until(lambda: bench.pool.last.lane)
+    assert len(opener.checks) == 1
+    await bench.switcher.close()
+
+
+@fake_clock
 async def test_a_lane_that_was_compared_is_not_compared_again() -> None:
     opener = FakeOpener(LaneVerdict("shut", "it differs"))
     bench, server = await serving(opener)
