@@ -1,6 +1,6 @@
 """What follows for one model from what the registry says, or from its silence."""
 
-import contextlib
+import time
 from dataclasses import dataclass, field
 
 from hotserve.log import Once
@@ -11,6 +11,9 @@ from hotserve.manager.registry import Registry, Resolution
 from hotserve.manager.status import title
 from hotserve.manager.switcher import Switcher
 
+_METRICS_SECONDS = 30.0
+"""Until a run is asked for again that could not be read: it may be one that nobody lets us read."""
+
 
 @dataclass(slots=True)
 class Follower:
@@ -20,6 +23,7 @@ class Follower:
     cache: Cache
     _log: Once = field(default_factory=Once)
     _measured: Deployment | None = None
+    _ask_again: float = 0.0
     _taken: Resolution | None = None
 
     async def take(self, resolution: Resolution, registry: Registry) -> None:
@@ -73,10 +77,13 @@ class Follower:
         run_id, entry = active.version.run_id, self.cache.entry(active.version)
         if active.metrics is None:
             active.metrics = entry.metrics()
-        if registry is not None:
-            with contextlib.suppress(RegistryUnavailable):
+        if registry is not None and time.monotonic() >= self._ask_again:
+            try:
                 # A run may have got more figures since they were put into the cache.
                 active.metrics = await registry.run_metrics(run_id) if run_id else {}
+            except RegistryUnavailable:
+                self._ask_again = time.monotonic() + _METRICS_SECONDS
+            else:
                 self._measured = active
                 entry.save_metrics(active.metrics)
         publisher.publish()
