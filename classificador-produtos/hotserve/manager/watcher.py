@@ -23,6 +23,7 @@ class Watcher:
     models: Models
     _has_answered: bool = False
     _refused: set[str] = field(default_factory=set)
+    _absent: set[str] = field(default_factory=set)
     _log: Once = field(default_factory=Once)
 
     async def follow(self, interval: float) -> None:
@@ -47,7 +48,11 @@ class Watcher:
             self._has_answered = True
             # A registry without any is rather another database than one that was cleared.
             found = found or {name: _not_there(name) for name in known}
-            for name in known.keys() - found.keys():
+            # The registry counts models to say where the next part of its list begins: one that is
+            # deleted while a long list is read has another one left out.
+            absent = known.keys() - found.keys()
+            gone, self._absent = absent & self._absent, absent
+            for name in gone:
                 logger.info("'%s' is not in the registry any more, and not served", name)
                 self.models.end(name)
             for name, resolution in found.items():
