@@ -12,9 +12,9 @@ import contextvars
 import json
 import logging
 import os
-import threading
 import traceback
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from fastapi.responses import Response, StreamingResponse
@@ -26,8 +26,6 @@ from mlflow.utils.proto_json_utils import NumpyEncoder
 
 scoring_server: Any = _scoring_server  # without annotations
 _logger = logging.getLogger("mlflow.pyfunc.scoring_server")
-_AHEAD = 16
-"""Events that a model may be ahead of its client."""
 _END = object()
 _NO_BUFFER = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 """For what stands between here and the client; the second one is nginx's."""
@@ -113,43 +111,26 @@ async def _in_thread(begin: Callable[[], Iterator[Any]]) -> AsyncIterator[Any]:
 
     Closed, it ends at the next thing that it gives.
     """
-    loop = asyncio.get_running_loop()
-    queue: asyncio.Queue[Any] = asyncio.Queue(_AHEAD)
-    is_closed = threading.Event()
+    loop, context = asyncio.get_running_loop(), contextvars.copy_context()
+    thread, at_the_end = ThreadPoolExecutor(1, "stream"), contextlib.ExitStack()
 
-    def put(kind: str, value: Any = None) -> None:
-        asyncio.run_coroutine_threadsafe(queue.put((kind, value)), loop).result()
+    def call(function: Callable[..., Any], *args: Any) -> Awaitable[Any]:
+        return loop.run_in_executor(thread, context.run, function, *args)
 
-    def run() -> None:
-        try:
-            with contextlib.ExitStack() as stack:
-                iterator = begin()
-                if hasattr(iterator, "close"):
-                    stack.callback(iterator.close)
-                for value in iterator:
-                    if is_closed.is_set():
-                        return
-                    put("value", value)
-        except Exception as error:
-            put("error", error)
-        else:
-            put("end")
+    def first() -> Iterator[Any]:
+        iterator = begin()
+        if hasattr(iterator, "close"):
+            at_the_end.callback(iterator.close)
+        return iter(iterator)
 
-    context = contextvars.copy_context()
-    threading.Thread(target=context.run, args=(run,), daemon=True).start()
     try:
-        while True:
-            kind, value = await queue.get()
-            if kind == "end":
-                return
-            if kind == "error":
-                raise value
+        iterator = await call(first)
+        while (value := await call(next, iterator, _END)) is not _END:
             yield value
     finally:
-        is_closed.set()
-        # It may wait for room.
-        while not queue.empty():
-            queue.get_nowait()
+        # After what the thread does now; nobody waits for it.
+        thread.submit(context.run, at_the_end.close)
+        thread.shutdown(wait=False)
 
 
 async def _lines(first: Any, events: AsyncIterator[Any]) -> AsyncIterator[str]:
