@@ -106,7 +106,7 @@ async def run(
         if reference.is_pattern:
             jobs.append(models.slots.watch())
         if settings.token_file:
-            jobs.append(token_watch.follow(settings.token_file, pool))
+            jobs.append(token_watch.follow(settings.token_file, settings.tokens, pool))
         if connection is not None and reference.in_registry:
             registry = await stack.enter_async_context(connected(connection))
             jobs.append(Watcher(registry, models).follow(settings.poll_interval))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hotserve.config.tokens import Client
+from hotserve.config.tokens import Client, of_file
 from hotserve.log import logger
 from hotserve.manager.workers import token_watch
 
@@ -44,10 +44,15 @@ class Clock:
 
 
 @asynccontextmanager
-async def watching(file: Path, patch: pytest.MonkeyPatch) -> AsyncIterator[tuple[FakePool, Clock]]:
+async def watching(
+    file: Path, patch: pytest.MonkeyPatch, written_meanwhile: str = ""
+) -> AsyncIterator[tuple[FakePool, Clock]]:
     pool, clock = FakePool(), Clock()
     patch.setattr("hotserve.manager.workers.token_watch.asyncio.sleep", clock.sleep)
-    task = asyncio.create_task(token_watch.follow(str(file), pool))  # type: ignore[arg-type]
+    known = of_file(str(file))
+    if written_meanwhile:
+        file.write_text(written_meanwhile)
+    task = asyncio.create_task(token_watch.follow(str(file), known, pool))  # type: ignore[arg-type]
     try:
         yield pool, clock
     finally:
@@ -75,6 +80,17 @@ async def test_a_changed_file_counts_once_it_stays_the_same(
         file.write_text("ana two\n")
         await clock.looks(2)
         assert pool.given[1:] == [{"two": Client("ana")}]
+
+
+@pytest.mark.anyio
+async def test_what_is_written_between_the_start_and_the_first_look_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "tokens"
+    file.write_text("one\ntwo\n")
+    async with watching(file, monkeypatch, "one\n") as (pool, clock):
+        await clock.looks(5)
+        assert pool.given == [{"one": Client()}], "the one that was taken away is good for ever"
 
 
 @pytest.mark.anyio
