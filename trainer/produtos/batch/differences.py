@@ -106,11 +106,16 @@ class Differences:
         import numpy as np
         from matplotlib.figure import Figure
 
-        from produtos.model.plots import label_matrix
+        from produtos.model.plots import drawn, label_matrix
 
-        categories = sorted({answer for pair in self.pairs for answer in pair})
-        if not categories:
+        # How often each is part of a difference.
+        counts = dict.fromkeys(sorted({answer for pair in self.pairs for answer in pair}), 0)
+        if not counts:
             return
+        for one, other, count in self.ranked():
+            counts[one] += count
+            counts[other] += count
+        categories, others = drawn(counts)
         matrix = np.array([[self.pairs[one, other] for other in categories] for one in categories])
         same = np.eye(len(categories), dtype=bool)
         # Colour tells of differences only: the diagonal would outshine them.
@@ -123,7 +128,7 @@ class Differences:
         title = tr("{differing:,} of {products:,} products differ").format(
             differing=self.differing, products=self.products
         )
-        axes.set(title=title, ylabel=self.names[0], xlabel=self.names[1])
+        axes.set(title=title + others, ylabel=self.names[0], xlabel=self.names[1])
         figure.savefig(path, dpi=90)
 
 

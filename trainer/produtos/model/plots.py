@@ -4,28 +4,37 @@ Figures are made without pyplot: its global state costs a second to import and i
 process that shows nothing.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from produtos.language import tr
 from produtos.model.evaluation import Evaluation
 
 DOTS_PER_INCH = 90
+
+MOST_DRAWN = 30
+"""Categories of a picture: more could not be read, and would take minutes and gigabytes to draw."""
+
+# A category may be called `R$ 50 a R$ 100`, which is no formula.
+rcParams["text.parse_math"] = False
 
 
 def save_confusion_matrix(evaluations: dict[str, Evaluation], path: Path) -> None:
     """Write the confusion matrices side by side as a PNG, each under its title."""
     figure, all_axes = _figure(len(evaluations), 4.6)
     for axes, (title, evaluation) in zip(all_axes, evaluations.items(), strict=True):
-        matrix = np.asarray(evaluation.matrix)
+        categories, others = drawn(evaluation.counts)
+        places = [evaluation.categories.index(each) for each in categories]
+        matrix = np.asarray(evaluation.matrix)[np.ix_(places, places)]
         axes.imshow(matrix, cmap="Blues")
-        label_matrix(
-            axes, matrix, evaluation.categories, np.where(matrix > matrix.max() / 2, "w", "k")
-        )
-        axes.set(title=title, xlabel="predicted", ylabel="true")
+        label_matrix(axes, matrix, categories, np.where(matrix > matrix.max() / 2, "w", "k"))
+        axes.set(title=f"{title}{others}", xlabel="predicted", ylabel="true")
     _save(figure, path)
 
 
@@ -43,23 +52,37 @@ def save_report(evaluations: dict[str, Evaluation], path: Path) -> None:
     figure, all_axes = _figure(len(evaluations), 3.6)
     for axes, (title, evaluation) in zip(all_axes, evaluations.items(), strict=True):
         figures = ("precision", "recall", "f1")
-        positions = np.arange(len(evaluation.categories))
+        categories, others = drawn(evaluation.counts)
+        of_each = [evaluation.by_category[each] for each in categories]
+        positions = np.arange(len(of_each))
         for offset, name in enumerate(figures):
-            values = [evaluation.by_category[category][name] for category in evaluation.categories]
+            values = [each[name] for each in of_each]
             axes.barh(positions + (offset - 1) * 0.27, values, height=0.25, label=name)
         labels = [
-            f"{category} ({evaluation.by_category[category]['products']:.0f})"
-            for category in evaluation.categories
+            f"{category} ({values['products']:.0f})"
+            for category, values in zip(categories, of_each, strict=True)
         ]
         axes.set_yticks(positions, labels)
         axes.invert_yaxis()
         # The interesting part is near 1; the axis starts at 0 only for a model that is that bad.
-        worst = min(values[name] for values in evaluation.by_category.values() for name in figures)
+        worst = min(values[name] for values in of_each for name in figures)
         axes.set_xlim(max(0.0, np.floor(worst * 20) / 20 - 0.05), 1.0)
         axes.grid(axis="x", alpha=0.3)
-        axes.set(title=f"{title}: accuracy {evaluation.accuracy:.4f}")
+        axes.set(title=f"{title}: accuracy {evaluation.accuracy:.4f}{others}")
     all_axes[-1].legend(loc="lower left", fontsize="small")
     _save(figure, path)
+
+
+def drawn(counts: Mapping[str, float]) -> tuple[list[str], str]:
+    """The categories of a picture in their order, and what its title says of others.
+
+    Args:
+        counts: of all categories; where they are too many, those that count most are drawn.
+    """
+    kept = set(sorted(counts, key=lambda each: -counts[each])[:MOST_DRAWN])
+    others = len(counts) - len(kept)
+    more = tr(" (without {others:,} other categories)").format(others=others) if others else ""
+    return [each for each in counts if each in kept], more
 
 
 def _figure(count: int, height: float) -> tuple[Figure, list[Axes]]:

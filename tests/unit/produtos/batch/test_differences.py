@@ -27,6 +27,15 @@ def test_differences_are_counted_and_drawn(tmp_path: Path) -> None:
     assert (tmp_path / "differences.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_of_very_many_categories_those_that_differ_most_are_drawn(tmp_path: Path) -> None:
+    names = [f"R$ {n}_ a R$ {n}^" for n in range(900)]
+    found = Differences(("1", "2"))
+    found.add(names, names, names[1:] + names[:1])
+    found.save(tmp_path)
+    assert (tmp_path / "differences.png").read_bytes().startswith(b"\x89PNG")
+    assert len((tmp_path / "summary.csv").read_text(encoding="utf-8").splitlines()) == 901
+
+
 @pytest.mark.parametrize(
     ("pairs", "said"),
     [

@@ -52,6 +52,30 @@ def test_a_report_has_three_bars_for_each_category(drawn: list[Figure]) -> None:
     assert labels(legend.get_texts()) == ["precision", "recall", "f1"]
 
 
+def test_of_very_many_categories_the_largest_are_drawn(drawn: list[Figure]) -> None:
+    names = [f"categoria {number:03}" for number in range(400)]
+    truth = [name for number, name in enumerate(names) for _ in range(1 + number % 200)]
+    many = evaluate(truth, [names[0]] * len(truth), names)
+    plots.save_confusion_matrix({"hold-out": many}, Path("a.png"))
+    plots.save_report({"hold-out": many}, Path("a.png"))
+    matrix, report = (figure.axes[0] for figure in drawn)
+    kept = [*names[185:200], *names[385:]]
+    assert labels(matrix.get_xticklabels()) == labels(matrix.get_yticklabels()) == kept
+    assert len(matrix.texts) == 30 * 30
+    assert matrix.get_title() == "hold-out (without 370 other categories)"
+    assert labels(report.get_yticklabels())[-1] == "categoria 399 (200)"
+    assert len(report.patches) == 3 * 30
+    assert report.get_title().endswith(" (without 370 other categories)")
+
+
+def test_a_category_with_signs_of_money_is_no_formula(tmp_path: Path) -> None:
+    names = ["R$ 10% a R$ 20%", "de R$ 50_ até R$ 100^"]
+    prices = {"test split": evaluate(names, names, names)}
+    plots.save_confusion_matrix(prices, tmp_path / "a.png")
+    plots.save_report(prices, tmp_path / "b.png")
+    assert (tmp_path / "b.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_a_picture_is_written(tmp_path: Path) -> None:
     plots.save_report({"test split": EVALUATION}, tmp_path / "a.png")
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
