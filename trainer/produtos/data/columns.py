@@ -5,6 +5,7 @@ tests holds the two together.
 """
 
 import csv
+import io
 import sys
 from collections.abc import Collection, Sequence
 
@@ -22,24 +23,27 @@ NO_SEPARATOR = "\x1f"
 csv.field_size_limit(sys.maxsize)
 
 
-def find_header(line: str, also: Collection[str] = ()) -> tuple[str, list[str]] | None:
-    """The separator and the names of columns, if a line is a header.
+def find_header(text: str, also: Collection[str] = ()) -> tuple[str, list[str]] | None:
+    """The separator and the names of columns, if the first row of a text is a header.
 
     It is one when one of its fields is a known column, or is in `also`.
 
     Args:
-        line: the first of a table that is not empty, after a `sep=;`.
+        text: the first lines of a table that are not empty, after a `sep=;`.
         also: more names of columns.
     """
     known = {*KNOWN_COLUMNS, *map(fold, also)}
-    cuts = (
-        (separator, next(csv.reader([line], delimiter=separator), [])) for separator in SEPARATORS
-    )
+    cuts = ((separator, first_row(text, separator)) for separator in SEPARATORS)
     headers = [cut for cut in cuts if not known.isdisjoint(map(fold, cut[1]))]
     if not headers:
         return None
     separator, names = max(headers, key=lambda cut: len(cut[1]))
     return (separator if len(names) > 1 else NO_SEPARATOR), names
+
+
+def first_row(text: str, separator: str) -> list[str]:
+    """The fields of a text's first row."""
+    return next(csv.reader(io.StringIO(text, newline=""), delimiter=separator), [])
 
 
 def index_of(column: str, names: Sequence[str]) -> int | None:
@@ -66,4 +70,4 @@ def named_twice(names: Sequence[str]) -> str | None:
 def shown(names: Sequence[str]) -> str:
     """The names of a table's columns, for a message."""
     more = ["…"] if len(names) > 10 else []
-    return ", ".join([name.strip()[:60] or tr("(no name)") for name in names[:10]] + more)
+    return ", ".join([" ".join(name.split())[:60] or tr("(no name)") for name in names[:10]] + more)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import islice
 
-from produtos.data.columns import find_header
+from produtos.data.columns import find_header, first_row
 from produtos.errors import BadInput
 from produtos.product_model.columns import CATEGORY, fold
 
@@ -19,6 +19,9 @@ _SEPARATOR_LINE = re.compile(r'[\ufeff\s]*"?sep=[;,\t|]"?[;,|\s]*', re.IGNORECAS
 
 _SEARCHED = 100
 """How many lines a header is looked for in: a report's title may stand above it."""
+
+_LONGEST_HEADER = 20
+"""Lines of a header, whose names may have line ends in them, as in the cells of a spreadsheet."""
 
 
 @dataclass(frozen=True)
@@ -47,10 +50,10 @@ def read_table(text: str) -> Table:
     if not top:
         raise BadInput("empty; it needs a header line nome;descricao;categoria")
     number, first = top[0]
-    header = header_of(first)
+    header = header_of(top)
     if header is None:
         for below, line in top[1:]:
-            _, names = header_of(line) or ("", [])
+            _, names, _ = header_of([(below, line)]) or ("", [], 0)
             if CATEGORY in map(fold, names):
                 raise BadInput(
                     "the header is at line {below}; delete the lines above it", below=below
@@ -73,10 +76,26 @@ def first_lines(lines: Iterable[str]) -> list[tuple[int, str]]:
     return filled[1:] if filled and _SEPARATOR_LINE.fullmatch(filled[0][1]) else filled
 
 
-def header_of(line: str, also: Collection[str] = ()) -> tuple[str, list[str]] | None:
-    """As `find_header`, also of a line that is in quotes from end to end."""
-    inside = "".join(next(csv.reader([line], delimiter="\0"), []))
-    return find_header(line, also) or find_header(inside, also)
+def header_of(
+    lines: Sequence[tuple[int, str]], also: Collection[str] = ()
+) -> tuple[str, list[str], int] | None:
+    """The separator, the names and the last line of a header, if the first of some lines begins it.
+
+    It may be in quotes from end to end.
+
+    Args:
+        lines: at least one, each with its number.
+        also: as in `find_header`.
+    """
+    text, first_line_alone = "", None
+    for number, line in lines[:_LONGEST_HEADER]:
+        text += line
+        found = find_header(text, also) or find_header("".join(first_row(text, "\0")), also)
+        if found and not is_left_open(text, found[0]):
+            return (*found, number)
+        if found and line is text:
+            first_line_alone = (*found, number)
+    return first_line_alone
 
 
 def _rows(lines: list[str], first: int, separator: str) -> Iterator[tuple[int, list[str]]]:
@@ -95,7 +114,7 @@ def _rows(lines: list[str], first: int, separator: str) -> Iterator[tuple[int, l
                 "double the quotes inside the field",
                 start=start,
             )
-        if len(fields) > 1 or any(map(str.strip, fields)):
+        if any(map(str.strip, fields)):
             row = unquoted(fields, separator, width or 2)
             width = width or len(row)
             yield start, list(without_empty_tail(row, width))

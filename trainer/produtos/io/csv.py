@@ -6,6 +6,7 @@ import gzip
 import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from operator import itemgetter
 from typing import TextIO
 
@@ -56,6 +57,10 @@ class CsvTable:
     def has_header(self) -> bool:
         """Whether the file names its columns; else each line is the text of a product."""
         return bool(self.separator)
+
+    @cached_property
+    def _folded_names(self) -> list[str]:
+        return sorted(map(fold, self.schema.names))
 
     def chunks(self) -> Iterator[rows.Chunk]:
         """The rows, in the file's order; a chunk may have bad rows only.
@@ -146,7 +151,7 @@ class CsvTable:
         width = len(self.schema.names)
         index = self.text_columns[0]
         # The lengths first: folding takes longer than reading a row does.
-        short = len(self.schema.names[index]) + 2
+        short = max(map(len, self.schema.names)) + 2
         if any(
             len(row) != width or (len(row[index]) <= short and self._is_header(row)) for row in good
         ):
@@ -190,7 +195,9 @@ class CsvTable:
         return columns.texts_of([list(map(itemgetter(each), found)) for each in self.text_columns])
 
     def _is_header(self, row: list[str]) -> bool:
-        return list(map(fold, row)) == list(map(fold, self.schema.names))
+        # In any order: files that were joined may have had their columns in another.
+        names = self._folded_names
+        return fold(row[0]) in names and sorted(map(fold, row)) == names
 
 
 def _text_of(raw: io.RawIOBase, location: Location, encoding: str) -> io.TextIOWrapper:
@@ -231,8 +238,9 @@ def open_table(location: Location, text_column: str | None, encoding: str) -> Cs
     number, first = lines[0]
     place = tr("{where}, line {number}").format(where=where, number=number)
     named = [text_column] if text_column else []
-    header = header_of(first, named)
-    if not rows.is_decoded(first) and (header or header_of(_in_windows(first), named)):
+    header = header_of(lines, named)
+    shown = "".join(header[1]) if header else first
+    if not rows.is_decoded(shown) and (header or header_of([(number, _in_windows(first))], named)):
         raise BadInput(
             "{place}: the names of the columns are not {encoding}; say --encoding with the file's "
             "own, such as cp1252, or save it as UTF-8",
@@ -240,15 +248,15 @@ def open_table(location: Location, text_column: str | None, encoding: str) -> Cs
             encoding=encoding.removesuffix("-sig"),
         )
     if header:
-        separator, names = header
+        separator, names, last = header
         names = _tidy(names)
         found = columns.find(names, text_column, place)
-        return CsvTable(location, rows.strings(names), found, separator, encoding, number)
+        return CsvTable(location, rows.strings(names), found, separator, encoding, last)
     if text_column:
         cuts = [next(csv.reader([first], delimiter=each), []) for each in SEPARATORS]
         columns.find(max(cuts, key=len), text_column, place)
     for below, line in lines[1:]:
-        _, names = header_of(line) or ("", [])
+        _, names, _ = header_of([(below, line)]) or ("", [], 0)
         if len(set(KNOWN_COLUMNS) & set(map(fold, names))) > 1:
             raise BadInput(
                 "{where}: the header is in line {below}, below others; delete the lines above it",
@@ -264,6 +272,7 @@ def _in_windows(line: str) -> str:
 
 
 def _tidy(names: list[str]) -> list[str]:
-    """Names without blanks and marks around them, and without columns that have none at the end."""
-    bare = [name.strip(f" \t\r\n\xa0{MARK}") for name in names]
+    """Names in one line, without blanks and marks around them; none of empty columns at the end."""
+    one_line = (" ".join(filter(None, name.splitlines())) for name in names)
+    bare = [name.strip(f" \t\xa0{MARK}") for name in one_line]
     return list(without_empty_tail(bare, max(i for i, name in enumerate(bare, 1) if name)))

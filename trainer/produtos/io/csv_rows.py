@@ -139,7 +139,7 @@ def careful(lines: Lines, separator: str) -> Iterator[Row]:
 
 
 def _is_empty(fields: list[str]) -> bool:
-    return not fields or (len(fields) == 1 and not fields[0].strip())
+    return not any(map(str.strip, fields))
 
 
 def _one_text(line: str) -> list[str]:

@@ -113,7 +113,7 @@ def test_each_row_left_out_is_counted_with_why_and_where(write: Write) -> None:
             + " B ;;livro\n"  # as line 3, but for case and white space
             + "b;;game\n"
             + "um;campo;a;mais\n"
-            + ";;\n"
+            + ";;livro\n"
         )
     )
     assert dataset.summary.lines == {
@@ -126,6 +126,22 @@ def test_each_row_left_out_is_counted_with_why_and_where(write: Write) -> None:
     assert dataset.summary.rows_read == len(dataset.products) + 6
     assert dataset.summary.report()["rows_dropped"]["repeated"]["rows"] == 1
     assert "2 without a text" in str(dataset.summary)
+
+
+def test_rows_of_nothing_are_empty_lines(write: Write) -> None:
+    """A spreadsheet saves as many of them as were once used."""
+    dataset = load(write(HEADER + ENOUGH + ";;\n ; ;\u00a0\n" * 500))
+    assert dataset.summary.rows_read == len(dataset.products) == 4
+
+
+def test_a_header_may_have_line_ends_in_its_names(write: Write) -> None:
+    content = 'código\ninterno;"nome\n";"preço\n\n(R$)";categoria\n'
+    content = '"' + content.replace(";", '";', 1) + "1;Halo;9,90;game\n2;It;;livro\n"
+    content += "3;Elden Ring;9;game\n4;Emma;;livro\nHalo;5;x;y;z\n"
+    dataset = load(write(content))
+    assert texts(dataset) == ["Halo", "It", "Elden Ring", "Emma"]
+    assert dataset.summary.lines == {"misshapen": [10]}
+    assert "; columns not used: código interno, preço (R$)" in str(dataset.summary)
 
 
 @pytest.mark.parametrize("categories", ["📚 🎮", "3★ 3★★"])

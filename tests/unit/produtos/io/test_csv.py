@@ -105,10 +105,10 @@ def test_a_named_column_is_taken_and_must_be_there(path: Path) -> None:
 
 def test_bad_rows_are_told_with_line_and_reason(path: Path) -> None:
     content = (
-        b"nome;descricao\n"
+        b"nome;descricao;id\n"
         b"boneca;de pano\n"  # 2
-        b"a;b;c\n"  # 3
-        b" ; \n"  # 4
+        b"a;b;c;d\n"  # 3
+        b" ; ;4\n"  # 4
         b'livro;"em duas\nlinhas"\n'  # 5 and 6
         b"\n"  # 7
         b"caf\xe9;moido\n"  # 8
@@ -238,6 +238,27 @@ def test_a_file_that_is_not_of_the_wide_encoding_that_was_named(content: bytes, 
         read(path, encoding="utf-16")
 
 
+def test_a_header_may_have_line_ends_in_its_names(path: Path) -> None:
+    content = '"código\ninterno";nome;"preço\n\n(R$)";descricao\n1;halo;9;um\n2;bola;8;dois\n;;;\n'
+    path.write_text(content + "3;a;b;c;d\n", encoding="utf-8")
+    texts, bad, read_rows = read(path)
+    assert texts == ["halo um", "bola dois"]
+    assert [(row.line, row.reason) for row in bad] == [(8, rows.TOO_MANY_FIELDS)]
+    assert [*read_rows[0]] == ["código interno", "nome", "preço (R$)", "descricao"]
+
+
+@pytest.mark.parametrize("more", ["", "a;b;c;d\n"])
+def test_rows_of_nothing_are_empty_lines(more: str, path: Path) -> None:
+    texts, bad = of("id;nome;x\n1;halo;\n;;\n ;\t;\u00a0\n2;bola;\n;;\n" + more, path)
+    assert texts == ["halo", "bola"]
+    assert bad == ([(7, rows.TOO_MANY_FIELDS)] if more else [])
+
+
+def test_the_header_again_with_its_columns_in_another_order(path: Path) -> None:
+    content = "id;nome;informações adicionais\n1;halo;\nInformações adicionais;ID;NOME\nx;2;bola\n"
+    assert of(content, path)[1] == [(3, rows.HEADER_AGAIN)]
+
+
 def test_a_file_larger_than_a_chunk_keeps_its_order(path: Path) -> None:
     count = 2 * rows.CHUNK_ROWS + 1
     path.write_text("texto\n" + "".join(f"p {n}\n" for n in range(count)), encoding="utf-8")
@@ -352,7 +373,8 @@ def test_whatever_a_csv_writer_writes_is_read(table: list[tuple[str, str]], deli
     writer.writerows(table)
     text.seek(0)
     found = [fields for _, fields, _ in carefully(text, delimiter)]
-    assert found == [["nome", "descricao"], *map(list, table)]
+    filled = [list(row) for row in table if any(map(str.strip, row))]
+    assert found == [["nome", "descricao"], *filled]
 
 
 @given(st.binary(max_size=400))

@@ -82,7 +82,7 @@ def test_every_table_is_read_as_on_one_machine(table: Table, size: int, tmp_path
 
 def test_rows_that_go_over_several_parts(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(
-        'nome;descricao\n;\nboneca;"de\n\npano\n\n\n\n"\nhalo;3;x\nbola;azul\nbatom;"aberta\n;\n',
+        'nome;descricao;id\n;;1\nboneca;"de\n\npano\n\n\n\n"\nhalo;3;4;x\nbola;azul\nbatom;"aberta\n;;2\n;;\n',
         encoding="utf-8",
     )
     request = Request(models=("1",), input=str(tmp_path / "a.csv"))
