@@ -7,7 +7,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-say() { printf 'make %s: %s\n' "$command" "$*" >&2; }
+# Also where the terminal is gone.
+say() { printf 'make %s: %s\n' "$command" "$*" >&2 || true; }
 fail() {
   say "$1"
   exit "${2:-2}"
@@ -90,23 +91,27 @@ restore() {
 }
 
 upgrade() {
-  local id images served=no
+  local id images served=no interrupted=no
   if api_is healthy; then served=yes; fi
   id=$(make_backup) || fail "without a backup there is no upgrade: nothing was changed" 1
   mapfile -t images < <(with_backup config --images | grep "^$(setting IMAGE_PREFIX)/" | sort --unique)
+  # From here on all is new or all as it was: a connection that is lost ends nothing, Ctrl-C goes back.
+  trap '' HUP
+  trap 'interrupted=yes' INT TERM
   tag_images '' -before
   say "building the images"
-  if ! with_backup build --quiet; then
+  if ! with_backup build --quiet || [[ $interrupted == yes ]]; then
     # Some may have been.
     tag_images -before ''
     fail "they could not be built: nothing was changed" 1
   fi
-  if migrate; then
+  if migrate && [[ $interrupted == no ]]; then
     say "done; backup $id is what was there before"
     return
   fi
+  trap '' INT TERM
   # What they say goes with their containers.
-  docker compose logs --tail 10 mlflow classificador-produtos >&2
+  docker compose logs --tail 10 mlflow classificador-produtos >&2 || true
   say "it failed: going back to backup $id and to the images of before"
   tag_images -before ''
   docker compose --progress quiet stop mlflow
@@ -130,7 +135,7 @@ migrate() {
     # Ends well only if MLflow is healthy: the trainer waits for that.
     docker compose --progress quiet up --detach || return 1
   until [[ $served == no ]] || api_is healthy; do
-    ! api_is 'unhealthy|restarting|exited' || return 1
+    [[ $interrupted == no ]] && ! api_is 'unhealthy|restarting|exited' || return 1
     sleep 2
   done
 }

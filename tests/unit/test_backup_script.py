@@ -91,6 +91,32 @@ def test_one_that_fails_ends_with_everything_started_as_before(
     assert "up --detach" in after
 
 
+@pytest.mark.parametrize("signal", ["INT", "TERM"])
+@pytest.mark.parametrize("step", ["build --quiet", "server.with_mysql upgrade"])
+def test_one_that_is_ended_half_way_goes_back(tmp_path: Path, step: str, signal: str) -> None:
+    """And a second Ctrl-C does not end that."""
+    ended = (
+        f'  *"{step}") [[ "$*" == *backup ]] || {{ kill -{signal} $PPID; sleep 0.2; exit 0; }} ;;\n'
+    )
+    ends_again = f'  *"stop mlflow") kill -{signal} $PPID ;;\n' if "upgrade" in step else ""
+    docker = FakeDocker(tmp_path, ended + ends_again + ANSWERS)
+    done = stack(docker, "upgrade")
+    assert done.returncode == 1, done.stderr
+    assert "nothing was changed" in done.stderr or "all is as it was before" in done.stderr
+    lines = asked(docker)
+    after = lines[next(n for n, line in enumerate(lines) if line.endswith(step)) :]
+    assert [line for line in after if line.startswith("tag ")] == BACK
+    assert ("up --detach" in after) == ("upgrade" in step)
+
+
+def test_a_connection_that_is_lost_ends_nothing(tmp_path: Path) -> None:
+    lost = '  *"server.with_mysql upgrade") kill -HUP $PPID; sleep 0.2; exit 0 ;;\n'
+    docker = FakeDocker(tmp_path, lost + ANSWERS)
+    done = stack(docker, "upgrade")
+    assert done.returncode == 0, done.stderr
+    assert "done; backup abcd is what was there before" in done.stderr
+
+
 def test_a_backup_that_cannot_be_restored_is_named(docker: FakeDocker) -> None:
     done = stack(docker, "upgrade", MIGRATE="1", RESTORE="1")
     assert done.returncode == 1
