@@ -8,7 +8,7 @@ import pytest
 from produtos.data import source
 from produtos.data.dataset import Dataset, check_categories, load, parse
 from produtos.errors import BadInput
-from produtos.product_model.columns import fold
+from produtos.product_model.columns import CATEGORY, TEXT_COLUMNS, fold
 from tests.support.tables import LATIN_1, READ, REFUSED, Table
 from tests.support.threads import Quiet, serving
 
@@ -40,8 +40,8 @@ def test_a_table_is_read_as_by_every_reader(table: Table) -> None:
     assert table.categories is not None
     rows = [row for row in zip(table.texts, table.categories, strict=True) if row[1]]
     assert [(p.text(include_name=True), p.category) for p in dataset.products] == rows
-    known = {"nome", "descricao", "categoria"}
-    assert {fold(name) for name in dataset.summary.unused} == set(table.columns) - known
+    others = set(table.columns) - {CATEGORY, *TEXT_COLUMNS}
+    assert {fold(name) for name in dataset.summary.unused} == others
 
 
 @pytest.mark.parametrize("table", NOT_TRAINED_ON, ids=str)
