@@ -22,7 +22,7 @@ from prometheus_client.utils import floatToGoString
 
 from hotserve.ipc.counts import BOUNDS
 from hotserve.manager.workers.model_metrics import ModelMetrics
-from hotserve.manager.workers.state_metrics import State, of_state
+from hotserve.manager.workers.state_metrics import Labels, State, family, of_state
 
 _BATCH_BOUNDS = (2, 4, 8, 16, 32, 64, 128)
 
@@ -57,7 +57,6 @@ _COUNTERS = (
 """Name, what it is, labels; each is one of the `counts` of `ModelMetrics`."""
 
 
-Labels = tuple[str, ...]
 Counted = list[tuple[Labels, ModelMetrics]]
 """What was counted of each model, with the value of the label `model` where there is one."""
 
@@ -106,46 +105,37 @@ class Metrics(Collector):
             names, label = [*names, ""], ("model",)
         counted: Counted = [(label and (name,), self._models[name]) for name in names]
         for name, text, labels in _COUNTERS:
-            counter = CounterMetricFamily(f"hotserve_{name}", text, labels=(*labels, *label))
-            for value, counts in counted:
-                for values, count in counts.counts[name].items():
-                    counter.add_metric((*map(str, values), *value), count)
-            yield counter
+            samples = (
+                ((*map(str, values), *value), count)
+                for value, counts in counted
+                for values, count in counts.counts[name].items()
+            )
+            yield family(CounterMetricFamily, name, text, (*labels, *label), samples)
         yield _durations(label, counted)
         yield _batch_sizes(label, counted)
         yield _top_probabilities(label, counted)
-        in_flight = GaugeMetricFamily(
-            "hotserve_requests_in_flight", "Requests to /invocations under way.", labels=label
-        )
-        for value, counts in counted:
-            in_flight.add_metric(value, sum(counts.in_flight.values()))
-        yield in_flight
+        in_flight = ((value, sum(counts.in_flight.values())) for value, counts in counted)
+        text = "Requests to /invocations under way."
+        yield family(GaugeMetricFamily, "requests_in_flight", text, label, in_flight)
         yield from of_state(state, label)
 
 
 def _durations(label: Labels, counted: Counted) -> Metric:
-    family = HistogramMetricFamily(
-        "hotserve_request_duration_seconds",
-        "From a request's head to its whole answer, /invocations only.",
-        labels=("lane", *label),
-    )
     names = [*map(floatToGoString, BOUNDS), "+Inf"]
-    for value, counts in counted:
-        for lane, buckets in counts.buckets.items():
-            if label and not any(buckets):
-                # Of many models that would be many series that say nothing.
-                continue
-            cumulative = list(zip(names, accumulate(buckets), strict=True))
-            family.add_metric((lane, *value), cumulative, counts.seconds[lane])
-    return family
+    samples = (
+        ((lane, *value), [*zip(names, accumulate(buckets), strict=True)], counts.seconds[lane])
+        for value, counts in counted
+        for lane, buckets in counts.buckets.items()
+        # Of many models those without any would be many series that say nothing.
+        if any(buckets) or not label
+    )
+    text = "From a request's head to its whole answer, /invocations only."
+    labels = ("lane", *label)
+    return family(HistogramMetricFamily, "request_duration_seconds", text, labels, samples)
 
 
 def _batch_sizes(label: Labels, counted: Counted) -> Metric:
-    family = HistogramMetricFamily(
-        "hotserve_batch_requests",
-        "Requests that went to the model's process together, two or more, by joint request.",
-        labels=("version", *label),
-    )
+    samples = []
     for value, counts in counted:
         batches = counts.counts["batches"]
         for version in sorted({version for version, _ in batches}):
@@ -156,18 +146,17 @@ def _batch_sizes(label: Labels, counted: Counted) -> Metric:
             ]
             buckets.append(("+Inf", sum(sizes.values())))
             requests = sum(size * n for size, n in sizes.items())
-            family.add_metric((version, *value), buckets, requests)
-    return family
+            samples.append(((version, *value), buckets, requests))
+    text = "Requests that went to the model's process together, two or more, by joint request."
+    return family(HistogramMetricFamily, "batch_requests", text, ("version", *label), samples)
 
 
 def _top_probabilities(label: Labels, counted: Counted) -> Metric:
-    family = SummaryMetricFamily(
-        "hotserve_top_probability",
-        "Probability of the answer, for some of the texts that the fast lane answered.",
-        labels=("version", *label),
+    samples = (
+        ((version, *value), texts, counts.top[version])
+        for value, counts in counted
+        for version, texts in counts.sure.items()
+        if texts
     )
-    for value, counts in counted:
-        for version, texts in counts.sure.items():
-            if texts:
-                family.add_metric((version, *value), texts, counts.top[version])
-    return family
+    text = "Probability of the answer, for some of the texts that the fast lane answered."
+    return family(SummaryMetricFamily, "top_probability", text, ("version", *label), samples)

@@ -5,7 +5,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    SummaryMetricFamily,
+)
 from prometheus_client.metrics_core import Metric
 
 from hotserve import __version__
@@ -77,32 +83,33 @@ _COUNTERS: tuple[tuple[str, str, Callable[[ModelState], float]], ...] = (
 )
 
 
-Each = list[tuple[tuple[str, ...], ModelState]]
+Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily | SummaryMetricFamily
+Labels = tuple[str, ...]
+Each = list[tuple[Labels, ModelState]]
 """The models, each with the value of the label `model` where there is one."""
 
 
-def of_state(state: State, label: tuple[str, ...]) -> Iterable[Metric]:
+def family(
+    kind: type[Family], name: str, text: str, labels: Labels, samples: Iterable[tuple[Any, ...]]
+) -> Metric:
+    """A metric of that kind; each sample is the values of its labels, then what it has for them."""
+    made = kind(f"hotserve_{name}", text, labels=labels)
+    for sample in samples:
+        made.add_metric(*sample)
+    return made
+
+
+def of_state(state: State, label: Labels) -> Iterable[Metric]:
     """The metrics; `label` is `model` where each model has series of its own, else nothing."""
     each: Each = [(label and (name,), model) for name, model in sorted(state.models.items())]
-    for name, text, value in _GAUGES:
-        gauge = GaugeMetricFamily(f"hotserve_{name}", text, labels=label)
-        for model, known in each:
-            gauge.add_metric(model, float(value(known)))
-        yield gauge
+    for kind, rows in ((GaugeMetricFamily, _GAUGES), (CounterMetricFamily, _COUNTERS)):
+        for name, text, value in rows:
+            samples = ((model, value(known)) for model, known in each)
+            yield family(kind, name, text, label, samples)
     if state.all is not None:
-        memory = GaugeMetricFamily(
-            "hotserve_process_memory_bytes",
-            "Memory of the model's process, of shared pages its part; 0 while it sleeps.",
-            labels=label,
-        )
-        for model, known in each:
-            memory.add_metric(model, known.memory)
-        yield memory
-    for name, text, value in _COUNTERS:
-        counter = CounterMetricFamily(f"hotserve_{name}", text, labels=label)
-        for model, known in each:
-            counter.add_metric(model, value(known))
-        yield counter
+        memory = ((model, known.memory) for model, known in each)
+        text = "Memory of the model's process, of shared pages its part; 0 while it sleeps."
+        yield family(GaugeMetricFamily, "process_memory_bytes", text, label, memory)
     registries = [state.all] if state.all is not None else [known.model for _, known in each]
     for registry in filter(None, (shown.get("registry") for shown in registries)):
         yield GaugeMetricFamily(
@@ -123,21 +130,18 @@ def of_state(state: State, label: tuple[str, ...]) -> Iterable[Metric]:
     yield InfoMetricFamily("hotserve_build", "This hotserve.", value={"version": __version__})
 
 
-def _served(each: Each, label: tuple[str, ...]) -> Iterable[Metric]:
+def _served(each: Each, label: Labels) -> Iterable[Metric]:
     names = ("name", "version", "stage", "run_id")
-    served = GaugeMetricFamily(
-        "hotserve_model_info",
-        "The version that is served; always 1.",
-        labels=(*names, "aliases", *label),
-    )
+    served = []
     for model, known in each:
         if known.model.get("since") is not None:
             values = [str(known.model.get(name) or "") for name in names]
-            served.add_metric([*values, ",".join(known.model["aliases"]), *model], 1)
-    yield served
+            served.append(([*values, ",".join(known.model["aliases"]), *model], 1))
+    text, labels = "The version that is served; always 1.", (*names, "aliases", *label)
+    yield family(GaugeMetricFamily, "model_info", text, labels, served)
 
 
-def _of_training(each: Each, label: tuple[str, ...]) -> Iterable[Metric]:
+def _of_training(each: Each, label: Labels) -> Iterable[Metric]:
     texts = "of texts that the model was not trained on, when it was made"
     trained = [
         (known.model["version"] or "", model, known.model["expected"])
@@ -148,18 +152,14 @@ def _of_training(each: Each, label: tuple[str, ...]) -> Iterable[Metric]:
         ("unknown_terms", "Share of words that it did not know"),
         ("top_probability", "Mean probability of its answers"),
     ):
-        family = GaugeMetricFamily(
-            f"hotserve_expected_{name}", f"{text}, {texts}.", labels=("version", *label)
-        )
-        for version, model, expected in trained:
-            family.add_metric((version, *model), expected[name])
-        yield family
-    shares = GaugeMetricFamily(
-        "hotserve_expected_products",
-        f"Share of each category among its answers, {texts}.",
-        labels=("category", "version", *label),
+        figures = (((version, *model), expected[name]) for version, model, expected in trained)
+        labels = ("version", *label)
+        yield family(GaugeMetricFamily, f"expected_{name}", f"{text}, {texts}.", labels, figures)
+    shares = (
+        ((category, version, *model), share)
+        for version, model, expected in trained
+        for category, share in expected["products"].items()
     )
-    for version, model, expected in trained:
-        for category, share in expected["products"].items():
-            shares.add_metric((category, version, *model), share)
-    yield shares
+    text = f"Share of each category among its answers, {texts}."
+    labels = ("category", "version", *label)
+    yield family(GaugeMetricFamily, "expected_products", text, labels, shares)
