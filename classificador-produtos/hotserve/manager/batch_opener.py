@@ -2,8 +2,7 @@
 
 import contextlib
 import json
-import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +10,10 @@ from hotserve.atomic_write import atomic_write
 from hotserve.config.folders import write_error
 from hotserve.inputs.model_input import TextInput
 from hotserve.log import logger
-from hotserve.manager.verdict import Verdict
-from hotserve.processes.guarded_process import ProcessContext, run_to_end
-from hotserve.processes.own_code import environment_of_own_code
+from hotserve.manager.verdict import NoVerdict, Verdict, comparison_by
+from hotserve.processes.guarded_process import ProcessContext
 
 _CHECK_SECONDS = 180.0
-_TRIES = 3
-
 
 COMPARING = Verdict("comparing")
 
@@ -49,7 +45,11 @@ class BatchOpener:
         kept = self._kept()
         if "shut" in kept:
             return Verdict("shut", str(kept["shut"]))
-        result = await self._compare(port)
+        arguments = [str(self.model), str(port), self.text_input.kind]
+        try:
+            result = await comparison_by("batch_check", arguments, self.context, _CHECK_SECONDS)
+        except NoVerdict as error:
+            return Verdict("shut", str(error))
         if isinstance(forms := result.get("forms"), list):
             return Verdict("open", forms=tuple(forms))
         if "shut" in result:
@@ -64,18 +64,6 @@ class BatchOpener:
     def keep_shut(self, why: str) -> None:
         """Have it stay shut for this version from the next start on, too."""
         self._keep({"shut": why})
-
-    async def _compare(self, port: int) -> dict[str, Any]:
-        """What the process that compares wrote, or what became of it."""
-        module = ("-P", "-m", "hotserve.manager.batch_check")
-        argv = [sys.executable, *module, str(self.model), str(port), self.text_input.kind]
-        environment = environment_of_own_code(self.context.environment)
-        context = replace(self.context, environment=environment)
-        try:
-            end = await run_to_end(argv, context, timeout=_CHECK_SECONDS, tries=_TRIES)
-        except TimeoutError:
-            return {"shut": f"comparing its answers took longer than {_CHECK_SECONDS:g} s"}
-        return end.answer() or {"shut": f"comparing its answers failed: {end.reason()}"}
 
     def _keep(self, what: dict[str, Any]) -> None:
         try:

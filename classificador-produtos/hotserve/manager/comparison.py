@@ -16,10 +16,10 @@ from hotserve.config.model_uri import ModelReference
 from hotserve.ipc.messages import LaneTarget
 from hotserve.lane import Lane, LaneError
 from hotserve.log import logger
-from hotserve.manager.lane_opener import NoVerdict
 from hotserve.manager.mlflow_api import RegistryUnavailable
 from hotserve.manager.registry import ModelVersion, Registry
 from hotserve.manager.switcher import Switcher
+from hotserve.manager.verdict import NoVerdict
 from hotserve.processes.model_server import StartError
 
 _backoff = partial(Backoff, 5.0, 300.0)

@@ -13,10 +13,10 @@ from hotserve.inputs.model_input import TextInput
 from hotserve.ipc.messages import Batching, LaneTarget, Target
 from hotserve.log import logger
 from hotserve.manager.batch_opener import COMPARING, BatchOpener
-from hotserve.manager.lane_opener import LaneOpener, NoVerdict
+from hotserve.manager.lane_opener import LaneOpener
 from hotserve.manager.lane_verdict import COMPILING, LaneFiles, LaneVerdict
 from hotserve.manager.registry import ModelVersion
-from hotserve.manager.verdict import Verdict
+from hotserve.manager.verdict import NoVerdict, Verdict
 from hotserve.processes.model_server import ModelServer
 from hotserve.redaction import Redactor
 

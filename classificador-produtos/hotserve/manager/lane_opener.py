@@ -3,8 +3,7 @@
 import asyncio
 import contextlib
 import os
-import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,8 @@ from hotserve.config.folders import disk_full, write_error
 from hotserve.config.mlflow_command import WrappedCommand
 from hotserve.log import logger
 from hotserve.manager.lane_verdict import LaneFiles, LaneVerdict
-from hotserve.processes.guarded_process import ProcessContext, run_to_end
-from hotserve.processes.own_code import environment_of_own_code
+from hotserve.manager.verdict import NoVerdict, answer_of, comparison_by
+from hotserve.processes.guarded_process import ProcessContext
 
 _COMPILE = Path(__file__).resolve().parents[1] / "lane" / "compile.py"
 _COMPILE_SECONDS = 120.0
@@ -22,7 +21,6 @@ _CHECK_SECONDS = 120.0
 _VERSIONS_SECONDS = 30.0
 _KNOWN_SECONDS = 60.0
 _NOT_FOR_THE_LANE = 3
-_TRIES = 3
 
 _VERSIONS = """\
 import importlib.metadata as metadata, json, platform, sys, unicodedata
@@ -35,10 +33,6 @@ for name in ("mlflow", "mlflow-skinny", "scikit-learn", "numpy", "scipy"):
         pass
 print(json.dumps(found))
 """
-
-
-class NoVerdict(Exception):
-    """No verdict this time; the text says why in one line."""
 
 
 class Installed:
@@ -123,7 +117,7 @@ class LaneOpener:
         except OSError as error:
             why = write_error(error, self.files.folder)
             raise NoVerdict(f"the cache can't be written to: {why}") from None
-        code, result = await self._run(
+        code, result = await answer_of(
             [self._own_python(), str(_COMPILE), str(self.model), str(self.files.compiled)],
             self.context,
             _COMPILE_SECONDS,
@@ -133,7 +127,7 @@ class LaneOpener:
             return None
         if code == _NOT_FOR_THE_LANE:
             return await self._save(LaneVerdict("shut", str(result.get("reason"))))
-        said = str(result.get("error") or f"code {code}")
+        said = str(result.get("error"))
         why = disk_full(said, self.files.folder) or said
         raise NoVerdict(f"compiling the model failed: {why}")
 
@@ -143,13 +137,8 @@ class LaneOpener:
         Raises:
             NoVerdict: the answers could not be had.
         """
-        module = ("-P", "-m", "hotserve.manager.lane_check")
-        code, result = await self._run(
-            [sys.executable, *module, str(self.files.compiled), str(port)],
-            replace(self.context, environment=environment_of_own_code(self.context.environment)),
-            _CHECK_SECONDS,
-            "comparing the answers",
-        )
+        arguments = [str(self.files.compiled), str(port)]
+        result = await comparison_by("lane_check", arguments, self.context, _CHECK_SECONDS)
         if isinstance(forms := result.get("forms"), list):
             verdict = LaneVerdict("open", forms=tuple(forms), checksum=result["checksum"])
             return await self._save(verdict)
@@ -159,7 +148,7 @@ class LaneOpener:
                 f"the model {differs['model']}"
             )
             return await self._save(LaneVerdict("shut", why, difference=differs))
-        raise NoVerdict(str(result.get("error") or f"comparing the answers failed: code {code}"))
+        raise NoVerdict(str(result.get("error")))
 
     async def _save(self, verdict: LaneVerdict) -> LaneVerdict:
         with contextlib.suppress(NoVerdict):
@@ -174,7 +163,7 @@ class LaneOpener:
 
     async def _environment_versions(self, python: str) -> dict[str, str]:
         async def ask() -> dict[str, str]:
-            _, result = await self._run(
+            _, result = await answer_of(
                 [python, "-c", _VERSIONS],
                 replace(self.context, log=Path(os.devnull)),
                 _VERSIONS_SECONDS,
@@ -191,15 +180,3 @@ class LaneOpener:
                 "run it as 'python -m mlflow models serve …'"
             )
         return self.python
-
-    async def _run(
-        self, argv: Sequence[str], context: ProcessContext, seconds: float, what: str
-    ) -> tuple[int | None, dict[str, Any]]:
-        """Exit code, and the last line that is a JSON object."""
-        try:
-            end = await run_to_end(argv, context, timeout=seconds, tries=_TRIES)
-        except TimeoutError:
-            raise NoVerdict(f"{what} took longer than {seconds:g} s") from None
-        if (result := end.answer()) is None and end.was_killed:
-            raise NoVerdict(f"{what} was {end.reason()}")
-        return end.code, result or {}

@@ -121,18 +121,19 @@ class Helper:
             Helper(code=-9),
             Verdict("shut", "comparing its answers failed: ended by SIGKILL"),
         ),
+        (Helper("noise"), Verdict("shut", "comparing its answers came to nothing")),
         (
             Helper("ImportError: x", code=1),
             Verdict("shut", "comparing its answers failed: ended with code 1: ImportError: x"),
         ),
     ],
-    ids=["open", "shut", "killed", "fault"],
+    ids=["open", "shut", "killed", "nothing", "fault"],
 )
 @pytest.mark.anyio
 async def test_the_verdict_of_the_helper(
     helper: Helper, verdict: Verdict | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hotserve.manager.batch_opener.run_to_end", helper.run)
+    monkeypatch.setattr("hotserve.manager.verdict.run_to_end", helper.run)
     opener = BatchOpener(
         Path("/models/m"),
         TextInput("table"),
@@ -150,7 +151,7 @@ async def test_rows_that_end_the_process_do_not_end_it_again_and_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     helper = Helper({"error": "the model's process can't be asked"})
-    monkeypatch.setattr("hotserve.manager.batch_opener.run_to_end", helper.run)
+    monkeypatch.setattr("hotserve.manager.verdict.run_to_end", helper.run)
 
     def opener() -> BatchOpener:
         """Of a deployment of the same version."""

@@ -17,10 +17,10 @@ from hotserve.ipc.messages import LaneTarget
 from hotserve.lane import Lane
 from hotserve.lane.compile import compile_pipeline
 from hotserve.manager.comparison import Comparison
-from hotserve.manager.lane_opener import NoVerdict
 from hotserve.manager.lane_verdict import LaneFiles, LaneVerdict
 from hotserve.manager.mlflow_api import RegistryUnavailable
 from hotserve.manager.registry import ModelVersion, Resolution
+from hotserve.manager.verdict import NoVerdict
 from hotserve.processes.model_server import StartError
 from tests.support.fake_clock import fake_clock, now
 from tests.unit.hotserve.lane.lane_corpus import LABELS, TEXTS

@@ -10,8 +10,8 @@ import pytest
 from hotserve.inputs.model_input import TextInput
 from hotserve.log import logger
 from hotserve.manager.deployment import Deployment
-from hotserve.manager.lane_opener import NoVerdict
 from hotserve.manager.lane_verdict import LaneFiles, LaneVerdict
+from hotserve.manager.verdict import NoVerdict
 from hotserve.redaction import Redactor
 from tests.support.fake_clock import fake_clock
 from tests.unit.hotserve.manager.fakes import FakeOpener, FakeServer

@@ -12,8 +12,9 @@ import pytest
 
 from hotserve.config.mlflow_command import parse
 from hotserve.log import logger
-from hotserve.manager.lane_opener import Installed, LaneOpener, NoVerdict
+from hotserve.manager.lane_opener import Installed, LaneOpener
 from hotserve.manager.lane_verdict import LaneFiles, LaneVerdict
+from hotserve.manager.verdict import NoVerdict
 from hotserve.processes.guarded_process import Exit, ProcessContext
 from tests.support.fake_clock import fake_clock
 
@@ -65,7 +66,7 @@ class Helpers:
 @pytest.fixture
 def helpers(monkeypatch: pytest.MonkeyPatch) -> Helpers:
     helpers = Helpers()
-    monkeypatch.setattr("hotserve.manager.lane_opener.run_to_end", helpers.run)
+    monkeypatch.setattr("hotserve.manager.verdict.run_to_end", helpers.run)
     return helpers
 
 
@@ -175,13 +176,14 @@ def test_a_difference_shuts_the_lane_and_is_shown(make: Make, helpers: Helpers) 
     ("helper", "end", "reason"),
     [
         ("compile", Exit(2, ('{"error": "x can\'t be written"}',)), "failed: x can't be"),
-        ("compile", Exit(1, ("boom",)), "compiling the model failed: code 1"),
-        ("compile", Exit(-9, ()), "compiling the model was ended by SIGKILL"),
-        ("compile", Exit(None, ()), "compiling the model was its guard was killed"),
+        ("compile", Exit(1, ("boom",)), "compiling the model failed: ended with code 1: boom"),
+        ("compile", Exit(-9, ()), "compiling the model failed: ended by SIGKILL"),
+        ("compile", Exit(None, ()), "compiling the model failed: its guard was killed"),
         ("compile", TimeoutError(), "compiling the model took longer than 120 s"),
         ("check", Exit(0, ('{"error": "it is away"}',)), "it is away"),
-        ("check", Exit(4, ()), "comparing the answers failed: code 4"),
-        ("check", TimeoutError(), "comparing the answers took longer than 120 s"),
+        ("check", Exit(4, ()), "comparing its answers failed: ended with code 4"),
+        ("check", Exit(0, ("noise",)), "comparing its answers came to nothing"),
+        ("check", TimeoutError(), "comparing its answers took longer than 120 s"),
     ],
 )
 def test_where_there_is_no_verdict_nothing_is_saved(
@@ -254,7 +256,7 @@ def test_compiling_that_was_begun_is_used_and_ends_with_the_comparison(
         helpers.runs.append("compile")
         return await asyncio.Future[Exit]()
 
-    monkeypatch.setattr("hotserve.manager.lane_opener.run_to_end", never)
+    monkeypatch.setattr("hotserve.manager.verdict.run_to_end", never)
 
     async def run() -> None:
         opener = make()
