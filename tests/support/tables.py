@@ -209,6 +209,12 @@ READ = (
 """Tables that are read."""
 
 _TWICE = WHOLE.encode().decode("cp1252").encode()
+_PACKED = "ã".encode() + b"\xff"
+"""What is packed is full of bytes that in other files mean another encoding, or two."""
+_XLS = bytes.fromhex(
+    "d0cf11e0a1b11ae1 00000000000000000000000000000000 3e000300feff09000600000000000000"
+    "00000000010000000100000000000000001000000200000001000000feffffff0000000000000000"
+)
 _LATIN = "ioiô;não contém peças pequenas;brinquedo\n".encode("latin-1")
 
 REFUSED = (
@@ -242,7 +248,9 @@ REFUSED = (
     refused(
         "a web page in lower case", "\n<html lang=pt>\n<p>nome;descricao</p></html>", "web page"
     ),
-    refused("a spreadsheet", b"PK\x03\x04\x14\x00\x06\x00\x08\x00", r"xlsx|zip"),
+    refused("a spreadsheet", b"PK\x03\x04\x14\x00\x06\x00\x08\x00" + _PACKED, r"xlsx|zip"),
+    refused("an old spreadsheet", _XLS, r"xls|spreadsheet"),
+    refused("a gzipped file", b"\x1f\x8b\x08\x00" + _PACKED, "zip"),
     refused("UTF-16 with a mark", WHOLE.encode("utf-16"), "UTF-16"),
     refused("UTF-16 without a mark", WHOLE.encode("utf-16-le"), "UTF-16"),
     refused("UTF-16 without a mark, big end first", WHOLE.encode("utf-16-be"), "UTF-16"),

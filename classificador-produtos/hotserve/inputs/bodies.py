@@ -28,11 +28,12 @@ def decode(body: bytes) -> str:
     Raises:
         CsvError: it is in another encoding, was encoded twice, or is no table.
     """
-    if encoding := _wide_encoding(body):
-        raise CsvError(f"the body is {encoding}, not UTF-8; {_SAVE}")
+    # The head of an .xls file has zeros as UTF-32 has.
     for start, message in _BINARY.items():
         if body.startswith(start):
             raise CsvError(message)
+    if encoding := _wide_encoding(body):
+        raise CsvError(f"the body is {encoding}, not UTF-8; {_SAVE}")
     try:
         text = body.decode()
     except UnicodeDecodeError as error:

@@ -12,6 +12,7 @@ const BLANK = /^[\s\uFEFF]*$/;
 const SEPARATOR_LINE = /^\s*"?sep=.?"?[;,\t| ]*$/i;
 const REPORT = 20; // lines above a header that may be those of a report
 const LONGEST_HEADER = 10000;
+const PACKED = [[0x50, 0x4b, 3, 4], [0xd0, 0xcf, 0x11, 0xe0], [0x1f, 0x8b]]; // .xlsx, .xls, gzip
 const ENCODED_TWICE = /Ã[\u0080-\u009F£§©¡ª³µº¢´¼±\u00ADƒ‡‰]|Â[\u0080-\u009Fºª°®´]/;
 
 /**
@@ -70,7 +71,6 @@ function refuseOtherKinds(content) {
   if (/^(\{\s*"|\[\s*[[{"])/.test(start) && /[\]}]$/.test(content.trimEnd())) {
     throw new Unreadable("json");
   }
-  if (start.startsWith("PK\x03\x04")) throw new Unreadable("spreadsheet");
 }
 
 const lineAt = (content, index) => content.slice(0, index).split(LINE_END).length;
@@ -238,6 +238,9 @@ function harmless(text) {
  */
 export async function readFile(file) {
   const bytes = new Uint8Array(await file.arrayBuffer());
+  if (PACKED.some((start) => start.every((byte, at) => bytes[at] === byte))) {
+    throw new Unreadable("spreadsheet");
+  }
   const wide = wideEncoding(bytes);
   if (wide) throw new Unreadable("encoding", 0, wide);
   try {
