@@ -9,7 +9,7 @@ import re
 from hotserve.inputs.columns import KNOWN_COLUMNS
 
 _ODD_LETTER = r"[^\W\x00-\x7f]"
-_GAP = r"[^\w;,\t|]*"
+_GAP = r"[^\w;,|]*"
 _INITIALS = "".join({name[0] for name in KNOWN_COLUMNS})
 _NAME = (
     rf"{_GAP}(?=[{_INITIALS}{_INITIALS.upper()}]|{_ODD_LETTER})(?i:"

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from hotserve.inputs import csv as csv_body
@@ -234,6 +234,7 @@ _line_near_a_name = st.lists(st.sampled_from([*_PIECES.split(" "), *_ODD_PIECES]
 
 
 @given(_line_near_a_name, st.sampled_from(["", "\n", "\r\n"]))
+@example("no\tme", "\n")
 def test_what_is_quickly_taken_for_one_text_is_one(line: str, line_end: str) -> None:
     text = single_text((line + line_end).encode())
     if text is not None:
