@@ -117,4 +117,4 @@ def whole_text_column(model_columns: Sequence[str]) -> str | None:
 
 def shown(names: Sequence[str]) -> str:
     """Names for a message, the first ten of them."""
-    return ", ".join(name.strip()[:60] or "(no name)" for name in names[:10])
+    return ", ".join(" ".join(name.split())[:60] or "(no name)" for name in names[:10])

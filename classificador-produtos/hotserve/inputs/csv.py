@@ -32,6 +32,8 @@ _BLANK = re.compile(rf"[\s{_MARK}]*")
 _BLANK_LINES = re.compile(rf"[\s{_MARK}]*[\r\n{_MARK}]")
 _SEPARATOR_LINE = re.compile(r'\s*"?sep=.?"?[;,\t| ]*(?:\r\n|\n|\r|\Z)', re.IGNORECASE)
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+")
+_SEVERAL_LINES = re.compile(r'(?:[^"\r\n]|"[^"]*")*+(?:\r\n|\n|\r|\Z)')
+"""A line, with those below it into which a name in quotes goes on."""
 _LINE_ENDS = re.compile(r"[\r\n]+")
 _END, _END_READ = '"."', ["."]
 """A line behind the last one. The csv module does not tell that a quote was still open at the end;
@@ -80,9 +82,17 @@ class Products:
 
 @dataclass(frozen=True, slots=True)
 class _Header:
-    """A header, and how the rows below it are read."""
+    """A header, and how the rows below it are read.
+
+    Attributes:
+        line: where it begins.
+        last_line: where it ends.
+        stop: the position behind it.
+    """
 
     line: int
+    last_line: int
+    stop: int
     names: tuple[str, ...]
     bare: list[str]
     separator: str
@@ -166,7 +176,7 @@ def read(
         raise CsvError(_LINE_ENDS_LOST.format(shown(header.names)))
     columns = tuple(header.indexes)
     empty = True
-    for part in _parts(text, stop, header, size):
+    for part in _parts(text, header, size):
         full = [row for row in part if "".join(row).strip()]
         empty = empty and not full
         yield Products(columns, full)
@@ -188,30 +198,38 @@ def _header(
     Raises:
         CsvError: none of its columns holds a text, or two have the same name.
     """
-    line = text[start:stop].strip("\r\n")
-    if len(line) > _LONGEST_HEADER:
+    if stop - start > _LONGEST_HEADER:
         return None
-    names, separator = _cut(line, model_columns)
-    if len(names) == 1 and line.lstrip().startswith('"'):
-        # A spreadsheet that expects another separator puts each line in one cell.
-        names, separator = _cut(names[0], model_columns)
-    if known(names, model_columns) < least:
+    is_open = text.count('"', start, stop) % 2
+    several = _SEVERAL_LINES.match(text, start, start + _LONGEST_HEADER) if is_open else None
+    for end in (several.end(), stop) if several else (stop,):
+        line = text[start:end].strip("\r\n")
+        names, separator = _cut(line, model_columns)
+        if len(names) == 1 and line.lstrip().startswith('"'):
+            # A spreadsheet that expects another separator puts each line in one cell.
+            names, separator = _cut(names[0], model_columns)
+        if known(names, model_columns) >= least:
+            break
+    else:
         return None
     number = line_number(text, start)
-    if line.count('"') % 2:
+    last = number + len(LINE_END.findall(line))
+    if is_open and (end == stop or _line_below([[*names]], number) <= last):
         raise CsvError(_NEVER_CLOSED.format(number))
     try:
         indexes = text_columns(names, model_columns)
     except ColumnsError as error:
         raise CsvError(f"line {number}: {error}") from None
-    return _Header(number, names, [*map(_bare, names)], separator, indexes)
+    return _Header(number, last, end, names, [*map(_bare, names)], separator, indexes)
 
 
 def _cut(line: str, model_columns: Sequence[str]) -> tuple[tuple[str, ...], str]:
     """The fields of a header, and its separator: the one that gives most columns that are known."""
 
+    lines = _LINE.findall(line.strip())
+
     def cut(separator: str) -> tuple[tuple[str, ...], str]:
-        names = next(csv.reader([line.strip()], delimiter=separator), [])
+        names = next(csv.reader(lines, delimiter=separator), [])
         while len(names) > 1 and not fold(names[-1]):
             names.pop()
         single = len(names) == 1 and separator not in line
@@ -251,19 +269,19 @@ def _pieces(text: str, start: int) -> Iterator[str]:
         start = stop
 
 
-def _parts(text: str, start: int, header: _Header, size: int) -> Iterator[list[list[str]]]:
-    """The rows of a table below its header, which ends at `start`, some `size` at a time.
+def _parts(text: str, header: _Header, size: int) -> Iterator[list[list[str]]]:
+    """The rows of a table below its header, some `size` at a time.
 
     Raises:
         CsvError: a line has more fields than any table, or a row is not read.
     """
     at_end = False
-    begins = header.line + 1
+    begins = header.last_line + 1
 
     def lines() -> Iterator[list[str]]:
         nonlocal at_end
-        number = header.line + 1
-        for piece in _pieces(text, start):
+        number = header.last_line + 1
+        for piece in _pieces(text, header.stop):
             found = _LINE.findall(piece)
             for at, line in enumerate(found if len(piece) > _MOST_FIELDS else (), number):
                 if line.count(header.separator) > _MOST_FIELDS:
@@ -282,9 +300,9 @@ def _parts(text: str, start: int, header: _Header, size: int) -> Iterator[list[l
             yield header.rows(read, begins)
             if last != _END_READ:
                 raise CsvError(_NEVER_CLOSED.format(ends))
-            begins = header.line + reader.line_num + 1
+            begins = header.last_line + reader.line_num + 1
     except csv.Error as error:
-        raise CsvError(f"line {header.line + reader.line_num}: {error}") from None
+        raise CsvError(f"line {header.last_line + reader.line_num}: {error}") from None
 
 
 def _line_below(rows: list[list[str]], line: int) -> int:

@@ -51,8 +51,13 @@ export function read(content, modelColumns = []) {
   if (SEPARATOR_LINE.test(lines[first]?.replace(/^\uFEFF+/, ""))) first = next(first + 1);
   if (first < 0) return { columns: null, used: [], rows: [], texts: [], labels: null };
   lines[first] = lines[first].replace(/^[\s\uFEFF]*\uFEFF/, "");
-  const header = headerOf(lines[first], known);
-  if (header.known) return table(header, lines, first, groups);
+  const several = withOpenLines(lines, first);
+  for (const end of new Set([several, first + 1])) {
+    const line = lines.slice(first, end).join("\n");
+    const header = headerOf(line, known);
+    if (header.known && !hasPairs(line)) throw new Unreadable("neverClosed", first + 1);
+    if (header.known) return table(header, lines, first, end, groups);
+  }
   const below = lines
     .slice(first + 1, first + 1 + REPORT)
     .findIndex((line) => headerOf(line, known).known > 1);
@@ -73,9 +78,22 @@ function refuseOtherKinds(content) {
   }
 }
 
+/** Behind the line and those below it into which a name in quotes goes on. */
+function withOpenLines(lines, first) {
+  let line = "";
+  for (let at = first; at < lines.length && line.length <= LONGEST_HEADER; at += 1) {
+    line += lines[at];
+    if (hasPairs(line)) return at + 1;
+  }
+  return first + 1;
+}
+
+/** Whether all quotes are closed. */
+const hasPairs = (line) => line.split('"').length % 2 === 1;
+
 const lineAt = (content, index) => content.slice(0, index).split(LINE_END).length;
 
-function table({ names, separator }, lines, first, groups) {
+function table({ names, separator }, lines, first, end, groups) {
   const folded = names.map(fold);
   const isThere = (name) => folded.includes(name);
   const group = groups.find((parts) => parts.flat().some(isThere));
@@ -86,7 +104,7 @@ function table({ names, separator }, lines, first, groups) {
   const indexes = used.map((name) => folded.indexOf(name));
   const bare = (fields) => fields.map((field) => field.replace(/^[\uFEFF ]+|[\uFEFF ]+$/g, "").toLowerCase());
   const [rows, texts] = [[], []];
-  for (const { line, fields } of parse(lines.slice(first + 1), separator, first + 2)) {
+  for (const { line, fields } of parse(lines.slice(end), separator, end + 1)) {
     const row = fitted(fields, names.length, separator, line);
     if (JSON.stringify(bare(fields.slice(0, names.length))) === JSON.stringify(bare(names))) {
       throw new Unreadable("headerAgain", line);
@@ -139,9 +157,10 @@ function headerOf(line, knownNames, inQuotes = false) {
 
 function cut(line, separator) {
   try {
-    return parse([line], separator, 1)[0]?.fields ?? [""];
+    const rows = parse([line], separator, 1);
+    return rows.length > 1 ? [line] : (rows[0]?.fields ?? [""]);
   } catch {
-    return [line];
+    return parse([`${line}"`], separator, 1)[0].fields;
   }
 }
 
