@@ -183,6 +183,12 @@ READ = (
         ("batom, matte; 2 | 3", "carrinho\tazul"),
     ),
     Table(
+        "one column, a control character in a text",
+        b"texto\nbatom\x1fmatte\n",
+        ("texto",),
+        ("batom\x1fmatte",),
+    ),
+    Table(
         "a text of two lines",
         b'nome;descricao\nbatom;"cor\nvermelha"\ncarrinho;azul\n',
         ("nome", "descricao"),

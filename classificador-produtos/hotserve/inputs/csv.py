@@ -22,8 +22,8 @@ from hotserve.inputs.columns import (
 csv.field_size_limit(sys.maxsize)
 
 SEPARATORS = ";,\t|"
-_NO_SEPARATOR = "\x1f"
-"""With one column a comma is part of the text."""
+_NO_SEPARATOR = "\ud800"
+"""With one column a comma is part of the text: half of a surrogate pair is in none."""
 _MARK = "\ufeff"
 _EDGES = f"{_MARK} "
 _PADDING = 3

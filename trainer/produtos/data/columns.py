@@ -17,8 +17,9 @@ KNOWN_COLUMNS = (*TEXT_COLUMNS, CATEGORY)
 
 SEPARATORS = ";,\t|"
 
-NO_SEPARATOR = "\x1f"
-"""Of a table with one column: a comma in it is part of the text."""
+NO_SEPARATOR = "\ud800"
+"""Of a table with one column: a comma in it is part of the text, and half of a surrogate pair is in
+none."""
 
 csv.field_size_limit(sys.maxsize)
 
