@@ -155,12 +155,12 @@ READ = (
     of_products(
         "a name of two lines",
         written([(*COLUMNS, "preço\n(R$)"), *((*row, "9,90") for row in PRODUCTS)]),
-        (*COLUMNS, "preco(r$)"),
+        (*COLUMNS, "preco (r$)"),
     ),
     of_products(
         "a name of two lines before the others",
         written([("código\r\n(loja)", *COLUMNS), *(("7", *row) for row in PRODUCTS)], ","),
-        ("codigo(loja)", *COLUMNS),
+        ("codigo (loja)", *COLUMNS),
     ),
     of_products("each line in quotes", _excel((COLUMNS, *PRODUCTS))),
     of_products("each line but the header in quotes", ";".join(COLUMNS) + "\n" + _excel(PRODUCTS)),

@@ -66,7 +66,7 @@ def read_table(text: str) -> Table:
     lines[number - 1] = first
     rows = _rows(lines, number - 1, separator=header[0])
     _, names = next(rows)
-    return Table(names, number, rows)
+    return Table([*map(in_one_line, names)], number, rows)
 
 
 def first_lines(lines: Iterable[str]) -> list[tuple[int, str]]:
@@ -96,6 +96,11 @@ def header_of(
         if found and line is text:
             first_line_alone = (*found, number)
     return first_line_alone
+
+
+def in_one_line(name: str) -> str:
+    """The name of a column, whose line ends become blanks."""
+    return " ".join(filter(None, name.splitlines()))
 
 
 def _rows(lines: list[str], first: int, separator: str) -> Iterator[tuple[int, list[str]]]:

@@ -13,7 +13,14 @@ from typing import TextIO
 import pyarrow as pa
 
 from produtos.data.columns import KNOWN_COLUMNS, SEPARATORS
-from produtos.data.csv import MARK, first_lines, header_of, unquoted, without_empty_tail
+from produtos.data.csv import (
+    MARK,
+    first_lines,
+    header_of,
+    in_one_line,
+    unquoted,
+    without_empty_tail,
+)
 from produtos.data.formats import LOOKED_AT, encoded_twice
 from produtos.errors import BadInput
 from produtos.io import columns, csv_rows, formats, rows
@@ -273,6 +280,5 @@ def _in_windows(line: str) -> str:
 
 def _tidy(names: list[str]) -> list[str]:
     """Names in one line, without blanks and marks around them; none of empty columns at the end."""
-    one_line = (" ".join(filter(None, name.splitlines())) for name in names)
-    bare = [name.strip(f" \t\xa0{MARK}") for name in one_line]
+    bare = [in_one_line(name).strip(f" \t\xa0{MARK}") for name in names]
     return list(without_empty_tail(bare, max(i for i, name in enumerate(bare, 1) if name)))
