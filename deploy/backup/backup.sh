@@ -142,7 +142,7 @@ make_backup() {
   copy_database
   copy_files
   versions >"$stage/versions.json"
-  if ! said=$(cd "$stage" && restic_ backup --json --quiet --exclude-caches "$@" . 2>"$work/problem"); then
+  if ! said=$(cd "$stage" && restic_ backup --json --quiet "$@" . 2>"$work/problem"); then
     # A folder gets back the room that this took: else even a smaller one may not fit any more.
     [[ ! -d $RESTIC_REPOSITORY ]] ||
       { restic_ unlock --remove-all && restic_ prune --max-repack-size 0; } &>/dev/null || true

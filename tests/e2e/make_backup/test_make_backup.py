@@ -29,6 +29,18 @@ def test_a_restored_folder_serves_what_the_other_did(made: Backups, tmp_path: Pa
         assert len(again.runs()) == 10
 
 
+def test_a_folder_that_calls_itself_a_cache_is_kept_too(made: Backups) -> None:
+    """As one that a model's files were downloaded to, and that is logged with it."""
+    cache = made.home / "artifacts" / "1" / "modelo" / ".cache"
+    cache.mkdir(parents=True)
+    (cache / "CACHEDIR.TAG").write_text("Signature: 8a477f597d28d172789f06886806bc55\n", "utf-8")
+    (cache / "weights.bin").write_bytes(b"1")
+    assert made.make("backup").returncode == 0
+    new = elsewhere(made)
+    assert new.make("restore", SNAPSHOT="latest").returncode == 0
+    assert files(new.home / "artifacts") == files(made.home / "artifacts")
+
+
 def test_the_guide_word_for_word(made: Backups) -> None:
     guide = (ROOT / "docs" / "backup.md").read_text(encoding="utf-8")
     block = re.search(r"## Without containers.*?```sh\n(.*?)```", guide, re.DOTALL)
