@@ -105,6 +105,9 @@ class: $(if $(LOCAL),env) ## make a place for each student, and class.md to hand
 	@umask 077; $(CLASSROOM) --address '$(or $(ADDRESS),http://localhost:$(or $(MLFLOW_PORT),5000))' \
 		--api '$(or $(API),http://localhost:$(if $(LOCAL),$(API_PORT),$(or $(SERVE_PORT),8080)))' <'$(STUDENTS)' >'$(HAND_OUT).new' \
 		|| { code=$$?; rm -f '$(HAND_OUT).new'; exit $$code; }
+	@# Those of before may be the only place where a password is written.
+	@if [ -e '$(HAND_OUT)' ] && ! cmp -s '$(HAND_OUT)' '$(HAND_OUT).new'; then \
+		mv '$(HAND_OUT)' "$(HAND_OUT).$$(date +%Y-%m-%d-%H%M%S)"; fi
 	@mv '$(HAND_OUT).new' '$(HAND_OUT)' && cat '$(HAND_OUT)'
 
 .PHONY: class-status
