@@ -49,6 +49,16 @@ def test_the_first_of_all_goes_to_production_and_a_later_one_to_staging(
     assert models.asked == {}
 
 
+def test_of_two_that_were_registered_at_the_same_time_the_first_goes_to_production(
+    client: MlflowClient, models: Models
+) -> None:
+    first, second = version(client), version(client)
+    assert choose(client, second, promote=False) == (STAGING, "")
+    assert choose(client, first, promote=False) == (PRODUCTION, "")
+    assert stages(client) == [PRODUCTION, STAGING]
+    assert models.asked == {}
+
+
 @pytest.mark.parametrize(
     ("wrong_before", "wrong_now", "promoted"),
     [({}, {}, True), ({"game": "livro"}, {}, True), ({}, {"game": "livro"}, False)],
