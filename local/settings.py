@@ -70,8 +70,10 @@ def read(environ: Mapping[str, str], cwd: Path | None = None) -> Settings:
                 "MLFLOW_PORT and SERVE_PORT are both {serve_port}: give one of them another number"
             ).format(serve_port=serve_port)
         )
-    home = cwd / environ["STACK_HOME"] if environ.get("STACK_HOME") else ROOT / ".stack"
-    home = Path(os.path.abspath(home.expanduser()))
+    # zsh and dash leave the ~ of an argument such as STACK_HOME=~/x to us.
+    home = Path(
+        os.path.abspath(cwd / os.path.expanduser(environ.get("STACK_HOME") or ROOT / ".stack"))
+    )
     if unfit := set(str(home)) & set("%\"'#;?\n"):
         raise UsageError(
             tr("STACK_HOME={home}: choose a path without {unfit}").format(
@@ -81,7 +83,7 @@ def read(environ: Mapping[str, str], cwd: Path | None = None) -> Settings:
     dataset = environ.get("DATASET") or str(ROOT / "trainer" / "produtos.csv")
     # The trainer says which addresses can be read.
     if "://" not in dataset:
-        dataset = os.path.abspath(cwd / Path(dataset).expanduser())
+        dataset = os.path.abspath(cwd / os.path.expanduser(dataset))
     if '"' in dataset or "\n" in dataset:
         raise UsageError(tr("DATASET has a quotation mark in it: rename the file"))
     tokens = read_tokens(environ, environ.get(FILE_VARIABLE, ""))

@@ -16,11 +16,13 @@ fail() {
 for program in restic sqlite3; do
   command -v "$program" >/dev/null || fail "$program was not found: install it, sudo apt-get install restic sqlite3"
 done
-STACK_HOME=$(realpath --canonicalize-missing "${STACK_HOME:-.stack}")
+# expanded PATH: zsh and dash leave the ~ of an argument such as STACK_HOME=~/x to us.
+expanded() { if [[ $1 == \~/* ]]; then printf '%s\n' "$HOME/${1:2}"; else printf '%s\n' "$1"; fi; }
+STACK_HOME=$(realpath --canonicalize-missing "$(expanded "${STACK_HOME:-.stack}")")
 export STACK_HOME BACKUP_OF=sqlite-folder BACKUP_WORK=$STACK_HOME/backup
-export RESTIC_REPOSITORY=${BACKUP_TARGET:-$PWD/backups-local}
-RESTIC_PASSWORD_FILE=$(realpath --canonicalize-missing "${BACKUP_PASSWORD_FILE:-backup.password}")
-export RESTIC_PASSWORD_FILE
+RESTIC_REPOSITORY=$(expanded "${BACKUP_TARGET:-$PWD/backups-local}")
+RESTIC_PASSWORD_FILE=$(realpath --canonicalize-missing "$(expanded "${BACKUP_PASSWORD_FILE:-backup.password}")")
+export RESTIC_REPOSITORY RESTIC_PASSWORD_FILE
 # What the user's own backups are kept by: restic takes one repository and one password only.
 unset RESTIC_REPOSITORY_FILE RESTIC_PASSWORD_COMMAND
 

@@ -14,11 +14,13 @@ fail() {
   exit "${2:-2}"
 }
 
-# setting NAME: as Compose finds it, in the shell or the last line of its files.
+# setting NAME: as Compose finds it, in the shell or the last line of its files; of a path that begins with ~/, too.
 setting() {
-  local files=${COMPOSE_ENV_FILES:-.env}
+  local files=${COMPOSE_ENV_FILES:-.env} value
   # shellcheck disable=SC2086 # a list with commas
-  echo "${!1-$(sed -n "s/^$1=//p" ${files//,/ } | tail -n 1 | tr -d "\"'\r")}"
+  value=${!1-$(sed -n "s/^$1=//p" ${files//,/ } | tail -n 1 | tr -d "\"'\r")}
+  if [[ $value == \~/* ]]; then value=$HOME/${value:2}; fi
+  echo "$value"
 }
 
 # backup.sh in its container. Whoever asks reads what it says, not what Compose does. MySQL and S3 are

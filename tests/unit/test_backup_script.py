@@ -57,6 +57,38 @@ def test_of_a_backup_that_was_killed_it_is_said(docker: FakeDocker, code: int, t
     assert sum(line.endswith(" backup killed") for line in asked(docker)) == times
 
 
+def test_a_folder_in_the_users_home_is_the_one_that_compose_takes(docker: FakeDocker) -> None:
+    home = docker.calls.parent / "home"
+    done = stack(docker, "backup", HOME=str(home), BACKUP_FOLDER="~/backups")
+    assert done.returncode == 0, done.stderr
+    assert (home / "backups").is_dir()
+
+
+@pytest.mark.skipif(
+    not (shutil.which("restic") and shutil.which("sqlite3")),
+    reason="restic or sqlite3 is not installed (tests/install-tools.sh)",
+)
+def test_a_home_that_the_shell_left_to_us_is_the_users(tmp_path: Path) -> None:
+    """As `make run` reads it."""
+    (tmp_path / "dados").mkdir()
+    with sqlite3.connect(tmp_path / "dados" / "mlflow.db") as database:
+        database.execute("CREATE TABLE alembic_version (version_num TEXT)")
+        database.execute("CREATE TABLE runs (run_uuid TEXT)")
+        database.execute("CREATE TABLE registered_models (name TEXT)")
+    database.close()
+    settings = {
+        "HOME": str(tmp_path),
+        "STACK_HOME": "~/dados",
+        "BACKUP_TARGET": "~/kept",
+        "BACKUP_PASSWORD_FILE": "~/password",
+    }
+    script = ROOT / "deploy" / "backup" / "local.sh"
+    done = completed([script, "backup"], env=os.environ | settings)
+    assert done.returncode == 0, done.stderr
+    assert {each.name for each in tmp_path.iterdir()} >= {"dados", "kept", "password"}
+    assert not (ROOT / "~").exists()
+
+
 def test_without_a_backup_nothing_is_upgraded(docker: FakeDocker) -> None:
     done = stack(docker, "upgrade", MAKE="137")
     assert done.returncode == 1

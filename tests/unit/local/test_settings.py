@@ -35,6 +35,16 @@ def test_paths_count_from_the_current_folder(tmp_path: Path) -> None:
     assert read(tmp_path, DATASET="https://a/b.csv?sig=1").dataset == "https://a/b.csv?sig=1"
 
 
+def test_a_home_that_the_shell_left_to_us_is_the_users(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/casa")
+    chosen = read(tmp_path, STACK_HOME="~/dados", DATASET="~/meus.csv")
+    assert (str(chosen.home), chosen.dataset) == ("/casa/dados", "/casa/meus.csv")
+    nobodys = read(tmp_path, STACK_HOME="~ninguem/dados", DATASET="~ninguem/meus.csv")
+    assert nobodys.home == tmp_path / "~ninguem" / "dados"
+
+
 @pytest.mark.parametrize(
     ("environment", "complaint"),
     [
