@@ -80,7 +80,8 @@ class Settings:
         TEXT,
         "",
         "a stage or @alias of the same model: the page shows the category and the words of its "
-        "version beside those of the one that answers; for models of the fast lane",
+        "version beside those of the one that answers; for a model of the fast lane, where it is "
+        "the only one",
     )
     cors_origins: tuple[str, ...] = option(
         ORIGINS,
