@@ -67,12 +67,6 @@ class Deployment:
         """Whether its process was healthy once."""
         return self.generation > 0 or self.is_known
 
-    @property
-    def is_to_be_compared(self) -> bool:
-        """Whether its lane or its batching has no outcome of a comparison yet."""
-        compares_rows = self.batch_opener is not None and self.batching == COMPARING
-        return self.opener is not None or compares_rows
-
     def target(self) -> Target:
         """Where to send requests for it."""
         server, version = self.server, self.version.label

@@ -90,7 +90,7 @@ class Publisher:
         """Compare answers with the healthy process's: the compiled model's, and rows' together.
 
         What is equal opens: the lane, and batching. A comparison with the process of before comes
-        to its end first.
+        to its end first; what that came to a verdict on is not compared again.
         """
         before = deployment.opening
 

@@ -101,8 +101,8 @@ class Supervisor:
         try:
             while True:
                 await self._until_it_is_there_again()
-                if deployment.is_to_be_compared:
-                    self._publisher.open_lane(deployment)
+                # What could not be compared with the process before.
+                self._publisher.open_lane(deployment)
         finally:
             server.sleeper = None
 
