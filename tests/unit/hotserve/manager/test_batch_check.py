@@ -189,11 +189,13 @@ def test_a_model_that_is_to_be_asked_row_by_row(
 def waits_for_each(table: Any) -> Any:
     """As a model that asks another service for each row."""
     for _ in range(len(table)):
-        time.sleep(0.1)
+        time.sleep(0.3)
     return sums(table)
 
 
-def test_a_model_that_gains_nothing(tmp_path: Path) -> None:
+def test_a_model_that_gains_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Whatever else this machine does makes one of many tries look like a gain.
+    monkeypatch.setattr("hotserve.manager.batch_check._TRIES", 2)
     found = verdict(custom(tmp_path / "m", waits_for_each))
     assert "nothing would be gained: 8 rows take it" in found["shut"]
 
