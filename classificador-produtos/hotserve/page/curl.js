@@ -13,7 +13,9 @@ export function curl(path, { method = "POST", type = "", body }) {
   const parts = [`curl ${new URL(path, location.href)}`];
   if (type) parts.push(`-H ${quoted(`Content-Type: ${type}`)}`);
   if (hasToken()) parts.push('-H "Authorization: Bearer $HOTSERVE_TOKEN"');
-  if (body !== undefined) parts.push(`--data-binary ${quoted(body)}`);
+  // With an @ in front a body would be the name of a file.
+  const data = body?.startsWith("@") ? "--data-raw" : "--data-binary";
+  if (body !== undefined) parts.push(`${data} ${quoted(body)}`);
   else if (method !== "GET") parts.push(`-X ${method}`);
   return parts.join(" \\\n  ");
 }

@@ -25,15 +25,24 @@ def test_a_request_of_the_description_is_sent_and_copied(
         request.get_by_role("button", name="Enviar").click()
         expect(request.get_by_role("status")).to_contain_text("200 OK")
         expect(request.get_by_role("status")).to_contain_text('"predictions": ["brinquedo"')
-        request.get_by_role("textbox").fill("senhor dos anéis\nd'água")
-        request.get_by_role("button", name="Copiar como curl").click()
-        expect(request.get_by_role("button", name="Copiado")).to_be_visible()
-        copied = page.evaluate("navigator.clipboard.readText()")
-        told = subprocess.run(
-            ["bash", "-c", copied], capture_output=True, check=True, timeout=PATIENCE, cwd=tmp_path
-        )
-        assert json.loads(told.stdout)["predictions"][0] == "livro"
-        assert told.stdout.endswith(b"}\n")
+        for text in ("senhor dos anéis\nd'água", "@senhor dos anéis"):
+            # Only what was copied now is to be read.
+            page.evaluate("navigator.clipboard.writeText('')")
+            request.get_by_role("textbox").fill(text)
+            request.get_by_role("button", name="Copiar como curl").click()
+            expect(request.get_by_role("button", name="Copiado")).to_be_visible()
+            page.wait_for_function("navigator.clipboard.readText().then(text => text !== '')")
+            copied = page.evaluate("navigator.clipboard.readText()")
+            assert f"'{text[:8]}" in copied
+            told = subprocess.run(
+                ["bash", "-c", copied],
+                capture_output=True,
+                check=True,
+                timeout=PATIENCE,
+                cwd=tmp_path,
+            )
+            assert json.loads(told.stdout)["predictions"][0] == "livro"
+            assert told.stdout.endswith(b"}\n")
         model = page.locator("#get-model form")
         model.get_by_role("button", name="Enviar").click()
         expect(model.get_by_role("status")).to_contain_text(f'"name": "{NAME}"')
