@@ -7,7 +7,8 @@ Texts are BYTES. Binary tensors are those of Triton's extension, in requests onl
 import base64
 import json
 import struct
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from math import prod
 from typing import Any
 
@@ -126,7 +127,7 @@ def _checked(tensor: Tensor, binary: bytes | None) -> Tensor:
     if binary is not None:
         data = _of_bytes(name, datatype, binary)
     elif isinstance(tensor.get("data"), list):
-        data = [*_flat(tensor["data"])]
+        _, data = _flattened(tensor["data"], f"{name}: data")
         if not _are(datatype, data):
             raise TensorError(f"{name}: not all of data is {datatype}")
     else:
@@ -136,12 +137,20 @@ def _checked(tensor: Tensor, binary: bytes | None) -> Tensor:
     return {"name": name, "datatype": datatype, "shape": shape, "data": data}
 
 
-def _flat(data: Iterable[Any]) -> Iterator[Any]:
-    for value in data:
-        if isinstance(value, list):
-            yield from _flat(value)
-        else:
-            yield value
+def _flattened(data: Any, what: str) -> tuple[list[int], list[Any]]:
+    """The shape of a value or of lists in lists, and what is in them, one after another.
+
+    Raises:
+        TensorError: the lists of one depth differ in length.
+    """
+    shape, values = list[int](), [data]
+    while any(isinstance(value, list) for value in values):
+        lengths = {len(value) if isinstance(value, list) else None for value in values}
+        if len(lengths) > 1:
+            raise TensorError(f"{what} is no tensor: its rows differ in length")
+        shape.append(len(values[0]))
+        values = [*chain.from_iterable(values)]
+    return shape, values
 
 
 def _are(datatype: str, values: Iterable[Any]) -> bool:
@@ -274,13 +283,11 @@ def to_tensors(answer: bytes, outputs: Sequence[Mapping[str, Any]] | None) -> li
 
 def _tensor(name: str, data: Any, described: Mapping[str, Any]) -> Tensor:
     data = data if isinstance(data, list) else [data]
-    shape = _shape(data)
+    shape, values = _flattened(data, f"the answer's {name}")
     values = [
         json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value
-        for value in _flat(data)
+        for value in values
     ]
-    if prod(shape) != len(values):
-        raise TensorError(f"the answer's {name} is no tensor: its rows differ in length")
     datatype = described.get("datatype")
     if datatype is None or not _are(datatype, values):
         likely = ("BOOL", "INT64", "FP64") if values else ()
@@ -288,9 +295,3 @@ def _tensor(name: str, data: Any, described: Mapping[str, Any]) -> Tensor:
     if datatype == "BYTES":
         values = [v if isinstance(v, str | None) else json.dumps(v) for v in values]
     return {"name": name, "datatype": datatype, "shape": shape, "data": values}
-
-
-def _shape(data: Any) -> list[int]:
-    if not isinstance(data, list):
-        return []
-    return [len(data), *(_shape(data[0]) if data else [])]

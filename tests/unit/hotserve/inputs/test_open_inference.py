@@ -129,6 +129,8 @@ def test_what_is_no_request(body: bytes, length: int | None, said: str) -> None:
         ({"shape": [1] * 5000}, "x: shape has 5000 numbers; the most is 64"),
         ({"shape": [3]}, r"x: shape \[3\] needs 3 values, data has 2"),
         ({"data": "ab"}, "x: data must be a list"),
+        ({"shape": [2, 2], "data": [[1], [2, 3, 4]]}, "x: data is no tensor: its rows differ"),
+        ({"data": [[1], 2]}, "x: data is no tensor: its rows differ in length"),
         ({"data": [1.5, 2]}, "x: not all of data is INT32"),
         ({"data": [True, 2]}, "x: not all of data is INT32"),
         ({"data": ["1", 2]}, "x: not all of data is INT32"),
@@ -216,8 +218,10 @@ def test_outputs_are_called_and_typed_as_the_signature_says() -> None:
 
 
 def test_predictions_that_are_no_tensor() -> None:
-    with pytest.raises(TensorError, match="output-0 is no tensor"):
-        v2.to_tensors(b'{"predictions": [[1], [2, 3]]}', None)
+    # The last ones hold as many values as a tensor of the first row's length.
+    for ragged in ("[[1], [2, 3]]", "[1, [2]]", "[[1, 2], [3], [4, 5, 6]]", "[[[1], 2], [3, [4]]]"):
+        with pytest.raises(TensorError, match="output-0 is no tensor"):
+            v2.to_tensors(b'{"predictions": %b}' % ragged.encode(), None)
 
 
 def test_which_outputs_are_wanted() -> None:
