@@ -1,7 +1,9 @@
 """The settings of `make run`, read from the environment and checked before anything starts."""
 
+import difflib
 import fcntl
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -16,6 +18,12 @@ from hotserve.config.tokens import FILE_VARIABLE, read_tokens
 from local.language import tr
 
 ROOT = Path(__file__).resolve().parent.parent
+
+ON_THE_LINE = ("MLFLOW_PORT", "SERVE_PORT", "STACK_HOME", "DATASET", "LINGUA", "LOCAL", "VERSION")
+"""What `make run` and `make reset` read of what stands behind them."""
+
+ALIKE = 0.85
+"""Less, and MLFLOW_HOST, which MLflow reads, would be taken for MLFLOW_PORT."""
 
 
 @dataclass(frozen=True)
@@ -58,10 +66,12 @@ def read(environ: Mapping[str, str], cwd: Path | None = None) -> Settings:
     """Read the settings; relative paths count from ``cwd``, the shipped defaults from the project.
 
     Raises:
-        UsageError: a port is no number from 1 to 65535, both are the same, a path cannot
-            stand in the process runner's configuration, or the API's tokens can't be used.
+        UsageError: a setting was given to make under a name that is almost its own, a port is no
+            number from 1 to 65535, both are the same, a path cannot stand in the process runner's
+            configuration, or the API's tokens can't be used.
     """
     cwd = cwd or Path.cwd()
+    _check_names(environ.get("MAKEFLAGS", ""))
     mlflow_port = _port(environ, "MLFLOW_PORT", 5000)
     serve_port = _port(environ, "SERVE_PORT", 8080)
     if mlflow_port == serve_port:
@@ -88,6 +98,16 @@ def read(environ: Mapping[str, str], cwd: Path | None = None) -> Settings:
         raise UsageError(tr("DATASET has a quotation mark in it: rename the file"))
     tokens = read_tokens(environ, environ.get(FILE_VARIABLE, ""))
     return Settings(mlflow_port, serve_port, home, dataset, next(iter(tokens)) if tokens else None)
+
+
+def _check_names(flags: str) -> None:
+    """See that no variable on make's own line, as make hands it down, is a misspelt setting."""
+    for name in re.findall(r"(?<!\S)([A-Za-z]\w*)=", re.sub(r"\\.", "_", flags)):
+        if name not in ON_THE_LINE:
+            for near in difflib.get_close_matches(name.upper(), ON_THE_LINE, 1, ALIKE):
+                raise UsageError(
+                    tr("{name} is no setting; write it {near}=…").format(name=name, near=near)
+                )
 
 
 def _port(environ: Mapping[str, str], name: str, default: int) -> int:

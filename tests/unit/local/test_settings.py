@@ -26,6 +26,28 @@ def test_nothing_set_is_the_shipped_stack(tmp_path: Path) -> None:
     assert chosen.serve_url == "http://127.0.0.1:8080"
 
 
+@pytest.mark.parametrize(
+    ("line", "near"),
+    [
+        ("DATASTE=minha.csv", "DATASTE is no setting; write it DATASET=…"),
+        ("SERVE_PORT=8081 dataset=minha.csv", "dataset is no setting; write it DATASET=…"),
+        ("MLFLOWPORT=5001", "MLFLOWPORT is no setting; write it MLFLOW_PORT=…"),
+        ("VERSON=1", "VERSON is no setting; write it VERSION=…"),
+        ("MLFLOW_HOST=x HOTSERVE_TOKEN=y API_PORT=8081 UV_INDEX_URL=z", ""),
+        (r"DATASET=a\ DATASTE=b --jobserver-auth=3,4", ""),
+    ],
+)
+def test_a_misspelt_setting_on_the_line_is_not_passed_over(
+    tmp_path: Path, line: str, near: str
+) -> None:
+    flags = f"s -j2 -- {line}"
+    if not near:
+        read(tmp_path, MAKEFLAGS=flags)
+        return
+    with pytest.raises(UsageError, match=f"^{near}$"):
+        read(tmp_path, MAKEFLAGS=flags)
+
+
 def test_paths_count_from_the_current_folder(tmp_path: Path) -> None:
     chosen = read(tmp_path, STACK_HOME="dados", DATASET="../meus.csv", HOTSERVE_TOKEN="segredo")
     assert chosen.home == tmp_path / "dados"
