@@ -253,6 +253,11 @@ REFUSED = (
     ),
     refused("line ends lost by curl -d", WHOLE.replace("\n", ""), "--data-binary|line ends"),
     refused(
+        "line ends of a large table lost",
+        "nome;descricao;preço" + "".join(f"ioiô {n};de pau {n};3,{n}" for n in range(1000)),
+        "--data-binary|line ends",
+    ),
+    refused(
         "a header and no rows", "nome;descricao;categoria\n", "no rows|no products|nothing left"
     ),
     refused("empty", "", "empty"),

@@ -166,6 +166,8 @@ def read(
     stop = end.end() if end else len(text)
     header = _header(text, start, stop, model_columns)
     if header is None:
+        if _BLANK.fullmatch(text, stop):
+            _check_for_lost_line_ends(text, start, model_columns)
         _check_for_report_lines(text, stop, model_columns)
         for piece in _pieces(text, start):
             lines = [line for line in _LINE_ENDS.split(piece) if line.strip()]
@@ -237,6 +239,21 @@ def _cut(line: str, model_columns: Sequence[str]) -> tuple[tuple[str, ...], str]
 
     found = map(cut, SEPARATORS)
     return max(found, key=lambda cut: (known(cut[0], model_columns), len(cut[0])))
+
+
+def _check_for_lost_line_ends(text: str, start: int, model_columns: Sequence[str]) -> None:
+    """See that a text of one line, too long for a header, does not begin with one.
+
+    Raises:
+        CsvError: it does.
+    """
+    if len(text) - start <= _LONGEST_HEADER:
+        return
+    names, _ = _cut(text[start : start + _LONGEST_HEADER], model_columns)
+    found = [name for name in names if known([name], model_columns)]
+    # One name inside may be a word of a long text.
+    if found[1:] or found[:1] == [*names[:1]]:
+        raise CsvError(_LINE_ENDS_LOST.format(shown(found)))
 
 
 def _check_for_report_lines(text: str, start: int, model_columns: Sequence[str]) -> None:

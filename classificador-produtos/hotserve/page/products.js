@@ -58,12 +58,23 @@ export function read(content, modelColumns = []) {
     if (header.known && !hasPairs(line)) throw new Unreadable("neverClosed", first + 1);
     if (header.known) return table(header, lines, first, end, groups);
   }
+  if (lines[first].length > LONGEST_HEADER && next(first + 1) < 0) refuseOneLine(lines[first], first, known);
   const below = lines
     .slice(first + 1, first + 1 + REPORT)
     .findIndex((line) => headerOf(line, known).known > 1);
   if (below >= 0) throw new Unreadable("linesAboveHeader", first + below + 2);
   const texts = lines.slice(first).filter((line) => line.trim()).map(unquote);
   return { columns: null, used: [], rows: texts.map((text) => [text]), texts, labels: null };
+}
+
+/** The line ends of a table may have been lost on the way. */
+function refuseOneLine(line, first, known) {
+  const { names } = headerOf(line.slice(0, LONGEST_HEADER), known);
+  const found = names.filter((name) => known.includes(fold(name)));
+  // One name inside may be a word of a long text.
+  if (found.length > 1 || (found.length && found[0] === names[0])) {
+    throw new Unreadable("noRows", first + 1, found.slice(0, 4).join(", "));
+  }
 }
 
 function refuseOtherKinds(content) {

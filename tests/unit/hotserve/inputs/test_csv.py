@@ -102,6 +102,18 @@ def test_what_can_not_be_read_is_named(body: bytes, message: str) -> None:
         products(body)
 
 
+@pytest.mark.parametrize("end", ["", "\n", "\r\n\n"])
+def test_the_line_ends_of_a_large_table_may_be_lost(end: str) -> None:
+    lost = "nome;descricao;preço" + "".join(f"ioiô {n};de pau;{n}" for n in range(1000))
+    with pytest.raises(CsvError, match=r"names columns \(nome, descricao\).*--data-binary"):
+        texts(lost + end)
+
+
+def test_a_long_text_may_have_the_name_of_a_column_in_it() -> None:
+    text = f"livro; nome; {'muito bom ' * 2000}"
+    assert texts(text) == [text]
+
+
 def test_lines_of_a_report_above_a_header_are_few() -> None:
     above = ["boneca de pano"] * 10
     with pytest.raises(CsvError, match="line 11"):
