@@ -96,6 +96,8 @@ alone() {
 # open_repository [make]: see that it can be read, or make it.
 open_repository() {
   local said
+  [[ -e $RESTIC_PASSWORD_FILE ]] ||
+    fail "there is no $RESTIC_PASSWORD_FILE: \`make backup\` makes it with the first backup; those of elsewhere need the one that they were made with (BACKUP_PASSWORD_FILE)" 2
   [[ -r $RESTIC_PASSWORD_FILE ]] || fail "the password's file cannot be read by user $(id -u): see BACKUP_PASSWORD_FILE" 2
   [[ -s $RESTIC_PASSWORD_FILE ]] || fail "the password's file is empty: see BACKUP_PASSWORD_FILE" 2
   if said=$(restic_ cat config --no-lock 2>&1); then return; fi

@@ -200,6 +200,22 @@ def test_prometheus_is_told_what_became_of_the_last_one(tmp_path: Path) -> None:
     assert tells("killed") == (when, "0")
 
 
+def test_before_the_first_backup_it_is_told_what_makes_the_password(tmp_path: Path) -> None:
+    environment = os.environ | {
+        "BACKUP_OF": "sqlite-folder",
+        "BACKUP_WORK": str(tmp_path / "work"),
+        "STACK_HOME": str(tmp_path),
+        "RESTIC_REPOSITORY": str(tmp_path / "kept"),
+        "RESTIC_PASSWORD_FILE": str(tmp_path / "backup.password"),
+    }
+    for command in (["list"], ["restore", "latest"]):
+        done = completed(
+            [str(ROOT / "deploy" / "backup" / "backup.sh"), *command], cwd=ROOT, env=environment
+        )
+        assert done.returncode == 2
+        assert f"there is no {tmp_path}/backup.password: `make backup` makes it" in done.stderr
+
+
 def test_the_container_is_let_read_the_key_where_backups_go_by_ssh(docker: FakeDocker) -> None:
     keys = docker.calls.parent / "keys"
     keys.mkdir()
