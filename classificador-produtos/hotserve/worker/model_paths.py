@@ -148,7 +148,9 @@ class Model:
         content_type = next((value for name, value in headers if name == b"content-type"), b"")
         if not content_type:
             raise RequestError(415, "send a Content-Type: text/csv or application/json")
-        if content_type.split(b";")[0].strip().lower() in _FORMS:
+        kind, _, parameters = content_type.lower().partition(b";")
+        # `curl -F` adds a boundary to the type that it was given.
+        if kind.strip() in _FORMS or b"boundary=" in parameters:
             raise RequestError(
                 415,
                 "a form is not read; send the file itself, with its type: "

@@ -209,6 +209,7 @@ async def test_an_open_lane_answers_before_its_process_is_up() -> None:
         ({"content_type": ""}, "send a Content-Type"),
         ({"content_encoding": "gzip"}, "content-encoding: send the body as it is"),
         ({"content_type": "multipart/form-data; boundary=x"}, "--data-binary @"),
+        ({"content_type": "text/csv; boundary=----x"}, "a form is not read"),
         ({"content_type": "Application/X-WWW-Form-Urlencoded"}, "a form is not read"),
     ],
 )
