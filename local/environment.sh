@@ -19,10 +19,11 @@ esac
 
 packages=$(cat "${files[@]}" | grep '^[a-z].*==' | sort -u | wc -l)
 
-fail() { printf 'make: %s\n' "$*" >&2; exit 2; }
-# hotserve asks Linux itself to end what it started.
-[[ $(uname -s) == Linux ]] || fail "this needs Linux, and here is $(uname -s): use Docker (docs/compose.md), or on Windows WSL"
 say() { "${PYTHON:-python3}" -m local.environment_says "$@" 2>/dev/null || printf '%s\n' "$*"; }
+fail() { printf 'make: %s\n' "$(say "$@")" >&2; exit 2; }
+# hotserve asks Linux itself to end what it started.
+[[ $(uname -s) == Linux ]] ||
+  { echo "make: this needs Linux, and here is $(uname -s): use Docker (docs/compose.md), or on Windows WSL" >&2; exit 2; }
 
 # A line now and then while something works in silence: how many packages are in uv's cache that were not there before.
 cache=${UV_CACHE_DIR:-${XDG_CACHE_HOME:-${HOME:-/nowhere}/.cache}/uv}
@@ -46,7 +47,7 @@ find_python() {
   if [[ -f wheels/made-for ]]; then
     read -r candidate machine <wheels/made-for
     candidates=("$candidate")
-    [[ $machine == "$(uname -m)" ]] || fail "this bundle was made on $machine, and this machine is $(uname -m): make one on a machine like this"
+    [[ $machine == "$(uname -m)" ]] || fail other-machine "$machine" "$(uname -m)"
   fi
   for candidate in ${PYTHON:+"$PYTHON"} "${candidates[@]}"; do
     if "$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; then
@@ -54,7 +55,9 @@ find_python() {
       return
     fi
   done
-  fail "${candidates[*]}: none was found; install one, or name it: make run PYTHON=/path/to/python3.11"
+  # Whichever Python is there may tell it, in the language of the terminal.
+  PYTHON=$(command -v python3) || { echo "make: ${candidates[*]}: none was found; install one" >&2; exit 2; }
+  fail no-python "${candidates[*]}"
 }
 
 # Debian and Ubuntu keep `python -m venv` in a package of its own.
@@ -65,9 +68,9 @@ ensure_venv_module() {
   if [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
     say package "$package"
     { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$package"; } \
-      >/dev/null 2>&1 || fail "apt-get could not install $package; install it and start again"
+      >/dev/null 2>&1 || fail no-package "$package"
   else
-    fail "this Python has no venv module; install it first: sudo apt-get install $package"
+    fail no-venv "$package"
   fi
 }
 
@@ -104,9 +107,9 @@ if [[ ! -x $venv/bin/uv ]] || ! is_at_home; then
   say uv
   start_counting
   # --clear: one that was cut off half-way is not trusted.
-  "$python" -m venv --clear "$venv" || fail "could not make $venv"
+  "$python" -m venv --clear "$venv" || fail not-made "$venv"
   "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes \
-    -r requirements-local.txt || fail "could not install uv; see the lines above"
+    -r requirements-local.txt || fail not-installed uv
   stop_counting
 fi
 
@@ -119,10 +122,10 @@ quiet=()
 # Where a terminal is, uv's own bars count.
 [[ -t 2 ]] || { quiet=(--quiet); start_counting; }
 VIRTUAL_ENV=$PWD/$venv "$venv/bin/uv" pip install "${quiet[@]}" --require-hashes --compile-bytecode "${arguments[@]}" \
-  || fail "could not install the requirements; see the lines above"
+  || fail not-installed "${files[*]}"
 stop_counting
 VIRTUAL_ENV=$PWD/$venv "$venv/bin/uv" pip install --quiet --no-deps --no-build-isolation --editable classificador-produtos \
-  || fail "could not install hotserve; see the lines above"
+  || fail not-installed hotserve
 say installed "$packages" "$SECONDS"
 printf '%s\n' "$wanted" >"$stamp"
 # What is there for development holds everything: `make run` has nothing to do then, least of all beside tests, which

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from local.environment_says import MESSAGES
 from local.settings import ROOT
 from tests.support.commands import completed, program
 
@@ -39,6 +40,7 @@ def project(tmp_path: Path) -> Path:
         "local/environment.sh",
         "local/environment_says.py",
         "local/language.py",
+        "trainer/produtos/locale/pt/LC_MESSAGES/produtos.mo",
         "requirements.txt",
         "requirements-dev.txt",
         "requirements-local.txt",
@@ -63,6 +65,26 @@ def start(project: Path, kind: str = "run") -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def test_what_fails_is_told_in_the_language_of_the_terminal(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LINGUA", "pt")
+    python = (project / "python").read_text(encoding="utf-8")
+    fails = python.replace('"-m pip"*)', '"-m pip"*) exit 1 ;;\n  "-m uv"*)')
+    (project / "python").write_text(fails, encoding="utf-8")
+    first = start(project)
+    (project / "go").write_text("\n")
+    _, said = first.communicate()
+    assert first.returncode == 2
+    assert said == "make: não foi possível instalar uv; veja as linhas acima\n"
+
+
+def test_all_that_the_script_says_has_its_words() -> None:
+    script = (ROOT / "local" / "environment.sh").read_text(encoding="utf-8")
+    said = set(re.findall(r"\b(?:say|fail) ([a-z-]+)", script))
+    assert {"making", "not-installed"} <= said <= MESSAGES.keys()
 
 
 def test_two_terminals_make_the_environment_once(project: Path) -> None:

@@ -219,14 +219,18 @@ def check_categories(summary: Summary) -> None:
             "write each of them in one way",
             several="; ".join(several[:3]),
         )
+    # Perhaps the others are in rows that could not be read.
+    lost = f" ({summary})" if summary.left_out.total() else ""
     if len(counts) == 1:
         raise BadInput(
-            "every product is of one category, {categories}; a classifier needs two or more",
+            "every product is of one category, {categories}; a classifier needs two or more{lost}",
             categories=next(iter(counts)),
+            lost=lost,
         )
     if alone := [category for category, count in counts.items() if count == 1]:
         raise BadInput(
             "only one product in the category {alone}; add more of its products, or "
-            "leave the category out",
+            "leave the category out{lost}",
             alone=", ".join(alone[:5]),
+            lost=lost,
         )

@@ -1,6 +1,7 @@
 """Fetching a data set, from a file or over HTTP, without trusting its size."""
 
 import os
+import socket
 import time
 import zlib
 from base64 import b64encode
@@ -33,6 +34,8 @@ MEANINGS = {
     TimeoutError: tr("the server stopped sending; try again"),
     IncompleteRead: tr("the server stopped in the middle of the file; try again"),
     InvalidURL: tr("this is no address that can be fetched"),
+    socket.gaierror: tr("the name of its server is not found, or there is no network"),
+    ConnectionRefusedError: tr("no server answers there (connection refused)"),
 }
 """What is said of an error in place of its own words."""
 
@@ -129,8 +132,11 @@ def _reason(error: Exception) -> str:
             .format(code=error.code, get=responses.get(error.code, ""))
             .rstrip()
         )
-    known = (meaning for kind, meaning in MEANINGS.items() if isinstance(error, kind))
-    return next(known, str(getattr(error, "reason", error)) or type(error).__name__)
+    cause = getattr(error, "reason", error)
+    if isinstance(cause, TimeoutError) and cause is not error:
+        return tr("no server answers there in time")
+    known = (meaning for kind, meaning in MEANINGS.items() if isinstance(cause, kind))
+    return next(known, str(cause) or type(cause).__name__)
 
 
 def _request(url: str) -> Request:

@@ -87,7 +87,7 @@ class Summary:
             rows_read=self.rows_read,
             products=self.products,
             counts=len(self.by_category),
-            left_out=", ".join(left_out) or tr("none"),
+            left_out=", ".join(left_out) or tr("nothing"),
             more=more,
         )
 

@@ -241,6 +241,7 @@ def test_a_quote_inside_a_field_is_just_a_character(write: Write) -> None:
         (HEADER, "nothing left"),
         (HEADER + ";;livro\na;b;\n", "1 without a text, 1 without a category"),
         (HEADER + "a;;livro\nb;;livro\n", "every product is of one category, livro"),
+        (HEADER + "a;;livro\nb;;livro\nc;d;e;game\n", "left out: 1 with too many fields"),
         (HEADER + "a;;livro\nb;;livro\nc;;game\n", "only one product in the category game"),
         (HEADER + ENOUGH + "e;;Livro\nf;;Livro\n", "case or accents only (Livro, livro)"),
         (HEADER + ENOUGH + "e;;g\u00e1me\nf;;g\u00e1me\n", "accents only (game, g\u00e1me)"),

@@ -2,6 +2,7 @@ import base64
 import contextlib
 import gzip
 import http.server
+import socket
 import threading
 from collections.abc import Callable, Iterator
 
@@ -70,6 +71,29 @@ def send(handler: http.server.BaseHTTPRequestHandler, body: bytes, **headers: st
         handler.send_header(name.replace("_", "-"), str(value))
     handler.end_headers()
     handler.wfile.write(body)
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (socket.gaierror(-2, "?"), "^the name of its server is not found, or there is no network;"),
+        (
+            ConnectionRefusedError(111, "?"),
+            r"^no server answers there \(connection refused\); check",
+        ),
+        (TimeoutError("?"), "^no server answers there in time; check the address$"),
+    ],
+)
+def test_a_server_that_is_not_reached(
+    error: Exception, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setenv("NO_PROXY", "*")
+    monkeypatch.setattr(socket, "create_connection", fails)
+    with pytest.raises(BadInput, match=message):
+        read_bytes("http://shop.example/produtos.csv")
 
 
 LENGTH = str(len(TABLE))
