@@ -240,6 +240,7 @@ REFUSED = (
     ),
     refused("a header repeated in the middle", WHOLE + WHOLE, "header", 6),
     refused("the same with a mark", WHOLE + "\ufeff" + WHOLE, "header", 6),
+    refused("the same in another order", WHOLE + "descricao;categoria;nome\na;b;c\n", "header", 6),
     refused("the same in another case", WHOLE + WHOLE.replace("nome;", "NOME;"), "header", 6),
     refused(
         "report lines above the header",

@@ -88,6 +88,7 @@ class _Header:
         line: where it begins.
         last_line: where it ends.
         stop: the position behind it.
+        bare: its names as they are compared with a row, in order of letters.
     """
 
     line: int
@@ -105,8 +106,8 @@ class _Header:
             CsvError: one has too many fields, or is the header once more.
         """
         width = len(self.names)
-        # Most texts are longer than the name of their column, and need no closer look.
-        short = len(self.names[0]) + _PADDING
+        # Most texts are longer than the name of a column, and need no closer look.
+        short = max(map(len, self.names)) + _PADDING
         fitted = {}
         for at, fields in enumerate(read):
             if len(fields) != width or len(fields[0]) <= short:
@@ -132,7 +133,8 @@ class _Header:
                     f"put a text that has a '{self.separator}' in it in double quotes"
                 )
             fields = (fields + [""] * width)[:width]
-        if [*map(_bare, fields)] == self.bare:
+        # In any order: files that were joined may have had their columns in another.
+        if _bare(fields[0]) in self.bare and sorted(map(_bare, fields)) == self.bare:
             raise CsvError("is the header again; send one table, with one header, at a time")
         return fields
 
@@ -222,7 +224,7 @@ def _header(
         indexes = text_columns(names, model_columns)
     except ColumnsError as error:
         raise CsvError(f"line {number}: {error}") from None
-    return _Header(number, last, end, names, [*map(_bare, names)], separator, indexes)
+    return _Header(number, last, end, names, sorted(map(_bare, names)), separator, indexes)
 
 
 def _cut(line: str, model_columns: Sequence[str]) -> tuple[tuple[str, ...], str]:

@@ -113,7 +113,8 @@ function table({ names, separator }, lines, first, end, groups) {
   const twice = used.find((name) => folded.indexOf(name) !== folded.lastIndexOf(name));
   if (twice) throw new Unreadable("columnTwice", first + 1, twice);
   const indexes = used.map((name) => folded.indexOf(name));
-  const bare = (fields) => fields.map((field) => field.replace(/^[\uFEFF ]+|[\uFEFF ]+$/g, "").toLowerCase());
+  // In any order: files that were joined may have had their columns in another.
+  const bare = (fields) => fields.map((field) => field.replace(/^[\uFEFF ]+|[\uFEFF ]+$/g, "").toLowerCase()).sort();
   const [rows, texts] = [[], []];
   for (const { line, fields } of parse(lines.slice(end), separator, end + 1)) {
     const row = fitted(fields, names.length, separator, line);
