@@ -27,6 +27,9 @@ fail() {
   exit "${2:-1}"
 }
 
+[[ $stall_seconds =~ ^[1-9][0-9]*$ ]] ||
+  fail "BACKUP_STALL_SECONDS=$stall_seconds: must be a whole number of seconds" 2
+
 # shellcheck source=mysql-s3.sh
 source "$(dirname "$(realpath "$0")")/$what.sh"
 

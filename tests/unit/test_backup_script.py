@@ -308,6 +308,16 @@ def test_a_restic_that_crashes_leaves_no_trace_of_its_stack(tmp_path: Path) -> N
 
 
 @needs_sqlite
+@pytest.mark.parametrize("seconds", ["10m", "dez", "0"])
+def test_how_long_it_may_wait_is_a_number_of_seconds(tmp_path: Path, seconds: str) -> None:
+    """With another one none was ever ended, or each was at once."""
+    done = backup_with("exit 0", tmp_path, BACKUP_STALL_SECONDS=seconds)
+    assert done.returncode == 2
+    line = f"backup: BACKUP_STALL_SECONDS={seconds}: must be a whole number of seconds\n"
+    assert done.stderr == line
+
+
+@needs_sqlite
 def test_one_that_moves_data_slowly_is_not(tmp_path: Path) -> None:
     slowly = "for i in $(seq 14); do sleep 0.5; head -c 200000 /dev/zero | cat >/dev/null; done"
     done = backup_with(slowly, tmp_path, BACKUP_STALL_SECONDS="5")
