@@ -92,13 +92,14 @@ def roll_back(
         ) from None
     if dry_run:
         return leaving, returning
-    _set_tags(client, leaving, "rolled_back", {"from": stage, "reason": reason})
-    # The history is as if the one that left had never been there: a second roll-back goes on.
-    registry.take_over(client, returning, stage, entries[:-1])
     why = tr("roll-back from version {version}").format(version=leaving.version) + (
         f": {reason}" if reason else ""
     )
+    # Before the move: whoever repeats one that failed afterwards would go back one step more.
+    _set_tags(client, leaving, "rolled_back", {"from": stage, "reason": reason})
     _set_tags(client, returning, "promotion", {"to": stage, "reason": why, "forced": "no"})
+    # The history is as if the one that left had never been there: a second roll-back goes on.
+    registry.take_over(client, returning, stage, entries[:-1])
     return leaving, returning
 
 

@@ -3,9 +3,12 @@
 import getpass
 import sqlite3
 import warnings
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from functools import partial
 
 import pytest
+from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from produtos.errors import BadInput
@@ -137,6 +140,45 @@ def test_rolling_back_goes_one_step_at_a_time_and_not_forth_again(client: Mlflow
     assert state(client)[1] == {"production": "1"}
     with pytest.raises(BadInput, match=r"what was in Production before version 1; say which one"):
         stage_change.roll_back(client, PRODUCTION, "")
+
+
+def test_a_roll_back_that_was_cut_off_and_repeated_is_never_two(
+    client: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The registry goes away at each of its requests that change something, once."""
+    version(client)
+    changing = (
+        *("set_model_version_tag", "transition_model_version_stage"),
+        *("set_registered_model_alias", "set_registered_model_tag"),
+    )
+    for request in range(100):
+        move(client, "1")
+        move(client, "2")
+        move(client, "3")
+        left = iter(range(request))
+        with monkeypatch.context() as away:
+
+            def cut(
+                left: Iterator[int], do: Callable[..., None], *given: object, **more: object
+            ) -> None:
+                if next(left, None) is None:
+                    raise MlflowException("gone")
+                do(*given, **more)
+
+            for name in changing:
+                away.setattr(client, name, partial(cut, left, getattr(client, name)))
+            try:
+                stage_change.roll_back(client, PRODUCTION, "")
+                break
+            except MlflowException:
+                pass
+        # Refused where it has moved already.
+        with suppress(BadInput):
+            stage_change.roll_back(client, PRODUCTION, "")
+        there = registry.in_stage(client, PRODUCTION)
+        assert there is not None
+        assert str(there.version) == "2"
+    assert request > 8
 
 
 def test_there_and_back_is_one_step_back(client: MlflowClient) -> None:
