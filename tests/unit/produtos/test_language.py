@@ -33,6 +33,8 @@ def said(variables: dict[str, str], *command: str, **more: str) -> str:
         ({"LANG": "pt_BR.UTF-8", "LINGUA": "en"}, ENGLISH),
         ({"LINGUA": "pt"}, PORTUGUESE),
         ({"LANG": "pt_BR.UTF-8", "LC_ALL": "en_US.UTF-8"}, ENGLISH),
+        ({"LANG": "pt_BR.UTF-8", "LANGUAGE": "en_US:en:pt_BR:pt"}, ENGLISH),
+        ({"LANG": "en_US.UTF-8", "LANGUAGE": "de:pt_BR:pt:en"}, PORTUGUESE),
     ],
 )
 def test_error_is_in_the_language_of_the_terminal(variables: dict[str, str], message: str) -> None:

@@ -71,4 +71,9 @@ def named_twice(names: Sequence[str]) -> str | None:
 def shown(names: Sequence[str]) -> str:
     """The names of a table's columns, for a message."""
     more = ["…"] if len(names) > 10 else []
-    return ", ".join([" ".join(name.split())[:60] or tr("(no name)") for name in names[:10]] + more)
+    return ", ".join([short(name) or tr("(no name)") for name in names[:10]] + more)
+
+
+def short(name: str) -> str:
+    """The beginning of a name, in one line."""
+    return " ".join(name.split())[:60]

@@ -17,6 +17,9 @@ MARK = "\ufeff"
 
 _SEPARATOR_LINE = re.compile(r'[\ufeff\s]*"?sep=[;,\t|]"?[;,|\s]*', re.IGNORECASE)
 
+_END = "\x1a\0 \t\r\n"
+"""Ctrl-Z was the end of a text in DOS; zeros are in a file whose blocks were never written."""
+
 _SEARCHED = 100
 """How many lines a header is looked for in: a report's title may stand above it."""
 
@@ -119,11 +122,16 @@ def _rows(lines: list[str], first: int, separator: str) -> Iterator[tuple[int, l
                 "double the quotes inside the field",
                 start=start,
             )
-        if any(map(str.strip, fields)):
+        if not is_empty(fields):
             row = unquoted(fields, separator, width or 2)
             width = width or len(row)
             yield start, list(without_empty_tail(row, width))
         start = end + 1
+
+
+def is_empty(fields: Sequence[str]) -> bool:
+    """Whether a row is an empty line, or what DOS or a power cut leaves at a file's end."""
+    return not any(map(str.strip, fields)) or (len(fields) == 1 and not fields[0].strip(_END))
 
 
 def unquoted(fields: list[str], separator: str, width: int) -> list[str]:

@@ -4,13 +4,14 @@ Imports neither pandas, scikit-learn nor MLflow, so that a bad file is told at o
 """
 
 import hashlib
+import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from produtos.data.columns import index_of, named_twice, shown, text_columns
+from produtos.data.columns import index_of, named_twice, short, shown, text_columns
 from produtos.data.csv import Table, read_table
 from produtos.data.formats import decode
 from produtos.data.source import location, read_bytes
@@ -21,6 +22,12 @@ from produtos.product_model.columns import CATEGORY, PART_COLUMNS, TEXT_PARTS, f
 from produtos.text import has_word, normal_form, product_text, tidy
 
 COLUMNS = (*PART_COLUMNS, CATEGORY)
+
+_NO_CATEGORY = re.compile(
+    r"nan|<na>|none|null|\(null\)|\\n|#?n/[ad]|"
+    r"#(ref|valor|value|nome|name|nulo|null|núm|num|div/0)[!?]"
+)
+"""What programs write where there is no category: pandas, databases, formulas of spreadsheets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +60,10 @@ class Columns(NamedTuple):
 def product_of(name: str, description: str, category: str) -> Product:
     """The product of a row's fields; it has no key where there is no text."""
     name, description = name.strip(), description.strip()
-    return Product(name, description, tidy(category), normal_form(product_text(name, description)))
+    category = tidy(category)
+    if _NO_CATEGORY.fullmatch(category.casefold()):
+        category = ""
+    return Product(name, description, category, normal_form(product_text(name, description)))
 
 
 def is_kept(
@@ -217,20 +227,20 @@ def check_categories(summary: Summary) -> None:
         raise BadInput(
             "categories that differ in upper and lower case or accents only ({several}); "
             "write each of them in one way",
-            several="; ".join(several[:3]),
+            several="; ".join(map(short, several[:3])),
         )
     # Perhaps the others are in rows that could not be read.
     lost = f" ({summary})" if summary.left_out.total() else ""
     if len(counts) == 1:
         raise BadInput(
             "every product is of one category, {categories}; a classifier needs two or more{lost}",
-            categories=next(iter(counts)),
+            categories=short(next(iter(counts))),
             lost=lost,
         )
     if alone := [category for category, count in counts.items() if count == 1]:
         raise BadInput(
             "only one product in the category {alone}; add more of its products, or "
             "leave the category out{lost}",
-            alone=", ".join(alone[:5]),
+            alone=shown(alone[:5]),
             lost=lost,
         )

@@ -11,7 +11,10 @@ from produtos.errors import BadInput
 from produtos.language import tr
 
 SAVE_AS_CSV = tr("save the sheet as CSV, UTF-8, and give that file")
-WEB_PAGE = tr("this is a web page, not a CSV; give the address of the file itself")
+WEB_PAGE = tr(
+    "this is a web page, not a CSV; give the address of the file itself, or save what is a sheet "
+    "in spite of it, as some .xls are, as CSV, UTF-8"
+)
 
 FIRST_BYTES = {
     rb"PK\x03\x04": tr("this is a zip file, as .xlsx and .ods are, not a CSV; {save}").format(
@@ -21,7 +24,10 @@ FIRST_BYTES = {
     rb"PAR1": tr("this is a Parquet file; give a CSV file"),
     rb"\x1f\x8b": tr("this file is gzipped; unpack it, and give a CSV file"),
     rb"%PDF": tr("this is a PDF, not a CSV; save its table as CSV, UTF-8"),
-    rb"<(!doctype|html|head|body|\?xml|!--)": WEB_PAGE,
+    rb"<(!doctype|html|head|body|table|meta|style|!--)|mime-version:": WEB_PAGE,
+    rb"<\?xml": tr("this is XML, as Excel 2003 saves a sheet, not a CSV; {save}").format(
+        save=SAVE_AS_CSV
+    ),
     rb'\{\s*"|\{\s*\}|\[\s*[\[{"\]]': tr(
         "this is JSON, not a CSV; write its records as rows of a CSV"
     ),
@@ -42,12 +48,15 @@ LOOKED_AT = 1000
 
 # Without those whose first half may well stand before the second: `AMANHÃ…`, `MAÇÃ` and a blank.
 _LETTERS = "áâãäçéêíóôõúüñÇÃÉÊªº°’“"
+_READ_AS = {
+    letter.encode().decode(encoding): letter
+    for encoding in ("cp1252", "mac_roman", "cp850")
+    for letter in _LETTERS
+}
 # One pattern for each beginning: `re` looks for a literal one sixteen times as fast.
 _ENCODED_TWICE = [
     re.compile("|".join(halves))
-    for _, halves in groupby(
-        sorted(each.encode().decode("cp1252") for each in _LETTERS), lambda halves: halves[0]
-    )
+    for _, halves in groupby(sorted(_READ_AS), lambda halves: halves[0])
 ]
 
 
@@ -99,14 +108,12 @@ def decode(content: bytes) -> str:
     except UnicodeDecodeError as error:
         raise BadInput(_not_utf_8(content, error.start)) from None
     if found := encoded_twice(text):
-        line = text.count("\n", 0, found.start()) + 1
-        once = found[0].encode("cp1252").decode()
         raise BadInput(
             "text encoded twice at line {line} ({found!r} for {once!r}): it was UTF-8 "
             "and was read as something else; export it again, opened as UTF-8",
-            line=line,
+            line=len(text[: found.end()].encode().splitlines()),
             found=found[0],
-            once=once,
+            once=_READ_AS[found[0]],
         )
     return text
 
@@ -114,7 +121,7 @@ def decode(content: bytes) -> str:
 def _not_utf_8(content: bytes, start: int) -> str:
     bad = [line for line in content.splitlines() if line != line.decode(errors="ignore").encode()]
     others = sum(not line.isascii() for line in content.splitlines()) - len(bad)
-    line = content.count(b"\n", 0, start) + 1
+    line = len(content[: start + 1].splitlines())
     read_as = bad[0].decode("cp1252", "replace").strip()[:60]
     do = tr("save the file as UTF-8")
     if others > len(bad):

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+from produtos.data.columns import short, shown
 from produtos.data.dataset import Dataset, Product
 from produtos.errors import BadInput
 from produtos.language import tr
@@ -200,7 +201,7 @@ def pool_of(dataset: Dataset, *, include_names: bool) -> Pool:
             "words like de and para tell nothing; add products with words of their own",
             where=dataset.summary.where,
             texts=texts,
-            hopeless=", ".join(hopeless[:5]),
+            hopeless=shown(hopeless[:5]),
         )
     return Pool(pool, learnable, left_out)
 
@@ -254,7 +255,9 @@ def gaps(name: str, counts: Mapping[str, float]) -> str:
         counts: how many of them each category has, with every category that there is.
     """
     few = [
-        tr("{counts} of {each}").format(counts=f"{count:.0f}" if count else tr("none"), each=each)
+        tr("{counts} of {each}").format(
+            counts=f"{count:.0f}" if count else tr("none"), each=short(each)
+        )
         for each, count in counts.items()
         if count < TOO_FEW
     ]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from produtos.data.columns import shown
+from produtos.data.columns import short, shown
 from produtos.language import tr
 
 REASONS = {
@@ -93,7 +93,7 @@ class Summary:
 
     def category_counts(self) -> str:
         """One line for the console, the largest category first."""
-        listed = [f"{name} {count:,}" for name, count in Counter(self.counts).most_common()]
+        listed = [f"{short(name)} {count:,}" for name, count in Counter(self.counts).most_common()]
         if (more := len(listed) - CATEGORIES_SHOWN) > 0:
             listed[CATEGORIES_SHOWN:] = [tr("and {more} smaller ones").format(more=more)]
         return tr("categories: {listed}").format(listed=", ".join(listed))

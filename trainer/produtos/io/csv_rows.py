@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Protocol
 
-from produtos.data.csv import MARK, is_left_open
+from produtos.data.csv import MARK, is_empty, is_left_open
 from produtos.io.rows import NEVER_CLOSED, TOO_LONG
 
 LONGEST = 1 << 20
@@ -106,7 +106,7 @@ def quick(text: str, separator: str) -> tuple[list[list[str]], int] | None:
         except csv.Error:
             continue
         if rows[-1] == [END] and (strict or len(rows) == reader.line_num):
-            return [row for row in rows[:-1] if not _is_empty(row)], reader.line_num - 1
+            return [row for row in rows[:-1] if not is_empty(row)], reader.line_num - 1
     return None
 
 
@@ -133,13 +133,9 @@ def careful(lines: Lines, separator: str) -> Iterator[Row]:
             fields = NEVER_CLOSED
         if fields == NEVER_CLOSED:
             lines.hand_back()
-        if isinstance(fields, str) or not _is_empty(fields):
+        if isinstance(fields, str) or not is_empty(fields):
             yield lines.number, fields, "".join(lines.taken)
         lines.begin_row(lines.taken)
-
-
-def _is_empty(fields: list[str]) -> bool:
-    return not any(map(str.strip, fields))
 
 
 def _one_text(line: str) -> list[str]:

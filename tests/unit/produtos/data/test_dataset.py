@@ -134,6 +134,33 @@ def test_rows_of_nothing_are_empty_lines(write: Write) -> None:
     assert dataset.summary.rows_read == len(dataset.products) == 4
 
 
+@pytest.mark.parametrize("end", ["\x1a", "\n\x1a\r\n", "\0" * 4])
+def test_what_dos_or_a_power_cut_leaves_at_the_end_is_no_row(end: str, write: Write) -> None:
+    assert load(write(HEADER + ENOUGH + end)).summary.rows_read == 4
+
+
+@pytest.mark.parametrize(
+    "nothing", ["NULL", "nan", " None ", "\\N", "#N/D", "#REF!", "<NA>", "N/A"]
+)
+def test_what_programs_write_for_no_category_is_none(nothing: str, write: Write) -> None:
+    summary = load(write(HEADER + ENOUGH + f"a;b;{nothing}\nc;d;{nothing}\n")).summary
+    assert len(summary.counts) == 2
+    assert summary.lines == {"no_category": [6, 7]}
+
+
+def test_of_merged_cells_the_others_are_told(write: Write) -> None:
+    rows = "a;;livro\nb;;\nc;;\nd;;game\ne;;\n"
+    with pytest.raises(BadInput, match=r"in the category game, livro; .* 3 without a category"):
+        load(write(HEADER + rows))
+
+
+def test_long_names_are_cut_in_what_is_said(write: Write) -> None:
+    rows = "".join(f"{each};;{each * 500}\n" for each in "abcdefg")
+    with pytest.raises(BadInput) as refusal:
+        load(write(HEADER + rows))
+    assert len(str(refusal.value)) < 600
+
+
 def test_a_header_may_have_line_ends_in_its_names(write: Write) -> None:
     content = 'código\ninterno;"nome\n";"preço\n\n(R$)";categoria\n'
     content = '"' + content.replace(";", '";', 1) + "1;Halo;9,90;game\n2;It;;livro\n"

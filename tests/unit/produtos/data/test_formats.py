@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from produtos.data.formats import encoded_twice, not_csv, wide_encoding
+from produtos.data.formats import decode, encoded_twice, not_csv, wide_encoding
+from produtos.errors import BadInput
 
 HEADER = "nome;descricao;categoria\nBoneca de pano;para crianças;brinquedo\n"
 
@@ -15,7 +16,9 @@ HEADER = "nome;descricao;categoria\nBoneca de pano;para crianças;brinquedo\n"
         (b"%PDF-1.7", "a PDF"),
         (b"\xef\xbb\xbf\r\n <!DOCTYPE HTML><title>Entrar", "a web page"),
         (b"<html>", "a web page"),
-        (b'<?xml version="1.0"?>', "a web page"),
+        (b'<table border="1"><tr><td>nome</td>', "as some .xls are, as CSV"),
+        (b"MIME-Version: 1.0\r\nX-Document-Type: Workbook", "as some .xls are, as CSV"),
+        (b'<?xml version="1.0"?><Workbook>', "this is XML, as Excel 2003"),
         (json.dumps([{"nome": "x"}]).encode(), "this is JSON"),
         (json.dumps({"nome": ["x"]}, indent=1).encode(), "this is JSON"),
         (b'["boneca de pano"]', "this is JSON"),
@@ -47,6 +50,24 @@ def test_utf_8_has_no_wide_characters(start: bytes) -> None:
 def test_a_text_that_was_encoded_twice_is_seen(text: str) -> None:
     assert encoded_twice(text.encode().decode("cp1252", "replace"))
     assert not encoded_twice(text)
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "mac_roman", "cp850"])
+@pytest.mark.parametrize("line_end", ["\n", "\r", "\r\n"])
+def test_where_a_text_was_encoded_twice_is_told_and_what_it_was(
+    encoding: str, line_end: str
+) -> None:
+    text = line_end.join(["nome;descricao;categoria", "a;b;livro", "c;d;livro", "ioiô;é;livro"])
+    content = text.encode().decode(encoding).encode()
+    with pytest.raises(BadInput, match=r"encoded twice at line 4 \('.*' for 'ô'\)"):
+        decode(content)
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r", "\r\n"])
+def test_the_line_of_another_encoding_is_told(line_end: str) -> None:
+    text = line_end.join(["nome;descricao;categoria", "a;b;livro", "ioiô;c;livro"])
+    with pytest.raises(BadInput, match=r"not UTF-8 at line 3, .*the line is 'ioiô;c;livro'"):
+        decode(text.encode("latin-1"))
 
 
 @pytest.mark.parametrize(

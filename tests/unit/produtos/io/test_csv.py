@@ -254,6 +254,17 @@ def test_rows_of_nothing_are_empty_lines(more: str, path: Path) -> None:
     assert bad == ([(7, rows.TOO_MANY_FIELDS)] if more else [])
 
 
+@pytest.mark.parametrize("end", ["\x1a", "\x1a\r\n", "\0\0"])
+@pytest.mark.parametrize("header", ["", "nome\n", "nome;descricao\n"])
+@pytest.mark.parametrize("more", ["", "a;b;c\n"])
+def test_what_dos_or_a_power_cut_leaves_at_the_end_is_no_row(
+    header: str, end: str, more: str, path: Path
+) -> None:
+    texts, _ = of(header + "halo\nbola\n" + more + end, path)
+    assert texts[:2] == ["halo", "bola"]
+    assert len(texts) == 2 + (bool(more) and "descricao" not in header)
+
+
 def test_the_header_again_with_its_columns_in_another_order(path: Path) -> None:
     content = "id;nome;informações adicionais\n1;halo;\nInformações adicionais;ID;NOME\nx;2;bola\n"
     assert of(content, path)[1] == [(3, rows.HEADER_AGAIN)]
