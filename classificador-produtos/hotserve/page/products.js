@@ -168,12 +168,13 @@ function headerOf(line, knownNames, inQuotes = false) {
 }
 
 function cut(line, separator) {
+  let rows;
   try {
-    const rows = parse([line], separator, 1);
-    return rows.length > 1 ? [line] : (rows[0]?.fields ?? [""]);
+    rows = parse([line], separator, 1);
   } catch {
-    return parse([`${line}"`], separator, 1)[0].fields;
+    rows = parse([`${line}"`], separator, 1);
   }
+  return rows.length > 1 ? [line] : (rows[0]?.fields ?? [""]);
 }
 
 /**

@@ -20,6 +20,8 @@ SAME_AS_THE_SERVER = [
     "sku\tnome\n1\tHalo",
     'nome;descricao\n "a";"b"x"y\n',
     "  um  \n\tdois",
+    'boneca\n"\nhalo',
+    '"\nboneca',
 ]
 """Bodies of text/csv; what a program sends and what a person pastes mean the same."""
 READ = """async ([content, isFile]) => {
