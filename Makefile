@@ -62,21 +62,29 @@ secrets: ## write strong passwords into .env, before the first `make up`
 team: ## put logins and TLS in front of the containers (make team PUBLIC_HOST=mlflow.example.org)
 	@PUBLIC_HOST='$(PUBLIC_HOST)' TLS='$(TLS)' ./deploy/make-team.sh
 
+# See that a service is in the stack that a file more in COMPOSE_FILE brings, and where that is told.
+needs = @services=$$(docker compose config --services) || exit 2; grep -qx '$(1)' <<<"$$services" || \
+	{ echo "make $@: no service $(1) is in this stack: $(2) tells how it comes there" >&2; exit 2; }
+
 .PHONY: user
 user: ## make or end a team's account (make user NAME=ana ROLE=reader|scientist|promoter|admin, or REMOVE=yes)
+	$(call needs,accounts,docs/team.md)
 	@docker compose run --rm --no-deps -T accounts python -m server.accounts \
 		$(if $(REMOVE),remove '$(NAME)',add '$(NAME)' '$(ROLE)')
 
 .PHONY: users
 users: ## list a team's accounts and their roles
+	$(call needs,accounts,docs/team.md)
 	@docker compose run --rm --no-deps -T accounts python -m server.accounts list
 
 .PHONY: token
 token: ## make or take away a token of the API (make token NAME=ana, or REMOVE=yes)
+	$(call needs,tokens,docs/team.md)
 	@docker compose run --rm --no-deps -T tokens $(if $(REMOVE),remove,add) '$(NAME)'
 
 .PHONY: tokens
 tokens: ## list the names of the API's tokens
+	$(call needs,tokens,docs/team.md)
 	@docker compose run --rm --no-deps -T tokens list
 
 .PHONY: gc
@@ -86,11 +94,13 @@ gc: ## delete for good, with its files, what was deleted in MLflow 30 days ago o
 
 .PHONY: certificate
 certificate: ## write root.crt, the authority that has signed a team's certificate
+	$(call needs,caddy,docs/team.md)
 	@docker compose cp caddy:/data/caddy/pki/authorities/local/root.crt root.crt
 	@echo "certificate: written to root.crt; docs/team.md says what to do with it"
 
 .PHONY: alarm
 alarm: ## send a test alert to whom .env names (needs compose.monitoring.yml)
+	$(call needs,alertmanager,docs/monitoring.md)
 	@docker compose exec -T alertmanager /etc/monitoring/alarm.sh
 
 # As for backups: of the containers, or with LOCAL=yes of `make run`. In containers the API is that of
