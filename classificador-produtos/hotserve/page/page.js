@@ -159,10 +159,14 @@ function render() {
   if (state.model) {
     showVersion(state.model, state.reachable);
     say(byId("name"), String(state.model.name ?? "hotserve"));
+    byId("examples").hidden = !knowsExamples(state.model);
   }
   showNotice(state, { askForToken, ask });
   showCurl();
 }
+
+/** The examples are toys, books and games: nothing to ask a model that says it knows others. */
+const knowsExamples = ({ expected }) => !expected?.products || "brinquedo" in expected.products;
 
 function showCurl() {
   const text = byId("text").value.trim().split("\n")[0] || "boneca de pano";

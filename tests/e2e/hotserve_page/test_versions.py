@@ -57,6 +57,20 @@ def test_it_tells_what_model_tells(watched: Watched) -> None:
     watched.is_answered("boneca de pano", "brinquedo")
 
 
+def test_examples_are_of_categories_that_the_model_knows(watched: Watched) -> None:
+    examples = watched.page.get_by_role("group", name="Experimente")
+    expect(watched.page.locator("#served")).to_have_text("Versão 1")
+    expect(examples).to_be_visible()
+
+    def add(route: Route) -> None:
+        answer = route.fetch()
+        others = {"expected": {"products": {"jardim": 0.5, "padaria": 0.5}}}
+        route.fulfill(response=answer, json={**answer.json(), **others})
+
+    watched.page.route("**/model", add)
+    expect(examples).to_be_hidden()
+
+
 def test_production_and_staging_stand_side_by_side(watched: Watched, at_first: Served) -> None:
     registry, page = at_first.registry, watched.page
     candidate = at_first.with_probabilities[LOGISTIC_REGRESSION]
