@@ -31,7 +31,9 @@ def main() -> None:
     )
     if not given.yes:
         if not sys.stdin.isatty():
-            raise BadInput("nothing was deleted: nobody was there to ask; FORCE=yes answers")
+            raise BadInput(
+                "nothing was deleted: nobody was there to ask; --yes answers, with make FORCE=yes"
+            )
         try:
             answer = input(tr("type yes to go on: "))
         except EOFError:

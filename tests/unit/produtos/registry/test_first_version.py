@@ -161,3 +161,20 @@ def test_whoever_does_not_say_yes_keeps_all(
         reset.main()
     assert runs(client) == before
     assert len(registry.versions(client)) == 3
+
+
+@pytest.mark.usefixtures("kept")
+def test_without_anybody_to_ask_it_is_told_what_answers(
+    client: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import reset
+
+    monkeypatch.setattr(tracking, "reach_registry", lambda: client)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
+    monkeypatch.setattr("sys.argv", ["reset.py"])
+    with pytest.raises(BadInput, match=r"to ask; --yes answers, with make FORCE=yes$"):
+        reset.main()
+    assert len(registry.versions(client)) == 3
+    monkeypatch.setattr("sys.argv", ["reset.py", "--yes"])
+    reset.main()
+    assert len(registry.versions(client)) == 1
