@@ -7,7 +7,7 @@ SHELL := /bin/bash
 # What a command is to do is said on its line. The shell's own variables of these names are for others: WSL sets NAME,
 # conda and tcsh HOST, many a CI VERSION.
 $(foreach each,NAME ROLE REMOVE HOST VERSION FORCE SNAPSHOT CHECK LOCAL STUDENTS ADDRESS API,\
-  $(if $(filter environment,$(origin $(each))),$(eval unexport $(each))$(eval undefine $(each))))
+  $(if $(filter environment,$(origin $(each))),$(eval unexport $(each))$(eval $(each) :=)))
 
 # Runs and versions are those of one MLflow, here: not of a registry that the shell names for something else.
 unexport MLFLOW_REGISTRY_URI
