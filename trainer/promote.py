@@ -1,18 +1,11 @@
 #!/usr/bin/env python3
 """Move a version, if it is no worse: `python trainer/promote.py --version 2 --to Production`."""
 
-from __future__ import annotations
-
 import argparse
 import sys
-from typing import TYPE_CHECKING
 
 from produtos import command
 from produtos.language import tr
-
-if TYPE_CHECKING:
-    from mlflow.entities.model_registry import ModelVersion
-    from mlflow.tracking import MlflowClient
 
 REFUSED = 1
 """Exit code when the version is worse than the one that it would replace."""
@@ -92,7 +85,8 @@ def _promote(given: argparse.Namespace) -> None:
     version = reference.find(client, given.version)
     number, was = str(version.version), str(version.current_stage)
     forced = False
-    if data is not None and _others(client, version, stage):
+    there = registry.in_stage(client, stage)
+    if data is not None and there is not None and there.version != version.version:
         # Imports scikit-learn: only when there is something to compare.
         from produtos.registry.comparison import judge
 
@@ -111,7 +105,11 @@ def _promote(given: argparse.Namespace) -> None:
             print(verdict.text)
             forced = not verdict.allowed
     # What is there now: to compare takes its time.
-    replaced = _others(client, version, stage) if data is not None else []
+    replaced = [
+        str(each.version)
+        for each in registry.versions(client)
+        if data is not None and each.current_stage == stage and each.version != version.version
+    ]
     if not given.dry_run:
         stage_change.move(client, version, stage, given.reason, forced=forced)
     said = {
@@ -137,17 +135,6 @@ def _promote(given: argparse.Namespace) -> None:
             left=left,
         )
     )
-
-
-def _others(client: MlflowClient, version: ModelVersion, stage: str) -> list[str]:
-    """The numbers of the other versions in a stage."""
-    from produtos.registry import registry
-
-    return [
-        str(each.version)
-        for each in registry.versions(client)
-        if each.current_stage == stage and each.version != version.version
-    ]
 
 
 if __name__ == "__main__":
