@@ -19,6 +19,9 @@ from produtos.language import tr
 CSV_ENDINGS = (".csv", ".csv.gz", ".txt", ".txt.gz", ".tsv", ".tsv.gz")
 PARQUET_ENDINGS = (".parquet", ".pq")
 
+HIDDEN = (".", "_")
+"""What the names of files and folders begin with that do not count."""
+
 ENDPOINT_VARIABLES = (
     "AWS_ENDPOINT_URL_S3",
     "MLFLOW_S3_ENDPOINT_URL",
@@ -203,13 +206,22 @@ def input_files(address: str) -> list[Location]:
 
 
 def _local_files(location: Location) -> list[str] | None:
-    """The file itself, or all files in the folder and below; None if there is neither."""
+    """The file itself, or all files in the folder and below, once; None if there is neither."""
     if os.path.isfile(location.path):
         return [location.path]
     if not os.path.isdir(location.path):
         return None
-    walk = os.walk(location.path, onerror=_raise, followlinks=True)
-    return [os.path.join(folder, name) for folder, _, names in walk for name in names]
+    found: list[str] = []
+    seen: set[str] = set()
+    for folder, below, names in os.walk(location.path, onerror=_raise, followlinks=True):
+        # A link may lead to a folder above it, or to one that is there already.
+        below[:] = sorted(each for each in below if not each.startswith(HIDDEN))
+        if (real := os.path.realpath(folder)) in seen:
+            below.clear()
+        else:
+            seen.add(real)
+            found += [os.path.join(folder, name) for name in names]
+    return found
 
 
 def _raise(error: OSError) -> None:
@@ -240,7 +252,7 @@ def would_be_input(address: str, folder: str) -> bool:
 def _counts(path: str, folder: str) -> bool:
     if not PurePath(path).is_relative_to(folder):
         return False
-    hidden = any(part.startswith((".", "_")) for part in PurePath(path).relative_to(folder).parts)
+    hidden = any(part.startswith(HIDDEN) for part in PurePath(path).relative_to(folder).parts)
     return not hidden and path.lower().endswith(CSV_ENDINGS + PARQUET_ENDINGS)
 
 

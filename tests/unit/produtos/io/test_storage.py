@@ -279,3 +279,14 @@ def test_a_folder_on_s3_and_an_output_in_it() -> None:
     assert not storage.would_be_input("s3://lotes/pasta2/r.csv", "s3://lotes/pasta")
     assert not storage.would_be_input("s3://outro/pasta/r.csv", "s3://lotes/pasta")
     assert not storage.would_be_input("r.csv", "s3://lotes/pasta")
+
+
+def test_a_folder_that_links_lead_to_again_is_read_once(tmp_path: Path) -> None:
+    folder = tmp_path / "dados"
+    (folder / "b").mkdir(parents=True)
+    (folder / "b" / "x.csv").touch()
+    (folder / "a.csv").touch()
+    for link, target in (("_a", "b"), ("c", "."), ("d", ".."), ("b/up", ".."), ("z", "b")):
+        (folder / link).symlink_to(target)
+    found = [file.path for file in storage.input_files(str(folder))]
+    assert found == [str(folder / "a.csv"), str(folder / "b" / "x.csv")]
