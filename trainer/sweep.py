@@ -80,8 +80,12 @@ def main() -> None:
         print(tr("its figures cannot tell much: {gaps}").format(gaps=done.outcomes[0].gaps))
     if verdict is not None:
         table = f"{verdict.table}\n" if verdict.table else ""
-        refused = "" if verdict.allowed else tr("not promoted: ")
-        print(f"{table}{refused}{verdict.text}")
+        line = verdict.text
+        if not verdict.allowed:
+            line = tr(
+                "not promoted: {text}; promote.py --version {version} --force moves it all the same"
+            ).format(text=line, version=version.version)
+        print(f"{table}{line}")
 
 
 def _is_made(source: str) -> bool:

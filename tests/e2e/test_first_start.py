@@ -137,3 +137,14 @@ class TestFirstStart:
         stages = [trainer.version(number).current_stage for number in (1, 2, 3)]
         assert stages == ["Archived", "Archived", "Production"]
         assert trainer.client.get_registered_model(NAME).aliases == {"production": "3"}
+
+    def test_what_is_refused_is_told_with_what_moves_it(
+        self, trainer: Trainer, tmp_path: Path
+    ) -> None:
+        other = tmp_path / "jardim.csv"
+        rows = (f"{what} {n};;{what}\n" for n in range(60) for what in ("adubo", "regador"))
+        other.write_text("nome;descricao;categoria\n" + "".join(rows), encoding="utf-8")
+        done = trainer.run("sweep", "--dataset", str(other), "--grid", "alpha=1", "--promote")
+        (line,) = (line for line in done.stdout.splitlines() if line.startswith("not promoted: "))
+        assert "version 4 is worse than version 3 in Production" in line
+        assert line.endswith("; promote.py --version 4 --force moves it all the same")
