@@ -74,6 +74,10 @@ ensure_venv_module() {
   fi
 }
 
+# Where packages go is not for the shell to say: it has these for another Python, which would get them instead.
+unset PIP_TARGET PIP_PREFIX PIP_ROOT UV_SYSTEM_PYTHON UV_PYTHON UV_TARGET UV_PREFIX
+export PIP_USER=0
+
 # In a bundle (bundle.sh) all packages are there, and nothing is fetched.
 [[ ! -d wheels ]] || export PIP_NO_INDEX=1 PIP_FIND_LINKS=wheels UV_OFFLINE=1 UV_NO_INDEX=1 UV_FIND_LINKS=wheels
 

@@ -81,6 +81,23 @@ def test_what_fails_is_told_in_the_language_of_the_terminal(
     assert said == "make: não foi possível instalar uv; veja as linhas acima\n"
 
 
+def test_packages_go_into_the_environment_whatever_the_shell_has_for_another_one(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("PIP_TARGET", "PIP_PREFIX", "UV_SYSTEM_PYTHON", "UV_PYTHON", "UV_TARGET", "UV_PREFIX")
+    for name in names:
+        monkeypatch.setenv(name, "/elsewhere")
+    monkeypatch.setenv("PIP_USER", "1")
+    python = (project / "python").read_text("utf-8")
+    (project / "python").write_text(python.replace("uv >>calls", 'uv; env >>"seen"'), "utf-8")
+    script = start(project)
+    (project / "go").write_text("\n")
+    assert script.wait(30) == 0
+    seen = (project / "seen").read_text("utf-8").splitlines()
+    assert seen.count("PIP_USER=0") == 2
+    assert [line for line in seen if line.partition("=")[0] in names] == []
+
+
 def test_all_that_the_script_says_has_its_words() -> None:
     script = (ROOT / "local" / "environment.sh").read_text(encoding="utf-8")
     said = set(re.findall(r"\b(?:say|fail) ([a-z-]+)", script))
