@@ -113,6 +113,8 @@ READ = (
     of_products("line ends of Windows", written((COLUMNS, *PRODUCTS), line_end="\r\n")),
     of_products("line ends of old Macs", written((COLUMNS, *PRODUCTS), line_end="\r")),
     of_products("no line end at the end", WHOLE.rstrip("\n")),
+    of_products("the end of a DOS file", written((COLUMNS, *PRODUCTS), line_end="\r\n") + "\x1a"),
+    of_products("zeros at the end", f"{WHOLE}\n\0\0\0\0\n"),
     of_products("a byte order mark", "\ufeff" + WHOLE),
     of_products("two byte order marks", "\ufeff\ufeff" + WHOLE),
     of_products("sep= line", "sep=;\r\n" + WHOLE),
@@ -215,6 +217,11 @@ READ = (
         texts=("batom matte, longa duração; cor", "carrinho | nome"),
     ),
     Table("no header, marks", "\ufeff\ufeffbatom\ncarrinho".encode(), texts=("batom", "carrinho")),
+    Table(
+        "no header, the end of a DOS file",
+        b"batom\ncarrinho\n\x1a\r\n",
+        texts=("batom", "carrinho"),
+    ),
     Table("no header, sep=", b"sep=;\nbatom\ncarrinho", texts=("batom", "carrinho")),
     Table(
         "no header, capitals that end in Ã",

@@ -35,6 +35,8 @@ _LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+")
 _SEVERAL_LINES = re.compile(r'(?:[^"\r\n]|"[^"]*")*+(?:\r\n|\n|\r|\Z)')
 """A line, with those below it into which a name in quotes goes on."""
 _LINE_ENDS = re.compile(r"[\r\n]+")
+_LEFT = "\x1a\0"
+"""At a file's end: Ctrl-Z was the end of a text in DOS, zeros are of blocks never written."""
 _END, _END_READ = '"."', ["."]
 """A line behind the last one. The csv module does not tell that a quote was still open at the end;
 this line comes out as a row of its own only if none was."""
@@ -158,7 +160,7 @@ def read(
         CsvError: not UTF-8, no product in it, or a row that does not fit the header; once it comes
             to the row.
     """
-    text = decode(body)
+    text = _without_leftovers(decode(body))
     start = _first_line(text, 0)
     if separator_line := _SEPARATOR_LINE.match(text, start):
         start = _first_line(text, separator_line.end())
@@ -186,6 +188,14 @@ def read(
         yield Products(columns, full)
     if empty:
         raise CsvError(_NO_ROWS)
+
+
+def _without_leftovers(text: str) -> str:
+    """A text without lines at its end that hold nothing but `_LEFT`."""
+    if not any(each in text[-4:] for each in _LEFT):
+        return text
+    end = LINE_END.search(text, len(text.rstrip(f"{_LEFT} \t\r\n")))
+    return text[: end.end()] if end else text
 
 
 def _first_line(text: str, start: int) -> int:

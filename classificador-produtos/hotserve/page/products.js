@@ -8,6 +8,8 @@ const SEPARATORS = [";", ",", "\t", "|"];
 const NONE = ""; // with one column a comma is part of the text
 const IGNORED = /[\p{Mn}\p{Me}\p{Cc}\p{Cf}\p{So}\p{Zl}\p{Zp}\p{Zs}]/gu;
 const LINE_END = /\r\n|\n|\r/;
+// Ctrl-Z was the end of a text in DOS, zeros are of blocks of a file that were never written.
+const LEFT_AT_THE_END = /[\r\n][\s\x1A\0]*$/;
 const BLANK = /^[\s\uFEFF]*$/;
 const SEPARATOR_LINE = /^\s*"?sep=.?"?[;,\t| ]*$/i;
 const REPORT = 20; // lines above a header that may be those of a report
@@ -42,6 +44,7 @@ export class Unreadable extends Error {
  */
 export function read(content, modelColumns = []) {
   refuseOtherKinds(content);
+  if (/[\x1A\0]/.test(content.slice(-4))) content = content.replace(LEFT_AT_THE_END, "");
   const own = modelColumns.map(fold);
   const groups = own.length === 1 ? [[own], ...TEXT_COLUMNS] : TEXT_COLUMNS;
   const known = [...KNOWN, ...own];
