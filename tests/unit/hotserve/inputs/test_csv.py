@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hotserve.inputs import csv as csv_body
 from hotserve.inputs import mlflow_json
 from hotserve.inputs.bodies import CsvError
+from hotserve.inputs.csv_header import SEPARATORS
 from hotserve.inputs.model_input import TEXTS, TextInput
 from hotserve.inputs.single_text import single_text
 from tests.support.products import products
@@ -138,7 +139,7 @@ _field = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="Ã
 
 @given(
     st.lists(st.tuples(_field, _field.filter(str.strip)), min_size=1),
-    st.sampled_from(csv_body.SEPARATORS),
+    st.sampled_from(SEPARATORS),
     st.sampled_from(["", "\ufeff", "\ufeff\ufeff", "sep=;\n", "\ufeffsep=;\r\n\ufeff", "\n \n"]),
     st.sampled_from(["\n", "\r\n", "\r"]),
     st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC]),
