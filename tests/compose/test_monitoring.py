@@ -5,6 +5,7 @@ One stack with all overlays: what holds behind Caddy holds without it.
 
 import json
 import math
+import os
 import queue
 import re
 import shutil
@@ -24,7 +25,7 @@ import yaml
 from dashboards import DASHBOARDS
 from tests.compose.conftest import base_images
 from tests.compose.stack import SERVERS, Stack, docker, this_machine, wait_until
-from tests.support.commands import ROOT
+from tests.support.commands import ROOT, completed
 
 OVERLAYS = ("compose.team.yml", "compose.monitoring.yml", "compose.team-monitoring.yml")
 PARTS = ("prometheus", "alertmanager", "mysqld-exporter", "node-exporter", "blackbox-exporter")
@@ -77,17 +78,14 @@ def watched(
     folder = tmp_path_factory.mktemp("team")
     env = folder / ".env"
     shutil.copy(ROOT / ".env", env)
-    subprocess.run(
-        [ROOT / "deploy" / "make-team.sh", env],
-        env={"PATH": "/usr/local/bin:/usr/bin:/bin", "PUBLIC_HOST": "localhost"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        check=True,
-    )
     one = new_stack(
         *(ROOT / name for name in OVERLAYS),
         ALERT_WEBHOOK_URL=f"http://{this_machine()}:{webhook.server.server_port}/",
     )
+    # Whoever keeps a stack of their own on this machine has data, which new passwords would lock.
+    here = {"PUBLIC_HOST": "localhost", "COMPOSE_PROJECT_NAME": one.project}
+    done = completed([ROOT / "deploy" / "make-team.sh", env], env=os.environ | here)
+    assert done.returncode == 0, done.stderr
     _, *offline = base_images(folder / "offline.env", "monitoring").env_files
     one.env_files = (env, *offline)
     one.compose("up", "--detach", timeout=900)
