@@ -1,6 +1,7 @@
 """`make reset LOCAL=yes`: what it deletes, what it leaves, and when it does not."""
 
 import fcntl
+import os
 from pathlib import Path
 
 import pytest
@@ -128,6 +129,28 @@ def test_one_that_was_cut_off_can_be_repeated(home: Path, monkeypatch: pytest.Mo
     assert reset.main() == 0
     assert left(home) == {"lock", "notas.txt"}
     assert reset.main() == 2
+
+
+@pytest.mark.parametrize(("force", "arguments"), [("", []), ("yes", ["--yes"])])
+def test_to_go_back_to_version_1_the_trainer_asks_or_is_told_yes(
+    home: Path,  # noqa: ARG001
+    force: str,
+    arguments: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun: list[str] = []
+
+    def execv(_: str, command: list[str]) -> None:
+        begun.extend(command)
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://elsewhere:5000")
+    monkeypatch.setenv("VERSION", "1")
+    monkeypatch.setenv("FORCE", force)
+    monkeypatch.setattr("os.execv", execv)
+    reset.main()
+    assert begun[1].endswith("trainer/reset.py")
+    assert begun[2:] == arguments
+    assert os.environ["MLFLOW_TRACKING_URI"] == "http://127.0.0.1:5000"
 
 
 @pytest.mark.parametrize("version", ["2", "um"])

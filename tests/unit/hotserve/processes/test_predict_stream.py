@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
@@ -176,7 +177,10 @@ async def test_a_failure_before_the_first_event_is_an_error_as_always(
         assert "ZeroDivisionError" in answer["stack_trace"]
 
 
-async def test_a_failure_in_the_middle_is_the_last_event_but_one() -> None:
+async def test_a_failure_in_the_middle_is_the_last_event_but_one(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("mlflow"), "propagate", True)
     agent = Agent({"n": 1}, ZeroDivisionError("/home/somebody"))
     agent.steps.release(2)
     client = Client(agent, {"input": "oi", "stream": True})
@@ -185,6 +189,8 @@ async def test_a_failure_in_the_middle_is_the_last_event_but_one() -> None:
     said = json.loads(error.removeprefix("data: "))["error"]
     assert said.startswith("the model failed")
     assert "somebody" not in said
+    # As the event says.
+    assert "ZeroDivisionError: /home/somebody" in caplog.text
 
 
 async def test_a_model_that_gives_no_event_is_at_its_end() -> None:

@@ -164,7 +164,8 @@ def test_many_texts_are_answered_in_their_order(
 
 
 def test_a_text_is_answered_with_the_probability_of_each_category(compiled: Path) -> None:
-    lane = opened(compiled, forms=("inputs", json_forms.with_probabilities("inputs")))
+    counters, forms = Counters(), ("inputs", json_forms.with_probabilities("inputs"))
+    lane = opened(compiled, counters=counters, forms=forms)
     request = {"inputs": [*tables.TEXTS], "params": {"probabilities": True}}
     answer = asyncio.run(lane.answer(JSON, json.dumps(request).encode()))
     assert answer is not None
@@ -174,6 +175,7 @@ def test_a_text_is_answered_with_the_probability_of_each_category(compiled: Path
     for row in rows:
         assert len(row["probabilidades"]) == len(Lane(compiled).classes)
         assert max(row["probabilidades"], key=row["probabilidades"].get) == row["categoria"]
+    assert sum(count for *_, count in counters.take()["products"]) == len(rows)
 
 
 def test_a_few_texts_of_each_second_are_sampled(compiled: Path) -> None:

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import uvicorn
 
 from hotserve.ipc.channel import Channel
 from hotserve.ipc.messages import (
@@ -169,6 +170,17 @@ async def test_a_worker_leaves_ctrl_c_to_the_manager_and_ends_when_that_is_gone_
     await worker.wait()
     manager.listening.cancel()
     manager.listener.close()
+
+
+async def test_connections_that_take_too_long_are_looked_for_every_second(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looked: list[int] = []
+    server = main._Server(uvicorn.Config("none"), lambda: None)
+    for tick in range(21):
+        monkeypatch.setattr(main, "check_timeouts", lambda *_, tick=tick: looked.append(tick))
+        await server.on_tick(tick)
+    assert looked == [0, 10, 20]
 
 
 async def test_what_a_model_has_to_say_goes_to_the_manager(monkeypatch: pytest.MonkeyPatch) -> None:
