@@ -86,15 +86,18 @@ def text_columns(names: Sequence[str], model_columns: Sequence[str]) -> dict[str
 
 def _own_columns(folded: Sequence[str], own: Collection[str]) -> dict[str, str]:
     """The columns of a model that a table has, and what it calls each."""
-    other_names = {name: part for part in TEXT_PARTS for name in part}
     chosen = {}
     for column in dict.fromkeys((*TEXT_COLUMNS, *own)):
         if column in own:
-            others = (name for name in other_names.get(column, ()) if name not in own)
-            there = _first((column, *others), folded)
+            there = column if column in folded else _by_another_name(folded, own, column)
             if there is not None:
                 chosen[column] = there
     return chosen
+
+
+def _by_another_name(folded: Sequence[str], own: Collection[str], column: str) -> str | None:
+    parts = (part for part in TEXT_PARTS if column in part)
+    return _first([name for part in parts for name in part if name not in own], folded)
 
 
 def _first(names: Sequence[str], there: Sequence[str]) -> str | None:
